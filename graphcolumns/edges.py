@@ -1,0 +1,116 @@
+"""Edge lists as plain tensors: order, row pointers, and the checks that name a wrong edge."""
+
+from __future__ import annotations
+
+import operator
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+
+MAX_ID = 2**31 - 1  # ids are int32, half the memory traffic of int64
+
+
+def edge_order(edge_index: Tensor) -> Tensor:
+    """Positions in `edge_index` `[2, E]` of the edges sorted by (target, source): `[E]`."""
+    source, target = plain(edge_index).long()
+    by_source = torch.argsort(source, stable=True)
+    return by_source[torch.argsort(target[by_source], stable=True)]
+
+
+def pointers(sorted_ids: Tensor, count: int) -> Tensor:
+    """Where each id starts among `sorted_ids`, and their end: `[count + 1]` int64."""
+    ids = torch.arange(count + 1, device=sorted_ids.device, dtype=sorted_ids.dtype)
+    return torch.searchsorted(sorted_ids, ids)
+
+
+def expand(pointers: Tensor) -> Tensor:
+    """The id of the row that each position belongs to: the inverse of `pointers`, int32."""
+    ids = torch.arange(len(pointers) - 1, device=pointers.device, dtype=torch.int32)
+    return torch.repeat_interleave(ids, pointers.diff())
+
+
+def plain(edge_index: Tensor) -> Tensor:
+    if not torch.is_tensor(edge_index):
+        raise TypeError(
+            f"edge_index must be an integer tensor. Got {type(edge_index).__name__}; "
+            "call torch.as_tensor on it."
+        )
+    if edge_index.is_floating_point() or edge_index.is_complex() or edge_index.dtype == torch.bool:
+        raise TypeError(f"edge_index must hold integers. Got {edge_index.dtype}; call .long().")
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ValueError(
+            "edge_index must have shape (2, E), row 0 source and row 1 target. "
+            f"Got {tuple(edge_index.shape)}."
+        )
+    return edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+
+
+def check_count(name: str, count: int) -> int:
+    count = operator.index(count)
+    if not 1 <= count <= MAX_ID:
+        raise ValueError(f"{name} must be in [1, {MAX_ID}], because ids are int32. Got {count}.")
+    return count
+
+
+def check_range(end: str, ids: Tensor, count: int, name: str) -> None:
+    bad = ids[(ids < 0) | (ids >= count)]
+    if len(bad):
+        raise ValueError(
+            f"{end} ids must lie in [0, {count}). Got {int(bad[0])}; raise {name} or drop the edge."
+        )
+
+
+def check_rowptr(rowptr: Tensor, source: Tensor) -> None:
+    if rowptr.dtype != torch.int64 or source.dtype != torch.int32:
+        raise TypeError(
+            "rowptr must be int64 and source int32. "
+            f"Got {rowptr.dtype} and {source.dtype}; call ColumnGraph.from_edge_index."
+        )
+    if rowptr.ndim != 1 or source.ndim != 1 or rowptr.device != source.device:
+        raise ValueError(
+            "rowptr must be (N + 1,) and source (E,), on one device. "
+            f"Got {tuple(rowptr.shape)} on {rowptr.device}, {tuple(source.shape)} on "
+            f"{source.device}."
+        )
+    check_count("num_columns", len(rowptr) - 1)
+    if rowptr[0] != 0 or rowptr[-1] != len(source) or bool((rowptr.diff() < 0).any()):
+        raise ValueError(
+            f"rowptr must rise from 0 to the number of edges, {len(source)}, and never decrease. "
+            f"Got {int(rowptr[0])} to {int(rowptr[-1])}; call ColumnGraph.from_edge_index."
+        )
+
+
+def check_sorted(target: Tensor, source: Tensor) -> None:
+    wrong = (target[1:] == target[:-1]) & (source[1:] <= source[:-1])
+    if not wrong.any():
+        return
+    first = int(wrong.nonzero()[0])
+    pair = f"(source {int(source[first + 1])}, target {int(target[first + 1])})"
+    if source[first] == source[first + 1]:
+        raise ValueError(
+            f"edges must be unique. Got {pair} more than once; merge duplicates with "
+            "torch_geometric.utils.coalesce(edge_index)."
+        )
+    raise ValueError(
+        f"edges must be sorted by (target, source). Got {pair} after source {int(source[first])}; "
+        "call ColumnGraph.from_edge_index, which sorts."
+    )
+
+
+def check_distance(distance: Tensor, num_edges: int) -> None:
+    if not torch.is_tensor(distance) or not distance.is_floating_point():
+        got = distance.dtype if torch.is_tensor(distance) else type(distance).__name__
+        raise TypeError(f"distance must be a float32 tensor. Got {got}.")
+    if distance.shape != (num_edges,):
+        raise ValueError(
+            f"distance must hold one length per edge, shape ({num_edges},). "
+            f"Got {tuple(distance.shape)}."
+        )
+    bad = ~(torch.isfinite(distance) & (distance >= 0))
+    if bad.any():
+        first = int(bad.nonzero()[0])
+        raise ValueError(
+            f"distance must be finite and not negative. Got {float(distance[first])} at edge "
+            f"{first}; signed values belong in a weight, not in the graph."
+        )

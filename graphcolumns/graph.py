@@ -1,0 +1,340 @@
+"""Who listens to whom: the edges of a sheet of columns, sorted by target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch_geometric import EdgeIndex
+from torch_geometric.data import Data
+
+from graphcolumns import edges, interchange
+from graphcolumns.geometry import Geometry
+
+if TYPE_CHECKING:
+    import networkx
+    import scipy.sparse
+
+
+class BySource(NamedTuple):
+    """The edges sorted by (source, target): the order of a backward pass over sources.
+
+    `permutation[p]` is the edge id at position `p`. So `x[permutation]` brings a per-edge tensor
+    into this order, which is also the edge order of `ColumnGraph.reverse()`.
+    """
+
+    colptr: Tensor  # [M + 1] int64
+    target: Tensor  # [E] int32
+    permutation: Tensor  # [E] int64
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ColumnGraph:
+    """Edges from `M` sources to `N` columns in compressed rows. A frozen value that checks itself.
+
+    An edge (source j, target i) means that i listens to j. The in-edges of column i are
+    `rowptr[i]:rowptr[i + 1]`. Edges are unique and sorted by (target, source); an edge id is a
+    position in that order. Build one with `from_edge_index`, or with `graphcolumns.connect`.
+
+    Args:
+        rowptr: `[N + 1]` int64, from 0 to E.
+        source: `[E]` int32.
+        distance: length of each edge, `[E]` float32, in the unit of the geometry that measured it.
+            It may require a gradient. None: not measured.
+        num_sources: `M`, equal to `N` when columns listen to each other.
+
+    Attributes:
+        target: `[E]` int32, filled at construction.
+        by_source: the same edges sorted by source, filled at construction.
+
+    Raises:
+        ValueError, TypeError: see `validate`.
+    """
+
+    rowptr: Tensor
+    source: Tensor
+    distance: Tensor | None
+    num_sources: int
+    target: Tensor = field(init=False)
+    by_source: BySource = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.validate()
+        order = torch.argsort(self.source, stable=True)
+        colptr = edges.pointers(self.source[order], self.num_sources)
+        target = edges.expand(self.rowptr)
+        # The one place that writes to the frozen value: views are never filled lazily.
+        object.__setattr__(self, "target", target)
+        object.__setattr__(self, "by_source", BySource(colptr, target[order], order))
+
+    def __repr__(self) -> str:
+        return (
+            f"ColumnGraph(num_columns={self.num_columns}, num_sources={self.num_sources}, "
+            f"num_edges={self.num_edges})"
+        )
+
+    @property
+    def num_columns(self) -> int:
+        """`N`, the number of targets."""
+        return self.rowptr.shape[0] - 1
+
+    @property
+    def num_edges(self) -> int:
+        """`E`."""
+        return self.source.shape[0]
+
+    @property
+    def edge_index(self) -> Tensor:
+        """PyG order, `[2, E]` int64: row 0 source, row 1 target."""
+        return torch.stack([self.source, self.target]).long()
+
+    @property
+    def density(self) -> float:
+        """`E / (N M)`, self-edges counted."""
+        return self.num_edges / (self.num_columns * self.num_sources)
+
+    @property
+    def in_degree(self) -> Tensor:
+        """Sources per column, `[N]` int64."""
+        return self.rowptr.diff()
+
+    @property
+    def out_degree(self) -> Tensor:
+        """Targets per source, `[M]` int64."""
+        return self.by_source.colptr.diff()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.source.device
+
+    def validate(self) -> None:
+        """Check every rule of the class; called once, at construction.
+
+        Raises:
+            ValueError: `rowptr` does not run from 0 to E without decreasing, no column or source,
+                a source outside `[0, M)`, edges unsorted or duplicate, distances of the wrong
+                length, not finite or negative.
+            TypeError: `rowptr` not int64, `source` not int32, `distance` not floating.
+        """
+        edges.check_count("num_sources", self.num_sources)
+        edges.check_rowptr(self.rowptr, self.source)
+        edges.check_range("source", self.source, self.num_sources, "num_sources")
+        edges.check_sorted(edges.expand(self.rowptr), self.source)
+        if self.distance is not None:
+            edges.check_distance(self.distance, self.num_edges)
+
+    @classmethod
+    def from_edge_index(
+        cls,
+        edge_index: Tensor,
+        num_columns: int | None = None,
+        num_sources: int | None = None,
+        distance: Tensor | None = None,
+    ) -> ColumnGraph:
+        """Build a graph from edges in any order.
+
+        Edges are sorted, and `distance` with them. Other per-edge tensors are sorted the same way
+        by `x[ColumnGraph.edge_order(edge_index)]`.
+
+        Args:
+            edge_index: `[2, E]` of any integer type, row 0 source, row 1 target; also a PyG
+                `EdgeIndex`.
+            num_columns: `N`; may be left out for an `EdgeIndex` that knows its `sparse_size`.
+            num_sources: `M` (default: that of the `EdgeIndex`, else `N`).
+            distance: length of each edge, `[E]`, stored as float32.
+
+        Raises:
+            ValueError: ids out of range, duplicate edges, wrong shapes, bad distances.
+            TypeError: `edge_index` does not hold integers.
+        """
+        num_columns, num_sources = _sizes(edge_index, num_columns, num_sources)
+        edge_index = edges.plain(edge_index)
+        edges.check_range("source", edge_index[0], num_sources, "num_sources")
+        edges.check_range("target", edge_index[1], num_columns, "num_columns")
+        order = edges.edge_order(edge_index)
+        source, target = edge_index[:, order].int()
+        if distance is not None:
+            edges.check_distance(distance, len(order))
+            distance = distance.float()[order]
+        return cls(edges.pointers(target, num_columns), source, distance, num_sources)
+
+    @staticmethod
+    def edge_order(edge_index: Tensor) -> Tensor:
+        """Positions in `edge_index` `[2, E]` of the edges sorted by (target, source): `[E]`."""
+        return edges.edge_order(edge_index)
+
+    def reverse(self) -> ColumnGraph:
+        """Every edge turned round: sources become columns and columns sources.
+
+        A per-edge tensor `x` of this graph is `x[self.by_source.permutation]` on the reverse.
+        """
+        colptr, target, permutation = self.by_source
+        back = BySource(self.rowptr, self.source, torch.argsort(permutation))
+        distance = None if self.distance is None else self.distance[permutation]
+        return _assemble(colptr, target, distance, self.num_columns, self.source[permutation], back)
+
+    def remeasure(self, geometry: Geometry, sources: Geometry | None = None) -> ColumnGraph:
+        """The same edges with lengths from `geometry`, differentiable in its positions.
+
+        Args:
+            geometry: where the columns are.
+            sources: where the sources are (default: `geometry`).
+
+        Raises:
+            ValueError: a geometry has another number of columns than the graph, or they measure
+                in different spaces.
+        """
+        geometry.require_columns(self.num_columns)
+        (sources or geometry).require_columns(self.num_sources)
+        distance = geometry.distance(self.target, self.source, sources)
+        views = (self.num_sources, self.target, self.by_source)
+        return _assemble(self.rowptr, self.source, distance, *views)
+
+    def same_topology(self, other: ColumnGraph) -> bool:
+        """Whether both graphs have the same columns, sources and edges; lengths may differ."""
+        return (
+            self.num_sources == other.num_sources
+            and torch.equal(self.rowptr, other.rowptr.to(self.device))
+            and torch.equal(self.source, other.source.to(self.device))
+        )
+
+    def to(self, device: torch.device | str) -> ColumnGraph:
+        """The same graph with its tensors on `device`."""
+        return pytree.tree_map_only(Tensor, lambda tensor: tensor.to(device), self)
+
+    def to_data(self, geometry: Geometry | None = None) -> Data:
+        """A PyG `Data` with `edge_index`, `num_nodes`, and `edge_attr` (distance, `[E, 1]`).
+
+        With a geometry also `pos` and, if it has faces, `face`.
+
+        Raises:
+            ValueError: the graph is bipartite.
+        """
+        return interchange.to_data(self, geometry)
+
+    @classmethod
+    def from_data(cls, data: Data) -> ColumnGraph:
+        """A graph from a PyG `Data`.
+
+        The distance is `edge_attr` when that has one feature per edge, as PyG's `Distance`
+        transform writes it; otherwise Euclidean in `pos`; otherwise None.
+        """
+        return cls.from_edge_index(*interchange.edges_from_data(data))
+
+    def to_edge_index(self) -> EdgeIndex:
+        """A PyG `EdgeIndex`, sorted by target, of sparse size `(M, N)`.
+
+        `from_edge_index` is the way back; an `EdgeIndex` carries no distances.
+        """
+        size = (self.num_sources, self.num_columns)
+        return EdgeIndex(self.edge_index, sparse_size=size, sort_order="col")
+
+    def to_scipy(self) -> scipy.sparse.csr_array:
+        """A SciPy CSR array `[N, M]`: rows are targets, columns sources, values distances.
+
+        Without distances the values are True.
+        """
+        return interchange.to_scipy(self)
+
+    @classmethod
+    def from_scipy(cls, matrix: Any) -> ColumnGraph:
+        """A graph from a SciPy sparse matrix `[N, M]`: rows are targets, columns sources.
+
+        Stored entries are edges, explicit zeros included. Floating values are distances; a
+        boolean or integer matrix gives a graph without distances.
+        """
+        return cls.from_edge_index(*interchange.edges_from_scipy(matrix))
+
+    def to_networkx(self, names: list[Any] | None = None) -> networkx.DiGraph:
+        """A networkx `DiGraph` with edges source -> target and edge attribute `distance`.
+
+        Args:
+            names: name of each column (default: its id).
+
+        Raises:
+            ValueError: the graph is bipartite, or there is not one name per column.
+        """
+        return interchange.to_networkx(self, names)
+
+    @classmethod
+    def from_networkx(cls, graph: networkx.Graph) -> tuple[ColumnGraph, list[Any]]:
+        """A graph from a networkx graph whose edges run source -> target.
+
+        Columns follow the order of `graph.nodes`; an undirected edge becomes two. The edge
+        attribute `distance` is taken when every edge has it.
+
+        Returns:
+            `(graph, names)`: `names[i]` is the networkx name of column i.
+
+        Raises:
+            ValueError: some edges have a distance and others have none, or edges are parallel.
+        """
+        edge_list, names = interchange.edges_from_networkx(graph)
+        return cls.from_edge_index(*edge_list), names
+
+
+def _sizes(edge_index: Tensor, num_columns: int | None, num_sources: int | None) -> tuple[int, int]:
+    """`(N, M)` from the arguments, else from what an `EdgeIndex` knows."""
+    if isinstance(edge_index, EdgeIndex):
+        known_sources, known_columns = edge_index.sparse_size()
+        num_columns = known_columns if num_columns is None else num_columns
+        num_sources = known_sources if num_sources is None else num_sources
+    if num_columns is None:
+        raise ValueError(
+            "num_columns is needed, since edge_index alone does not tell how many columns there "
+            "are. Pass num_columns, or an EdgeIndex with a sparse_size."
+        )
+    num_sources = num_columns if num_sources is None else num_sources
+    return (
+        edges.check_count("num_columns", num_columns),
+        edges.check_count("num_sources", num_sources),
+    )
+
+
+def _assemble(
+    rowptr: Tensor,
+    source: Tensor,
+    distance: Tensor | None,
+    num_sources: int,
+    target: Tensor,
+    by_source: BySource,
+) -> ColumnGraph:
+    """A graph from parts known to be right, where `__init__` would check and sort again."""
+    graph = object.__new__(ColumnGraph)
+    object.__setattr__(graph, "rowptr", rowptr)
+    object.__setattr__(graph, "source", source)
+    object.__setattr__(graph, "distance", distance)
+    object.__setattr__(graph, "num_sources", num_sources)
+    object.__setattr__(graph, "target", target)
+    object.__setattr__(graph, "by_source", by_source)
+    return graph
+
+
+def _flatten(graph: ColumnGraph) -> tuple[list[Any], int]:
+    parts = [graph.rowptr, graph.source, graph.distance, graph.target, *graph.by_source]
+    return parts, graph.num_sources
+
+
+def _unflatten(parts: Any, num_sources: int) -> ColumnGraph:
+    rowptr, source, distance, target, *by_source = parts
+    return _assemble(rowptr, source, distance, num_sources, target, BySource(*by_source))
+
+
+def _flatten_with_keys(graph: ColumnGraph) -> tuple[list[Any], int]:
+    names = ("rowptr", "source", "distance", "target", "colptr", "by_target", "permutation")
+    parts, num_sources = _flatten(graph)
+    return list(zip(map(pytree.GetAttrKey, names), parts, strict=True)), num_sources
+
+
+# Tracing (torch.export, functional transforms) takes a graph apart and puts it together again.
+pytree.register_pytree_node(
+    ColumnGraph,
+    _flatten,
+    _unflatten,
+    serialized_type_name="graphcolumns.ColumnGraph",
+    flatten_with_keys_fn=_flatten_with_keys,
+)

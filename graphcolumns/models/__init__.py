@@ -1,0 +1,1 @@
+"""Models: each takes its graph as an argument, none imports another."""

@@ -1,0 +1,6 @@
+"""The columnformer: a transformer rebuilt as a recurrent sheet of columns."""
+
+from graphcolumns.models.columnformer.model import Columnformer, ColumnformerOutput
+from graphcolumns.models.columnformer.sheet import sheet
+
+__all__ = ["Columnformer", "ColumnformerOutput", "sheet"]

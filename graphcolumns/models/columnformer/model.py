@@ -1,0 +1,219 @@
+"""The columnformer: embed, then one layer of columns again and again, then read out."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.columnformer.paths import check_paths
+from graphcolumns.nn.column import Column
+from graphcolumns.nn.untied import Use, check_choice, check_counts, no_decay
+from graphcolumns.nn.wiring import distance_cost, gaussian_cost
+
+
+class ColumnformerOutput(NamedTuple):
+    """What a forward pass gives.
+
+    Attributes:
+        logits: ``[B, K]``.
+        state: ``[N, B, C]``, the columns after the last step.
+        cost: ``[T, N, B, H]``, the expected cost of every column, or None.
+        states: ``[T, N, B, C]``, the columns after every step, or None.
+    """
+
+    logits: Tensor
+    state: Tensor
+    cost: Tensor | None
+    states: Tensor | None
+
+
+class Columnformer(nn.Module):
+    r"""A sheet of columns that attend along the edges of a graph, applied recurrently.
+
+    .. math::
+        x^0 = \mathrm{place}(\mathrm{embed}(I)) + p, \qquad
+        x^{t+1} = \mathrm{column}(x^t, \mathrm{graph}), \qquad
+        y = \mathrm{readout}(x^T)
+
+    After the Columnformer of Lane (2023, https://github.com/clane9/columnformers): one wide layer
+    of untied columns in place of a narrow stack of layers. Given ``depth`` columns instead of one
+    it is feed-forward: step ``t`` uses the weights of column ``t``.
+
+    Args:
+        graph: Who listens to whom; not part of the state dict, moved with the module.
+        embed: Images ``[B, channels, Y, X]`` to tokens ``[P, B, C]``; has ``num_tokens``.
+        columns: One :class:`Column` (recurrent), or one per step (feed-forward).
+        readout: State ``[N, B, C]`` to class scores; a buffer ``columns`` names what it reads.
+        depth: Number of steps ``T``.
+        receptive: Token that each column sees, ``[N]`` int64, -1 for none (default: token n for
+            the first ``P`` columns).
+        drive: The input enters in the ``"initial"`` state only, or at ``"every_step"``.
+        position_embedding: Whether to learn a code per column, added to the initial state.
+        time_embedding: Whether to learn a code per step, added at every step.
+        direct_edges: Column or input that each column copies before steps 1, 2, ...: ids ``[N]``
+            into ``[input; x]``, so below ``N`` an input and from ``N`` on a column.
+        wiring: Cost of edges reported by the forward pass: ``None``, ``"distance"``
+            (:math:`d^p / D_0`) or ``"gaussian"`` (:math:`-\log` of a Gaussian over the in-edges).
+        wiring_power: The exponent ``p``.
+        wiring_sigma: Radius of the Gaussian, in the unit of the graph.
+        memory: ``"store"`` the activations of every step, or ``"recompute"`` them step by step in
+            the backward pass.
+
+    Shapes:
+        - input: images ``[B, channels, Y, X]``
+        - output: :class:`ColumnformerOutput`
+
+    Raises:
+        ValueError: Parts that do not fit each other, or no path from any input to any output.
+    """
+
+    wiring_norm: Tensor
+
+    def __init__(
+        self,
+        graph: ColumnGraph,
+        embed: nn.Module,
+        columns: Column | Sequence[Column],
+        readout: nn.Module,
+        *,
+        depth: int,
+        receptive: Tensor | None = None,
+        drive: str = "initial",
+        position_embedding: bool = True,
+        time_embedding: bool = False,
+        direct_edges: Tensor | None = None,
+        wiring: str | None = None,
+        wiring_power: float = 1.0,
+        wiring_sigma: float = 2.0,
+        memory: str = "store",
+    ) -> None:
+        super().__init__()
+        check_counts(depth=depth)
+        check_choice("drive", drive, ("initial", "every_step"))
+        check_choice("memory", memory, ("store", "recompute"))
+        if wiring is not None:
+            check_choice("wiring", wiring, ("distance", "gaussian"))
+        self.graph, self.embed, self.readout = graph, embed, readout
+        recurrent = isinstance(columns, Column)
+        self.columns = nn.ModuleList([columns] if isinstance(columns, Column) else columns)
+        if not recurrent and len(self.columns) != depth:
+            raise ValueError(
+                f"a feed-forward columnformer needs one Column per step, depth = {depth}, "
+                f"got {len(self.columns)}"
+            )
+        first: Any = self.columns[0]
+        self._check_square(first.num_columns)
+        self.depth, self.drive, self.memory, self.recurrent = depth, drive, memory, recurrent
+        self.wiring, self.wiring_power, self.wiring_sigma = wiring, wiring_power, wiring_sigma
+        tokens: Any = embed.num_tokens
+        receptive = self._receptive(receptive, tokens)
+        self.register_buffer("placed", receptive.clamp(min=0), persistent=False)
+        self.register_buffer("seen", (receptive >= 0).float()[:, None, None], persistent=False)
+        self.register_buffer("direct_edges", direct_edges, persistent=False)
+        norm = distance_cost(graph, wiring_power)[1] if graph.distance is not None else 1.0
+        # Frozen on the first graph and kept in the checkpoint: costs stay comparable.
+        self.register_buffer("wiring_norm", torch.tensor(norm, dtype=torch.float64))
+        shape = (graph.num_columns, 1, first.channels)
+        self.position = _code(shape) if position_embedding else None
+        self.time = _code((depth, 1, 1, first.channels)) if time_embedding else None
+        outputs = getattr(readout, "columns", None)
+        check_paths(graph, receptive, outputs, depth, direct_edges)
+
+    def _check_square(self, num_columns: int) -> None:
+        if self.graph.num_columns != self.graph.num_sources:
+            raise ValueError(f"the graph of a sheet must have as many sources as columns, got {self.graph}")
+        if self.graph.num_columns != num_columns:
+            raise ValueError(
+                f"the columns hold weights for {num_columns} columns, "
+                f"the graph has {self.graph.num_columns}"
+            )
+
+    def _receptive(self, receptive: Tensor | None, tokens: int) -> Tensor:
+        columns = self.graph.num_columns
+        if receptive is None:
+            if tokens > columns:
+                raise ValueError(
+                    f"{tokens} input tokens do not fit {columns} columns: use larger patches "
+                    "or pass receptive=[token of each column]"
+                )
+            receptive = torch.full((columns,), -1)
+            receptive[:tokens] = torch.arange(tokens)
+        if receptive.shape != (columns,) or receptive.max() >= tokens or receptive.min() < -1:
+            raise ValueError(
+                f"receptive must be [N] = [{columns}] with token ids below {tokens} or -1, "
+                f"got {list(receptive.shape)} in [{int(receptive.min())}, {int(receptive.max())}]"
+            )
+        return receptive
+
+    def edge_cost(self) -> Tensor | None:
+        """The cost ``[E]`` of every edge as the forward pass reports it, or None."""
+        if self.wiring == "distance":
+            return distance_cost(self.graph, self.wiring_power, float(self.wiring_norm))[0]
+        return gaussian_cost(self.graph, self.wiring_sigma) if self.wiring == "gaussian" else None
+
+    def forward(
+        self, images: Tensor, depth: int | None = None, return_states: bool = False
+    ) -> ColumnformerOutput:
+        """Runs ``depth`` steps (default: the depth of the model) on images ``[B, ch, Y, X]``."""
+        depth = self.depth if depth is None else depth
+        self._check_depth(depth)
+        tokens = self.embed(images)
+        inputs = tokens.index_select(0, self.placed) * self.seen.to(tokens.dtype)
+        start = inputs if self.position is None else inputs + self.position
+        x, cost = start, self.edge_cost()
+        states, costs = [], []
+        for t, (column, uses) in enumerate(self._steps(depth, x.shape[1])):
+            if t and self.direct_edges is not None:
+                x = torch.cat([start, x]).index_select(0, self.direct_edges)
+            if t and self.drive == "every_step":
+                x = x + inputs
+            if self.time is not None:
+                x = x + self.time[t]
+            x, expected = self._step(column, x, cost, uses)
+            if return_states:
+                states.append(x)
+            if expected is not None:
+                costs.append(expected)
+        return ColumnformerOutput(
+            self.readout(x),
+            x,
+            torch.stack(costs) if costs else None,
+            torch.stack(states) if states else None,
+        )
+
+    def _check_depth(self, depth: int) -> None:
+        limited = not self.recurrent or self.time is not None
+        if depth < 1 or (limited and depth > self.depth):
+            raise ValueError(
+                f"depth must be at least 1{f' and at most {self.depth}' if limited else ''}, "
+                f"got {depth}. Only a recurrent columnformer without time embedding can run longer "
+                "than it was built for"
+            )
+
+    def _steps(self, depth: int, batch: int) -> Iterator[tuple[nn.Module, dict[str, Use] | None]]:
+        if not self.recurrent:
+            yield from ((column, None) for column in self.columns[:depth])
+            return
+        column: Any = self.columns[0]
+        yield from ((column, uses) for uses in column.unroll(depth, batch))
+
+    def _step(
+        self, column: nn.Module, x: Tensor, cost: Tensor | None, uses: dict[str, Use] | None
+    ) -> tuple[Tensor, Tensor | None]:
+        if self.memory == "recompute" and torch.is_grad_enabled():
+            return checkpoint(column, x, self.graph, cost, uses, use_reentrant=False)
+        return column(x, self.graph, cost, uses)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Moves the graph along with the module; its dtypes are its own."""
+        self.graph = self.graph.to(fn(self.seen).device)
+        return super()._apply(fn, recurse)
+
+
+def _code(shape: tuple[int, ...]) -> nn.Parameter:
+    code = no_decay(torch.empty(shape))
+    nn.init.trunc_normal_(code, std=0.02)
+    return code

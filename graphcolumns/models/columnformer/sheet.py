@@ -1,0 +1,167 @@
+"""A columnformer from a geometry, a graph and numbers."""
+
+import torch
+from torch import Tensor
+
+from graphcolumns.geometry import Geometry
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.columnformer.model import Columnformer
+from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.column import Column
+from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.embed import PatchEmbed
+from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.readout import MeanReadout, SpatialReadout
+from graphcolumns.nn.untied import check_choice
+
+
+def sheet(
+    geometry: Geometry,
+    graph: ColumnGraph,
+    *,
+    image_size: int | tuple[int, int],
+    in_channels: int,
+    num_classes: int,
+    channels: int = 32,
+    depth: int = 4,
+    heads: int = 4,
+    recurrent: bool = True,
+    attention: str = "attention",
+    qk_channels: int | None = None,
+    value: str = "linear",
+    weights: str = "untied",
+    mlp_weights: str | None = None,
+    norm_weights: str | None = None,
+    rank: int = 4,
+    hidden: int | None = None,
+    skip_attention: bool = True,
+    edge_bias: str = "edge",
+    local_sigma: float | None = None,
+    patch: int = 1,
+    stride: int | None = None,
+    padding: int = 0,
+    blur: float = 0.0,
+    embed_weights: str = "shared",
+    inputs: str = "every_sheet",
+    drive: str = "every_step",
+    outputs: str = "all",
+    readout: str = "mean",
+    position_embedding: bool = True,
+    time_embedding: bool = False,
+    dropout: float = 0.0,
+    edge_dropout: float = 0.0,
+    wiring: str | None = None,
+    wiring_power: float = 1.0,
+    wiring_sigma: float = 2.0,
+    memory: str = "store",
+    std: float | None = None,
+    permutation: Tensor | None = None,
+) -> Columnformer:
+    r"""Builds a columnformer on a sheet, every ingredient a keyword.
+
+    Args:
+        geometry: Where the columns are, in the order of the graph.
+        graph: Who listens to whom.
+        image_size: Height and width in pixels, or one number for both.
+        in_channels: Channels of the images.
+        num_classes: ``K``.
+        channels: ``C``.
+        depth: Number of steps ``T``.
+        heads: ``H``.
+        recurrent: One layer applied ``depth`` times, or ``depth`` layers (feed-forward).
+        attention: ``"attention"``, ``"selection"``, ``"mixing"``, ``"linear_mixing"`` or
+            ``"identity"``, see :class:`ColumnAttention`.
+        qk_channels: Width of queries and keys per head (default: ``C / H``).
+        value: ``"linear"`` or ``"input"``.
+        weights: ``"untied"``, ``"shared"``, ``"mixture"`` or ``"lowrank"``: of attention.
+        mlp_weights: The same for the MLP (default: as ``weights``).
+        norm_weights: The same for the norms (default: as ``weights``).
+        rank: Of the modes ``mixture`` and ``lowrank``.
+        hidden: Width of the MLP (default: ``2 C``).
+        skip_attention: Whether attention has a residual connection.
+        edge_bias: Learned scores per ``"edge"``, per ``"head"`` and edge, ``"both"``, ``"none"``.
+        local_sigma: Gaussian-local start of the edge bias, in the unit of the geometry.
+        patch: Side of a receptive field, in pixels.
+        stride: Between receptive fields, in pixels (default: ``patch``).
+        padding: Zeros around the image, in pixels.
+        blur: Standard deviation of a Gaussian blur of the input, in pixels.
+        embed_weights: ``"shared"`` or ``"untied"`` map from receptive field to token.
+        inputs: ``"every_sheet"``: column n sees token n mod P, so that stacked sheets as large as
+            the token grid all see the image; ``"first_sheet"``: only the first P columns do.
+        drive: The input enters the ``"initial"`` state only, or at ``"every_step"``.
+        outputs: Columns that are read: ``"all"``, or ``"last_sheet"`` (the last P columns).
+        readout: ``"mean"`` or ``"spatial"`` (a map per class).
+        position_embedding: Whether to learn a code per column.
+        time_embedding: Whether to learn a code per step.
+        dropout: Of activations.
+        edge_dropout: Of edges.
+        wiring: Cost reported by the forward pass: None, ``"distance"`` or ``"gaussian"``.
+        wiring_power: Exponent of the distance.
+        wiring_sigma: Radius of the Gaussian cost, in the unit of the geometry.
+        memory: ``"store"`` or ``"recompute"`` the activations of a step.
+        std: Of the initial weights (default: uniform with fan-in).
+        permutation: Of ``geometry.reorder()``: column n here is column ``permutation[n]`` of the
+            user, whose order decides who sees which token.
+
+    Returns:
+        A :class:`Columnformer`.
+
+    Raises:
+        ValueError: An unknown choice, or sizes that do not fit.
+    """
+    check_choice("inputs", inputs, ("every_sheet", "first_sheet"))
+    check_choice("outputs", outputs, ("all", "last_sheet"))
+    check_choice("readout", readout, ("mean", "spatial"))
+    check_choice("edge_bias", edge_bias, ("none", "edge", "head", "both"))
+    count = geometry.num_columns
+    user = torch.arange(count) if permutation is None else permutation
+    embed = PatchEmbed(
+        image_size, in_channels, channels, patch, stride, padding, blur, weights=embed_weights
+    )
+    mlp, norm = mlp_weights or weights, norm_weights or weights
+
+    def column() -> Column:
+        mixed = "mixture" in (weights, mlp, norm)
+        mixture = Mixture(count, rank) if mixed else None
+        bias = None
+        if edge_bias != "none":
+            common, per_head = edge_bias in ("edge", "both"), edge_bias in ("head", "both")
+            bias = EdgeBias(graph, heads, common, per_head, local_sigma)
+        exchange = ColumnAttention(
+            count, channels, heads, attention, qk_channels, value, weights, rank, mixture, bias,
+            dropout=edge_dropout, std=std,
+        )  # fmt: skip
+        return Column(
+            count, exchange, hidden or 2 * channels, mlp, norm, rank, mixture, skip_attention,
+            dropout=dropout, std=std,
+        )  # fmt: skip
+
+    if len(user) < embed.num_tokens:
+        raise ValueError(
+            f"{embed.num_tokens} receptive fields need at least as many columns, got {count}: "
+            "use a larger patch or stride, or a larger sheet"
+        )
+    tokens = embed.num_tokens
+    receptive = user % tokens if inputs == "every_sheet" else torch.where(user < tokens, user, -1)
+    read = None if outputs == "all" else torch.where(user >= count - tokens)[0]
+    size = count if read is None else len(read)
+    head = (
+        MeanReadout(channels, num_classes, read)
+        if readout == "mean"
+        else SpatialReadout(size, channels, num_classes, read)
+    )
+    return Columnformer(
+        graph,
+        embed,
+        column() if recurrent else [column() for _ in range(depth)],
+        head,
+        depth=depth,
+        receptive=receptive,
+        drive=drive,
+        position_embedding=position_embedding,
+        time_embedding=time_embedding,
+        wiring=wiring,
+        wiring_power=wiring_power,
+        wiring_sigma=wiring_sigma,
+        memory=memory,
+    )

@@ -1,0 +1,103 @@
+"""Nearest columns, and columns within a radius, by KD-tree: never an N x N matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from graphcolumns.geometry import Geometry
+
+Floats = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+BLOCK = 2**21  # values per temporary array: 16 MB of float64
+SPARE = 8  # neighbours asked for beyond the degree, so that most ties are seen at once
+ROUNDING = 1e-6  # relative error of a length measured in float32
+
+
+def row_blocks(num_rows: int, width: int) -> Iterator[Ids]:
+    """Ids `0 .. num_rows` in blocks of which `width` values per row fit in memory."""
+    step = max(1, BLOCK // max(width, 1))
+    for first in range(0, num_rows, step):
+        yield np.arange(first, min(first + step, num_rows))
+
+
+def points(geometry: Geometry) -> Floats:
+    """Positions `[N, 2 or 3]` in which straight lines order pairs as the metric does.
+
+    A chord grows with its arc, so on a sphere the positions themselves do, put exactly on it.
+    """
+    positions = geometry.positions.detach().cpu().double().numpy()
+    if geometry.radius is None:
+        return positions
+    return positions * (geometry.radius / np.linalg.norm(positions, axis=1, keepdims=True))
+
+
+def tree(geometry: Geometry, ids: Ids | slice = slice(None)) -> cKDTree:
+    """KD-tree of the columns `ids`."""
+    return cKDTree(points(geometry)[ids], boxsize=geometry.period)
+
+
+def nearest_ids(sources: cKDTree, queries: Floats, count: int, own: Ids | None = None) -> Ids:
+    """The `count` nearest points of each query; among equally near ones the lowest ids.
+
+    Lengths count as equal within the rounding of float32 positions.
+
+    Args:
+        sources: tree of `M` points.
+        queries: `[Q, 2 or 3]`.
+        count: at most `M`, or `M - 1` with `own`.
+        own: a point per query that is left out, `[Q]`.
+
+    Returns:
+        Ids `[Q, count]`, nearest first.
+    """
+    result = np.empty((len(queries), count), dtype=np.int64)
+    rows, asked = np.arange(len(queries)), min(sources.n, count + SPARE)
+    while len(rows) and count:
+        open_rows = [
+            _rank(sources, queries, rows[block], count, own, asked, result)
+            for block in row_blocks(len(rows), asked)
+        ]
+        rows, asked = np.concatenate(open_rows), min(sources.n, 2 * asked)
+    return result
+
+
+def _rank(
+    sources: cKDTree,
+    queries: Floats,
+    rows: Ids,
+    count: int,
+    own: Ids | None,
+    asked: int,
+    result: Ids,
+) -> Ids:
+    """Fill `result[rows]` from `asked` neighbours; return the rows whose last tie may go on."""
+    lengths, ids = sources.query(queries[rows], k=np.arange(1, asked + 1))
+    if own is not None:
+        lengths[ids == own[rows, None]] = np.inf
+        order = np.argsort(lengths, axis=1, kind="stable")
+        lengths, ids = np.take_along_axis(lengths, order, 1), np.take_along_axis(ids, order, 1)
+    # Neighbours share a level while lengths rise by no more than rounding.
+    tie = 4 * np.finfo(np.float32).eps * float(np.abs(sources.data).max())
+    level = np.zeros(ids.shape, dtype=np.int64)
+    level[:, 1:] = np.cumsum(~(np.diff(lengths, axis=1) <= tie), axis=1)
+    order = np.lexsort((ids, level), axis=1)[:, :count]
+    result[rows] = np.take_along_axis(ids, order, 1)
+    last = np.isfinite(lengths).sum(1) - 1
+    may_go_on = level[np.arange(len(rows)), last] == level[:, count - 1]
+    return rows[may_go_on] if asked < sources.n else rows[:0]
+
+
+def pairs_within(geometry: Geometry, radius: float) -> Ids:
+    """All pairs `i < j` whose distance is at most `radius` up to rounding, `[P, 2]`."""
+    reach = radius
+    if geometry.radius is not None:
+        angle = min(radius / geometry.radius, math.pi)
+        reach = 2 * geometry.radius * math.sin(angle / 2)
+    pairs: Ids = tree(geometry).query_pairs(reach * (1 + ROUNDING), output_type="ndarray")
+    return pairs.astype(np.int64)

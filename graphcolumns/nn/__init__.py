@@ -1,0 +1,25 @@
+"""Layers: columns that attend along edges, with weights of their own."""
+
+from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.column import Column
+from graphcolumns.nn.column_conv import ColumnConv
+from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.embed import PatchEmbed
+from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.readout import MeanReadout, SpatialReadout
+from graphcolumns.nn.untied import UntiedLayerNorm, UntiedLinear
+
+__all__ = [
+    "Column",
+    "ColumnAttention",
+    "ColumnConv",
+    "EdgeBias",
+    "LearnedPositions",
+    "MeanReadout",
+    "Mixture",
+    "PatchEmbed",
+    "SpatialReadout",
+    "UntiedLayerNorm",
+    "UntiedLinear",
+]

@@ -1,0 +1,153 @@
+"""How columns communicate: attention, selection, mixing, linear mixing, identity."""
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.untied import UntiedLinear, Use, check_choice, check_counts
+from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
+
+ATTENTION_MODES = ("attention", "selection", "mixing", "linear_mixing", "identity")
+
+
+class ColumnAttention(nn.Module):
+    r"""Communication between columns, inside a model (columns first).
+
+    Every mode sends :math:`\mathrm{out}_i = \sum_{j \in \mathcal{N}(i)} a_{ij} v_j`:
+
+    - ``attention``: :math:`a_{ij} = \mathrm{softmax}_j(s\, q_i^\top k_j + b_{ij})` with untied
+      (or shared, ...) maps to q and k;
+    - ``selection``: the query is a parameter per column, the keys are the inputs;
+    - ``mixing``: :math:`a = \mathrm{softmax}_j(b_{ij})`, independent of the input;
+    - ``linear_mixing``: :math:`a = b_{ij}`, signed;
+    - ``identity``: q = k = v = x with scale :math:`C^{-1/2}`, no parameters.
+
+    Args:
+        num_columns: ``N``.
+        channels: ``C``.
+        heads: ``H``, dividing ``C``.
+        mode: One of the above.
+        qk_channels: Width ``D`` of queries and keys per head (default: ``C / H``).
+        value: ``"linear"`` (a value map before and an output map after) or ``"input"`` (v = x).
+        weights: Mode of the maps, see :class:`UntiedLinear`.
+        rank: Of the mode ``mixture`` or ``lowrank``.
+        mixture: Shared mixture coefficients.
+        edge_bias: Scores on edges; required by the mixing modes.
+        qkv_bias: Whether the maps have a bias, or one flag each for q, k and v.
+        scale: Of the scores (default: ``D ** -0.5``).
+        dropout: Probability of dropping an edge.
+        std: Of the initial weights, see :class:`UntiedLinear`.
+
+    Shapes:
+        - input: ``[N, B, C]``
+        - output: ``[N, B, C]`` and the expected edge cost ``[N, B, H]`` or None
+
+    Raises:
+        ValueError: An unknown mode, heads that do not divide the channels, or a mixing mode
+            without edge bias.
+    """
+
+    def __init__(
+        self,
+        num_columns: int,
+        channels: int,
+        heads: int = 1,
+        mode: str = "attention",
+        qk_channels: int | None = None,
+        value: str = "linear",
+        weights: str = "untied",
+        rank: int = 4,
+        mixture: Mixture | None = None,
+        edge_bias: EdgeBias | None = None,
+        qkv_bias: bool | tuple[bool, bool, bool] = True,
+        scale: float | None = None,
+        dropout: float = 0.0,
+        std: float | None = None,
+    ) -> None:
+        super().__init__()
+        check_choice("mode", mode, ATTENTION_MODES)
+        check_choice("value", value, ("linear", "input"))
+        check_counts(channels=channels, heads=heads)
+        if channels % heads:
+            raise ValueError(f"heads must divide channels, got {heads} heads and {channels}")
+        if mode in ("mixing", "linear_mixing") and edge_bias is None:
+            raise ValueError(f"mode={mode!r} is made of edge scores: pass edge_bias=EdgeBias(graph)")
+        self.channels, self.heads, self.mode = channels, heads, mode
+        self.scale, self.dropout, self.edge_bias = scale, dropout, edge_bias
+        if mode == "identity":
+            value, self.scale = "input", channels**-0.5 if scale is None else scale
+        width = qk_channels or channels // heads
+        flags = (qkv_bias,) * 3 if isinstance(qkv_bias, bool) else qkv_bias
+
+        def linear(out: int, bias: bool) -> UntiedLinear:
+            return UntiedLinear(num_columns, channels, out, bias, weights, rank, mixture, std)
+
+        asks = mode == "attention"
+        self.query = linear(heads * width, flags[0]) if asks else None
+        self.key = linear(heads * width, flags[1]) if asks else None
+        self.value = linear(channels, flags[2]) if value == "linear" else None
+        self.out = linear(channels, True) if value == "linear" else None
+        self.selector: nn.Parameter | None = None
+        if mode == "selection":
+            self.selector = nn.Parameter(torch.empty(num_columns, 1, heads, channels // heads))
+            self.selector.no_weight_decay = True  # type: ignore[attr-defined]
+            nn.init.trunc_normal_(self.selector, std=0.02)
+
+    def linears(self) -> dict[str, UntiedLinear]:
+        """The linear maps by name, for unrolling."""
+        names = ("query", "key", "value", "out")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def forward(
+        self,
+        x: Tensor,
+        graph: ColumnGraph,
+        cost: Tensor | None = None,
+        uses: dict[str, Use] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """One exchange along the edges; ``cost [E]`` asks for the expected cost per column."""
+        uses = uses or {}
+        v = self._heads(x if self.value is None else self.value(x, uses.get("value")))
+        if self.mode in ("mixing", "linear_mixing"):
+            y, expected = self._mix(v, graph, cost)
+        else:
+            q, k, scale = self._query_key(x, uses)
+            bias = None if self.edge_bias is None else self.edge_bias()
+            dropout = self.dropout if self.training else 0.0
+            y, expected, _ = column_attention(
+                q, k, v, graph, bias=bias, cost=cost, scale=scale, dropout=dropout
+            )
+        y = y.flatten(2)
+        return (y if self.out is None else self.out(y, uses.get("out"))), expected
+
+    def _query_key(self, x: Tensor, uses: dict[str, Use]) -> tuple[Tensor, Tensor, float | None]:
+        if self.query is not None and self.key is not None:
+            q, k = self.query(x, uses.get("query")), self.key(x, uses.get("key"))
+            return self._heads(q), self._heads(k), self.scale
+        k = self._heads(x)
+        if self.selector is not None:
+            return self.selector.to(k.dtype), k, self.scale
+        return k, k, self.scale
+
+    def _mix(self, v: Tensor, graph: ColumnGraph, cost: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        assert self.edge_bias is not None
+        bias = self.edge_bias()
+        weight = bias[:, None].expand(-1, self.heads) if bias.dim() == 1 else bias
+        if self.mode == "mixing":
+            weight = segment_softmax(weight, graph.target, graph.num_columns)
+        if self.dropout and self.training:
+            weight = nn.functional.dropout(weight, self.dropout)
+        y = self._heads(edge_linear(v.flatten(2), weight, graph))
+        if cost is None:
+            return y, None
+        expected = segment_sum(weight.abs() * cost[:, None], graph.target, graph.num_columns)
+        return y, expected[:, None].expand(-1, v.shape[1], -1)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], self.heads, -1)
+
+    def extra_repr(self) -> str:
+        """The sizes and the mode."""
+        return f"channels={self.channels}, heads={self.heads}, mode={self.mode!r}"

@@ -1,0 +1,79 @@
+"""Learned additive scores on the edges of one topology."""
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.untied import no_decay
+
+
+class EdgeBias(nn.Module):
+    r"""A learned score per edge, :math:`b_{ij} + b^h_{ij}`.
+
+    The bias matrix of a dense columnformer, kept on the edges only. Gaussian-local
+    initialisation (``sigma``) sets :math:`b_{ij} = \max(-d_{ij}^2 / 2\sigma^2, \mathrm{floor})`.
+
+    Args:
+        graph: The topology; its distances are needed for a Gaussian-local start.
+        heads: ``H``.
+        common: Whether to learn one score per edge for all heads, ``[E]``.
+        per_head: Whether to learn (also) one score per edge and head, ``[E, H]``.
+        sigma: Length of the Gaussian, in the unit of the graph (default: start at ``std``).
+        floor: Lowest initial score; e^-8 of a near edge's attention is left to any far one.
+        std: Standard deviation of the initial scores without a Gaussian (default: zeros).
+
+    Raises:
+        ValueError: Neither kind of score, ``sigma`` not positive, or a graph without distances
+            when ``sigma`` is given.
+    """
+
+    def __init__(
+        self,
+        graph: ColumnGraph,
+        heads: int = 1,
+        common: bool = True,
+        per_head: bool = False,
+        sigma: float | None = None,
+        floor: float = -8.0,
+        std: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not (common or per_head):
+            raise ValueError("an edge bias needs common=True or per_head=True, got neither")
+        if sigma is not None and (sigma <= 0 or graph.distance is None):
+            raise ValueError(
+                "a Gaussian-local bias needs sigma > 0 and a graph with distances, got "
+                f"sigma={sigma} and distance={'set' if graph.distance is not None else None}: "
+                "call graph.remeasure(geometry)"
+            )
+        self.sigma, self.floor, self.std = sigma, floor, std
+        local = None if sigma is None else graph.distance.detach()  # type: ignore[union-attr]
+        self.register_buffer("_start", self._gaussian(local), persistent=False)
+        edges = graph.num_edges
+        self.common = no_decay(torch.empty(edges)) if common else None
+        self.per_head = no_decay(torch.empty(edges, heads)) if per_head else None
+        self.reset_parameters()
+
+    def _gaussian(self, distance: Tensor | None) -> Tensor | None:
+        if distance is None or self.sigma is None:
+            return None
+        return (-0.5 * (distance / self.sigma) ** 2).clamp(min=self.floor)
+
+    def reset_parameters(self) -> None:
+        """The Gaussian start, or small random scores."""
+        start = self._start
+        for parameter in (self.common, self.per_head):
+            if parameter is None:
+                continue
+            nn.init.trunc_normal_(parameter, std=self.std) if self.std else nn.init.zeros_(parameter)
+            if start is not None:
+                with torch.no_grad():
+                    parameter += start if parameter.dim() == 1 else start[:, None]
+                start = None  # once, in the first kind of score that exists
+
+    def forward(self) -> Tensor:
+        """The scores, ``[E]`` or ``[E, H]``."""
+        if self.per_head is None:
+            assert self.common is not None
+            return self.common
+        return self.per_head if self.common is None else self.per_head + self.common[:, None]

@@ -1,0 +1,81 @@
+"""Columns to class scores."""
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.nn.untied import check_choice, check_counts
+
+
+class MeanReadout(nn.Module):
+    r"""Class scores of the mean output column, :math:`W \,\frac{1}{|O|}\sum_{n \in O} x_n + c`.
+
+    Args:
+        channels: ``C``.
+        num_classes: ``K``.
+        columns: Ids ``O`` of the output columns (default: all).
+        norm: Layer norm ``"before"`` the mean, ``"after"`` it, or ``"none"``.
+
+    Shapes:
+        - input: ``[N, B, C]``
+        - output: ``[B, K]``
+    """
+
+    def __init__(
+        self, channels: int, num_classes: int, columns: Tensor | None = None, norm: str = "after"
+    ) -> None:
+        super().__init__()
+        check_choice("norm", norm, ("before", "after", "none"))
+        check_counts(channels=channels, num_classes=num_classes)
+        self.order = norm
+        self.register_buffer("columns", columns, persistent=False)
+        self.norm = nn.Identity() if norm == "none" else nn.LayerNorm(channels)
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Class scores ``[B, K]`` of a state ``[N, B, C]``."""
+        chosen = state if self.columns is None else state.index_select(0, self.columns)
+        if self.order == "before":
+            return self.linear(self.norm(chosen).mean(0))
+        return self.linear(self.norm(chosen.mean(0)))
+
+
+class SpatialReadout(nn.Module):
+    r"""A map over the output columns for every class.
+
+    .. math::
+        y_k = c_k + w_k^\top \sum_{n \in O} \mathrm{softmax}_n(m_{kn}) \, \mathrm{LN}(x_n)
+
+    Args:
+        num_columns: Number of output columns ``|O|``.
+        channels: ``C``.
+        num_classes: ``K``.
+        columns: Ids ``O`` of the output columns (default: all ``num_columns``).
+
+    Shapes:
+        - input: ``[N, B, C]``
+        - output: ``[B, K]``
+
+    Raises:
+        ValueError: ``columns`` does not name ``num_columns`` columns.
+    """
+
+    def __init__(
+        self, num_columns: int, channels: int, num_classes: int, columns: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        check_counts(num_columns=num_columns, channels=channels, num_classes=num_classes)
+        if columns is not None and columns.shape != (num_columns,):
+            raise ValueError(f"columns must name {num_columns} columns, got {list(columns.shape)}")
+        self.register_buffer("columns", columns, persistent=False)
+        self.norm = nn.LayerNorm(channels)
+        self.map = nn.Parameter(torch.empty(num_classes, num_columns))
+        self.map.no_weight_decay = True  # type: ignore[attr-defined]
+        nn.init.trunc_normal_(self.map, std=0.2)
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Class scores ``[B, K]`` of a state ``[N, B, C]``."""
+        chosen = state if self.columns is None else state.index_select(0, self.columns)
+        weight = torch.softmax(self.map, -1)  # [K, O]
+        seen = torch.einsum("ko,obc->bkc", weight, self.norm(chosen))
+        return (seen * self.linear.weight).sum(-1) + self.linear.bias

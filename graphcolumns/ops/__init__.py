@@ -1,0 +1,15 @@
+"""Pure functions on tensors and graphs."""
+
+from graphcolumns.ops.column_attention import Attention, column_attention
+from graphcolumns.ops.edge_linear import edge_linear
+from graphcolumns.ops.segment import segment_softmax, segment_sum
+from graphcolumns.ops.untied_linear import untied_linear
+
+__all__ = [
+    "Attention",
+    "column_attention",
+    "edge_linear",
+    "segment_softmax",
+    "segment_sum",
+    "untied_linear",
+]

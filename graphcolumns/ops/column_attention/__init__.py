@@ -1,0 +1,115 @@
+"""Attention along edges: signature, mathematics, checks, dispatch."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.ops.backend import choose
+from graphcolumns.ops.column_attention import checks
+from graphcolumns.ops.column_attention.dense import column_attention as _dense
+from graphcolumns.ops.column_attention.op import column_attention_op
+from graphcolumns.ops.column_attention.scatter import column_attention as _scatter
+
+__all__ = ["Attention", "column_attention"]
+
+
+class Attention(NamedTuple):
+    """What a column receives.
+
+    Attributes:
+        out: ``[N, B, H, Dv]``, the attended values.
+        cost: ``[N, B, H]``, the expected cost of the in-edges, or None when none was given.
+        lse: ``[N, B, H]``, the log of the softmax normaliser; ``-inf`` without in-edges.
+    """
+
+    out: Tensor
+    cost: Tensor | None
+    lse: Tensor
+
+
+def column_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    graph: ColumnGraph,
+    *,
+    bias: Tensor | None = None,
+    cost: Tensor | None = None,
+    scale: float | None = None,
+    dropout: float = 0.0,
+    seed: int | Tensor | None = None,
+    backend: str = "auto",
+) -> Attention:
+    r"""Softmax attention of every column over its in-edges.
+
+    For target :math:`i`, source :math:`j \in \mathcal{N}(i)`, head :math:`h` and input :math:`b`
+
+    .. math::
+        s_{ij} &= \mathrm{scale} \cdot q_i^\top k_j + \mathrm{bias}_{ij}, \qquad
+        p_{ij} = \exp(s_{ij} - \mathrm{lse}_i), \qquad
+        \mathrm{lse}_i = \log \sum_{j} e^{s_{ij}} \\
+        \mathrm{out}_i &= \sum_j p_{ij} v_j, \qquad
+        \mathrm{cost}_i = \sum_j p_{ij} c_{ij}.
+
+    The cost is one more value channel: with lengths as ``c`` it is the expected wiring length of
+    a column. It is differentiable in ``c``, ``q`` and ``k``. Dropout multiplies ``p`` (in both
+    channels) by a counter-based mask. A column without in-edges gets ``out = cost = 0`` and
+    ``lse = -inf``. On the complete graph this is the attention of Vaswani et al.,
+    https://arxiv.org/abs/1706.03762.
+
+    Args:
+        q: Queries ``[N, B, H, D]``, or ``[N, 1, H, D]`` for queries that do not depend on the
+            input: they are broadcast, their gradient is summed over the batch.
+        k: Keys ``[M, B, H, D]``.
+        v: Values ``[M, B, H, Dv]``.
+        graph: Who listens to whom; ``N`` columns, ``M`` sources, ``E`` edges.
+        bias: Added to the scores, ``[E]`` (all heads) or ``[E, H]``.
+        cost: Cost of an edge ``c``, ``[E]`` or ``[E, H]``.
+        scale: Of the dot products (default: ``D ** -0.5``).
+        dropout: Probability of dropping an edge, per batch element and head.
+        seed: Of the dropout mask: an int or a scalar int64 tensor (default: drawn from torch's
+            generator).
+        backend: ``"auto"``, ``"reference"``, ``"scatter"`` or ``"dense"``.
+
+    Returns:
+        :class:`Attention` with ``out``, ``cost`` and ``lse``.
+
+    Raises:
+        ValueError: Shapes that do not fit the graph or each other, or a dropout outside [0, 1).
+        TypeError: Tensors that are not of one floating dtype.
+        ImportError: ``backend="scatter"`` without torch-scatter.
+
+    Example:
+        >>> import torch
+        >>> from graphcolumns import ColumnGraph, column_attention
+        >>> graph = ColumnGraph.from_edge_index(torch.tensor([[0, 1, 1], [0, 0, 1]]), 2)
+        >>> q = k = v = torch.ones(2, 1, 1, 4)
+        >>> column_attention(q, k, v, graph).out.shape
+        torch.Size([2, 1, 1, 4])
+    """
+    checks.check(q, k, v, graph, bias, cost, dropout)
+    scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
+    counter = _seed(seed, dropout, q.device)
+    backend = choose(backend, graph, k.shape[1] * k.shape[2])
+    if backend == "dense":
+        return Attention(*_dense(q, k, v, graph, bias, cost, scale, dropout, counter))
+    if backend == "scatter":
+        return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))
+    views = (graph.rowptr, graph.source, graph.target, *graph.by_source)
+    out, total, lse = column_attention_op(
+        q, k, v, bias, cost, *views, scale, dropout, counter, backend
+    )
+    return Attention(out, None if cost is None else total, lse)
+
+
+def _seed(seed: int | Tensor | None, dropout: float, device: torch.device) -> Tensor | None:
+    if dropout == 0.0:
+        return None
+    if isinstance(seed, Tensor):
+        return seed
+    if seed is None:  # a tensor, not an int: no synchronisation and no recompilation
+        return torch.randint(2**62, (), device=device)
+    return torch.tensor(seed, dtype=torch.int64, device=device)

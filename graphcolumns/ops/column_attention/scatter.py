@@ -1,0 +1,42 @@
+"""Attention along edges with torch-scatter: gather, segment softmax, segment sum.
+
+What the field writes today; kept as a peer to test and to measure against.
+"""
+
+import torch
+from torch import Tensor
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.ops.column_attention.reference import accumulator, edge_values, factors, scores
+
+
+def column_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    graph: ColumnGraph,
+    bias: Tensor | None,
+    cost: Tensor | None,
+    scale: float,
+    dropout: float,
+    seed: Tensor | None,
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """See :func:`graphcolumns.ops.column_attention.column_attention`; O(E B H D) memory."""
+    from torch_scatter import gather_csr, segment_csr
+
+    wide = accumulator(q.dtype)
+    s = scores(q.to(wide), k.to(wide), bias, graph.source, graph.target, scale)
+    highest = segment_csr(s.detach(), graph.rowptr, reduce="max")  # 0 for an empty row
+    highest = highest.masked_fill(highest == float("-inf"), 0.0)
+    e = torch.exp(s - gather_csr(highest, graph.rowptr))
+    total = segment_csr(e, graph.rowptr, reduce="sum")
+    empty = total == 0.0
+    lse = (highest + torch.log(total.masked_fill(empty, 1.0))).masked_fill(empty, float("-inf"))
+    p = e / gather_csr(total.masked_fill(empty, 1.0), graph.rowptr)
+    keep = factors(p, dropout, seed, graph.source)
+    p = p if keep is None else p * keep
+    messages = p[..., None] * v.to(wide).index_select(0, graph.source)
+    out = segment_csr(messages, graph.rowptr, reduce="sum").to(v.dtype)
+    if cost is None:
+        return out, None, lse
+    return out, segment_csr(p * edge_values(cost), graph.rowptr, reduce="sum"), lse

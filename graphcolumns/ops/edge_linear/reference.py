@@ -1,0 +1,21 @@
+"""The signed sum along edges in plain torch: the definition, and the oracle of every backend."""
+
+from torch import Tensor
+
+from graphcolumns.ops.segment import segment_sum
+
+
+def forward(x: Tensor, weight: Tensor, source: Tensor, target: Tensor, num_columns: int) -> Tensor:
+    """``y_i = sum_j w_ij x_j`` of ``x [M, B, H, D]`` and ``weight [E, H]``: ``[N, B, H, D]``."""
+    messages = weight[:, None, :, None] * x.index_select(0, source)
+    return segment_sum(messages, target, num_columns)
+
+
+def backward(
+    grad: Tensor, x: Tensor, weight: Tensor, source: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""``dx_j = sum_i w_ij dy_i`` and ``dw_ij = dy_i . x_j``, on existing edges only."""
+    grad_e = grad.index_select(0, target)
+    grad_x = segment_sum(weight[:, None, :, None] * grad_e, source, x.shape[0])
+    grad_weight = (grad_e * x.index_select(0, source)).sum((1, 3))
+    return grad_x.to(x.dtype), grad_weight.to(weight.dtype)

@@ -1,0 +1,65 @@
+"""One linear map per column: signature, mathematics, checks, and its recurrent form."""
+
+import torch
+from torch import Tensor
+
+from graphcolumns.ops.untied_linear.steps import Step, step_linear, unroll
+
+__all__ = ["Step", "untied_linear"]
+
+
+def untied_linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, *, step: Step | None = None
+) -> Tensor:
+    r"""Applies its own linear map to every column.
+
+    .. math::
+        y_n = x_n W_n + b_n
+
+    Args:
+        x: ``[N, B, Cin]``.
+        weight: ``[N, Cin, Cout]``.
+        bias: ``[N, Cout]``.
+        step: A handle of ``untied_linear.unroll`` when the same weights are applied again and
+            again: the gradients of ``weight`` and ``bias`` are then computed once over all steps.
+
+    Returns:
+        ``[N, B, Cout]``.
+
+    Raises:
+        ValueError: Shapes that do not fit.
+        RuntimeError: A handle that was used before.
+
+    Example:
+        >>> import torch
+        >>> from graphcolumns import untied_linear
+        >>> untied_linear(torch.ones(3, 2, 4), torch.ones(3, 4, 5)).shape
+        torch.Size([3, 2, 5])
+    """
+    _check(x, weight, bias)
+    if step is not None and step.batched:
+        return step_linear(x, weight, bias, step)
+    if bias is None:
+        return torch.bmm(x, weight)
+    return torch.baddbmm(bias[:, None, :], x, weight)
+
+
+def _check(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    if x.dim() != 3 or weight.dim() != 3:
+        raise ValueError(
+            "x must be [N, B, Cin] and weight [N, Cin, Cout], "
+            f"got {list(x.shape)} and {list(weight.shape)}"
+        )
+    if x.shape[0] != weight.shape[0] or x.shape[2] != weight.shape[1]:
+        raise ValueError(
+            f"x [N, B, Cin] must be [{weight.shape[0]}, B, {weight.shape[1]}] to fit the weights, "
+            f"got {list(x.shape)}"
+        )
+    if bias is not None and bias.shape != (weight.shape[0], weight.shape[2]):
+        raise ValueError(
+            f"bias must be [N, Cout] = [{weight.shape[0]}, {weight.shape[2]}], "
+            f"got {list(bias.shape)}"
+        )
+
+
+untied_linear.unroll = unroll  # type: ignore[attr-defined]
