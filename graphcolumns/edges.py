@@ -24,13 +24,15 @@ def pointers(sorted_ids: Tensor, count: int) -> Tensor:
     return torch.searchsorted(sorted_ids, ids)
 
 
-def expand(pointers: Tensor) -> Tensor:
+def expand(pointers: Tensor, num_positions: int) -> Tensor:
     """The id of the row that each position belongs to: the inverse of `pointers`, int32."""
-    ids = torch.arange(len(pointers) - 1, device=pointers.device, dtype=torch.int32)
-    return torch.repeat_interleave(ids, pointers.diff())
+    # torch.repeat_interleave starts all threads even for a handful of edges.
+    positions = torch.arange(num_positions, device=pointers.device)
+    return torch.searchsorted(pointers[1:], positions, right=True, out_int32=True)
 
 
 def plain(edge_index: Tensor) -> Tensor:
+    """The tensor `[2, E]` in `edge_index`, or an error that says what it is instead."""
     if not torch.is_tensor(edge_index):
         raise TypeError(
             f"edge_index must be an integer tensor. Got {type(edge_index).__name__}; "
@@ -47,6 +49,7 @@ def plain(edge_index: Tensor) -> Tensor:
 
 
 def check_count(name: str, count: int) -> int:
+    """Raise a ValueError unless `count` ids fit int32 and there is at least one."""
     count = operator.index(count)
     if not 1 <= count <= MAX_ID:
         raise ValueError(f"{name} must be in [1, {MAX_ID}], because ids are int32. Got {count}.")
@@ -54,6 +57,7 @@ def check_count(name: str, count: int) -> int:
 
 
 def check_range(end: str, ids: Tensor, count: int, name: str) -> None:
+    """Raise a ValueError that names the first id outside `[0, count)`."""
     bad = ids[(ids < 0) | (ids >= count)]
     if len(bad):
         raise ValueError(
@@ -62,6 +66,7 @@ def check_range(end: str, ids: Tensor, count: int, name: str) -> None:
 
 
 def check_rowptr(rowptr: Tensor, source: Tensor) -> None:
+    """Raise unless `rowptr` int64 rises from 0 to the number of `source` ids, int32."""
     if rowptr.dtype != torch.int64 or source.dtype != torch.int32:
         raise TypeError(
             "rowptr must be int64 and source int32. "
@@ -82,6 +87,7 @@ def check_rowptr(rowptr: Tensor, source: Tensor) -> None:
 
 
 def check_sorted(target: Tensor, source: Tensor) -> None:
+    """Raise a ValueError that names the first edge that is a duplicate or out of order."""
     wrong = (target[1:] == target[:-1]) & (source[1:] <= source[:-1])
     if not wrong.any():
         return
@@ -99,6 +105,7 @@ def check_sorted(target: Tensor, source: Tensor) -> None:
 
 
 def check_distance(distance: Tensor, num_edges: int) -> None:
+    """Raise unless `distance` holds one finite length, 0 or more, per edge."""
     if not torch.is_tensor(distance) or not distance.is_floating_point():
         got = distance.dtype if torch.is_tensor(distance) else type(distance).__name__
         raise TypeError(f"distance must be a float32 tensor. Got {got}.")

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from graphcolumns import neighbours
+from graphcolumns.draws import Floats, Ids, LogKernel
 from graphcolumns.geometry import Geometry
 from graphcolumns.hilbert import hilbert_key
 
-Floats = NDArray[np.float64]
-Ids = NDArray[np.int64]
-LogKernel = Callable[[Floats], Floats]
-
 ALL_PAIRS = 4096  # columns up to which reading every clock is as quick as cells
 NEAR_PER_DRAW, NEAR_LEAST = 4, 64  # clocks of how many near columns are read one by one
-FIRST_WINDOW = 2  # rings of the far cells expected in the first window, per draw
+TINY, LOG_HUGE = float(np.finfo(np.float64).tiny), 700.0
+FIRST_WINDOW = 1.5  # rings of the far cells expected in the first window, per draw
 
 
 class Rings(NamedTuple):
-    """Clocks that rang: row of the block, column, log of the time."""
+    """Clocks that rang, sorted by `key = row * N + column`, rows counted within their block."""
 
-    row: Ids
-    column: Ids
-    log_time: Floats
+    key: Ids
+    time: Floats
 
 
 class Cells(NamedTuple):
@@ -70,126 +64,145 @@ def exponential_race(
         all_pairs: choose the way (default: all pairs up to 4096 columns).
 
     Returns:
-        Ids `[N, count]`, different in each row, in the order in which they rang.
+        Ids `[N, count]`, different in each row, in no particular order.
 
     Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir (2006); Lewis and
     Shedler, Simulation of nonhomogeneous Poisson processes by thinning (1979).
     """
     n = geometry.num_columns
-    if n <= ALL_PAIRS if all_pairs is None else all_pairs:
-        near, cells = n, None
-    else:
-        near, cells = min(n, max(NEAR_PER_DRAW * count, NEAR_LEAST) + 1), _cut(geometry)
+    near = min(n, max(NEAR_PER_DRAW * count, NEAR_LEAST) + 1)
+    if all_pairs is None:
+        all_pairs = n <= max(ALL_PAIRS, 2 * near)
+    near, cells = (n, None) if all_pairs else (near, _cut(geometry))
     race = _Race(geometry, count, log_kernel, generator)
-    tree, points = neighbours.tree(geometry), neighbours.points(geometry)
-    drawn = [np.empty((0, count), dtype=np.int64)]
-    for rows in neighbours.row_blocks(n if count else 0, near + (len(cells.size) if cells else 0)):
-        if cells is None:
-            rung = race.near(rows, np.broadcast_to(np.arange(n), (len(rows), n)))
-        else:
-            _, ids = tree.query(points[rows], k=near)
-            rung = race.near_and_far(rows, ids, cells)
-        drawn.append(_first(rung, count))
-    return np.concatenate(drawn)
+    width = near + (0 if cells is None else len(cells.size))
+    rows_of_blocks = neighbours.row_blocks(n if count else 0, width)
+    drawn = [race.draw(rows, near, cells) for rows in rows_of_blocks]
+    return np.concatenate([np.empty((0, count), dtype=np.int64), *drawn])
 
 
-@dataclass(frozen=True)
 class _Race:
-    """What every block of rows shares."""
+    """What all blocks of rows share."""
 
-    geometry: Geometry
-    count: int
-    log_kernel: LogKernel
-    generator: np.random.Generator
+    def __init__(
+        self, geometry: Geometry, count: int, log_kernel: LogKernel, generator: np.random.Generator
+    ) -> None:
+        self.geometry, self.count = geometry, count
+        self.log_kernel, self.generator = log_kernel, generator
+        self.tree, self.points = neighbours.tree(geometry), neighbours.points(geometry)
 
-    def near(self, rows: Ids, ids: Ids) -> Rings:
-        """The first `count` rings among the columns `ids` `[R, K]`, each clock read."""
-        weight = self.log_kernel(_distance(self.geometry, rows[:, None], ids))
-        wait = np.maximum(self.generator.standard_exponential(ids.shape), np.finfo(float).tiny)
-        log_time = np.where(ids == rows[:, None], np.inf, np.log(wait) - weight)
+    def draw(self, rows: Ids, near: int, cells: Cells | None) -> Ids:
+        """The columns drawn for the columns `rows`: `[R, count]`."""
+        if cells is None:
+            ids = np.broadcast_to(np.arange(near), (len(rows), near))
+        else:
+            ids = self.tree.query(self.points[rows], k=near)[1]
+        log_time = self._read(rows, ids)
+        if cells is not None:
+            far_ids, far_log_time = self._read_far(_Far(self, rows, ids, cells), log_time)
+            ids = np.concatenate([ids, far_ids], axis=1)
+            log_time = np.concatenate([log_time, far_log_time], axis=1)
         first = np.argpartition(log_time, self.count - 1, axis=1)[:, : self.count]
-        row = np.repeat(np.arange(len(rows)), self.count)
-        column = np.take_along_axis(ids, first, 1)
-        return Rings(row, column.ravel(), np.take_along_axis(log_time, first, 1).ravel())
+        return np.take_along_axis(ids, first, 1)
 
-    def near_and_far(self, rows: Ids, ids: Ids, cells: Cells) -> Rings:
-        """The rings of `near`, and all rings of other columns before the last of those counts."""
-        near = self.near(rows, ids)
-        # A far column is no nearer than any of ids, so its kernel is no larger than this.
-        reach = _distance(self.geometry, rows[:, None], ids).max(1)
-        far = _Far(self, rows, ids, cells, self.log_kernel(reach))
-        # From here time is in units of 1 / that kernel, so that nothing overflows.
-        last = np.exp(near.log_time.reshape(len(rows), -1).max(1) + far.log_most)
-        rung, start = near, np.zeros(len(rows))
-        with np.errstate(divide="ignore"):  # no far rate: the first window is the last
-            stop = np.minimum(last, FIRST_WINDOW * self.count / far.rate)
+    def log_weight(self, target: Ids, source: Ids) -> Floats:
+        """Log rate of the clocks of pairs."""
+        ends = self.points[target], self.points[source]
+        return self.log_kernel(neighbours.length(self.geometry, *ends))
+
+    def _read(self, rows: Ids, ids: Ids) -> Floats:
+        """Log times of the clocks of all `ids` `[R, K]`; a column never listens to its own."""
+        wait = np.maximum(self.generator.standard_exponential(ids.shape), TINY)
+        log_time = np.log(wait) - self.log_weight(rows[:, None], ids)
+        return np.where(ids == rows[:, None], np.inf, log_time)
+
+    def _read_far(self, far: _Far, near_log_time: Floats) -> tuple[Ids, Floats]:
+        """Every far clock that rings before `count` clocks have rung: ids and log times."""
+        # Here time is in units of 1 / the largest far weight, so that nothing overflows.
+        near_time = np.exp(np.minimum(near_log_time + far.log_most[:, None], LOG_HUGE))
+        last = np.partition(near_time, self.count - 1, axis=1)[:, self.count - 1]
+        start = np.zeros(len(last))
+        stop = np.minimum(last, FIRST_WINDOW * self.count / np.maximum(far.rate, TINY))
+        rung = Rings(np.empty(0, dtype=np.int64), np.empty(0))
         while (stop > start).any():
-            rung = _earliest(rung, far.rings(start, stop))
-            scaled = np.exp(rung.log_time + far.log_most[rung.row])
-            done = np.bincount(rung.row[scaled <= stop[rung.row]], minlength=len(rows))
-            go_on = (done < self.count) & (stop < last)
+            rung = _merge(rung, far.rings(start, stop))
+            num_far = np.bincount(rung.key // far.n, minlength=len(last))
+            go_on = ((near_time <= stop[:, None]).sum(1) + num_far < self.count) & (stop < last)
             start, stop = stop, np.where(go_on, np.minimum(last, 2 * stop), stop)
-        return rung
+        ids, time = _table(rung, len(last), far.n)
+        return ids, np.log(np.maximum(time, TINY)) - far.log_most[:, None]
 
 
 class _Far:
     """The clocks of the columns that are not among `ids`, as a thinned Poisson process."""
 
-    def __init__(self, race: _Race, rows: Ids, ids: Ids, cells: Cells, log_most: Floats) -> None:
-        self.race, self.rows, self.cells, self.log_most = race, rows, cells, log_most
-        n = race.geometry.num_columns
-        self.near_pairs = (np.arange(len(rows))[:, None] * n + np.sort(ids, axis=1)).ravel()
-        to_centre = _distance(race.geometry, rows[:, None], cells.centre[None])
-        shortest = np.maximum(to_centre - cells.radius, 0)
-        self.log_bound = np.minimum(race.log_kernel(shortest) - log_most[:, None], 0)
-        self.cumulative = np.cumsum(cells.size * np.exp(self.log_bound), axis=1)
-        self.rate = self.cumulative[:, -1]
+    def __init__(self, race: _Race, rows: Ids, ids: Ids, cells: Cells) -> None:
+        self.race, self.rows, self.cells = race, rows, cells
+        self.n = len(race.points)
+        self.near_keys = (np.arange(len(rows))[:, None] * self.n + np.sort(ids, axis=1)).ravel()
+        # A far column is no nearer than the last of ids, so its weight is no larger than this.
+        self.log_most = race.log_weight(rows, ids[:, -1])
+        ends = race.points[rows[:, None]], race.points[cells.centre]
+        shortest = np.maximum(neighbours.length(race.geometry, *ends) - cells.radius, 0)
+        self.log_bound = np.minimum(race.log_kernel(shortest) - self.log_most[:, None], 0)
+        cumulative = np.cumsum(cells.size * np.exp(self.log_bound), axis=1)
+        self.rate = cumulative[:, -1]
+        # Shares of cells, row after row on one line, so that one search serves all rows.
+        shares = cumulative / np.maximum(self.rate, TINY)[:, None]
+        self.steps = (shares + np.arange(len(rows))[:, None]).ravel()
 
     def rings(self, start: Floats, stop: Floats) -> Rings:
-        """All rings between the scaled times `start` and `stop` of each row; repeats included."""
-        generator, n = self.race.generator, self.race.geometry.num_columns
-        row = np.repeat(np.arange(len(stop)), generator.poisson(self.rate * (stop - start)))
-        cell = self._cell(row, generator.random(len(row)))
-        place = (generator.random(len(row)) * self.cells.size[cell]).astype(np.int64)
-        column = self.cells.members[self.cells.start[cell] + place]
-        time = start[row] + generator.random(len(row)) * (stop - start)[row]
-        distance = _distance(self.race.geometry, self.rows[row], column)
-        log_weight = self.race.log_kernel(distance) - self.log_most[row]
-        counts = generator.random(len(row)) < np.exp(log_weight - self.log_bound[row, cell])
-        counts &= ~_contains(self.near_pairs, row * n + column) & (column != self.rows[row])
-        row, column, time = row[counts], column[counts], time[counts]
-        return Rings(row, column, np.log(np.maximum(time, np.finfo(float).tiny)) - self.log_most[row])
-
-    def _cell(self, row: Ids, uniform: Floats) -> Ids:
-        """A cell for each row, in proportion to the rates: one search in all rows at once."""
-        share = self.cumulative / np.where(self.rate > 0, self.rate, 1)[:, None]
-        steps = (share + np.arange(len(share))[:, None]).ravel()
-        num_cells = share.shape[1]
-        found = np.searchsorted(steps, row + uniform, side="right") - row * num_cells
-        return np.clip(found, 0, num_cells - 1)
+        """The far clocks that ring between the times `start` and `stop` of their rows."""
+        random = self.race.generator.random
+        row = np.repeat(
+            np.arange(len(stop)), self.race.generator.poisson(self.rate * (stop - start))
+        )
+        num_cells = len(self.cells.size)
+        place = np.searchsorted(self.steps, row + random(len(row)), side="right")
+        cell = np.clip(place - row * num_cells, 0, num_cells - 1)
+        member = (random(len(row)) * self.cells.size[cell]).astype(np.int64)
+        column = self.cells.members[self.cells.start[cell] + member]
+        time = start[row] + random(len(row)) * (stop - start)[row]
+        log_weight = self.race.log_weight(self.rows[row], column) - self.log_most[row]
+        counts = random(len(row)) < np.exp(log_weight - self.log_bound[row, cell])
+        counts &= column != self.rows[row]
+        rings = _first_rings(row[counts] * self.n + column[counts], time[counts])
+        far = ~_contains(self.near_keys, rings.key)
+        return Rings(rings.key[far], rings.time[far])
 
 
-def _earliest(*rings: Rings) -> Rings:
-    """Of several rings of one clock only the first."""
-    row, column, log_time = (np.concatenate(parts) for parts in zip(*rings, strict=True))
-    order = np.lexsort((log_time, column, row))
-    row, column, log_time = row[order], column[order], log_time[order]
-    new = np.ones(len(row), dtype=bool)
-    new[1:] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
-    return Rings(row[new], column[new], log_time[new])
+def _first_rings(key: Ids, time: Floats) -> Rings:
+    """Sorted by key; of several rings of one clock only the first."""
+    order = np.argsort(key)
+    key, time = key[order], time[order]
+    start = np.flatnonzero(np.diff(key, prepend=-1))
+    return Rings(key[start], np.minimum.reduceat(time, start) if len(key) else time)
 
 
-def _first(rings: Rings, count: int) -> Ids:
-    """The first `count` columns of each row, by time; every row has at least that many."""
-    order = np.lexsort((rings.log_time, rings.row))
-    row, column = rings.row[order], rings.column[order]
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    return column[place < count].reshape(-1, count)
+def _merge(earlier: Rings, later: Rings) -> Rings:
+    """All rings of `earlier`, and those of `later` whose clock had not rung."""
+    new = ~_contains(earlier.key, later.key)
+    key, time = np.append(earlier.key, later.key[new]), np.append(earlier.time, later.time[new])
+    order = np.argsort(key)
+    return Rings(key[order], time[order])
 
 
-def _contains(sorted_values: Ids, values: Ids) -> NDArray[np.bool_]:
-    place = np.searchsorted(sorted_values, values).clip(max=len(sorted_values) - 1)
-    return sorted_values[place] == values
+def _table(rings: Rings, num_rows: int, n: int) -> tuple[Ids, Floats]:
+    """Ids and times by row, `[R, most rings of a row]`; empty places ring never."""
+    row = rings.key // n
+    start = np.searchsorted(row, np.arange(num_rows + 1))
+    ids = np.zeros((num_rows, int(np.diff(start).max())), dtype=np.int64)
+    time = np.full(ids.shape, np.inf)
+    place = np.arange(len(row)) - start[row]
+    ids[row, place], time[row, place] = rings.key % n, rings.time
+    return ids, time
+
+
+def _contains(sorted_keys: Ids, keys: Ids) -> NDArray[np.bool_]:
+    place = np.searchsorted(sorted_keys, keys)
+    found = place < len(sorted_keys)
+    found[found] = sorted_keys[place[found]] == keys[found]
+    return found
 
 
 def _cut(geometry: Geometry) -> Cells:
@@ -203,12 +216,7 @@ def _cut(geometry: Geometry) -> Cells:
     mean = np.add.reduceat(points, start[:-1]) / size[:, None]
     off_centre = np.linalg.norm(points - mean[cell], axis=1)
     centre = members[np.lexsort((off_centre, cell))[start[:-1]]]
-    radius = np.maximum.reduceat(_distance(geometry, centre[cell], members), start[:-1])
+    all_points = neighbours.points(geometry)
+    to_centre = neighbours.length(geometry, all_points[centre][cell], points)
+    radius = np.maximum.reduceat(to_centre, start[:-1])
     return Cells(members, start[:-1], size, centre, radius)
-
-
-def _distance(geometry: Geometry, target: Ids, source: Ids) -> Floats:
-    shape = np.broadcast_shapes(target.shape, source.shape)
-    pairs = (torch.from_numpy(np.broadcast_to(ids, shape).copy()) for ids in (target, source))
-    with torch.no_grad():
-        return geometry.distance(*pairs).double().numpy()

@@ -94,7 +94,7 @@ class Geometry:
             ValueError: `sources` measures in another metric, unit, period or radius.
         """
         if sources is not None:
-            _check_same_space(self, sources)
+            self.require_same_space(sources)
         origin = self.positions if sources is None else sources.positions
         a, b = self.positions[target.long()], origin[source.long()]
         if self.metric == "great-circle":
@@ -135,6 +135,19 @@ class Geometry:
                 f"Got {self}; a bipartite graph needs the geometry of its columns and that of its "
                 "sources."
             )
+
+    def require_same_space(self, other: Geometry) -> None:
+        """Raise a ValueError unless lengths between the columns of both are defined."""
+        for name in ("metric", "unit", "period", "radius"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                raise ValueError(
+                    f"targets and sources must be in one space. Got {name} {ours!r} for the "
+                    f"targets and {theirs!r} for the sources."
+                )
+        axes = self.positions.shape[1], other.positions.shape[1]
+        if axes[0] != axes[1]:
+            raise ValueError(f"targets and sources must have as many axes. Got {axes}.")
 
     def to(self, device: torch.device | str) -> Geometry:
         """The same geometry with its tensors on `device`."""
@@ -244,18 +257,3 @@ def _check_ids(name: str, ids: Tensor | None, ndim: int, num_columns: int) -> No
     bad = ids[(ids < 0) | (ids >= num_columns)]
     if len(bad):
         raise ValueError(f"{name} must be column ids in [0, {num_columns}). Got {int(bad[0])}.")
-
-
-def _check_same_space(targets: Geometry, sources: Geometry) -> None:
-    for name in ("metric", "unit", "period", "radius"):
-        ours, theirs = getattr(targets, name), getattr(sources, name)
-        if ours != theirs:
-            raise ValueError(
-                f"targets and sources must be in one space. {name} is {ours!r} for the targets "
-                f"and {theirs!r} for the sources; bring both to the same {name}."
-            )
-    if targets.positions.shape[1] != sources.positions.shape[1]:
-        raise ValueError(
-            f"targets and sources must have as many dimensions. Got {targets.positions.shape[1]} "
-            f"and {sources.positions.shape[1]}."
-        )

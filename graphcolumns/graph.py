@@ -65,7 +65,7 @@ class ColumnGraph:
         self.validate()
         order = torch.argsort(self.source, stable=True)
         colptr = edges.pointers(self.source[order], self.num_sources)
-        target = edges.expand(self.rowptr)
+        target = edges.expand(self.rowptr, self.num_edges)
         # The one place that writes to the frozen value: views are never filled lazily.
         object.__setattr__(self, "target", target)
         object.__setattr__(self, "by_source", BySource(colptr, target[order], order))
@@ -123,7 +123,7 @@ class ColumnGraph:
         edges.check_count("num_sources", self.num_sources)
         edges.check_rowptr(self.rowptr, self.source)
         edges.check_range("source", self.source, self.num_sources, "num_sources")
-        edges.check_sorted(edges.expand(self.rowptr), self.source)
+        edges.check_sorted(edges.expand(self.rowptr, self.num_edges), self.source)
         if self.distance is not None:
             edges.check_distance(self.distance, self.num_edges)
 

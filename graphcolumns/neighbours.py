@@ -14,7 +14,7 @@ from graphcolumns.geometry import Geometry
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-BLOCK = 2**21  # values per temporary array: 16 MB of float64
+BLOCK = 2**19  # values per temporary array: 4 MB of float64
 SPARE = 8  # neighbours asked for beyond the degree, so that most ties are seen at once
 ROUNDING = 1e-6  # relative error of a length measured in float32
 
@@ -35,6 +35,21 @@ def points(geometry: Geometry) -> Floats:
     if geometry.radius is None:
         return positions
     return positions * (geometry.radius / np.linalg.norm(positions, axis=1, keepdims=True))
+
+
+def length(geometry: Geometry, a: Floats, b: Floats) -> Floats:
+    """`Geometry.distance` between `points` `a` and `b` `[..., 2 or 3]`, which broadcast."""
+    squared = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1])
+    for axis in range(a.shape[-1]):
+        delta = a[..., axis] - b[..., axis]
+        if geometry.period is not None:
+            delta -= geometry.period[axis] * np.round(delta / geometry.period[axis])
+        squared += delta * delta
+    straight = np.sqrt(squared)
+    if geometry.radius is None:
+        return straight
+    diameter = 2 * geometry.radius
+    return diameter * np.arcsin(np.minimum(straight / diameter, 1))
 
 
 def tree(geometry: Geometry, ids: Ids | slice = slice(None)) -> cKDTree:

@@ -5,16 +5,21 @@ from graphcolumns.nn.column import Column
 from graphcolumns.nn.column_conv import ColumnConv
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.embed import PatchEmbed
+from graphcolumns.nn.expert_map import ExpertMap
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.pool import LearnedPool
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.readout import MeanReadout, SpatialReadout
-from graphcolumns.nn.untied import UntiedLayerNorm, UntiedLinear
+from graphcolumns.nn.untied import UntiedLinear
+from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
 
 __all__ = [
     "Column",
     "ColumnAttention",
     "ColumnConv",
     "EdgeBias",
+    "ExpertMap",
+    "LearnedPool",
     "LearnedPositions",
     "MeanReadout",
     "Mixture",

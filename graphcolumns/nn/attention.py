@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.untied import UntiedLinear, Use, check_choice, check_counts
+from graphcolumns.nn.untied import UntiedLinear, Use, check_choice, check_counts, no_decay
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
 
 ATTENTION_MODES = ("attention", "selection", "mixing", "linear_mixing", "identity")
@@ -23,6 +23,8 @@ class ColumnAttention(nn.Module):
     - ``mixing``: :math:`a = \mathrm{softmax}_j(b_{ij})`, independent of the input;
     - ``linear_mixing``: :math:`a = b_{ij}`, signed;
     - ``identity``: q = k = v = x with scale :math:`C^{-1/2}`, no parameters.
+
+    An edge bias holds one score per edge of one graph: pass that graph.
 
     Args:
         num_columns: ``N``.
@@ -45,8 +47,8 @@ class ColumnAttention(nn.Module):
         - output: ``[N, B, C]`` and the expected edge cost ``[N, B, H]`` or None
 
     Raises:
-        ValueError: An unknown mode, heads that do not divide the channels, or a mixing mode
-            without edge bias.
+        ValueError: An unknown mode, heads that do not divide the channels, a mixing mode without
+            edge bias, or an edge bias for another number of heads.
     """
 
     def __init__(
@@ -73,7 +75,14 @@ class ColumnAttention(nn.Module):
         if channels % heads:
             raise ValueError(f"heads must divide channels, got {heads} heads and {channels}")
         if mode in ("mixing", "linear_mixing") and edge_bias is None:
-            raise ValueError(f"mode={mode!r} is made of edge scores: pass edge_bias=EdgeBias(graph)")
+            raise ValueError(
+                f"mode={mode!r} is made of edge scores: pass edge_bias=EdgeBias(graph)"
+            )
+        if edge_bias is not None and edge_bias.per_head is not None and edge_bias.heads != heads:
+            raise ValueError(
+                f"the edge bias must have heads={heads} like the attention, got {edge_bias.heads}"
+            )
+        self.num_columns = num_columns
         self.channels, self.heads, self.mode = channels, heads, mode
         self.scale, self.dropout, self.edge_bias = scale, dropout, edge_bias
         if mode == "identity":
@@ -91,9 +100,17 @@ class ColumnAttention(nn.Module):
         self.out = linear(channels, True) if value == "linear" else None
         self.selector: nn.Parameter | None = None
         if mode == "selection":
-            self.selector = nn.Parameter(torch.empty(num_columns, 1, heads, channels // heads))
-            self.selector.no_weight_decay = True  # type: ignore[attr-defined]
+            self.selector = no_decay(torch.empty(num_columns, 1, heads, channels // heads))
             nn.init.trunc_normal_(self.selector, std=0.02)
+
+    def reset_parameters(self) -> None:
+        """Draws new maps, queries and edge scores."""
+        for linear in self.linears().values():
+            linear.reset_parameters()
+        if self.selector is not None:
+            nn.init.trunc_normal_(self.selector, std=0.02)
+        if self.edge_bias is not None:
+            self.edge_bias.reset_parameters()
 
     def linears(self) -> dict[str, UntiedLinear]:
         """The linear maps by name, for unrolling."""
@@ -131,9 +148,16 @@ class ColumnAttention(nn.Module):
             return self.selector.to(k.dtype), k, self.scale
         return k, k, self.scale
 
-    def _mix(self, v: Tensor, graph: ColumnGraph, cost: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _mix(
+        self, v: Tensor, graph: ColumnGraph, cost: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         assert self.edge_bias is not None
         bias = self.edge_bias()
+        if len(bias) != graph.num_edges:
+            raise ValueError(
+                f"the edge bias must hold one score per edge, E = {graph.num_edges}, got "
+                f"{len(bias)}. After a change of topology carry it along with the edges"
+            )
         weight = bias[:, None].expand(-1, self.heads) if bias.dim() == 1 else bias
         if self.mode == "mixing":
             weight = segment_softmax(weight, graph.target, graph.num_columns)
@@ -146,7 +170,7 @@ class ColumnAttention(nn.Module):
         return y, expected[:, None].expand(-1, v.shape[1], -1)
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], self.heads, -1)
+        return x.unflatten(-1, (self.heads, x.shape[-1] // self.heads))
 
     def extra_repr(self) -> str:
         """The sizes and the mode."""

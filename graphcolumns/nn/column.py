@@ -6,7 +6,8 @@ from torch.nn import functional as F
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.untied import UntiedLayerNorm, UntiedLinear, Use
+from graphcolumns.nn.untied import UntiedLinear, Use
+from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
 
 
 class Column(nn.Module):
@@ -20,6 +21,7 @@ class Column(nn.Module):
     untied, recurrent form is the Columnformer of Lane (2023).
 
     Args:
+        num_columns: ``N``.
         attention: How columns communicate.
         hidden: Width of the MLP.
         weights: Weight mode of the MLP, see :class:`UntiedLinear`.
@@ -30,11 +32,14 @@ class Column(nn.Module):
         out_bias: Whether the second map of the MLP has a bias.
         dropout: Of activations, after attention and after the MLP.
         std: Of the initial weights, see :class:`UntiedLinear`.
-        num_columns: ``N``.
 
     Shapes:
         - input: ``[N, B, C]``
         - output: ``[N, B, C]`` and the expected edge cost ``[N, B, H]`` or None
+
+    Raises:
+        ValueError: An attention for other columns, or one that shares a mixture that is not
+            ``mixture`` (nobody would train it).
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Column(nn.Module):
         std: float | None = None,
     ) -> None:
         super().__init__()
+        _check_attention(attention, num_columns, mixture)
         channels = attention.channels
         self.num_columns, self.channels, self.heads = num_columns, channels, attention.heads
         self.skip_attention, self.dropout = skip_attention, dropout
@@ -59,12 +65,17 @@ class Column(nn.Module):
         self.norm1 = UntiedLayerNorm(num_columns, channels, norm_weights, rank, mixture)
         self.attention = attention
         self.norm2 = UntiedLayerNorm(num_columns, channels, norm_weights, rank, mixture)
-        self.hidden = UntiedLinear(
-            num_columns, channels, hidden, True, weights, rank, mixture, std
-        )
-        self.out = UntiedLinear(
-            num_columns, hidden, channels, out_bias, weights, rank, mixture, std
-        )
+        shared = (weights, rank, mixture, std)
+        self.hidden = UntiedLinear(num_columns, channels, hidden, True, *shared)
+        self.out = UntiedLinear(num_columns, hidden, channels, out_bias, *shared)
+
+    def reset_parameters(self) -> None:
+        """Draws new weights."""
+        if self.mixture is not None:
+            self.mixture.reset_parameters()
+        parts = (self.norm1, self.attention, self.norm2, self.hidden, self.out)
+        for part in parts:
+            part.reset_parameters()
 
     def unroll(self, steps: int, batch: int) -> list[dict[str, Use]]:
         """Weights of every linear map for every step, so that their gradients are formed once."""
@@ -88,4 +99,15 @@ class Column(nn.Module):
         heard = F.dropout(heard, self.dropout, self.training)
         x = x + heard if self.skip_attention else heard
         hidden = F.gelu(self.hidden(self.norm2(x), uses.get("hidden")))
-        return x + F.dropout(self.out(hidden, uses.get("mlp")), self.dropout, self.training), expected
+        thought = F.dropout(self.out(hidden, uses.get("mlp")), self.dropout, self.training)
+        return x + thought, expected
+
+
+def _check_attention(attention: ColumnAttention, num_columns: int, mixture: Mixture | None) -> None:
+    if attention.num_columns != num_columns:
+        raise ValueError(
+            f"the attention must be for num_columns={num_columns}, got {attention.num_columns}"
+        )
+    theirs = [linear.shared_mixture for linear in attention.linears().values()]
+    if any(other is not None and other is not mixture for other in theirs):
+        raise ValueError("the attention shares a mixture: pass the same mixture to the column")

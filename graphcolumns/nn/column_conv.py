@@ -7,15 +7,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn.conv import MessagePassing
-from torch_geometric.typing import Adj, OptTensor
-from torch_geometric.utils import softmax
+from torch_geometric.typing import Adj, OptTensor, PairTensor, SparseTensor
+from torch_geometric.utils import is_torch_sparse_tensor, softmax
+from torch_geometric.utils.sparse import set_sparse_value
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.column_conv_checks import check_features, check_nodes, check_topology
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.untied import UntiedLinear, check_counts
 from graphcolumns.ops import column_attention
 
-PairTensor = tuple[Tensor, Tensor]
+HOOKED = ("propagate", "message", "aggregate", "edge_update")
 
 
 class ColumnConv(MessagePassing):
@@ -34,12 +36,14 @@ class ColumnConv(MessagePassing):
     :obj:`column_id`.
 
     A :class:`~graphcolumns.ColumnGraph` takes the fused op. Plain edge indices, explanations,
-    hooks and :obj:`return_attention_weights` take :meth:`edge_updater` and :meth:`propagate`;
-    both give the same result.
+    hooks, :obj:`return_attention_weights`, and another :obj:`aggr` or :obj:`flow` take
+    :meth:`edge_updater` and :meth:`propagate`; both give the same result (dropout draws other
+    edges). A ColumnGraph has sorted its edges, and :obj:`edge_attr` must be in that order:
+    :obj:`edge_attr[ColumnGraph.edge_order(edge_index)]`.
 
     Args:
-        in_channels (int or tuple): Size of each input sample, or :obj:`-1` to derive it from the
-            first input. A tuple gives the sizes of sources and targets.
+        in_channels (int or tuple): Size of each input sample, or :obj:`-1` to derive the size from
+            the first input. A tuple gives the sizes of sources and targets.
         out_channels (int): Size of each output sample per head.
         num_columns (int or tuple): Number of columns :math:`N`, or of sources and targets
             :math:`(M, N)` in a bipartite graph.
@@ -47,8 +51,8 @@ class ColumnConv(MessagePassing):
         concat (bool, optional): If set to :obj:`False`, heads are averaged instead of
             concatenated. (default: :obj:`True`)
         weights (str, optional): :obj:`"untied"`, :obj:`"shared"`, :obj:`"mixture"` or
-            :obj:`"lowrank"`, see :class:`~graphcolumns.nn.UntiedLinear`.
-            (default: :obj:`"untied"`)
+            :obj:`"lowrank"` (four shared sets, or rank four), see
+            :class:`~graphcolumns.nn.UntiedLinear`. (default: :obj:`"untied"`)
         qk_channels (int, optional): Size of queries and keys per head.
             (default: :obj:`out_channels`)
         edge_bias (ColumnGraph, optional): Learns a score :math:`b_{ij}` per edge and head of this
@@ -70,6 +74,9 @@ class ColumnConv(MessagePassing):
           :obj:`concat`, with a leading :math:`B` for a static graph. If
           :obj:`return_attention_weights`, :math:`(x', (edge\_index, \alpha))` with
           :math:`\alpha` of shape :math:`(E, H)` or :math:`(B, E, H)`
+
+    Raises:
+        ValueError: A size below one, a dropout outside :math:`[0, 1)`, or an unknown weight mode.
 
     Example:
         >>> import torch
@@ -99,22 +106,28 @@ class ColumnConv(MessagePassing):
     ) -> None:
         kwargs.setdefault("aggr", "add")
         super().__init__(node_dim=-3, **kwargs)
-        check_counts(out_channels=out_channels, heads=heads)
+        qk_channels = out_channels if qk_channels is None else qk_channels
+        check_counts(out_channels=out_channels, heads=heads, qk_channels=qk_channels)
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
-        sizes = (num_columns, num_columns) if isinstance(num_columns, int) else num_columns
-        pair = (in_channels, in_channels) if isinstance(in_channels, int) else in_channels
-        self.in_channels, self.out_channels, self.num_columns = in_channels, out_channels, sizes
+        sources, targets = self.num_columns = _pair(num_columns)
+        pair = _pair(in_channels)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.qk_channels = qk_channels
         self.heads, self.concat, self.weights, self.dropout = heads, concat, weights, dropout
-        self.qk_channels = qk_channels or out_channels
         self.edge_dim, self.topology = edge_dim, edge_bias
-        (sources, targets), width = sizes, heads * self.qk_channels
+        width = heads * qk_channels
         self.lin_key = UntiedLinear(sources, pair[0], width, bias, weights)
         self.lin_query = UntiedLinear(targets, pair[1], width, bias, weights)
         self.lin_value = UntiedLinear(sources, pair[0], heads * out_channels, bias, weights)
-        self.lin_edge = torch.nn.Linear(edge_dim, heads, bias=False) if edge_dim else None
-        self.edge_bias = EdgeBias(edge_bias, heads, False, True) if edge_bias is not None else None
-        self._alpha = None
+        self.lin_edge = None
+        if edge_dim is not None:
+            check_counts(edge_dim=edge_dim)
+            self.lin_edge = torch.nn.Linear(edge_dim, heads, bias=False)
+        self.edge_bias = None
+        if edge_bias is not None:
+            self.edge_bias = EdgeBias(edge_bias, heads, common=False, per_head=True)
+        self._alpha = None  # where PyG's tools look for attention; here it is a message argument
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -137,7 +150,8 @@ class ColumnConv(MessagePassing):
         Args:
             x (torch.Tensor or (torch.Tensor, torch.Tensor)): The input node features.
             edge_index (torch.Tensor, SparseTensor or ColumnGraph): The edges.
-            edge_attr (torch.Tensor, optional): The edge features. (default: :obj:`None`)
+            edge_attr (torch.Tensor, optional): The edge features, in the order of the edges.
+                (default: :obj:`None`)
             column_id (torch.Tensor, optional): The column of every node, for a mini-batch of
                 disjoint copies or a subgraph. (default: :obj:`None`)
             return_attention_weights (bool, optional): If set to :obj:`True`, also returns
@@ -145,41 +159,47 @@ class ColumnConv(MessagePassing):
 
         Raises:
             ValueError: Features that do not match the columns, another topology than that of
-                :obj:`edge_bias`, or edge features where none are expected.
+                :obj:`edge_bias`, or edge features that are missing or not expected.
+            TypeError: Features that are not tensors, or column ids that are not integers.
+            IndexError: Edges with ids out of range.
         """
         pair = (x, x) if isinstance(x, Tensor) else x
-        self._check(pair, edge_index, edge_attr, column_id)
+        check_features(pair)
+        check_topology(edge_index, self.topology)
+        check_nodes(pair, self.num_columns, column_id)
+        if edge_attr is not None and self.lin_edge is None:
+            raise ValueError("got an edge_attr, but the layer was built without edge_dim")
         q = self._project(self.lin_query, pair[1], column_id, self.qk_channels)
         k = self._project(self.lin_key, pair[0], column_id, self.qk_channels)
         v = self._project(self.lin_value, pair[0], column_id, self.out_channels)
-        bias = self._bias(edge_attr)
 
         if isinstance(edge_index, ColumnGraph):
-            if not (self.explain or self._has_hooks() or return_attention_weights):
-                return self._shape(self._fused(q, k, v, edge_index, bias))
+            if not return_attention_weights and self._can_fuse():
+                return self._shape(self._fused(q, k, v, edge_index, edge_attr))
             edge_index = edge_index.edge_index
+        if isinstance(edge_index, Tensor) and edge_index.dtype == torch.int32:
+            edge_index = edge_index.long()  # PyG's softmax scatters, which needs int64
 
         size = (pair[0].shape[-2], pair[1].shape[-2])
-        # edge_updater_type: (query: Tensor, key: Tensor, edge_bias: OptTensor)
-        alpha = self.edge_updater(edge_index, query=q, key=k, edge_bias=bias, size=size)
+        # edge_updater_type: (query: Tensor, key: Tensor, edge_attr: OptTensor)
+        alpha = self.edge_updater(edge_index, query=q, key=k, edge_attr=edge_attr, size=size)
         # propagate_type: (value: Tensor, alpha: Tensor)
         out = self._shape(self.propagate(edge_index, value=v, alpha=alpha, size=size))
-        if return_attention_weights:
-            return out, (edge_index, alpha)
-        return out
+        return (out, _weighted(edge_index, alpha)) if return_attention_weights else out
 
     def edge_update(
         self,
         query_i: Tensor,
         key_j: Tensor,
-        edge_bias: OptTensor,
+        edge_attr: OptTensor,
         index: Tensor,
         ptr: OptTensor,
         size_i: Optional[int],  # noqa: UP045 (PyG's inspector does not read unions)
     ) -> Tensor:
         """The attention coefficients, ``[E, H]`` or ``[B, E, H]``."""
         alpha = (query_i * key_j).sum(-1) / math.sqrt(self.qk_channels)
-        alpha = alpha if edge_bias is None else alpha + edge_bias
+        scores = self._edge_scores(edge_attr, alpha.shape[-2])
+        alpha = alpha if scores is None else alpha + scores
         alpha = softmax(alpha, index, ptr, size_i, dim=alpha.dim() - 2)
         return F.dropout(alpha, p=self.dropout, training=self.training)
 
@@ -188,76 +208,52 @@ class ColumnConv(MessagePassing):
         return value_j * alpha.unsqueeze(-1)
 
     def _fused(
-        self, q: Tensor, k: Tensor, v: Tensor, graph: ColumnGraph, bias: OptTensor
+        self, q: Tensor, k: Tensor, v: Tensor, graph: ColumnGraph, edge_attr: OptTensor
     ) -> Tensor:
         static = q.dim() == 4  # [B, N, H, D]; the op wants columns first
-
-        def columns_first(x: Tensor) -> Tensor:
-            return x.transpose(0, 1) if static else x.unsqueeze(1)
-
         dropout = self.dropout if self.training else 0.0
-        out = column_attention(
-            columns_first(q), columns_first(k), columns_first(v), graph, bias=bias, dropout=dropout
-        ).out
+        bias = self._edge_scores(edge_attr, graph.num_edges)
+        q, k, v = (x.transpose(0, 1) if static else x.unsqueeze(1) for x in (q, k, v))
+        out = column_attention(q, k, v, graph, bias=bias, dropout=dropout).out
         return out.transpose(0, 1) if static else out.squeeze(1)
 
     def _project(
         self, linear: UntiedLinear, x: Tensor, column_id: OptTensor, channels: int
     ) -> Tensor:
         """``[N, C]`` or ``[B, N, C]`` to ``[(B,) N, H, D]``."""
-        if column_id is not None:
-            out = linear.rows(x, column_id)
-        elif x.dim() == 2:
-            out = linear(x.unsqueeze(1)).squeeze(1)
-        else:
-            out = linear(x.transpose(0, 1)).transpose(0, 1)
+        static = x.dim() == 3
+        x = x.transpose(0, 1) if static else x.unsqueeze(1)
+        out = linear(x) if column_id is None else linear.rows(x, column_id)
+        out = out.transpose(0, 1) if static else out.squeeze(1)
         return out.reshape(*out.shape[:-1], self.heads, channels)
 
-    def _bias(self, edge_attr: OptTensor) -> OptTensor:
+    def _edge_scores(self, edge_attr: OptTensor, num_edges: int) -> OptTensor:
+        """What edges add to the scores, ``[E, H]``."""
         bias = None if self.edge_bias is None else self.edge_bias()
-        if self.lin_edge is None or edge_attr is None:
+        if self.lin_edge is None:
             return bias
-        scores = self.lin_edge(edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr)
+        if edge_attr is not None and edge_attr.dim() == 1:
+            edge_attr = edge_attr.unsqueeze(1)
+        if edge_attr is None or edge_attr.shape != (num_edges, self.edge_dim):
+            raise ValueError(
+                f"edge_attr must be [E, edge_dim] = [{num_edges}, {self.edge_dim}], "
+                f"got {None if edge_attr is None else list(edge_attr.shape)}"
+            )
+        scores = self.lin_edge(edge_attr)
         return scores if bias is None else bias + scores
 
     def _shape(self, out: Tensor) -> Tensor:
         return out.flatten(-2) if self.concat else out.mean(-2)
 
-    def _has_hooks(self) -> bool:
-        return any(
-            len(getattr(self, name))
-            for name in vars(self)
-            if name.endswith("_hooks") and name.startswith(("_propagate", "_message", "_aggregate",
-                                                            "_edge_update"))
-        )  # fmt: skip
-
-    def _check(
-        self,
-        pair: PairTensor,
-        edge_index: Adj | ColumnGraph,
-        edge_attr: OptTensor,
-        column_id: OptTensor,
-    ) -> None:
-        if (edge_attr is None) != (self.lin_edge is None):
-            expected = "no edge_attr" if self.lin_edge is None else f"edge_attr [E, {self.edge_dim}]"
-            got = None if edge_attr is None else list(edge_attr.shape)
-            raise ValueError(f"expected {expected} (edge_dim={self.edge_dim}), got {got}")
-        if self.topology is not None and not (
-            isinstance(edge_index, ColumnGraph) and _same(edge_index, self.topology)
-        ):
-            raise ValueError(
-                "edge_bias holds one score per edge of the ColumnGraph that the layer was built "
-                f"with, {self.topology}: pass that graph, got {_name(edge_index)}"
-            )
-        if column_id is not None:
-            _check_column_id(column_id, pair, self.num_columns)
-        elif (pair[0].shape[-2], pair[1].shape[-2]) != self.num_columns:
-            raise ValueError(
-                f"the layer has weights for {self.num_columns} (source, target) columns, got "
-                f"{(pair[0].shape[-2], pair[1].shape[-2])} nodes. For a mini-batch of copies or a "
-                "subgraph pass column_id=[column of every node]; for a batch on one graph pass "
-                "x as [B, N, C]"
-            )
+    def _can_fuse(self) -> bool:
+        """Whether nobody looks at messages, and they are summed over in-edges."""
+        hooked = any(
+            getattr(self, f"_{part}_forward{kind}_hooks")
+            for part in HOOKED
+            for kind in ("", "_pre")
+        )
+        plain = self.aggr in ("add", "sum") and self.flow == "source_to_target"
+        return plain and not hooked and not self.explain
 
     def __repr__(self) -> str:
         return (
@@ -266,26 +262,14 @@ class ColumnConv(MessagePassing):
         )
 
 
-def _same(graph: ColumnGraph, topology: ColumnGraph) -> bool:
-    return graph is topology or torch.compiler.is_compiling() or graph.same_topology(topology)
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
-def _name(edge_index: object) -> str:
-    return repr(edge_index) if isinstance(edge_index, ColumnGraph) else type(edge_index).__name__
-
-
-def _check_column_id(column_id: Tensor, pair: PairTensor, num_columns: tuple[int, int]) -> None:
-    if pair[0] is not pair[1] or num_columns[0] != num_columns[1]:
-        raise ValueError("column_id names one column per node: it needs a square graph, not a pair")
-    if column_id.shape != (pair[1].shape[-2],):
-        raise ValueError(
-            f"column_id must be [{pair[1].shape[-2]}], one column per node, "
-            f"got {list(column_id.shape)}"
-        )
-    if torch.compiler.is_compiling():
-        return
-    if column_id.numel() and not 0 <= int(column_id.min()) <= int(column_id.max()) < num_columns[0]:
-        raise ValueError(
-            f"column_id must be below num_columns = {num_columns[0]}, "
-            f"got [{int(column_id.min())}, {int(column_id.max())}]"
-        )
+def _weighted(edge_index: Adj, alpha: Tensor) -> Any:
+    """What PyG's layers return beside the output: the edges and their attention."""
+    if isinstance(edge_index, SparseTensor):
+        return edge_index.set_value(alpha, layout="coo")
+    if is_torch_sparse_tensor(edge_index) and alpha.dim() == 2:
+        return set_sparse_value(edge_index, alpha), alpha
+    return edge_index, alpha

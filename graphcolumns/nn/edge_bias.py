@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.untied import no_decay
+from graphcolumns.nn.untied import check_counts, no_decay
 
 
 class EdgeBias(nn.Module):
@@ -12,6 +12,8 @@ class EdgeBias(nn.Module):
 
     The bias matrix of a dense columnformer, kept on the edges only. Gaussian-local
     initialisation (``sigma``) sets :math:`b_{ij} = \max(-d_{ij}^2 / 2\sigma^2, \mathrm{floor})`.
+
+    The scores follow the edge order of the graph and are meant for that topology only.
 
     Args:
         graph: The topology; its distances are needed for a Gaussian-local start.
@@ -22,10 +24,15 @@ class EdgeBias(nn.Module):
         floor: Lowest initial score; e^-8 of a near edge's attention is left to any far one.
         std: Standard deviation of the initial scores without a Gaussian (default: zeros).
 
+    Shapes:
+        - output: ``[E]``, or ``[E, H]`` with ``per_head``
+
     Raises:
         ValueError: Neither kind of score, ``sigma`` not positive, or a graph without distances
             when ``sigma`` is given.
     """
+
+    _start: Tensor | None
 
     def __init__(
         self,
@@ -38,6 +45,7 @@ class EdgeBias(nn.Module):
         std: float = 0.0,
     ) -> None:
         super().__init__()
+        check_counts(heads=heads)
         if not (common or per_head):
             raise ValueError("an edge bias needs common=True or per_head=True, got neither")
         if sigma is not None and (sigma <= 0 or graph.distance is None):
@@ -46,9 +54,8 @@ class EdgeBias(nn.Module):
                 f"sigma={sigma} and distance={'set' if graph.distance is not None else None}: "
                 "call graph.remeasure(geometry)"
             )
-        self.sigma, self.floor, self.std = sigma, floor, std
-        local = None if sigma is None else graph.distance.detach()  # type: ignore[union-attr]
-        self.register_buffer("_start", self._gaussian(local), persistent=False)
+        self.heads, self.sigma, self.floor, self.std = heads, sigma, floor, std
+        self.register_buffer("_start", self._gaussian(graph.distance), persistent=False)
         edges = graph.num_edges
         self.common = no_decay(torch.empty(edges)) if common else None
         self.per_head = no_decay(torch.empty(edges, heads)) if per_head else None
@@ -57,19 +64,19 @@ class EdgeBias(nn.Module):
     def _gaussian(self, distance: Tensor | None) -> Tensor | None:
         if distance is None or self.sigma is None:
             return None
-        return (-0.5 * (distance / self.sigma) ** 2).clamp(min=self.floor)
+        return (-0.5 * (distance.detach() / self.sigma) ** 2).clamp(min=self.floor)
 
+    @torch.no_grad()
     def reset_parameters(self) -> None:
         """The Gaussian start, or small random scores."""
-        start = self._start
-        for parameter in (self.common, self.per_head):
-            if parameter is None:
-                continue
-            nn.init.trunc_normal_(parameter, std=self.std) if self.std else nn.init.zeros_(parameter)
-            if start is not None:
-                with torch.no_grad():
-                    parameter += start if parameter.dim() == 1 else start[:, None]
-                start = None  # once, in the first kind of score that exists
+        scores = [x for x in (self.common, self.per_head) if x is not None]
+        for score in scores:
+            if self.std:
+                nn.init.trunc_normal_(score, std=self.std)
+            else:
+                score.zero_()
+        if self._start is not None:  # once, in the first kind of score that exists
+            scores[0].add_(self._start if self.common is not None else self._start[:, None])
 
     def forward(self) -> Tensor:
         """The scores, ``[E]`` or ``[E, H]``."""
@@ -77,3 +84,8 @@ class EdgeBias(nn.Module):
             assert self.common is not None
             return self.common
         return self.per_head if self.common is None else self.per_head + self.common[:, None]
+
+    def extra_repr(self) -> str:
+        """The sizes and the start."""
+        edges = len(self.forward())
+        return f"edges={edges}, heads={self.heads}, sigma={self.sigma}, std={self.std}"

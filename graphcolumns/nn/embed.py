@@ -7,6 +7,12 @@ from torch.nn import functional as F
 from graphcolumns.nn.untied import UntiedLinear, check_choice, check_counts
 
 
+def as_pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width in pixels, from both or from one number for both."""
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return size[0], size[1]
+
+
 class PatchEmbed(nn.Module):
     r"""Cuts an image into receptive fields and maps each to a token.
 
@@ -16,7 +22,7 @@ class PatchEmbed(nn.Module):
     One class for the inputs of a sheet: *pixels* (``patch=1``), *patches* (``patch=p``),
     *overlapping patches* (``stride < patch``, ``padding``), *blurred* receptive fields (``blur``)
     and *permuted pixels* (``permutation``: a fixed shuffle, so that only learned position codes
-    can tell neighbours).
+    can tell neighbours). The blur treats the outside of the image as zero.
 
     Args:
         image_size: Height and width, or one number for both, in pixels.
@@ -34,9 +40,12 @@ class PatchEmbed(nn.Module):
         - output: ``[P, B, C]``, tokens in row-major order
 
     Raises:
-        ValueError: A patch larger than the padded image, a negative blur, a permutation that is
-            not one, or an image of another size.
+        ValueError: A patch larger than the padded image, a negative blur or padding, a permutation
+            that is not one, or an image of another size.
     """
+
+    blur: Tensor | None
+    permutation: Tensor | None
 
     def __init__(
         self,
@@ -51,12 +60,12 @@ class PatchEmbed(nn.Module):
         weights: str = "shared",
     ) -> None:
         super().__init__()
-        size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+        size = as_pair(image_size)
         stride = patch if stride is None else stride
         check_choice("weights", weights, ("shared", "untied"))
-        check_counts(in_channels=in_channels, patch=patch, stride=stride, height=size[0])
-        if blur < 0:
-            raise ValueError(f"blur must be at least 0 pixels, got {blur}")
+        check_counts(in_channels=in_channels, patch=patch, stride=stride, image_size=min(size))
+        if blur < 0 or padding < 0:
+            raise ValueError(f"blur and padding must be at least 0, got {blur} and {padding}")
         if min(size) + 2 * padding < patch:
             raise ValueError(
                 f"patch must fit the padded image, {size[0]} x {size[1]} + 2 * {padding} pixels, "
@@ -68,7 +77,12 @@ class PatchEmbed(nn.Module):
         self.num_tokens = self.grid[0] * self.grid[1]
         self.register_buffer("blur", _gaussian_kernel(blur), persistent=False)
         self.register_buffer("permutation", _checked(permutation, size), persistent=False)
-        self.linear = UntiedLinear(self.num_tokens, in_channels * patch**2, channels, weights=weights)
+        pixels = in_channels * patch**2
+        self.linear = UntiedLinear(self.num_tokens, pixels, channels, weights=weights)
+
+    def reset_parameters(self) -> None:
+        """Draws a new map."""
+        self.linear.reset_parameters()
 
     def forward(self, images: Tensor) -> Tensor:
         """Tokens ``[P, B, C]`` of images ``[B, in_channels, Y, X]``."""
@@ -78,7 +92,7 @@ class PatchEmbed(nn.Module):
                 f"images must be [B, {', '.join(map(str, expected))}], got {list(images.shape)}"
             )
         if self.permutation is not None:
-            images = images.flatten(2)[:, :, self.permutation].view_as(images)
+            images = images.flatten(2)[:, :, self.permutation].reshape(images.shape)
         if self.blur is not None:
             images = _blur(images, self.blur)
         fields = F.unfold(images, self.patch, padding=self.padding, stride=self.stride)
@@ -96,9 +110,12 @@ def _checked(permutation: Tensor | None, size: tuple[int, int]) -> Tensor | None
     if permutation is None:
         return None
     pixels = torch.arange(size[0] * size[1])
-    if not torch.equal(permutation.sort().values, pixels):
-        raise ValueError(f"permutation must hold each of the {len(pixels)} pixel ids once")
-    return permutation
+    if not torch.equal(permutation.detach().cpu().long().sort().values, pixels):
+        raise ValueError(
+            f"permutation must hold each of the {len(pixels)} pixel ids once, "
+            f"got {list(permutation.shape)}"
+        )
+    return permutation.long()
 
 
 def _gaussian_kernel(sigma: float) -> Tensor | None:

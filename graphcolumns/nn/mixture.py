@@ -26,7 +26,7 @@ class Mixture(nn.Module):
         - output: ``[N, R]``, rows sum to one
 
     Raises:
-        ValueError: ``frozen`` of another shape.
+        ValueError: A size below one, or ``frozen`` of another shape.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class Mixture(nn.Module):
         frozen: Tensor | None = None,
     ) -> None:
         super().__init__()
+        if num_columns < 1 or num_sets < 1:
+            raise ValueError(f"a mixture needs N >= 1 and R >= 1, got {num_columns} and {num_sets}")
         self.num_columns, self.num_sets = num_columns, num_sets
         if frozen is not None and frozen.shape != (num_columns, num_sets):
             raise ValueError(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.untied import no_decay
 
 
 class LearnedPositions(nn.Module):
@@ -14,7 +15,8 @@ class LearnedPositions(nn.Module):
 
     The topology of a graph does not depend on it: call :meth:`forward` with the graph to get the
     same edges with lengths that are differentiable in the positions. On a sphere positions are
-    kept at the radius, on a torus within the period.
+    kept at the radius, on a torus within the period. Source: the learned geometry that the
+    Columnformer of Lane (2023) proposes.
 
     Args:
         geometry: Where the columns start; its ``anchors`` are not trained.
@@ -22,6 +24,9 @@ class LearnedPositions(nn.Module):
     Shapes:
         - output: a :class:`ColumnGraph` with distances ``[E]``
     """
+
+    origin: Tensor
+    free: Tensor
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
@@ -31,21 +36,29 @@ class LearnedPositions(nn.Module):
         if geometry.anchors is not None:
             free[geometry.anchors] = 0.0
         self.register_buffer("free", free)
-        self.offset = nn.Parameter(torch.zeros_like(self.origin))
-        self.offset.no_weight_decay = True  # type: ignore[attr-defined]
+        self.offset = no_decay(torch.zeros_like(self.origin))
+
+    def reset_parameters(self) -> None:
+        """Columns go back to where they started."""
+        nn.init.zeros_(self.offset)
 
     def positions(self) -> Tensor:
         """The current positions ``[N, 2 or 3]``, differentiable."""
         moved: Tensor = self.origin + self.free * self.offset
         if self.start.metric == "great-circle":
-            return self.start.radius * nn.functional.normalize(moved, dim=-1)  # type: ignore[operator]
+            on_sphere = self.start.radius * nn.functional.normalize(moved, dim=-1)  # type: ignore[operator]
+            moved = torch.where(self.free > 0, on_sphere, self.origin)
         if self.start.metric == "torus":
-            return torch.remainder(moved, moved.new_tensor(self.start.period))
+            period = moved.new_tensor(self.start.period)
+            moved = torch.remainder(moved, period)
+            # The remainder of -1e-9 rounds to the period itself, which is 0 on a torus.
+            moved = torch.where(moved < period, moved, moved - period)
         return moved
 
     def geometry(self) -> Geometry:
         """The geometry with the current positions."""
-        return replace(self.start, positions=self.positions())
+        positions = self.positions()
+        return replace(self.start.to(positions.device), positions=positions)
 
     def forward(self, graph: ColumnGraph) -> ColumnGraph:
         """The same edges, measured at the current positions."""

@@ -18,7 +18,12 @@ class MeanReadout(nn.Module):
     Shapes:
         - input: ``[N, B, C]``
         - output: ``[B, K]``
+
+    Raises:
+        ValueError: An unknown norm, a size below one, or ``columns`` that name none.
     """
+
+    columns: Tensor | None
 
     def __init__(
         self, channels: int, num_classes: int, columns: Tensor | None = None, norm: str = "after"
@@ -26,10 +31,18 @@ class MeanReadout(nn.Module):
         super().__init__()
         check_choice("norm", norm, ("before", "after", "none"))
         check_counts(channels=channels, num_classes=num_classes)
+        if columns is not None and (columns.dim() != 1 or not len(columns)):
+            raise ValueError(f"columns must be ids [O] of columns, got {list(columns.shape)}")
         self.order = norm
         self.register_buffer("columns", columns, persistent=False)
         self.norm = nn.Identity() if norm == "none" else nn.LayerNorm(channels)
         self.linear = nn.Linear(channels, num_classes)
+
+    def reset_parameters(self) -> None:
+        """Draws new weights; the norm starts as the identity."""
+        if isinstance(self.norm, nn.LayerNorm):
+            self.norm.reset_parameters()
+        self.linear.reset_parameters()
 
     def forward(self, state: Tensor) -> Tensor:
         """Class scores ``[B, K]`` of a state ``[N, B, C]``."""
@@ -59,6 +72,8 @@ class SpatialReadout(nn.Module):
         ValueError: ``columns`` does not name ``num_columns`` columns.
     """
 
+    columns: Tensor | None
+
     def __init__(
         self, num_columns: int, channels: int, num_classes: int, columns: Tensor | None = None
     ) -> None:
@@ -72,6 +87,12 @@ class SpatialReadout(nn.Module):
         self.map.no_weight_decay = True  # type: ignore[attr-defined]
         nn.init.trunc_normal_(self.map, std=0.2)
         self.linear = nn.Linear(channels, num_classes)
+
+    def reset_parameters(self) -> None:
+        """Draws new weights and nearly uniform maps."""
+        self.norm.reset_parameters()
+        nn.init.trunc_normal_(self.map, std=0.2)
+        self.linear.reset_parameters()
 
     def forward(self, state: Tensor) -> Tensor:
         """Class scores ``[B, K]`` of a state ``[N, B, C]``."""

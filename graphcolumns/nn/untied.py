@@ -1,11 +1,11 @@
-"""Layers with one set of weights per column, and the ways of sharing it."""
+"""A linear map per column, and the ways of sharing its weights."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import UninitializedParameter, is_lazy
 
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.ops.untied_linear import Step, untied_linear
@@ -24,6 +24,16 @@ def check_counts(**counts: int) -> None:
     for name, value in counts.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def check_mixture(mixture: Mixture | None, num_columns: int, rank: int) -> None:
+    """Raises ValueError for coefficients of other columns or of another number of sets."""
+    if mixture is None or (mixture.num_columns, mixture.num_sets) == (num_columns, rank):
+        return
+    raise ValueError(
+        f"the mixture must have num_columns={num_columns} and num_sets=rank={rank}, "
+        f"got {mixture.num_columns} and {mixture.num_sets}"
+    )
 
 
 def no_decay(values: Tensor) -> nn.Parameter:
@@ -53,7 +63,8 @@ class UntiedLinear(nn.Module):
       column.
 
     Columns come first: this is a layer for the inside of a model, see :class:`ColumnConv` for the
-    layouts of PyG.
+    layouts of PyG. A lazy layer (``in_channels=-1``) gets its weights from the first input, or from
+    the state dict that it loads.
 
     Args:
         num_columns: ``N``.
@@ -62,7 +73,8 @@ class UntiedLinear(nn.Module):
         bias: Whether to learn a bias.
         weights: ``"untied"``, ``"shared"``, ``"mixture"`` or ``"lowrank"``.
         rank: Number of shared sets ``R`` (mixture) or rank per column (lowrank).
-        mixture: Coefficients to share with other layers (default: its own).
+        mixture: Coefficients to share with other layers (default: its own). They are not a
+            submodule of this layer: whoever shares them registers them, as :class:`Column` does.
         std: Standard deviation of a normal initialisation truncated at two deviations; by
             default weights are uniform in :math:`\pm C_\mathrm{in}^{-1/2}`.
 
@@ -71,8 +83,13 @@ class UntiedLinear(nn.Module):
         - output: ``[N, B, Cout]``
 
     Raises:
-        ValueError: An unknown mode, a size below one, or an input that does not fit.
+        ValueError: An unknown mode, a size below one, a mixture of another size, or an input that
+            does not fit.
     """
+
+    weight: nn.Parameter
+    down: nn.Parameter
+    up: nn.Parameter
 
     def __init__(
         self,
@@ -90,22 +107,20 @@ class UntiedLinear(nn.Module):
         check_counts(num_columns=num_columns, out_channels=out_channels, rank=rank)
         if in_channels != -1:
             check_counts(in_channels=in_channels)
-        self.num_columns, self.in_channels, self.out_channels = (
-            num_columns,
-            in_channels,
-            out_channels,
-        )
-        self.weights, self.rank, self.std = weights, rank, std
-        owned = Mixture(num_columns, rank) if weights == "mixture" and mixture is None else None
-        self.own_mixture = owned
-        self._mixture = (mixture,)  # in a tuple: a part of the layer that shares it, not of this
+        self.num_columns, self.in_channels = num_columns, in_channels
+        self.out_channels, self.weights, self.rank, self.std = out_channels, weights, rank, std
+        self.own_mixture: Mixture | None = None
+        if weights == "mixture":
+            check_mixture(mixture, num_columns, rank)
+            self.own_mixture = Mixture(num_columns, rank) if mixture is None else None
+        # In a tuple: a part of the module that shares it, not of this one.
+        self._mixture = (mixture if weights == "mixture" else None,)
+        self._make_lazy()
         self.bias = no_decay(torch.empty(*self._sets(bias=True), out_channels)) if bias else None
         if in_channels == -1:
-            self._lazy = self.register_forward_pre_hook(self._materialize)
-        for name in self._weight_shapes(1):
-            self.register_parameter(name, UninitializedParameter())
-        if in_channels != -1:
-            self._allocate(in_channels)
+            self.reset_parameters()
+        else:
+            self._materialize(in_channels)
 
     def _sets(self, bias: bool = False) -> tuple[int, ...]:
         if self.weights == "untied" or (bias and self.weights == "lowrank"):
@@ -121,33 +136,43 @@ class UntiedLinear(nn.Module):
             shapes["up"] = (self.num_columns, self.rank, self.out_channels)
         return shapes
 
-    def _allocate(self, in_channels: int) -> None:
+    def _make_lazy(self) -> None:
+        for name in self._weight_shapes(1):
+            setattr(self, name, UninitializedParameter())
+
+    def _materialize(self, in_channels: int) -> None:
+        """In place, so that an optimizer made before the first input holds the same weights."""
         self.in_channels = in_channels
         for name, shape in self._weight_shapes(in_channels).items():
-            lazy = getattr(self, name)
-            setattr(self, name, nn.Parameter(torch.empty(shape, device=lazy.device)))
+            getattr(self, name).materialize(shape)
         self.reset_parameters()
 
-    def _materialize(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._allocate(inputs[0].shape[-1])
-        self._lazy.remove()
+    @property
+    def lazy(self) -> bool:
+        """Whether the layer still waits for its first input."""
+        return isinstance(self.weight, UninitializedParameter)
 
     def reset_parameters(self) -> None:
         """Draws new weights; biases become zero. Low-rank parts start at zero effect."""
-        if isinstance(self.weight, UninitializedParameter):
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        if self.own_mixture is not None:
+            self.own_mixture.reset_parameters()
+        if self.lazy:
             return
         _draw(self.weight, self.in_channels, self.std)
         if self.weights == "lowrank":
             _draw(self.down, self.in_channels, self.std)
             nn.init.zeros_(self.up)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-        if self.own_mixture is not None:
-            self.own_mixture.reset_parameters()
+
+    @property
+    def shared_mixture(self) -> Mixture | None:
+        """The coefficients that belong to somebody else, if any."""
+        return self._mixture[0]
 
     def _effective(self) -> Use:
         """The weights as they are applied."""
-        mixture = self.own_mixture or self._mixture[0]
+        mixture = self.own_mixture or self.shared_mixture
         if self.weights != "mixture" or mixture is None:
             return Use(self.weight, self.bias)
         mix = mixture()
@@ -156,6 +181,10 @@ class UntiedLinear(nn.Module):
 
     def unroll(self, steps: int, batch: int) -> list[Use]:
         """One :class:`Use` per step of a recurrence; see ``untied_linear.unroll``."""
+        if self.lazy:
+            raise RuntimeError(
+                "a lazy layer (in_channels=-1) has no weights to unroll: call it once before"
+            )
         weight, bias, _ = self._effective()
         if weight.dim() == 2:  # shared weights see all columns at once: nothing to gain
             return [Use(weight, bias)] * steps
@@ -164,34 +193,65 @@ class UntiedLinear(nn.Module):
 
     def forward(self, x: Tensor, use: Use | None = None) -> Tensor:
         """Applies the weights; ``use`` is one of the handles of :meth:`unroll`."""
+        if self.lazy:
+            self._materialize(x.shape[-1])
         weight, bias, step = self._effective() if use is None else use
-        if weight.dim() == 3:
-            return untied_linear(x, weight, bias, step=step)
-        if x.dim() != 3 or x.shape[0] != self.num_columns or x.shape[2] != weight.shape[0]:
+        if x.dim() != 3 or x.shape[0] != self.num_columns or x.shape[2] != weight.shape[-2]:
             raise ValueError(
-                f"x must be [N, B, Cin] = [{self.num_columns}, B, {weight.shape[0]}], "
+                f"x must be [N, B, Cin] = [{self.num_columns}, B, {weight.shape[-2]}], "
                 f"got {list(x.shape)}"
             )
-        if self.weights == "lowrank":
-            y = x @ weight + untied_linear(untied_linear(x, self.down), self.up)
-            return y if bias is None else y + bias[:, None]
-        return F.linear(x, weight.t(), bias)
+        return self._map(x, weight, bias, step)
 
     def rows(self, x: Tensor, column_id: Tensor) -> Tensor:
-        """Applies to row ``k`` of ``x [..., K, Cin]`` the map of column ``column_id[k]``."""
-        if isinstance(self.weight, UninitializedParameter):
-            self._allocate(x.shape[-1])
-            self._lazy.remove()
+        """Applies to row ``k`` of ``x [K, B, Cin]`` the map of column ``column_id[k]``."""
+        if self.lazy:
+            self._materialize(x.shape[-1])
         weight, bias, _ = self._effective()
+        if self.weights == "shared":
+            return self._map(x, weight, bias)
+        if torch.compiler.is_compiling():  # the grouping below has sizes that depend on the ids
+            return self._map(x, weight, bias, columns=column_id)
+        columns, slot, copies = _group(column_id)
+        grouped = x.new_zeros(len(columns) * copies, *x.shape[1:]).index_copy(0, slot, x)
+        grouped = grouped.view(len(columns), copies * x.shape[1], x.shape[2])
+        y = self._map(grouped, weight, bias, columns=columns)
+        return y.reshape(-1, x.shape[1], self.out_channels).index_select(0, slot)
+
+    def _map(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        step: Step | None = None,
+        columns: Tensor | None = None,
+    ) -> Tensor:
+        """Applies the weights of all columns, or those of ``columns``."""
+
+        def own(values: Tensor) -> Tensor:
+            return values if columns is None else values.index_select(0, columns)
+
         if weight.dim() == 3:
-            weight = weight.index_select(0, column_id)
-        y = torch.einsum("...ki,kio->...ko" if weight.dim() == 3 else "...ki,io->...ko", x, weight)
-        if self.weights == "lowrank":
-            low = torch.einsum("...ki,kir->...kr", x, self.down.index_select(0, column_id))
-            y = y + torch.einsum("...kr,kro->...ko", low, self.up.index_select(0, column_id))
-        if bias is None:
-            return y
-        return y + (bias.index_select(0, column_id) if bias.dim() == 2 else bias)
+            return untied_linear(x, own(weight), bias if bias is None else own(bias), step=step)
+        if self.weights == "shared":
+            return F.linear(x, weight.t(), bias)
+        y = x @ weight + untied_linear(untied_linear(x, own(self.down)), own(self.up))
+        return y if bias is None else y + own(bias)[:, None]
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        for name, parameter in self._parameters.items():
+            if parameter is not None:
+                whole = keep_vars or is_lazy(parameter)  # a lazy parameter cannot be detached
+                destination[prefix + name] = parameter if whole else parameter.detach()
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        saved = state_dict.get(prefix + "weight")
+        if is_lazy(saved):
+            self.in_channels = -1
+            self._make_lazy()
+        elif saved is not None and self.lazy:
+            self._materialize(saved.shape[-2])
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def extra_repr(self) -> str:
         """The sizes and the weight mode."""
@@ -208,92 +268,16 @@ def _draw(weight: Tensor, fan_in: int, std: float | None) -> None:
         nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
 
 
-class UntiedLayerNorm(nn.Module):
-    r"""Layer normalisation with gain and bias per column.
+def _group(column_id: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Nodes by column: the columns that occur, the slot of every node, and the slots per column.
 
-    .. math::
-        y_n = \frac{x_n - \mathrm{E}[x_n]}{\sqrt{\mathrm{Var}[x_n] + \epsilon}} \odot g_n + b_n
-
-    over the channels (Ba et al. 2016, https://arxiv.org/abs/1607.06450). The weight modes are
-    those of :class:`UntiedLinear`; ``lowrank`` is :math:`g_n = g + a_n G` with ``rank``
-    directions.
-
-    Args:
-        num_columns: ``N``.
-        channels: ``C``.
-        weights: ``"untied"``, ``"shared"``, ``"mixture"`` or ``"lowrank"``.
-        rank: Number of shared sets or directions.
-        mixture: Coefficients to share with other layers (default: its own).
-        eps: Added to the variance.
-
-    Shapes:
-        - input and output: ``[N, B, C]``
+    Memory then grows with columns, not with nodes: without it every node of a mini-batch of copies
+    would gather weights of its own.
     """
-
-    def __init__(
-        self,
-        num_columns: int,
-        channels: int,
-        weights: str = "untied",
-        rank: int = 4,
-        mixture: Mixture | None = None,
-        eps: float = 1e-5,
-    ) -> None:
-        super().__init__()
-        check_choice("weights", weights, WEIGHT_MODES)
-        check_counts(num_columns=num_columns, channels=channels, rank=rank)
-        self.num_columns, self.channels, self.weights, self.eps = (
-            num_columns,
-            channels,
-            weights,
-            eps,
-        )
-        owned = Mixture(num_columns, rank) if weights == "mixture" and mixture is None else None
-        self.own_mixture = owned
-        self._mixture = (mixture,)
-        sets = {"untied": (num_columns,), "mixture": (rank,)}.get(weights, ())
-        self.weight = no_decay(torch.empty(*sets, channels))
-        self.bias = no_decay(torch.empty(*sets, channels))
-        if weights == "lowrank":
-            self.coefficient = no_decay(torch.empty(num_columns, rank))
-            self.direction = no_decay(torch.empty(2, rank, channels))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Gain one, bias zero."""
-        nn.init.ones_(self.weight)
-        nn.init.zeros_(self.bias)
-        if self.weights == "lowrank":
-            nn.init.normal_(self.coefficient, std=self.channels**-0.5)
-            nn.init.zeros_(self.direction)
-        if self.own_mixture is not None:
-            self.own_mixture.reset_parameters()
-
-    def _effective(self) -> tuple[Tensor, Tensor]:
-        mixture = self.own_mixture or self._mixture[0]
-        if self.weights == "mixture" and mixture is not None:
-            mix = mixture()
-            return mix @ self.weight, mix @ self.bias
-        if self.weights == "lowrank":
-            gain, shift = self.coefficient @ self.direction[0], self.coefficient @ self.direction[1]
-            return self.weight + gain, self.bias + shift
-        return self.weight, self.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalises every column over its channels."""
-        if x.dim() != 3 or x.shape[0] != self.num_columns or x.shape[2] != self.channels:
-            raise ValueError(
-                f"x must be [N, B, C] = [{self.num_columns}, B, {self.channels}], "
-                f"got {list(x.shape)}"
-            )
-        if self.weights == "shared":
-            return F.layer_norm(x, (self.channels,), self.weight, self.bias, self.eps)
-        gain, bias = self._effective()
-        normed = F.layer_norm(x, (self.channels,), eps=self.eps)
-        return torch.addcmul(bias[:, None].to(normed.dtype), normed, gain[:, None])
-
-    def extra_repr(self) -> str:
-        """The sizes and the weight mode."""
-        return (
-            f"num_columns={self.num_columns}, channels={self.channels}, weights={self.weights!r}"
-        )
+    columns, which, counts = column_id.unique(return_inverse=True, return_counts=True)
+    order = which.argsort(stable=True)
+    first = (counts.cumsum(0) - counts)[which[order]]
+    copies = int(counts.max()) if len(counts) else 1
+    slot = torch.empty_like(which)
+    slot[order] = which[order] * copies + torch.arange(len(which), device=which.device) - first
+    return columns, slot, copies

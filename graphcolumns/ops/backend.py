@@ -13,7 +13,7 @@ def choose(backend: str, graph: ColumnGraph, lanes: int) -> str:
     Args:
         backend: ``"auto"`` or one of ``reference``, ``scatter``, ``dense``.
         graph: The graph of the call.
-        lanes: Width of one edge (batch times heads), for the memory of the dense form.
+        lanes: Entries of the dense form per pair of columns (attention: batch times heads).
 
     Returns:
         The name of a backend that can run here.
@@ -35,7 +35,7 @@ def choose(backend: str, graph: ColumnGraph, lanes: int) -> str:
 
 
 def dense_wins(graph: ColumnGraph, lanes: int) -> bool:
-    """Whether N x M products are the cheaper form of attention.
+    """Whether N x M products are the cheaper form.
 
     A dense pair costs a few flops in a matrix product, an edge costs a gathered row: the crossing
     lies near a density of ``DENSE_FROM``. Above ``DENSE_LIMIT`` entries the

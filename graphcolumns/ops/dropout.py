@@ -14,8 +14,11 @@ def _shift_right(x: Tensor, bits: int) -> Tensor:
 
 
 def _splitmix64(counter: Tensor) -> Tensor:
-    """The splitmix64 finaliser (Steele, Lea & Flood 2014); int64 products wrap modulo 2^64."""
-    x = counter * _GOLDEN
+    """Output ``counter`` of splitmix64 from state 0 (Steele, Lea & Flood 2014).
+
+    int64 products wrap modulo 2^64.
+    """
+    x = (counter + 1) * _GOLDEN
     x = (x ^ _shift_right(x, 30)) * _MIX_1
     x = (x ^ _shift_right(x, 27)) * _MIX_2
     return x ^ _shift_right(x, 31)

@@ -3,12 +3,15 @@
 import torch
 from torch import Tensor
 
+from graphcolumns.ops.precision import accumulator
+
 
 def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     r"""Sums edge values by column, ``out_i = \sum_{e: index_e = i} values_e``.
 
-    Differentiable twice; ``index`` need not be sorted. On a CPU edges are added in their order at
-    any number of threads; on CUDA the order needs ``torch.use_deterministic_algorithms(True)``.
+    Differentiable twice; ``index`` need not be sorted. Half precisions are added in float32. On a
+    CPU edges are added in their order at any number of threads; on CUDA the order needs
+    ``torch.use_deterministic_algorithms(True)``.
 
     Args:
         values: ``[E, ...]``.
@@ -18,8 +21,9 @@ def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     Returns:
         ``[N, ...]``.
     """
-    out = values.new_zeros((num_segments, *values.shape[1:]))
-    return out.index_add(0, index, values)
+    wide = accumulator(values.dtype)
+    out = values.new_zeros((num_segments, *values.shape[1:]), dtype=wide)
+    return out.index_add(0, index, values.to(wide)).to(values.dtype)
 
 
 def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
@@ -53,9 +57,11 @@ def segment_softmax(scores: Tensor, index: Tensor, num_segments: int) -> Tensor:
         ``[E, ...]``; sums to one over the in-edges of a column. A column whose scores are all
         ``-inf`` gets zeros.
     """
+    dtype = scores.dtype
+    scores = scores.to(accumulator(dtype))
     highest = segment_max(scores, index, num_segments)
     highest = highest.masked_fill(highest == float("-inf"), 0.0)
     mass = torch.exp(scores - highest.index_select(0, index))
     total = segment_sum(mass, index, num_segments)
     total = total.masked_fill(total == 0.0, 1.0)
-    return mass / total.index_select(0, index)
+    return (mass / total.index_select(0, index)).to(dtype)

@@ -2,5 +2,7 @@
 
 from graphcolumns.models.columnformer.model import Columnformer, ColumnformerOutput
 from graphcolumns.models.columnformer.sheet import sheet
+from graphcolumns.models.columnformer.staged import staged
+from graphcolumns.models.columnformer.stages import StagedColumnformer
 
-__all__ = ["Columnformer", "ColumnformerOutput", "sheet"]
+__all__ = ["Columnformer", "ColumnformerOutput", "StagedColumnformer", "sheet", "staged"]

@@ -1,17 +1,21 @@
 """The columnformer: embed, then one layer of columns again and again, then read out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.columnformer.costs import WIRINGS, edge_cost
+from graphcolumns.models.columnformer.device import moved
 from graphcolumns.models.columnformer.paths import check_paths
+from graphcolumns.models.columnformer.receptive import check_direct_edges, receptive_tokens
+from graphcolumns.models.columnformer.recurrence import code, run, steps
 from graphcolumns.nn.column import Column
-from graphcolumns.nn.untied import Use, check_choice, check_counts, no_decay
-from graphcolumns.nn.wiring import distance_cost, gaussian_cost
+from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.untied import check_choice, check_counts
+from graphcolumns.nn.wiring import distance_cost
 
 
 class ColumnformerOutput(NamedTuple):
@@ -56,7 +60,8 @@ class Columnformer(nn.Module):
         direct_edges: Column or input that each column copies before steps 1, 2, ...: ids ``[N]``
             into ``[input; x]``, so below ``N`` an input and from ``N`` on a column.
         wiring: Cost of edges reported by the forward pass: ``None``, ``"distance"``
-            (:math:`d^p / D_0`) or ``"gaussian"`` (:math:`-\log` of a Gaussian over the in-edges).
+            (:math:`d^p / D_0`, in units of uniform attention on this graph) or ``"gaussian"``
+            (:math:`-\log` of a Gaussian over the in-edges).
         wiring_power: The exponent ``p``.
         wiring_sigma: Radius of the Gaussian, in the unit of the graph.
         memory: ``"store"`` the activations of every step, or ``"recompute"`` them step by step in
@@ -70,7 +75,9 @@ class Columnformer(nn.Module):
         ValueError: Parts that do not fit each other, or no path from any input to any output.
     """
 
-    wiring_norm: Tensor
+    direct_edges: Tensor | None
+    placed: Tensor
+    seen: Tensor
 
     def __init__(
         self,
@@ -95,64 +102,58 @@ class Columnformer(nn.Module):
         check_choice("drive", drive, ("initial", "every_step"))
         check_choice("memory", memory, ("store", "recompute"))
         if wiring is not None:
-            check_choice("wiring", wiring, ("distance", "gaussian"))
+            check_choice("wiring", wiring, WIRINGS)
         self.graph, self.embed, self.readout = graph, embed, readout
-        recurrent = isinstance(columns, Column)
+        self.recurrent = isinstance(columns, Column)
         self.columns = nn.ModuleList([columns] if isinstance(columns, Column) else columns)
-        if not recurrent and len(self.columns) != depth:
-            raise ValueError(
-                f"a feed-forward columnformer needs one Column per step, depth = {depth}, "
-                f"got {len(self.columns)}"
-            )
-        first: Any = self.columns[0]
-        self._check_square(first.num_columns)
-        self.depth, self.drive, self.memory, self.recurrent = depth, drive, memory, recurrent
+        self.depth, self.drive, self.memory = depth, drive, memory
+        self._check_columns()
         self.wiring, self.wiring_power, self.wiring_sigma = wiring, wiring_power, wiring_sigma
-        tokens: Any = embed.num_tokens
-        receptive = self._receptive(receptive, tokens)
+        # D_0, frozen on the first graph and kept with the topology: costs stay comparable.
+        self.wiring_norm = 1.0 if graph.distance is None else distance_cost(graph, wiring_power)[1]
+        self.edge_cost()  # an edge without length or a negative sigma is an error now, not later
+        first: Any = self.columns[0]
+        count, tokens = graph.num_columns, int(embed.num_tokens)  # type: ignore[arg-type]
+        receptive = receptive_tokens(receptive, count, tokens)
+        check_direct_edges(direct_edges, count)
         self.register_buffer("placed", receptive.clamp(min=0), persistent=False)
         self.register_buffer("seen", (receptive >= 0).float()[:, None, None], persistent=False)
         self.register_buffer("direct_edges", direct_edges, persistent=False)
-        norm = distance_cost(graph, wiring_power)[1] if graph.distance is not None else 1.0
-        # Frozen on the first graph and kept in the checkpoint: costs stay comparable.
-        self.register_buffer("wiring_norm", torch.tensor(norm, dtype=torch.float64))
-        shape = (graph.num_columns, 1, first.channels)
-        self.position = _code(shape) if position_embedding else None
-        self.time = _code((depth, 1, 1, first.channels)) if time_embedding else None
-        outputs = getattr(readout, "columns", None)
-        check_paths(graph, receptive, outputs, depth, direct_edges)
+        self.position = code(count, 1, first.channels) if position_embedding else None
+        self.time = code(depth, 1, 1, first.channels) if time_embedding else None
+        keeps = any(column.skip_attention for column in self.columns)
+        outputs, renewed = getattr(readout, "columns", None), drive == "every_step"
+        check_paths(graph, receptive, outputs, depth, direct_edges, keeps, renewed)
 
-    def _check_square(self, num_columns: int) -> None:
-        if self.graph.num_columns != self.graph.num_sources:
-            raise ValueError(f"the graph of a sheet must have as many sources as columns, got {self.graph}")
-        if self.graph.num_columns != num_columns:
+    def _check_columns(self) -> None:
+        graph = self.graph
+        columns: list[Any] = list(self.columns)
+        if graph.num_columns != graph.num_sources:
             raise ValueError(
-                f"the columns hold weights for {num_columns} columns, "
-                f"the graph has {self.graph.num_columns}"
+                f"the graph of a sheet must have as many sources as columns, got {graph}"
             )
-
-    def _receptive(self, receptive: Tensor | None, tokens: int) -> Tensor:
-        columns = self.graph.num_columns
-        if receptive is None:
-            if tokens > columns:
-                raise ValueError(
-                    f"{tokens} input tokens do not fit {columns} columns: use larger patches "
-                    "or pass receptive=[token of each column]"
-                )
-            receptive = torch.full((columns,), -1)
-            receptive[:tokens] = torch.arange(tokens)
-        if receptive.shape != (columns,) or receptive.max() >= tokens or receptive.min() < -1:
+        if not self.recurrent and len(columns) != self.depth:
             raise ValueError(
-                f"receptive must be [N] = [{columns}] with token ids below {tokens} or -1, "
-                f"got {list(receptive.shape)} in [{int(receptive.min())}, {int(receptive.max())}]"
+                f"a feed-forward columnformer needs one Column per step, depth = {self.depth}, "
+                f"got {len(columns)}"
             )
-        return receptive
+        held = {column.num_columns for column in columns}
+        if held != {graph.num_columns}:
+            raise ValueError(
+                f"the columns hold weights for {sorted(held)} columns, "
+                f"the graph has {graph.num_columns}"
+            )
 
     def edge_cost(self) -> Tensor | None:
         """The cost ``[E]`` of every edge as the forward pass reports it, or None."""
-        if self.wiring == "distance":
-            return distance_cost(self.graph, self.wiring_power, float(self.wiring_norm))[0]
-        return gaussian_cost(self.graph, self.wiring_sigma) if self.wiring == "gaussian" else None
+        return edge_cost(
+            self.graph, self.wiring, self.wiring_power, self.wiring_sigma, self.wiring_norm
+        )
+
+    def mixture_maps(self) -> list[Tensor]:
+        """The learned mixture coefficients of the columns, each ``[N, R]``."""
+        maps = (module for module in self.columns.modules() if isinstance(module, Mixture))
+        return [mixture() for mixture in maps if not mixture.frozen]
 
     def forward(
         self, images: Tensor, depth: int | None = None, return_states: bool = False
@@ -165,14 +166,14 @@ class Columnformer(nn.Module):
         start = inputs if self.position is None else inputs + self.position
         x, cost = start, self.edge_cost()
         states, costs = [], []
-        for t, (column, uses) in enumerate(self._steps(depth, x.shape[1])):
+        for t, (column, uses) in enumerate(steps(self.columns, depth, x.shape[1])):
             if t and self.direct_edges is not None:
                 x = torch.cat([start, x]).index_select(0, self.direct_edges)
             if t and self.drive == "every_step":
                 x = x + inputs
             if self.time is not None:
                 x = x + self.time[t]
-            x, expected = self._step(column, x, cost, uses)
+            x, expected = run(self.memory, column, x, self.graph, cost, uses)
             if return_states:
                 states.append(x)
             if expected is not None:
@@ -193,27 +194,7 @@ class Columnformer(nn.Module):
                 "than it was built for"
             )
 
-    def _steps(self, depth: int, batch: int) -> Iterator[tuple[nn.Module, dict[str, Use] | None]]:
-        if not self.recurrent:
-            yield from ((column, None) for column in self.columns[:depth])
-            return
-        column: Any = self.columns[0]
-        yield from ((column, uses) for uses in column.unroll(depth, batch))
-
-    def _step(
-        self, column: nn.Module, x: Tensor, cost: Tensor | None, uses: dict[str, Use] | None
-    ) -> tuple[Tensor, Tensor | None]:
-        if self.memory == "recompute" and torch.is_grad_enabled():
-            return checkpoint(column, x, self.graph, cost, uses, use_reentrant=False)
-        return column(x, self.graph, cost, uses)
-
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Moves the graph along with the module; its dtypes are its own."""
-        self.graph = self.graph.to(fn(self.seen).device)
+        """Moves the graph along with the module."""
+        self.graph = moved(self.graph, fn)
         return super()._apply(fn, recurse)
-
-
-def _code(shape: tuple[int, ...]) -> nn.Parameter:
-    code = no_decay(torch.empty(shape))
-    nn.init.trunc_normal_(code, std=0.02)
-    return code

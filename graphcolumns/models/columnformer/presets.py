@@ -5,14 +5,26 @@ catalogue: ``columnformer_v1(geometries.grid.stack([8, 12, 16]))``. Sources: ``m
 and the registered models (2024) of https://github.com/clane9/columnformers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from graphcolumns import connect
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.columnformer.ingredients import (
+    CHANNELS,
+    DEPTH,
+    HEADS,
+    PATCH,
+    areas_of,
+    assemble,
+    mixer_column,
+    shift_register,
+    transformer_column,
+    untied_column,
+    within_areas,
+)
 from graphcolumns.models.columnformer.model import Columnformer
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.column import Column
@@ -20,8 +32,6 @@ from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.embed import PatchEmbed
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.readout import MeanReadout
-
-CHANNELS, DEPTH, HEADS, PATCH, STD = 384, 6, 6, 16, 0.02
 
 
 def columnformer_v1(
@@ -39,7 +49,7 @@ def columnformer_v1(
         scale=CHANNELS**-0.5,  # the full width, not that of the queries
     )
     column = Column(count, attention, hidden=64, skip_attention=False, out_bias=False)
-    last = torch.where(_areas(geometry) == int(_areas(geometry).max()))[0]
+    last = torch.where(areas_of(geometry) == int(areas_of(geometry).max()))[0]
     return Columnformer(
         graph,
         PatchEmbed(image_size, 3, CHANNELS, PATCH),
@@ -54,7 +64,7 @@ def columnformer_v1(
 def columnformer_ff_tiny(
     geometry: Geometry, num_classes: int = 100, image_size: int = 128, offset: float = 2.0
 ) -> Columnformer:
-    """Six layers of 64 untied columns, ``grid.sheet(8, 8)``, 38.94 M parameters.
+    """Six layers of 64 untied columns, ``grid.stack([8])``, 38.94 M parameters.
 
     A layer listens to the sheet below: lengths are sqrt(d^2 + offset^2), so that a column is not
     at distance zero from itself.
@@ -63,8 +73,8 @@ def columnformer_ff_tiny(
     assert graph.distance is not None
     between = torch.sqrt(graph.distance**2 + offset**2)
     graph = ColumnGraph.from_edge_index(graph.edge_index, graph.num_columns, distance=between)
-    columns = [_untied_column(graph, skip_attention=True) for _ in range(DEPTH)]
-    return _assemble(graph, columns, geometry, num_classes, image_size)
+    columns = [untied_column(graph, skip_attention=True) for _ in range(DEPTH)]
+    return assemble(graph, columns, geometry, num_classes, image_size)
 
 
 def columnformer_r_tiny(
@@ -72,20 +82,20 @@ def columnformer_r_tiny(
 ) -> Columnformer:
     """One layer of 384 untied columns, six times, ``grid.stack([8] * 6)``, 39.19 M parameters."""
     graph = connect.complete(geometry)
-    column = _untied_column(graph, skip_attention=False)
-    return _assemble(graph, column, geometry, num_classes, image_size)
+    column = untied_column(graph, skip_attention=False)
+    return assemble(graph, column, geometry, num_classes, image_size)
 
 
 def vision_transformer_tiny(
     geometry: Geometry, num_classes: int = 100, image_size: int = 128
 ) -> Columnformer:
-    """A vision transformer: shared weights, six layers, ``grid.sheet(8, 8)``, 11.01 M."""
+    """A vision transformer: shared weights, six layers, ``grid.stack([8])``, 11.01 M."""
     graph = connect.complete(geometry)
     columns = [
-        _transformer_column(graph, "shared", "shared", None, hidden=4 * CHANNELS)
+        transformer_column(graph, "shared", "shared", None, hidden=4 * CHANNELS)
         for _ in range(DEPTH)
     ]
-    return _assemble(graph, columns, geometry, num_classes, image_size)
+    return assemble(graph, columns, geometry, num_classes, image_size)
 
 
 def vision_transformer_r_tiny(
@@ -96,23 +106,23 @@ def vision_transformer_r_tiny(
     Every sheet has the weights of one layer (frozen one-hot mixture), attends within itself, and
     before every step copies the sheet below: what took six layers takes six steps.
     """
-    areas = _areas(geometry)
+    areas = areas_of(geometry)
     sheets = int(areas.max()) + 1
     frozen = torch.nn.functional.one_hot(areas, sheets).float()
     mixture = Mixture(geometry.num_columns, sheets, frozen=frozen)
     graph = within_areas(geometry)
-    column = _transformer_column(graph, "mixture", "mixture", mixture, hidden=4 * CHANNELS)
+    column = transformer_column(graph, "mixture", "mixture", mixture, hidden=4 * CHANNELS)
     direct = shift_register(geometry)
-    return _assemble(graph, column, geometry, num_classes, image_size, direct)
+    return assemble(graph, column, geometry, num_classes, image_size, direct)
 
 
 def vision_moemixer_tiny(
     geometry: Geometry, num_classes: int = 100, image_size: int = 128
 ) -> Columnformer:
-    """Signed mixing and static expert mixtures, ``grid.sheet(8, 8)``, 7.63 M parameters."""
+    """Signed mixing and static expert mixtures, ``grid.stack([8])``, 7.63 M parameters."""
     graph = connect.complete(geometry)
-    columns = [_mixer_column(graph, experts) for experts in (1, 1, 2, 2, 4, 4)]
-    return _assemble(graph, columns, geometry, num_classes, image_size)
+    columns = [mixer_column(graph, experts) for experts in (1, 1, 2, 2, 4, 4)]
+    return assemble(graph, columns, geometry, num_classes, image_size)
 
 
 def vision_tut_tiny(
@@ -121,11 +131,11 @@ def vision_tut_tiny(
     """Shared attention, a mixture of 24 MLPs, direct edges, ``grid.stack([8] * 6)``, 8.33 M."""
     graph = connect.complete(geometry)
     mixture = Mixture(geometry.num_columns, 24)
-    column = _transformer_column(
+    column = transformer_column(
         graph, "shared", "mixture", mixture, hidden=CHANNELS, edge_bias=EdgeBias(graph, HEADS)
     )
     edges = shift_register(geometry) if direct else None
-    return _assemble(graph, column, geometry, num_classes, image_size, edges)
+    return assemble(graph, column, geometry, num_classes, image_size, edges)
 
 
 PRESETS: dict[str, Callable[..., Columnformer]] = {
@@ -137,98 +147,3 @@ PRESETS: dict[str, Callable[..., Columnformer]] = {
     "vision_moemixer_tiny": vision_moemixer_tiny,
     "vision_tut_tiny": vision_tut_tiny,
 }
-
-
-def within_areas(geometry: Geometry) -> ColumnGraph:
-    """All edges inside each area, none between."""
-    areas = _areas(geometry)
-    target, source = torch.nonzero(areas[:, None] == areas[None], as_tuple=True)
-    graph = ColumnGraph.from_edge_index(torch.stack([source, target]), geometry.num_columns)
-    return graph.remeasure(geometry)
-
-
-def shift_register(geometry: Geometry) -> Tensor:
-    """Direct edges by which every sheet copies the sheet below, and the first the input."""
-    areas, count = _areas(geometry), geometry.num_columns
-    first = int((areas == 0).sum())
-    columns = torch.arange(count)
-    return torch.where(areas == 0, columns, count + columns - first)
-
-
-def _areas(geometry: Geometry) -> Tensor:
-    if geometry.areas is None:
-        return torch.zeros(geometry.num_columns, dtype=torch.int64)
-    return geometry.areas
-
-
-def _untied_column(graph: ColumnGraph, skip_attention: bool) -> Column:
-    attention = ColumnAttention(
-        graph.num_columns,
-        CHANNELS,
-        qk_channels=64,
-        value="input",
-        edge_bias=EdgeBias(graph, sigma=2.0),
-        std=STD,
-    )
-    return Column(
-        graph.num_columns, attention, hidden=64, skip_attention=skip_attention, std=STD
-    )
-
-
-def _transformer_column(
-    graph: ColumnGraph,
-    weights: str,
-    mlp_weights: str,
-    mixture: Mixture | None,
-    hidden: int,
-    edge_bias: EdgeBias | None = None,
-) -> Column:
-    count, rank = graph.num_columns, 1 if mixture is None else mixture.num_sets
-    attention = ColumnAttention(
-        count,
-        CHANNELS,
-        HEADS,
-        weights=weights,
-        rank=rank,
-        mixture=mixture,
-        edge_bias=edge_bias,
-        std=STD,
-    )
-    return Column(count, attention, hidden, mlp_weights, weights, rank, mixture, std=STD)
-
-
-def _mixer_column(graph: ColumnGraph, experts: int) -> Column:
-    count = graph.num_columns
-    mixture = Mixture(count, experts) if experts > 1 else None
-    attention = ColumnAttention(
-        count,
-        CHANNELS,
-        HEADS,
-        mode="linear_mixing",
-        value="input",
-        edge_bias=EdgeBias(graph, HEADS, per_head=True, std=STD),
-    )
-    weights = "shared" if mixture is None else "mixture"
-    hidden = 4 * CHANNELS // experts  # as many parameters however many experts
-    return Column(count, attention, hidden, weights, "shared", experts, mixture, std=STD)
-
-
-def _assemble(
-    graph: ColumnGraph,
-    columns: Column | Sequence[Column],
-    geometry: Geometry,
-    num_classes: int,
-    image_size: int,
-    direct_edges: Tensor | None = None,
-) -> Columnformer:
-    embed = PatchEmbed(image_size, 3, CHANNELS, PATCH)
-    last = torch.arange(geometry.num_columns)[-embed.num_tokens :]
-    return Columnformer(
-        graph,
-        embed,
-        columns,
-        MeanReadout(CHANNELS, num_classes, last, norm="before"),
-        depth=DEPTH,
-        direct_edges=direct_edges,
-        wiring="distance",
-    )

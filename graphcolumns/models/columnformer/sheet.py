@@ -9,7 +9,8 @@ from graphcolumns.models.columnformer.model import Columnformer
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.edge_bias import EdgeBias
-from graphcolumns.nn.embed import PatchEmbed
+from graphcolumns.models.columnformer.width import of_width
+from graphcolumns.nn.embed import PatchEmbed, as_pair
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.readout import MeanReadout, SpatialReadout
 from graphcolumns.nn.untied import check_choice
@@ -22,9 +23,11 @@ def sheet(
     image_size: int | tuple[int, int],
     in_channels: int,
     num_classes: int,
-    channels: int = 32,
+    channels: int | None = 16,
+    parameters: int | None = None,
+    flops: int | None = None,
     depth: int = 4,
-    heads: int = 4,
+    heads: int = 2,
     recurrent: bool = True,
     attention: str = "attention",
     qk_channels: int | None = None,
@@ -65,7 +68,9 @@ def sheet(
         image_size: Height and width in pixels, or one number for both.
         in_channels: Channels of the images.
         num_classes: ``K``.
-        channels: ``C``.
+        channels: ``C``; None to make the model as wide as a budget allows.
+        parameters: The budget in trained numbers.
+        flops: The budget in operations of the matrix products of a forward pass, per image.
         depth: Number of steps ``T``.
         heads: ``H``.
         recurrent: One layer applied ``depth`` times, or ``depth`` layers (feed-forward).
@@ -107,20 +112,25 @@ def sheet(
         A :class:`Columnformer`.
 
     Raises:
-        ValueError: An unknown choice, or sizes that do not fit.
+        ValueError: An unknown choice, sizes that do not fit, or not exactly one of ``channels``,
+            ``parameters`` and ``flops``.
     """
     check_choice("inputs", inputs, ("every_sheet", "first_sheet"))
     check_choice("outputs", outputs, ("all", "last_sheet"))
     check_choice("readout", readout, ("mean", "spatial"))
     check_choice("edge_bias", edge_bias, ("none", "edge", "head", "both"))
+    if local_sigma is not None and edge_bias == "none":
+        raise ValueError(
+            f"local_sigma={local_sigma} starts an edge bias, got edge_bias='none': "
+            "choose edge_bias='edge', or local_sigma=None"
+        )
     count = geometry.num_columns
     user = torch.arange(count) if permutation is None else permutation
-    embed = PatchEmbed(
-        image_size, in_channels, channels, patch, stride, padding, blur, weights=embed_weights
-    )
+    if not torch.equal(user.sort().values, torch.arange(count)):
+        raise ValueError(f"permutation must hold each of the {count} column ids once")
     mlp, norm = mlp_weights or weights, norm_weights or weights
 
-    def column() -> Column:
+    def column(channels: int) -> Column:
         mixed = "mixture" in (weights, mlp, norm)
         mixture = Mixture(count, rank) if mixed else None
         bias = None
@@ -136,32 +146,39 @@ def sheet(
             dropout=dropout, std=std,
         )  # fmt: skip
 
-    if len(user) < embed.num_tokens:
-        raise ValueError(
-            f"{embed.num_tokens} receptive fields need at least as many columns, got {count}: "
-            "use a larger patch or stride, or a larger sheet"
+    def build(channels: int) -> Columnformer:
+        embed = PatchEmbed(
+            image_size, in_channels, channels, patch, stride, padding, blur, weights=embed_weights
         )
-    tokens = embed.num_tokens
-    receptive = user % tokens if inputs == "every_sheet" else torch.where(user < tokens, user, -1)
-    read = None if outputs == "all" else torch.where(user >= count - tokens)[0]
-    size = count if read is None else len(read)
-    head = (
-        MeanReadout(channels, num_classes, read)
-        if readout == "mean"
-        else SpatialReadout(size, channels, num_classes, read)
-    )
-    return Columnformer(
-        graph,
-        embed,
-        column() if recurrent else [column() for _ in range(depth)],
-        head,
-        depth=depth,
-        receptive=receptive,
-        drive=drive,
-        position_embedding=position_embedding,
-        time_embedding=time_embedding,
-        wiring=wiring,
-        wiring_power=wiring_power,
-        wiring_sigma=wiring_sigma,
-        memory=memory,
-    )
+        tokens = embed.num_tokens
+        if count < tokens:
+            raise ValueError(
+                f"{tokens} receptive fields need at least as many columns, got {count}: "
+                "use a larger patch or stride, or a larger sheet"
+            )
+        seen = user % tokens if inputs == "every_sheet" else torch.where(user < tokens, user, -1)
+        read = None if outputs == "all" else torch.where(user >= count - tokens)[0]
+        head = (
+            MeanReadout(channels, num_classes, read)
+            if readout == "mean"
+            else SpatialReadout(count if read is None else tokens, channels, num_classes, read)
+        )
+        return Columnformer(
+            graph,
+            embed,
+            column(channels) if recurrent else [column(channels) for _ in range(depth)],
+            head,
+            depth=depth,
+            receptive=seen,
+            drive=drive,
+            position_embedding=position_embedding,
+            time_embedding=time_embedding,
+            wiring=wiring,
+            wiring_power=wiring_power,
+            wiring_sigma=wiring_sigma,
+            memory=memory,
+        )
+
+    image_shape = (in_channels, *as_pair(image_size))
+    widths = {"channels": channels, "parameters": parameters, "flops": flops}
+    return of_width(build, widths, image_shape, multiple=heads)

@@ -9,9 +9,9 @@ from torch import Tensor
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.backend import choose
 from graphcolumns.ops.column_attention import checks
-from graphcolumns.ops.column_attention.dense import column_attention as _dense
 from graphcolumns.ops.column_attention.op import column_attention_op
 from graphcolumns.ops.column_attention.scatter import column_attention as _scatter
+from graphcolumns.ops.precision import as_given, product_dtype
 
 __all__ = ["Attention", "column_attention"]
 
@@ -57,8 +57,11 @@ def column_attention(
     The cost is one more value channel: with lengths as ``c`` it is the expected wiring length of
     a column. It is differentiable in ``c``, ``q`` and ``k``. Dropout multiplies ``p`` (in both
     channels) by a counter-based mask. A column without in-edges gets ``out = cost = 0`` and
-    ``lse = -inf``. On the complete graph this is the attention of Vaswani et al.,
-    https://arxiv.org/abs/1706.03762.
+    ``lse = -inf``, and so does one whose biases are all ``-inf``. On the complete graph this is the
+    attention of Vaswani et al., https://arxiv.org/abs/1706.03762.
+
+    Half precisions are summed in float32. Under autocast q, k and v take its dtype, as in torch's
+    own attention.
 
     Args:
         q: Queries ``[N, B, H, D]``, or ``[N, 1, H, D]`` for queries that do not depend on the
@@ -66,7 +69,7 @@ def column_attention(
         k: Keys ``[M, B, H, D]``.
         v: Values ``[M, B, H, Dv]``.
         graph: Who listens to whom; ``N`` columns, ``M`` sources, ``E`` edges.
-        bias: Added to the scores, ``[E]`` (all heads) or ``[E, H]``.
+        bias: Added to the scores, ``[E]`` (all heads) or ``[E, H]``; ``-inf`` closes an edge.
         cost: Cost of an edge ``c``, ``[E]`` or ``[E, H]``.
         scale: Of the dot products (default: ``D ** -0.5``).
         dropout: Probability of dropping an edge, per batch element and head.
@@ -75,11 +78,13 @@ def column_attention(
         backend: ``"auto"``, ``"reference"``, ``"scatter"`` or ``"dense"``.
 
     Returns:
-        :class:`Attention` with ``out``, ``cost`` and ``lse``.
+        :class:`Attention`; ``out`` has the dtype of v, ``cost`` and ``lse`` are at least float32.
 
     Raises:
-        ValueError: Shapes that do not fit the graph or each other, or a dropout outside [0, 1).
-        TypeError: Tensors that are not of one floating dtype.
+        ValueError: Shapes or devices that do not fit the graph or each other, a dropout outside
+            [0, 1), or a seed that is not a scalar.
+        TypeError: ``graph`` is not a ColumnGraph, tensors that are not of one floating dtype, or a
+            scale that is a tensor.
         ImportError: ``backend="scatter"`` without torch-scatter.
 
     Example:
@@ -90,14 +95,14 @@ def column_attention(
         >>> column_attention(q, k, v, graph).out.shape
         torch.Size([2, 1, 1, 4])
     """
-    checks.check(q, k, v, graph, bias, cost, dropout)
+    q, k, v = (x.to(product_dtype(x)) for x in (q, k, v))
+    checks.check(q, k, v, graph, bias, cost, scale, dropout, seed)
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     counter = _seed(seed, dropout, q.device)
     backend = choose(backend, graph, k.shape[1] * k.shape[2])
-    if backend == "dense":
-        return Attention(*_dense(q, k, v, graph, bias, cost, scale, dropout, counter))
     if backend == "scatter":
-        return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))
+        with as_given(q):
+            return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))
     views = (graph.rowptr, graph.source, graph.target, *graph.by_source)
     out, total, lse = column_attention_op(
         q, k, v, bias, cost, *views, scale, dropout, counter, backend

@@ -8,18 +8,13 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.dropout import edge_dropout
+from graphcolumns.ops.precision import accumulator
 from graphcolumns.ops.segment import segment_max, segment_sum
 
 
-def accumulator(dtype: torch.dtype) -> torch.dtype:
-    """Half precisions are summed in float32."""
-    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-
-
-def edge_values(values: Tensor | None) -> Tensor | float:
+def edge_values(values: Tensor, dtype: torch.dtype) -> Tensor:
     """Per-edge values ``[E]`` or ``[E, H]`` as ``[E, 1, 1 or H]``, to broadcast over the batch."""
-    if values is None:
-        return 0.0
+    values = values.to(dtype)
     return values[:, None, None] if values.dim() == 1 else values[:, None, :]
 
 
@@ -33,7 +28,7 @@ def scores(
 ) -> Tensor:
     """``s_ij = scale * q_i . k_j + bias_ij``, ``[E, B, H]``."""
     products = dot(q.index_select(0, target), k.index_select(0, source))
-    return scale * products + edge_values(bias)
+    return scale * products + (0.0 if bias is None else edge_values(bias, products.dtype))
 
 
 def finite(lse: Tensor) -> Tensor:
@@ -41,9 +36,7 @@ def finite(lse: Tensor) -> Tensor:
     return lse.masked_fill(lse == float("-inf"), 0.0)
 
 
-def factors(
-    p: Tensor, dropout: float, seed: Tensor | None, source: Tensor
-) -> Tensor | None:
+def factors(p: Tensor, dropout: float, seed: Tensor | None, source: Tensor) -> Tensor | None:
     """The dropout factors of ``p [E, B, H]``, or None."""
     if seed is None:
         return None
@@ -75,7 +68,7 @@ def forward(
     out = segment_sum(p[..., None] * v.to(wide).index_select(0, source), target, q.shape[0])
     if cost is None:
         return out.to(v.dtype), lse.new_empty(0), lse
-    return out.to(v.dtype), segment_sum(p * edge_values(cost), target, q.shape[0]), lse
+    return out.to(v.dtype), segment_sum(p * edge_values(cost, wide), target, q.shape[0]), lse
 
 
 def backward(
@@ -111,16 +104,15 @@ def backward(
     """
     dtype, wide = q.dtype, accumulator(q.dtype)
     q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
-    p = torch.exp(
-        scores(q, k, bias, source, target, scale) - finite(lse).index_select(0, target)
-    )
+    s = scores(q, k, bias, source, target, scale)
+    p = torch.exp(s - finite(lse).index_select(0, target))
     keep = factors(p, dropout, seed, source)
     grad_out_e = grad_out.index_select(0, target)
     dp = dot(grad_out_e, v.index_select(0, source))
     delta = (grad_out * out).sum(-1) - grad_lse
     if cost is not None:
         grad_total_e = grad_total.index_select(0, target)
-        dp = dp + grad_total_e * edge_values(cost)
+        dp = dp + grad_total_e * edge_values(cost, wide)
         delta = delta + grad_total * total
     kept = p if keep is None else p * keep
     dp = dp if keep is None else dp * keep

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.ops.column_attention.reference import accumulator, edge_values, factors, scores
+from graphcolumns.ops.column_attention.reference import edge_values, factors, scores
+from graphcolumns.ops.precision import accumulator
 
 
 def column_attention(
@@ -39,4 +40,4 @@ def column_attention(
     out = segment_csr(messages, graph.rowptr, reduce="sum").to(v.dtype)
     if cost is None:
         return out, None, lse
-    return out, segment_csr(p * edge_values(cost), graph.rowptr, reduce="sum"), lse
+    return out, segment_csr(p * edge_values(cost, wide), graph.rowptr, reduce="sum"), lse

@@ -4,9 +4,10 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.backend import choose
-from graphcolumns.ops.edge_linear.dense import edge_linear as _dense
+from graphcolumns.ops.column_attention.checks import check_devices, check_graph
 from graphcolumns.ops.edge_linear.op import edge_linear_op
 from graphcolumns.ops.edge_linear.scatter import edge_linear as _scatter
+from graphcolumns.ops.precision import as_given
 
 __all__ = ["edge_linear"]
 
@@ -29,11 +30,12 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
         backend: ``"auto"``, ``"reference"``, ``"scatter"`` or ``"dense"``.
 
     Returns:
-        ``[N, B, C]``.
+        ``[N, B, C]`` in the dtype that x and weight promote to; half precisions are summed in
+        float32.
 
     Raises:
-        ValueError: Shapes that do not fit the graph, or heads that do not divide ``C``.
-        TypeError: ``graph`` is not a ColumnGraph.
+        ValueError: Shapes or devices that do not fit the graph, or heads that do not divide ``C``.
+        TypeError: ``graph`` is not a ColumnGraph, or values that are not floating.
         ImportError: ``backend="scatter"`` without torch-scatter.
 
     Example:
@@ -46,25 +48,19 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
     _check(x, weight, graph)
     heads = 1 if weight.dim() == 1 else weight.shape[1]
     weight = weight.reshape(-1, heads)
-    lanes = x.shape[1] * heads
-    backend = choose(backend, graph, lanes)
-    heads_last = x.reshape(*x.shape[:2], heads, -1)
-    if backend == "dense":
-        out = _dense(heads_last, weight, graph)
-    elif backend == "scatter":
-        out = _scatter(heads_last, weight, graph)
+    backend = choose(backend, graph, heads)
+    per_head = x.reshape(*x.shape[:2], heads, x.shape[2] // heads)
+    if backend == "scatter":
+        with as_given(x):
+            out = _scatter(per_head, weight, graph)
     else:
         views = (graph.rowptr, graph.source, graph.target, *graph.by_source)
-        out = edge_linear_op(heads_last, weight, *views, backend)
-    return out.reshape(-1, *x.shape[1:])
+        out = edge_linear_op(per_head, weight, *views, backend)
+    return out.reshape(graph.num_columns, *x.shape[1:])
 
 
 def _check(x: Tensor, weight: Tensor, graph: ColumnGraph) -> None:
-    if not isinstance(graph, ColumnGraph):
-        raise TypeError(
-            f"graph must be a ColumnGraph, got {type(graph).__name__}: "
-            "build one with ColumnGraph.from_edge_index(edge_index, num_columns)"
-        )
+    check_graph(graph)
     if x.dim() != 3 or x.shape[0] != graph.num_sources:
         raise ValueError(
             f"x must be [M, B, C] with M = {graph.num_sources} sources, got {list(x.shape)}"
@@ -79,3 +75,7 @@ def _check(x: Tensor, weight: Tensor, graph: ColumnGraph) -> None:
             f"the heads of weight [E, H] must divide the channels C = {x.shape[2]}, "
             f"got H = {weight.shape[1]}"
         )
+    for name, value in (("x", x), ("weight", weight)):
+        if not value.is_floating_point():
+            raise TypeError(f"{name} must be floating, got {value.dtype}: call {name}.float()")
+    check_devices(graph, x=x, weight=weight)

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.ops.precision import accumulator
 
 
 def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph) -> Tensor:
@@ -10,4 +11,5 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph) -> Tensor:
     from torch_scatter import segment_csr
 
     messages = weight[:, None, :, None] * x.index_select(0, graph.source)
-    return segment_csr(messages, graph.rowptr, reduce="sum")
+    wide = accumulator(messages.dtype)
+    return segment_csr(messages.to(wide), graph.rowptr, reduce="sum").to(messages.dtype)

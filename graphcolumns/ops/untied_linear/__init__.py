@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.untied_linear.steps import Step, step_linear, unroll
+from graphcolumns.ops.untied_linear.steps import Step, step_linear, take, unroll
 
 __all__ = ["Step", "untied_linear"]
 
@@ -27,7 +27,7 @@ def untied_linear(
         ``[N, B, Cout]``.
 
     Raises:
-        ValueError: Shapes that do not fit.
+        ValueError: Shapes that do not fit, or a handle for another batch size or other weights.
         RuntimeError: A handle that was used before.
 
     Example:
@@ -37,8 +37,10 @@ def untied_linear(
         torch.Size([3, 2, 5])
     """
     _check(x, weight, bias)
-    if step is not None and step.batched:
-        return step_linear(x, weight, bias, step)
+    if step is not None:
+        take(step, x, weight)
+        if step.batched:
+            return step_linear(x, step)
     if bias is None:
         return torch.bmm(x, weight)
     return torch.baddbmm(bias[:, None, :], x, weight)

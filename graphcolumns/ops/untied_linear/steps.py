@@ -16,25 +16,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphcolumns.ops.precision import as_given, product_dtype
+from graphcolumns.ops.untied_linear.products import sum_over_steps
+
 # The pairs kept for one gradient may take this many times its memory: autograd's own second
 # buffer and the inputs that it keeps come to the same.
 PAYLOAD = 2.0
-# On a CPU the gradient is updated in place once per so many rows: copying the pairs together
-# into fresh pages costs more than another pass over a gradient that is already in memory. (One
-# product over all T B = 64 rows took 1.3 times as long as eight, with the default allocator of glibc.)
-ROWS_PER_PRODUCT = 8
+# The priority of autograd's AccumulateGrad: a node runs as soon as it has all of its gradients.
+AT_ONCE = 2**64 - 1
 
 
 @dataclass(eq=False)
 class Step:
-    """One use of weights in a recurrence.
+    """One use of weights in a recurrence; made by :func:`unroll`.
 
     Attributes:
-        x: Dummy ``[N, B, Cin]`` whose gradient is the input of the step, or None.
+        made_for: The weights given to ``unroll``.
+        batch: Batch size of the use.
+        weight: The same weights ready for products (under autocast in its dtype).
+        bias: ``[N, Cout]`` or None, likewise.
+        x: Dummy ``[N, B, Cin]`` whose gradient is the input of the step, or None when autograd
+            forms the weight gradient by itself.
         y: Dummy ``[N, B, Cout]`` whose gradient is the gradient of the output, or None.
         used: Whether the handle was taken; a handle is good for one use.
     """
 
+    made_for: Tensor
+    batch: int
+    weight: Tensor
+    bias: Tensor | None
     x: Tensor | None = None
     y: Tensor | None = None
     used: bool = False
@@ -54,12 +64,13 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
 
     The sum is taken over as many steps at a time as keep the pairs within ``PAYLOAD`` times the
     memory of the weight gradient; where that is not even two steps (large batches, where the
-    weights are not the bottleneck) the handles fall back to autograd's own gradients.
+    weights are not the bottleneck) the handles leave the gradients to autograd. Call it under the
+    same autocast as the steps.
 
     Args:
         weight: ``[N, Cin, Cout]``.
         bias: ``[N, Cout]`` or None.
-        steps: Number of uses ``T``.
+        steps: Number of uses ``T``; fewer may be taken.
         batch: Batch size ``B`` of every use.
 
     Returns:
@@ -83,54 +94,61 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
         raise ValueError(f"steps and batch must be at least 1, got {steps} and {batch}")
     _, cin, cout = weight.shape
     together = int(PAYLOAD * cin * cout / (batch * (cin + cout)))
-    trained = weight.requires_grad or (bias is not None and bias.requires_grad)
-    if together < 2 or steps < 2 or not (trained and torch.is_grad_enabled()):
-        return [Step() for _ in range(steps)]
+    trained = weight.requires_grad and torch.is_grad_enabled()
+    if together < 2 or steps < 2 or not trained:
+        return [Step(weight, batch, weight, bias) for _ in range(steps)]
+    # One cast for all steps: autocast itself would cast again at each of them.
+    dtype = product_dtype(weight)
+    cast, cast_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
     handles: list[Step] = []
     while len(handles) < steps:
-        count = min(together, steps - len(handles))
-        dummies = _Unroll.apply(weight, bias, count, batch)
-        handles += [Step(x, y) for x, y in zip(dummies[::2], dummies[1::2], strict=True)]
+        pairs = _pairs(cast, cast_bias, min(together, steps - len(handles)), batch)
+        handles += [Step(weight, batch, cast, cast_bias, x, y) for x, y in pairs]
     return handles
 
 
-def step_linear(x: Tensor, weight: Tensor, bias: Tensor | None, step: Step) -> Tensor:
-    """``y_n = x_n W_n + b_n`` with its weight gradient left to the node of ``step``."""
-    if not torch.compiler.is_compiling() and not _in_backward():  # recomputation is no second use
-        if step.used:
-            raise RuntimeError(
-                "a step handle is good for one use: two uses would add up their inputs. Take one "
-                "handle per application from untied_linear.unroll(weight, bias, steps, batch)"
-            )
-        step.used = True
-    assert step.x is not None
-    if x.shape[:2] != step.x.shape[:2]:
+def take(step: Step, x: Tensor, weight: Tensor) -> None:
+    """Marks a handle as used; raises when it is not for this use."""
+    if x.shape[1] != step.batch:
         raise ValueError(
-            f"the handle was made for [N, B] = {list(step.x.shape[:2])}, got x of "
+            f"the handle was made for a batch of {step.batch}, got x [N, B, Cin] of "
             f"{list(x.shape)}: call untied_linear.unroll with this batch size"
         )
-    return _StepLinear.apply(x, weight, bias, step.x, step.y)
+    if torch.compiler.is_compiling() or _in_backward():  # recomputation is no second use
+        return
+    if step.made_for is not weight:
+        raise ValueError(
+            "the handle was made for other weights, which would get the gradient of these: "
+            "use the handles of untied_linear.unroll(weight, ...) with that weight"
+        )
+    if step.used:
+        raise RuntimeError(
+            "a step handle is good for one use: two uses would add up their inputs. Take one "
+            "handle per application from untied_linear.unroll(weight, bias, steps, batch)"
+        )
+    step.used = True
+
+
+def step_linear(x: Tensor, step: Step) -> Tensor:
+    """``y_n = x_n W_n + b_n`` with its weight gradient left to the node of ``step``."""
+    if product_dtype(x) != x.dtype:
+        x = x.to(step.weight.dtype)
+    return _StepLinear.apply(x, step.weight, step.bias, step.x, step.y)
+
+
+def _pairs(
+    weight: Tensor, bias: Tensor | None, steps: int, batch: int
+) -> list[tuple[Tensor, Tensor]]:
+    dummies = _Unroll.apply(weight, bias, steps, batch)
+    if not torch.compiler.is_compiling():
+        # The engine runs the youngest ready node first. This one is older than all steps: without
+        # a word it would wait, and hold its pairs, until the backward pass is over.
+        dummies[0].grad_fn._set_sequence_nr(AT_ONCE)
+    return list(zip(dummies[::2], dummies[1::2], strict=True))
 
 
 def _in_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
-
-
-def _gradients(xs: list[Tensor], ys: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """``sum_t x_t^T dy_t`` and ``sum_t sum_b dy_t``, a few steps per product."""
-    batch = xs[0].shape[1]
-    group = -(-ROWS_PER_PRODUCT // batch) if xs[0].device.type == "cpu" else len(xs)
-    x, y = _together(xs[:group]), _together(ys[:group])
-    weight, bias = torch.bmm(x.transpose(1, 2), y), y.sum(1)
-    for start in range(group, len(xs), group):
-        x, y = _together(xs[start : start + group]), _together(ys[start : start + group])
-        weight.baddbmm_(x.transpose(1, 2), y)
-        bias += y.sum(1)
-    return weight, bias
-
-
-def _together(steps: list[Tensor]) -> Tensor:
-    return steps[0] if len(steps) == 1 else torch.cat(steps, 1)
 
 
 class _Unroll(torch.autograd.Function):
@@ -147,10 +165,12 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        pairs = [(x, y) for x, y in zip(grads[::2], grads[1::2], strict=True) if y is not None]
-        if not pairs:
+        xs = [x for x in grads[::2] if x is not None]
+        ys = [y for y in grads[1::2] if y is not None]
+        if not xs:
             return None, None, None, None
-        weight, bias = _gradients([x for x, _ in pairs], [y for _, y in pairs])
+        with as_given(xs[0]):
+            weight, bias = sum_over_steps(xs, ys)
         return weight, bias if ctx.has_bias else None, None, None
 
 
@@ -160,14 +180,16 @@ class _StepLinear(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, step_x: Tensor, step_y: Tensor
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        if bias is None:
-            return torch.bmm(x, weight)
-        return torch.baddbmm(bias[:, None, :], x, weight)
+        with as_given(x):
+            if bias is None:
+                return torch.bmm(x, weight)
+            return torch.baddbmm(bias[:, None, :], x, weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = torch.bmm(grad, weight.to(grad.dtype).transpose(1, 2)).to(x.dtype)
+            with as_given(grad):
+                grad_x = torch.bmm(grad, weight.transpose(1, 2))
         return grad_x, None, None, x, grad

@@ -1,0 +1,61 @@
+# `make demo` and `make test` need only Python 3.11 or newer and make; the rest is for contributors.
+# Stamps in .venv say what is installed, so a second run starts at once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+PYTEST_ARGS ?=
+
+# On a busy machine, OpenMP threads that spin while they wait make a step ten times slower.
+export OMP_WAIT_POLICY := passive
+
+.PHONY: help demo test lint types contracts check install clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.demo ## Train the default sheet on handwritten digits
+	$(BIN)/graphcolumns train experiment=digits
+
+test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k graph")
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev ## Check who imports whom
+	$(BIN)/lint-imports --no-logo
+
+check: lint types contracts test ## All of the above but the demo
+
+install: $(VENV)/.dev ## Install everything a contributor needs into .venv
+
+clean: ## Remove caches and build products (not .venv, not your runs)
+	rm -rf build dist *.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find graphcolumns geometries configs tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The last file that venv writes: absent when .venv is missing or half made.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "graphcolumns needs Python 3.11 or newer; '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another interpreter: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and alone, so that nothing else gets to choose its version.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
+	$(INSTALL) torch
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(INSTALL) --editable ".[test]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	$(INSTALL) --editable ".[dev]"
+	@touch $@

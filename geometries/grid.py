@@ -1,0 +1,80 @@
+"""Flat sheets of columns: one, or several on top of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from graphcolumns.geometry import Geometry, Unit
+
+
+def sheet(
+    height: int, width: int, spacing: float = 1.0, unit: Unit = "pixel", torus: bool = False
+) -> Geometry:
+    """A grid of columns; column `row * width + column` is at `(row, column) * spacing`.
+
+    Args:
+        height: rows.
+        width: columns per row.
+        spacing: distance between neighbours, in `unit`.
+        unit: of all lengths.
+        torus: join opposite borders, so that no column is at a border.
+
+    Returns:
+        `height * width` columns with positions `[N, 2]`.
+
+    Raises:
+        ValueError: a size below 1, or a spacing that is not positive and finite.
+    """
+    _check_size("height", height)
+    _check_size("width", width)
+    _check_positive("spacing", spacing)
+    rows, columns = torch.arange(height) * spacing, torch.arange(width) * spacing
+    positions = torch.cartesian_prod(rows.float(), columns.float())
+    if not torus:
+        return Geometry(positions, unit=unit)
+    period = (height * spacing, width * spacing)
+    return Geometry(positions, metric="torus", unit=unit, period=period)
+
+
+def stack(widths: Sequence[int], offset: float = 2.0, unit: Unit = "pixel") -> Geometry:
+    """Square sheets on top of each other, as in Columnformer: bottom sheet first.
+
+    Sheet `a` of width `w` has its columns at `(a * offset, p, p')` with `p, p'` from
+    `linspace(-w/2, w/2, w)`. So every sheet is centred on 0, and its spacing is `w / (w - 1)`, not
+    1. The formula has no centre for `w = 1`: that one column is put at `(a * offset, 0, 0)`.
+
+    Args:
+        widths: columns along one side of each sheet.
+        offset: distance between sheets, in `unit`.
+        unit: of all lengths.
+
+    Returns:
+        `sum(w * w)` columns with positions `[N, 3]`; `areas` is the index of the sheet.
+
+    Raises:
+        ValueError: no sheet, a width below 1, or an offset that is not positive and finite.
+
+    Source: github.com/clane9/columnformers.
+    """
+    if len(widths) == 0:
+        raise ValueError("widths must name at least one sheet. Got none.")
+    _check_positive("offset", offset)
+    sheets, areas = [], []
+    for area, width in enumerate(widths):
+        _check_size("widths", width)
+        side = torch.linspace(-width / 2, width / 2, width) if width > 1 else torch.zeros(1)
+        sheets.append(torch.cartesian_prod(torch.tensor([area * offset]), side, side))
+        areas.append(torch.full((width * width,), area))
+    return Geometry(torch.cat(sheets), unit=unit, areas=torch.cat(areas))
+
+
+def _check_size(name: str, size: int) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"{name} must be a whole number of columns, 1 or more. Got {size!r}.")
+
+
+def _check_positive(name: str, length: float) -> None:
+    if not 0 < length < float("inf"):
+        raise ValueError(f"{name} must be positive and finite. Got {length!r}.")

@@ -1,0 +1,84 @@
+"""Reading a checkpoint."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.amp import GradScaler
+from torch.optim import Optimizer
+
+from graphcolumns.checkpoint.disk import damaged, digest
+from graphcolumns.checkpoint.folder import FORMAT, STATE, TOPOLOGY, WEIGHTS, find
+from graphcolumns.checkpoint.topology import check_same_edges, read_topology
+
+
+class Progress(NamedTuple):
+    """How far a run has come."""
+
+    step: int
+    train_seconds: float
+
+
+def load(
+    run: Path,
+    model: nn.Module,
+    *,
+    optimizer: Optimizer | None = None,
+    scaler: GradScaler | None = None,
+) -> Progress:
+    """Put a checkpoint into a model (and its optimizer) built from the same configuration.
+
+    Args:
+        run: the run folder.
+        model: receives the weights, and `wiring_norm`; its graph must have the same edges.
+        optimizer: receives its moments.
+        scaler: receives its state.
+
+    Raises:
+        FileNotFoundError: no checkpoint.
+        ValueError: a damaged file, or a checkpoint of another topology, model or format.
+    """
+    folder = find(run)
+    state = _read_state(folder / STATE)
+    if state["weights_digest"] != digest(folder / WEIGHTS):
+        raise damaged(folder / WEIGHTS, "its content does not match the digest in state.pt")
+    topology = read_topology(run)
+    check_same_edges(topology.graph, model, folder / TOPOLOGY)
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except RuntimeError as error:
+        raise ValueError(
+            f"{folder / WEIGHTS} holds the weights of another model: {error}. Build the model "
+            "from the config.yaml of this run."
+        ) from error
+    # As a buffer it came with the weights; as a plain number it comes from here.
+    if isinstance(getattr(model, "wiring_norm", None), float):
+        model.wiring_norm = topology.wiring_norm  # type: ignore[assignment]
+    if optimizer is not None and state["optimizer"] is not None:
+        optimizer.load_state_dict(state["optimizer"])
+    if scaler is not None and state["scaler"] is not None:
+        scaler.load_state_dict(state["scaler"])
+    return Progress(state["step"], state["train_seconds"])
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        if broken is not None:
+            raise damaged(path, f"the checksum of {broken} is wrong")
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (zipfile.BadZipFile, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise damaged(path, error) from error
+    if state.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} has checkpoint format {state.get('format')}; this version of graphcolumns "
+            f"reads format {FORMAT}. Install the version that wrote it."
+        )
+    return state

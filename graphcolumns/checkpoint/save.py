@@ -1,0 +1,75 @@
+"""Writing a checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.optim import Optimizer
+
+from graphcolumns.checkpoint.disk import digest, sync
+from graphcolumns.checkpoint.folder import FORMAT, STATE, TOPOLOGY, WEIGHTS
+from graphcolumns.checkpoint.topology import write_topology
+
+
+def save(
+    run: Path,
+    model: nn.Module,
+    *,
+    step: int,
+    optimizer: Optimizer | None = None,
+    scaler: GradScaler | None = None,
+    train_seconds: float = 0.0,
+    permutation: Tensor | None = None,
+) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Args:
+        run: the run folder, made if missing.
+        model: its weights are kept, and `model.graph`, and `model.wiring_norm` if it has one.
+        step: optimizer steps done.
+        optimizer: its moments are kept.
+        scaler: the state of loss scaling.
+        train_seconds: time spent so far.
+        permutation: the user's id of each column, `[N]` int64.
+
+    Raises:
+        TypeError: `model.graph` is not a ColumnGraph.
+    """
+    new = run / "checkpoint.tmp"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    # Clones, because safetensors refuses tensors that share memory, such as tied weights.
+    weights = {
+        name: v.detach().cpu().contiguous().clone() for name, v in model.state_dict().items()
+    }
+    save_file(weights, new / WEIGHTS)
+    write_topology(new / TOPOLOGY, model, permutation)
+    state = {
+        "format": FORMAT,
+        "step": step,
+        "train_seconds": train_seconds,
+        "optimizer": None if optimizer is None else optimizer.state_dict(),
+        "scaler": None if scaler is None else scaler.state_dict(),
+        "weights_digest": digest(new / WEIGHTS),
+    }
+    torch.save(state, new / STATE)
+    for path in (new / WEIGHTS, new / TOPOLOGY, new / STATE, new):
+        sync(path)
+    _replace(run, new)
+
+
+def _replace(run: Path, new: Path) -> None:
+    """Rename `new` to the checkpoint; at every moment one whole checkpoint has a known name."""
+    current, old = run / "checkpoint", run / "checkpoint.old"
+    if current.exists():
+        # Only beside a whole `checkpoint` is an older leftover superfluous.
+        shutil.rmtree(old, ignore_errors=True)
+        current.rename(old)
+    new.rename(current)
+    sync(run)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,112 @@
+"""The edges in a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from graphcolumns.checkpoint.disk import damaged
+from graphcolumns.checkpoint.folder import TOPOLOGY, find
+from graphcolumns.graph import ColumnGraph
+
+
+class Topology(NamedTuple):
+    """What `topology.safetensors` holds."""
+
+    graph: ColumnGraph
+    permutation: Tensor | None  # [N] int64, the user's id of each column
+    wiring_norm: float | None  # D0, in the unit of the distances to their power
+
+
+def read_topology(run: Path) -> Topology:
+    """The edges of a checkpoint, with the permutation and the wiring normaliser kept beside them.
+
+    Raises:
+        FileNotFoundError: no checkpoint.
+        ValueError: the file is damaged.
+    """
+    path = find(run) / TOPOLOGY
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get("graphcolumns", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise damaged(path, error) from error
+    if about.get("hash") != _hash(tensors):
+        raise damaged(path, "its content does not match its hash")
+    parts = tensors["rowptr"], tensors["source"], tensors.get("distance")
+    graph = ColumnGraph(*parts, about["num_sources"])
+    return Topology(graph, tensors.get("permutation"), about["wiring_norm"])
+
+
+def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> None:
+    """Write `model.graph`, and beside it the permutation and `model.wiring_norm`, if any.
+
+    Raises:
+        TypeError: `model.graph` is not a ColumnGraph.
+    """
+    graph = model.graph
+    if not isinstance(graph, ColumnGraph):
+        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
+    parts = {
+        "rowptr": graph.rowptr,
+        "source": graph.source,
+        "distance": graph.distance,
+        "permutation": permutation,
+    }
+    tensors = {k: v.detach().cpu().contiguous() for k, v in parts.items() if v is not None}
+    norm = getattr(model, "wiring_norm", None)
+    about = {
+        "hash": _hash(tensors),
+        "num_columns": graph.num_columns,
+        "num_sources": graph.num_sources,
+        "num_edges": graph.num_edges,
+        "wiring_norm": None if norm is None else float(norm),
+    }
+    # One entry: safetensors writes several in random order, and the file must be reproducible.
+    save_file(tensors, path, {"graphcolumns": json.dumps(about)})
+
+
+def check_same_edges(kept: ColumnGraph, model: nn.Module, path: Path) -> None:
+    """Raise unless the model listens along the edges in a checkpoint.
+
+    Raises:
+        ValueError: it does not; the message says what differs first.
+    """
+    graph = model.graph
+    if not isinstance(graph, ColumnGraph):
+        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
+    graph = graph.to("cpu")
+    if not graph.same_topology(kept):
+        raise ValueError(
+            f"{path} holds another topology: {_difference(kept, graph)}. Build the graph from the "
+            "config.yaml of this run, or take it from checkpoint.read_topology(run)."
+        )
+
+
+def _difference(kept: ColumnGraph, graph: ColumnGraph) -> str:
+    for name in ("num_columns", "num_sources", "num_edges"):
+        there, here = getattr(kept, name), getattr(graph, name)
+        if there != here:
+            return f"{name} is {there} there and {here} in the model"
+    there, here = kept.edge_index.t(), graph.edge_index.t()
+    first = int((there != here).any(1).nonzero()[0])
+    return (
+        f"edge {first} is (source, target) = {tuple(there[first].tolist())} there and "
+        f"{tuple(here[first].tolist())} in the model"
+    )
+
+
+def _hash(tensors: dict[str, Tensor]) -> str:
+    """A 128-bit fingerprint of named tensors, hexadecimal."""
+    digest = blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,107 @@
+"""From a configuration to the things that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from hydra.utils import instantiate
+from torch import Tensor, nn
+
+from graphcolumns.cli.check import OPTIONS, check
+from graphcolumns.data import Dataset
+from graphcolumns.geometry import Geometry
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.train import TERMS, check_options, derive
+from graphcolumns.train.terms import Term
+
+FOLDS = 5
+
+
+class Parts(NamedTuple):
+    """What one configuration stands for."""
+
+    geometry: Geometry  # reordered along its space-filling curve
+    permutation: Tensor  # [N] int64, the user's id of each column
+    graph: ColumnGraph
+    data: Dataset
+    model: nn.Module
+    losses: dict[str, tuple[float, Term]]
+    options: dict[str, Any]  # the other keyword arguments of `train`
+
+
+def build(config: Mapping[str, Any]) -> Parts:
+    """Check a resolved configuration and build all that it names. Writes nothing.
+
+    Geometry, data and graph first, then the model, whose initial weights depend on `seed` only.
+    At the end one sample goes through the model and its losses, so that a combination that cannot
+    work fails here.
+
+    Raises:
+        ValueError, TypeError, FileNotFoundError: whatever is wrong with it.
+    """
+    check(config)
+    options = _options(config)
+    geometry, permutation = _call("geometry", config).reorder()
+    graph = _call("graph", config, geometry)
+    data = _call("data", config)
+    if config["fold"] is not None:
+        data = data.validation(config["fold"], FOLDS)
+    torch.manual_seed(derive(config["seed"], "weights"))
+    model = _call(
+        "model",
+        config,
+        geometry=geometry,
+        graph=graph,
+        permutation=permutation,
+        image_size=data.image_size,
+        in_channels=data.channels,
+        num_classes=data.num_classes,
+    )
+    losses = {name: (weight, TERMS[name]) for name, weight in config["losses"].items() if weight}
+    parts = Parts(geometry, permutation, graph, data, model, losses, options)
+    _try_out(parts)
+    return parts
+
+
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of `train`, checked."""
+    options = {name: config[name] for name in OPTIONS} | dict(config["optimizer"])
+    if options["steps"] is not None:
+        options["epochs"] = None
+    unchecked = ("compile", "seed", "evaluate_test", "progress", "tensorboard")
+    check_options(**{name: value for name, value in options.items() if name not in unchecked})
+    if config["augmentation"] is not None:
+        options["augmentation"] = _callable("augmentation", config)
+    return options
+
+
+def _callable(name: str, config: Mapping[str, Any]) -> Callable[..., Any]:
+    function: Callable[..., Any] = instantiate(config[name], _partial_=True, _convert_="all")
+    return function
+
+
+def _call(name: str, config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    with _noting(f"while building {name} with {config[name]['_target_']}"):
+        return _callable(name, config)(*args, **kwargs)
+
+
+def _try_out(parts: Parts) -> None:
+    """One sample through model and losses, in evaluation mode."""
+    with _noting("while trying one sample"), torch.no_grad():
+        parts.model.eval()
+        labels = parts.data.train_labels[:1]
+        output = parts.model(parts.data.train_inputs[:1])
+        for _, term in parts.losses.values():
+            term(parts.model, output, labels)
+
+
+@contextmanager
+def _noting(context: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"({context})")
+        raise

@@ -1,0 +1,51 @@
+"""What `graphcolumns --help` prints."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+GROUPS = {
+    "geometry": "where columns are",
+    "graph": "who listens to whom",
+    "model": "what a column does",
+    "budget": "how wide it may be",
+    "data": "what is learned",
+    "optimizer": "how",
+    "experiment": "a tried combination of all of these",
+}
+
+TEXT = """graphcolumns: sheets of columns on a sparse graph, trained from configurations.
+
+Commands
+  graphcolumns train [KEY=VALUE ...]   train, and write a run folder
+  graphcolumns resume RUN              continue a run that was stopped
+  graphcolumns evaluate RUN            score a run on its held-out half
+  graphcolumns --help | --version
+
+Examples
+  graphcolumns train experiment=digits
+  graphcolumns train experiment=digits graph.degree=4 model.depth=8 seed=1
+  graphcolumns train -m experiment=digits graph=nearest,isolated seed=0,1,2
+
+Config groups: choose with GROUP=CHOICE, change with GROUP.KEY=VALUE
+{groups}
+
+`graphcolumns train --cfg job` prints the whole configuration with your changes, and trains nothing.
+`-m` runs every combination; with hydra/launcher=joblib in parallel (needs graphcolumns[sweep]).
+"""
+
+
+def overview() -> str:
+    """The commands, the config groups with their choices, and three examples."""
+    rows = (
+        f"  {group:<12}{', '.join(choices(group))}\n{'':14}({meaning})"
+        for group, meaning in GROUPS.items()
+    )
+    return TEXT.format(groups="\n".join(rows)).rstrip()
+
+
+def choices(group: str) -> list[str]:
+    """The files in one config group, by name."""
+    folder = files("graphcolumns.configs") / group
+    names = [entry.name for entry in folder.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))

@@ -1,0 +1,45 @@
+"""`graphcolumns resume`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.load import read_config
+from graphcolumns.train import train
+
+SHOWN = (
+    *("test_accuracy", "validation_accuracy", "train_accuracy", "edges", "density"),
+    *("wiring_length", "parameters", "train_seconds", "peak_memory_mb"),
+)
+
+
+def resume(arguments: list[str]) -> None:
+    """Continue a run that was stopped, from its last checkpoint: `RUN`."""
+    parser = argparse.ArgumentParser("graphcolumns resume", description=resume.__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    run = parser.parse_args(arguments).run
+    run_training(build(read_config(run)), run, resume=True)
+
+
+def run_training(parts: Parts, run: Path, resume: bool = False) -> float | None:
+    """Train, print the summary, and return the accuracy on the held-out half (for sweepers)."""
+    summary = train(
+        parts.model,
+        parts.data,
+        run=run,
+        losses=parts.losses,
+        permutation=parts.permutation,
+        unit=parts.geometry.unit,
+        resume=resume,
+        **parts.options,
+    )
+    print(f"{'run':<20}{os.path.relpath(run)}")
+    for name in SHOWN:
+        value = summary.get(name)
+        if value is not None:
+            print(f"{name:<20}{value:.4g}" if isinstance(value, float) else f"{name:<20}{value}")
+    accuracy = summary.get(f"{parts.data.held_out}_accuracy")
+    return accuracy if isinstance(accuracy, float) else None

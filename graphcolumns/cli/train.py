@@ -1,0 +1,87 @@
+"""`graphcolumns train`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from graphcolumns import checkpoint
+from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.check import check
+from graphcolumns.cli.compose import CONFIGS, NAME, compose, variations
+from graphcolumns.cli.resume import run_training
+
+
+def train(arguments: list[str]) -> None:
+    """Train from a configuration: `[-m] [KEY=VALUE ...]`, and hydra's own flags.
+
+    Everything is checked, and for a single run everything is built, before hydra makes a folder.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
+    asked, rest = parser.parse_known_args(arguments)
+    overrides = [argument for argument in rest if not argument.startswith("-")]
+    parts = None
+    if asked.multirun:
+        _check_sweep(overrides, asked.config_dir)
+    elif overrides == rest:  # otherwise hydra is asked to show something, not to run
+        config = plain(compose(overrides, asked.config_dir))
+        check(config)
+        checkpoint.check_free(Path(config["run"]))
+        parts = build(config)
+    _hand_to_hydra(arguments, parts)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A configuration as resolved plain values."""
+    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def _check_sweep(overrides: list[str], config_dir: str | None) -> None:
+    if any(override.startswith("run=") for override in overrides):
+        raise ValueError(
+            "a sweep writes one run folder per combination: instead of run=..., say "
+            "hydra.sweep.dir=FOLDER."
+        )
+    for combination in variations(overrides):
+        check(plain(compose(combination, config_dir)))
+
+
+def _hand_to_hydra(arguments: list[str], parts: Parts | None) -> None:
+    """Let hydra make the folder and call the job, once or (in a sweep) per combination."""
+
+    @hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=NAME)
+    def job(config: DictConfig) -> float | None:
+        run = Path(HydraConfig.get().runtime.output_dir)
+        checkpoint.check_free(run)
+        built = build(plain(config)) if parts is None else parts
+        checkpoint.write_text(run / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+        return run_training(built, run)
+
+    with _called_with(arguments):
+        job()
+
+
+@contextmanager
+def _called_with(arguments: list[str]) -> Iterator[None]:
+    """Give hydra its command line, and make it pass errors on to us."""
+    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["graphcolumns train", *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # or hydra prints a traceback and exits by itself
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -1,0 +1,77 @@
+"""Handwritten digits of 8 x 8 pixels, shipped with scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from graphcolumns.data.dataset import Dataset
+
+TRAIN_SAMPLES = 898  # of 1797: the first half, as in scikit-learn's own example
+
+
+def digits(
+    split: Literal["halves", "random"] = "halves",
+    permuted: bool = False,
+    seed: int = 0,
+    train_size: int | None = None,
+    scale: Literal["unit", "standard"] = "unit",
+) -> Dataset:
+    """The 1797 digits of scikit-learn in ten classes: 898 to train on, 899 to test.
+
+    Args:
+        split: `"halves"`: the first 898 train, the last 899 test. The writers of the second half
+            are other people, which makes it harder. `"random"`: stratified, drawn from `seed`.
+        permuted: move the pixels by one fixed random permutation, drawn from `seed`, so that
+            neighbours in the image say nothing about neighbours in the digit.
+        seed: of the random split, of the permutation and of the training subset.
+        train_size: keep only that many training samples, stratified by class (default: all).
+        scale: `"unit"`: pixels in [0, 1], background 0. `"standard"`: that, minus the mean and
+            over the standard deviation of all training pixels.
+
+    Returns:
+        Inputs `[n, 1, 8, 8]`.
+
+    Raises:
+        ValueError: an unknown `split` or `scale`, or a `train_size` out of range.
+
+    Source: Alpaydin & Kaynak, Optical recognition of handwritten digits, UCI (1998).
+    """
+    _check(split, scale, train_size)
+    images, labels = load_digits(return_X_y=True)
+    images = (images / 16).astype(np.float32)
+    if permuted:
+        images = images[:, np.random.default_rng(seed).permutation(64)]
+    order = np.arange(len(images))
+    train, test = order[:TRAIN_SAMPLES], order[TRAIN_SAMPLES:]
+    if split == "random":
+        train, test = train_test_split(
+            order, train_size=TRAIN_SAMPLES, stratify=labels, random_state=seed
+        )
+    if train_size not in (None, TRAIN_SAMPLES):
+        train, _ = train_test_split(
+            train, train_size=train_size, stratify=labels[train], random_state=seed
+        )
+    if scale == "standard":
+        images = (images - images[train].mean()) / images[train].std()
+    inputs = torch.from_numpy(images).reshape(-1, 1, 8, 8)
+    targets = torch.from_numpy(labels.astype(np.int64))
+    return Dataset(inputs[train], targets[train], inputs[test], targets[test], num_classes=10)
+
+
+def _check(split: str, scale: str, train_size: int | None) -> None:
+    if split not in ("halves", "random"):
+        raise ValueError(f"split must be 'halves' or 'random'. Got {split!r}.")
+    if scale not in ("unit", "standard"):
+        raise ValueError(f"scale must be 'unit' or 'standard'. Got {scale!r}.")
+    # The part left out of a stratified subset must hold every class too: scikit-learn's rule.
+    largest = TRAIN_SAMPLES - 10
+    if train_size not in (None, TRAIN_SAMPLES) and not 10 <= (train_size or 0) <= largest:
+        raise ValueError(
+            f"train_size must be between 10 (one per class) and {largest}, or {TRAIN_SAMPLES} for "
+            f"all. Got {train_size}."
+        )

@@ -1,0 +1,108 @@
+"""The first step of a pooled sheet: pooled columns ask, the columns below answer."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.untied import UntiedLinear
+from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
+from graphcolumns.ops import column_attention
+
+
+class CrossColumn(nn.Module):
+    r"""A transformer block whose queries are pooled columns and whose keys are those below.
+
+    .. math::
+        x &\leftarrow x + \mathrm{Attention}(\mathrm{LN}_1(x), \mathrm{LN}_1(z)) \\
+        x &\leftarrow x + \mathrm{MLP}(\mathrm{LN}_2(x))
+
+    so that a column, besides what was pooled for it, takes from the tokens :math:`z` below what
+    it finds there. The residual is on the pooled path (TopoMoE, Lane 2024).
+
+    Args:
+        num_columns: ``N``.
+        num_sources: ``M``, columns of the sheet below.
+        channels: ``C``.
+        heads: ``H``, dividing ``C``.
+        hidden: Width of the MLP.
+        weights: ``"shared"``, ``"untied"`` or ``"lowrank"``: of attention and norms. Untied keys,
+            values and their norm belong to the columns below.
+        mlp_weights: Also ``"mixture"``: of the MLP.
+        rank: Of the modes ``mixture`` and ``lowrank``.
+        mixture: Coefficients of the MLP.
+        dropout: Of activations.
+        edge_dropout: Of edges.
+        std: Of the initial weights, see :class:`UntiedLinear`.
+
+    Shapes:
+        - input: ``[N, B, C]`` and, from below, ``[M, B, C]``
+        - output: ``[N, B, C]`` and the expected edge cost ``[N, B, H]`` or None
+
+    Raises:
+        ValueError: Heads that do not divide the channels, or an unknown mode.
+    """
+
+    def __init__(
+        self,
+        num_columns: int,
+        num_sources: int,
+        channels: int,
+        heads: int,
+        hidden: int,
+        weights: str = "shared",
+        mlp_weights: str = "shared",
+        rank: int = 4,
+        mixture: Mixture | None = None,
+        dropout: float = 0.0,
+        edge_dropout: float = 0.0,
+        std: float | None = None,
+    ) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"heads must divide channels, got {heads} heads and {channels}")
+        self.heads, self.dropout, self.edge_dropout = heads, dropout, edge_dropout
+
+        def linear(count: int) -> UntiedLinear:
+            return UntiedLinear(count, channels, channels, True, weights, rank, std=std)
+
+        shared = weights == "shared"  # one norm for both sheets, as in the source
+        self.norm1 = UntiedLayerNorm(num_columns, channels, weights, rank)
+        below = None if shared else UntiedLayerNorm(num_sources, channels, weights, rank)
+        self.norm_below = below
+        self.query, self.out = linear(num_columns), linear(num_columns)
+        self.key, self.value = linear(num_sources), linear(num_sources)
+        self.norm2 = UntiedLayerNorm(num_columns, channels, weights, rank)
+        mlp = (mlp_weights, rank, mixture, std)
+        self.hidden = UntiedLinear(num_columns, channels, hidden, True, *mlp)
+        self.mlp = UntiedLinear(num_columns, hidden, channels, True, *mlp)
+        self.mixture = mixture
+
+    def forward(
+        self, x: Tensor, below: Tensor, graph: ColumnGraph, cost: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """One step; ``cost [E]`` asks for the expected cost per column."""
+        heard, expected = self._attend(self.norm1(x), self._norm_below(below), graph, cost)
+        x = x + F.dropout(heard, self.dropout, self.training)
+        hidden = F.gelu(self.hidden(self.norm2(x)))
+        return x + F.dropout(self.mlp(hidden), self.dropout, self.training), expected
+
+    def _norm_below(self, below: Tensor) -> Tensor:
+        if self.norm_below is not None:
+            normed: Tensor = self.norm_below(below)
+            return normed
+        norm = self.norm1
+        return F.layer_norm(below, (norm.channels,), norm.weight, norm.bias, norm.eps)
+
+    def _attend(
+        self, asked: Tensor, below: Tensor, graph: ColumnGraph, cost: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        q, k, v = self.query(asked), self.key(below), self.value(below)
+        dropout = self.edge_dropout if self.training else 0.0
+        q, k, v = (t.unflatten(2, (self.heads, -1)) for t in (q, k, v))
+        out, expected, _ = column_attention(q, k, v, graph, cost=cost, dropout=dropout)
+        return self.out(out.flatten(2)), expected
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"heads={self.heads}"

@@ -1,0 +1,58 @@
+"""Which input every column sees, and what it copies from below."""
+
+import torch
+from torch import Tensor
+
+
+def receptive_tokens(receptive: Tensor | None, columns: int, tokens: int) -> Tensor:
+    """The token that each column sees, checked; by default token n for the first ``P`` columns.
+
+    Args:
+        receptive: ``[N]`` int64, -1 for none.
+        columns: ``N``.
+        tokens: ``P``.
+
+    Returns:
+        ``[N]`` int64.
+
+    Raises:
+        ValueError: More tokens than columns, or ids that name no token.
+        TypeError: Ids that are not int64.
+    """
+    if receptive is None:
+        if tokens > columns:
+            raise ValueError(
+                f"{tokens} input tokens do not fit {columns} columns: use larger patches "
+                "or pass receptive=[token of each column]"
+            )
+        ids = torch.arange(columns)
+        return torch.where(ids < tokens, ids, -1)
+    check_ids("receptive", receptive, columns)
+    if receptive.max() >= tokens or receptive.min() < -1:
+        raise ValueError(
+            f"receptive must hold token ids below {tokens}, or -1 for none, "
+            f"got ids in [{int(receptive.min())}, {int(receptive.max())}]"
+        )
+    return receptive
+
+
+def check_direct_edges(direct_edges: Tensor | None, columns: int) -> None:
+    """Raises unless every column copies an input or a column: ids ``[N]`` below ``2 N``."""
+    if direct_edges is None:
+        return
+    check_ids("direct_edges", direct_edges, columns)
+    if direct_edges.min() < 0 or direct_edges.max() >= 2 * columns:
+        raise ValueError(
+            f"direct_edges are ids into [input; x], in [0, {2 * columns}), "
+            f"got ids in [{int(direct_edges.min())}, {int(direct_edges.max())}]"
+        )
+
+
+def check_ids(name: str, ids: Tensor, columns: int) -> None:
+    """Raises unless there is one int64 id per column."""
+    if ids.dtype != torch.int64:
+        raise TypeError(f"{name} must be int64 ids, got {ids.dtype}")
+    if ids.shape != (columns,):
+        raise ValueError(
+            f"{name} must hold one id per column, [N] = [{columns}], got {list(ids.shape)}"
+        )

@@ -1,0 +1,99 @@
+"""Learned pooling: the columns of one sheet ask, those of the sheet below answer."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.untied import check_counts, no_decay
+from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
+
+
+class LearnedPool(nn.Module):
+    r"""Pools a sheet of ``M`` columns onto a sheet of ``N`` columns along bipartite edges.
+
+    .. math::
+        x'_i = \sum_{j \in \mathcal{N}(i)} P_{ij} x_j, \qquad
+        P_{ij} = \mathrm{softmax}_j \Big( s \, \frac{g_i^\top}{\lVert g_i \rVert}
+        \frac{k_j}{\lVert k_j \rVert} \Big)
+
+    with a learned code :math:`g_i` of every column and a learned scale :math:`s`. The keys are
+    the tokens :math:`k = x` (*dynamic*: what is pooled depends on the input) or codes of the
+    columns below (*static*: one map for all inputs). The pooling of TopoMoE (Lane, 2024,
+    https://github.com/clane9/columnformers) on the edges of a graph, after the router of Soft MoE
+    (Puigcerver et al. 2024, https://arxiv.org/abs/2308.00951).
+
+    Args:
+        num_columns: ``N``.
+        channels: ``C``.
+
+    Shapes:
+        - input: ``[M, B, C]``
+        - output: ``[N, B, C]`` and the expected edge cost ``[N, B, 1]`` or None. A column without
+          in-edges gets 0
+
+    Raises:
+        ValueError: A size below one, keys of another shape, or a graph of another size.
+    """
+
+    def __init__(self, num_columns: int, channels: int) -> None:
+        super().__init__()
+        check_counts(num_columns=num_columns, channels=channels)
+        self.num_columns, self.channels = num_columns, channels
+        self.grid = no_decay(torch.empty(num_columns, channels))
+        self.scale = no_decay(torch.empty(()))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Small random codes, scale one."""
+        nn.init.trunc_normal_(self.grid, std=0.02)
+        nn.init.ones_(self.scale)
+
+    def forward(
+        self,
+        x: Tensor,
+        graph: ColumnGraph,
+        keys: Tensor | None = None,
+        cost: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Pools ``x``; static with ``keys [M, C]``, and ``cost [E]`` asks for its expectation."""
+        self._check(x, graph, keys)
+        if keys is not None:
+            weight = self.coefficients(x, graph, keys)[:, 0]
+            pooled = edge_linear(x, weight.to(x.dtype), graph)
+            if cost is None:
+                return pooled, None
+            expected = segment_sum(weight * cost, graph.target, graph.num_columns)
+            return pooled, expected[:, None, None].expand(-1, x.shape[1], 1)
+        query = self._query().to(x.dtype)[:, None, None]
+        key = F.normalize(x, dim=-1).to(x.dtype)[:, :, None]
+        heard = column_attention(query, key, x[:, :, None], graph, cost=cost, scale=1.0)
+        return heard.out[:, :, 0], heard.cost
+
+    def coefficients(self, x: Tensor, graph: ColumnGraph, keys: Tensor | None = None) -> Tensor:
+        """The pooling map on the edges, ``[E, B]`` or static ``[E, 1]``; to look at, too."""
+        key = F.normalize(x if keys is None else keys[:, None], dim=-1)
+        asked, answered = self._query()[graph.target.long()], key[graph.source.long()]
+        scores = torch.einsum("ec,ebc->eb", asked, answered)
+        return segment_softmax(scores, graph.target, graph.num_columns)
+
+    def _query(self) -> Tensor:
+        return self.scale * F.normalize(self.grid, dim=-1)
+
+    def _check(self, x: Tensor, graph: ColumnGraph, keys: Tensor | None) -> None:
+        if graph.num_columns != self.num_columns:
+            raise ValueError(f"the pooling graph must have {self.num_columns} columns, got {graph}")
+        if keys is not None and keys.shape != (graph.num_sources, self.channels):
+            raise ValueError(
+                f"keys must hold one code per source, [M, C] = [{graph.num_sources}, "
+                f"{self.channels}], got {list(keys.shape)}"
+            )
+        if x.dim() != 3 or x.shape[0] != graph.num_sources or x.shape[2] != self.channels:
+            raise ValueError(
+                f"x must be [M, B, C] = [{graph.num_sources}, B, {self.channels}], "
+                f"got {list(x.shape)}"
+            )
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"num_columns={self.num_columns}, channels={self.channels}"

@@ -1,0 +1,9 @@
+"""Training a model: the loop, its losses, its optimizer."""
+
+from graphcolumns.train.evaluate import evaluate
+from graphcolumns.train.loop import train
+from graphcolumns.train.options import check_options
+from graphcolumns.train.streams import derive
+from graphcolumns.train.terms import TERMS
+
+__all__ = ["TERMS", "check_options", "derive", "evaluate", "train"]

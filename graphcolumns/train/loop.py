@@ -1,0 +1,235 @@
+"""Training: the loop, on one screen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.optim import Optimizer
+from tqdm import tqdm
+
+from graphcolumns import checkpoint
+from graphcolumns.data import Dataset
+from graphcolumns.train.evaluate import evaluate
+from graphcolumns.train.log import Log
+from graphcolumns.train.optim import adamw, learning_rate, set_learning_rate
+from graphcolumns.train.options import check_options, count_steps
+from graphcolumns.train.step import train_step
+from graphcolumns.train.streams import batch_indices, derive, generator
+from graphcolumns.train.summary import Value, describe_machine, describe_model
+from graphcolumns.train.terms import TASKS, Term
+
+Metric = Callable[[nn.Module, Dataset], float]
+Augmentation = Callable[..., Tensor]
+
+
+def train(
+    model: nn.Module,
+    data: Dataset,
+    *,
+    run: str | Path,
+    steps: int | None = None,
+    epochs: float | None = None,
+    batch_size: int = 64,
+    lr: float = 6e-4,
+    weight_decay: float = 0.05,
+    betas: tuple[float, float] = (0.9, 0.95),
+    warmup: float = 0.1,
+    min_lr: float = 0.05,
+    clip: float | None = 1.0,
+    grad_accumulation: int = 1,
+    amp: str | None = None,
+    compile: bool = False,
+    checkpoint_every: int | None = None,
+    evaluate_every: int | None = None,
+    evaluate_test: bool = True,
+    losses: Mapping[str, tuple[float, Term]] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    augmentation: Augmentation | None = None,
+    permutation: Tensor | None = None,
+    unit: str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    tensorboard: bool = False,
+    device: str = "cpu",
+    resume: bool = False,
+) -> dict[str, Value]:
+    """Train a model and write a run folder. A run that was killed resumes bit for bit.
+
+    What is random is a function of (seed, step), so the step is all that a resumed run needs to
+    know: the order of samples comes from (seed, epoch), augmentation from (seed, step), and each
+    step starts with `torch.manual_seed` of a hash of (seed, step), which the model's dropout draws
+    from. The global generators of torch are left in another state.
+
+    Args:
+        model: `model(inputs)` returns an output with `logits` `[B, K]`, and what the losses in use
+            need: `state` `[N, B, C]`, `cost` `[T, N, B, H]`. `model.graph` is its ColumnGraph.
+        data: training samples, and held-out samples that are scored at the end.
+        run: the run folder, to be made, or to be continued with `resume`.
+        steps: optimizer steps; either this or `epochs`.
+        epochs: how often each training sample is seen.
+        batch_size: samples per optimizer step.
+        lr: highest learning rate.
+        weight_decay: of AdamW, see `optim.adamw`.
+        betas: of AdamW.
+        warmup: share of the steps spent warming up.
+        min_lr: lowest learning rate, as a share of `lr`, see `optim.learning_rate`.
+        clip: largest norm of the gradient, or None.
+        grad_accumulation: parts that a batch is split into, to save memory; same gradient.
+        amp: None (float32), `"bfloat16"` or `"float16"` (with loss scaling).
+        compile: run the model through `torch.compile`.
+        checkpoint_every: steps between checkpoints; the first and the last step have one anyway.
+        evaluate_every: steps between scores of the training half, and of a validation fold. The
+            test half is never looked at before the end.
+        evaluate_test: score the held-out half at the end.
+        losses: extra terms, name -> (weight, term); the task's own loss has weight 1.
+        metrics: name -> function of (model, data), logged when evaluating and in the summary.
+        augmentation: `augmentation(inputs, generator=...)`, applied to every training batch.
+        permutation: the user's id of each column `[N]`, kept in the checkpoint.
+        unit: of the distances of the graph, for the summary.
+        seed: of everything random here.
+        progress: show a progress bar.
+        tensorboard: also write TensorBoard events.
+        device: `"cpu"`, `"cuda"` or `"cuda:1"`.
+        resume: continue the run in `run` from its last checkpoint, or start it if it has none.
+
+    Returns:
+        The summary that is also in `run/summary.json`.
+
+    Raises:
+        ValueError: an option out of range, a damaged or foreign checkpoint.
+        FileExistsError: `run` is not empty and `resume` is False.
+        FloatingPointError: loss or gradient are not finite; the last checkpoint is kept.
+    """
+    check_options(
+        steps=steps,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        betas=betas,
+        warmup=warmup,
+        min_lr=min_lr,
+        clip=clip,
+        grad_accumulation=grad_accumulation,
+        amp=amp,
+        checkpoint_every=checkpoint_every,
+        evaluate_every=evaluate_every,
+        device=device,
+    )
+    run, metrics = Path(run), metrics or {}
+    steps = count_steps(steps, epochs, batch_size, len(data.train_inputs))
+    model, data = model.to(device).train(), data.to(device)
+    optimizer = adamw(model, lr, weight_decay, betas)
+    scaler = GradScaler(torch.device(device).type, enabled=amp == "float16")
+    terms = {"task": (1.0, _task(data)), **(losses or {})}
+    forward = cast(nn.Module, torch.compile(model)) if compile else model
+    done, seconds = _begin(run, model, optimizer, scaler, permutation, resume)
+    started = time.perf_counter() - seconds
+    with Log(run, done, tensorboard) as log, _bar(done, steps, progress) as bar:
+        for step in range(done, steps):
+            torch.manual_seed(derive(seed, "dropout", step))
+            inputs, labels = _batch(data, step, batch_size, seed, augmentation)
+            rate = learning_rate(step, steps, lr, warmup, min_lr)
+            set_learning_rate(optimizer, rate)
+            values = train_step(
+                forward,
+                inputs,
+                labels,
+                terms,
+                optimizer,
+                scaler,
+                step=step + 1,
+                clip=clip,
+                parts=grad_accumulation,
+                amp=amp,
+            )
+            entry = {"step": step + 1, "lr": rate, **values}
+            if _due(step + 1, evaluate_every):
+                entry |= _scores(model, data, metrics, held_out=data.held_out == "validation")
+            log.write(entry)
+            seconds = time.perf_counter() - started
+            if _due(step + 1, checkpoint_every) or step + 1 == steps:
+                log.sync()
+                checkpoint.save(
+                    run,
+                    model,
+                    step=step + 1,
+                    optimizer=optimizer,
+                    scaler=scaler,
+                    train_seconds=seconds,
+                    permutation=permutation,
+                )
+            bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
+            bar.update()
+    summary = {
+        **dict.fromkeys(("test_accuracy", "train_accuracy")),
+        **_scores(model, data, metrics, held_out=evaluate_test),
+        **describe_model(model, unit),
+        "seed": seed,
+        "steps": steps,
+        "train_seconds": seconds,
+        **describe_machine(torch.device(device)),
+    }
+    checkpoint.write_text(run / "summary.json", json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def _begin(
+    run: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    scaler: GradScaler,
+    permutation: Tensor | None,
+    resume: bool,
+) -> checkpoint.Progress:
+    """Read the last checkpoint, or write the first one."""
+    if resume and any((run / name).exists() for name in ("checkpoint", "checkpoint.old")):
+        return checkpoint.load(run, model, optimizer=optimizer, scaler=scaler)
+    if not resume:
+        checkpoint.check_free(run)
+    checkpoint.save(run, model, step=0, optimizer=optimizer, scaler=scaler, permutation=permutation)
+    return checkpoint.Progress(step=0, train_seconds=0.0)
+
+
+def _task(data: Dataset) -> Term:
+    loss = TASKS[data.task]
+    return lambda model, output, labels: loss(output.logits, labels)
+
+
+def _batch(
+    data: Dataset, step: int, batch_size: int, seed: int, augmentation: Augmentation | None
+) -> tuple[Tensor, Tensor]:
+    chosen = batch_indices(step, batch_size, len(data.train_inputs), seed)
+    chosen = chosen.to(data.train_inputs.device)
+    inputs, labels = data.train_inputs[chosen], data.train_labels[chosen]
+    if augmentation is not None:
+        inputs = augmentation(inputs, generator=generator(seed, "augmentation", step))
+    return inputs, labels
+
+
+def _scores(
+    model: nn.Module, data: Dataset, metrics: Mapping[str, Metric], held_out: bool
+) -> dict[str, float]:
+    """`train_loss`, `train_accuracy`, the same of the held-out half if asked, and the metrics."""
+    halves = {"train": "train"} | ({data.held_out: "test"} if held_out else {})
+    scores = {
+        f"{name}_{key}": value
+        for name, half in halves.items()
+        for key, value in evaluate(model, data, half).items()
+    }
+    return scores | {name: float(metric(model, data)) for name, metric in metrics.items()}
+
+
+def _due(step: int, every: int | None) -> bool:
+    return every is not None and step % every == 0
+
+
+def _bar(done: int, steps: int, progress: bool) -> Any:
+    return tqdm(total=steps, initial=done, desc="train", unit="step", disable=not progress)

@@ -1,0 +1,57 @@
+"""The optimizer and its learning rate."""
+
+from __future__ import annotations
+
+from math import cos, pi
+
+from torch import nn
+from torch.optim import AdamW, Optimizer
+
+
+def adamw(model: nn.Module, lr: float, weight_decay: float, betas: tuple[float, float]) -> AdamW:
+    """Fused AdamW in two groups: parameters that decay, and those that do not.
+
+    Not decayed: scalars and vectors (`ndim <= 1`), and parameters that their module marked with
+    `parameter.no_weight_decay = True`: biases, norms, embeddings. The mark is needed because the
+    parameters of untied columns carry a leading column axis, so a bias is `[N, out]`.
+
+    Source: Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if decays(p)], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if not decays(p)], "weight_decay": 0.0},
+    ]
+    return AdamW([g for g in groups if g["params"]], lr=lr, betas=betas, fused=True)
+
+
+def decays(parameter: nn.Parameter) -> bool:
+    """Whether weight decay applies to a parameter."""
+    return parameter.ndim > 1 and not getattr(parameter, "no_weight_decay", False)
+
+
+def learning_rate(step: int, steps: int, lr: float, warmup: float, min_lr: float) -> float:
+    r"""Linear warm-up, then half a cosine.
+
+    With `W = warmup * steps`: from `min_lr * lr` at step 0 straight up to `lr` at step `W`, then
+    :math:`lr\,(m + (1 - m)(1 + \cos \pi s) / 2)` with `s` from 0 at step `W` to 1 at the last step.
+
+    Args:
+        step: from 0 to `steps - 1`.
+        steps: length of the run.
+        lr: the highest rate.
+        warmup: fraction of the steps spent warming up, in [0, 1].
+        min_lr: the lowest rate as a fraction `m` of `lr`.
+    """
+    rising = round(warmup * steps)
+    if step < rising:
+        share = step / rising
+    else:
+        share = (1 + cos(pi * (step - rising) / max(1, steps - 1 - rising))) / 2
+    return lr * (min_lr + (1 - min_lr) * share)
+
+
+def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
+    """Set the rate of every parameter group."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr

@@ -1,0 +1,90 @@
+"""One optimizer step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf, isfinite
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.optim import Optimizer
+
+from graphcolumns.train.options import PRECISIONS
+from graphcolumns.train.terms import Term
+
+Terms = Mapping[str, tuple[float, Term]]
+
+
+def train_step(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    terms: Terms,
+    optimizer: Optimizer,
+    scaler: GradScaler,
+    *,
+    step: int,
+    clip: float | None = None,
+    parts: int = 1,
+    amp: str | None = None,
+) -> dict[str, float]:
+    """Inputs -> model -> losses -> backward -> optimizer.
+
+    Args:
+        model: returns an output for `inputs`.
+        inputs: `[B, channels, Y, X]`.
+        labels: one per input.
+        terms: name -> (weight, term); the loss is the weighted sum.
+        optimizer: makes one step.
+        scaler: scales the loss for float16, disabled otherwise.
+        step: for the error message.
+        clip: largest norm of the gradient, or None.
+        parts: the batch goes through the model in that many parts, each weighted by its share of
+            the samples, which gives the gradient of the whole batch.
+        amp: None, `"bfloat16"` or `"float16"`.
+
+    Returns:
+        `loss`, every term by name, and `gradient_norm` before clipping.
+
+    Raises:
+        FloatingPointError: loss or gradient are not finite; the step is not made.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    weights = torch.tensor([float(w) for w, _ in terms.values()], device=inputs.device)
+    values = torch.zeros_like(weights)
+    for x, y in zip(inputs.tensor_split(parts), labels.tensor_split(parts), strict=True):
+        losses = _losses(model, x, y, terms, amp) * (len(x) / len(inputs))
+        scaler.scale(weights @ losses).backward()
+        values += losses.detach()
+    scaler.unscale_(optimizer)
+    # With no limit this only measures the norm.
+    norm = nn.utils.clip_grad_norm_(model.parameters(), inf if clip is None else clip)
+    # One transfer from the device for all numbers.
+    loss, *each, gradient_norm = torch.cat([(weights @ values)[None], values, norm[None]]).tolist()
+    result = {"loss": loss, **dict(zip(terms, each, strict=True)), "gradient_norm": gradient_norm}
+    _check_finite(result, step, scaler)
+    scaler.step(optimizer)
+    scaler.update()
+    return result
+
+
+def _losses(
+    model: nn.Module, inputs: Tensor, labels: Tensor, terms: Terms, amp: str | None
+) -> Tensor:
+    """The value of every term, `[len(terms)]` float32."""
+    lower = None if amp is None else PRECISIONS[amp]
+    with torch.autocast(inputs.device.type, dtype=lower, enabled=amp is not None):
+        output = model(inputs)
+    return torch.stack([term(model, output, labels).float() for _, term in terms.values()])
+
+
+def _check_finite(result: dict[str, float], step: int, scaler: GradScaler) -> None:
+    # In float16 an overflowing gradient is normal: the scaler skips the step and scales less.
+    if isfinite(result["loss"]) and (isfinite(result["gradient_norm"]) or scaler.is_enabled()):
+        return
+    values = ", ".join(f"{name}={value:g}" for name, value in result.items())
+    raise FloatingPointError(
+        f"loss and gradient must be finite. At step {step} got {values}. Try a lower lr, a longer "
+        "warmup, a smaller clip, or amp=None; the last checkpoint is kept."
+    )

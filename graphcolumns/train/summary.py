@@ -1,0 +1,61 @@
+"""What is worth knowing about a finished run, as one flat dictionary."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from torch import nn
+
+from graphcolumns.graph import ColumnGraph
+
+PACKAGES = ("torch", "torch_geometric", "numpy", "graphcolumns")
+
+# A flat value of summary.json.
+Value = float | int | str | None
+
+
+def describe_model(model: nn.Module, unit: str | None) -> dict[str, Value]:
+    """Edges, density, wiring length (sum over edges, in `unit`) and parameters."""
+    graph = getattr(model, "graph", None)
+    wire: dict[str, Value] = {"edges": None, "density": None, "wiring_length": None}
+    if isinstance(graph, ColumnGraph):
+        wire.update(edges=graph.num_edges, density=graph.density)
+        if graph.distance is not None:
+            wire["wiring_length"] = float(graph.distance.detach().double().sum())
+    return {
+        **wire,
+        "wiring_length_unit": unit,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def describe_machine(device: torch.device) -> dict[str, Value]:
+    """Peak memory in MB (2^20 bytes), and the versions that made the run."""
+    return {
+        "peak_memory_mb": _peak_memory(device),
+        "device": str(device),
+        "version_python": sys.version.split()[0],
+        **{f"version_{name}": package_version(name) for name in PACKAGES},
+    }
+
+
+def package_version(name: str) -> str:
+    """The installed version of a package, or "unknown" for a bare checkout."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _peak_memory(device: torch.device) -> float | None:
+    """Of the GPU, or of the whole process on a CPU; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

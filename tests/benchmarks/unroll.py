@@ -1,0 +1,219 @@
+"""Time-batched weight gradients against autograd: a Markdown table of time and memory ratios.
+
+    OMP_WAIT_POLICY=passive python tests/benchmarks/unroll.py > docs/measurements/unroll.md
+
+Both forms run in one process, interleaved; a ratio is the median time of autograd over the median
+time of `untied_linear.unroll`, so more is better. Memory is the peak of resident pages above what
+stood before, autograd over unroll, in a second process whose allocator gives every block back.
+"""
+
+import argparse
+import ctypes
+import gc
+import itertools
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from graphcolumns import untied_linear
+
+Weights = list[tuple[Tensor, Tensor]]
+Point = tuple[int, int, int, int]  # N, C, B, T
+
+MAIN: Point = (4096, 64, 8, 8)
+GRID: list[Point] = [
+    (columns, channels, batch, steps)
+    for columns, channels in ((192, 4), (192, 64), (4096, 4), (4096, 16), (1024, 64))
+    for batch in (1, 8, 64)
+    for steps in (1, 2, 8, 32)
+]
+
+
+def apply(unrolled: bool, weights: Weights, steps: int, batch: int) -> Iterator[list[Callable]]:
+    """The linear maps of every step."""
+    if not unrolled:
+        for _ in range(steps):
+            yield [lambda x, w=w, b=b: untied_linear(x, w, b) for w, b in weights]
+        return
+    handles = [untied_linear.unroll(w, b, steps, batch) for w, b in weights]
+    for taken in zip(*handles, strict=True):
+        yield [
+            lambda x, w=w, b=b, step=step: untied_linear(x, w, b, step=step)
+            for (w, b), step in zip(weights, taken, strict=True)
+        ]
+
+
+class WeightGradients:
+    """The gradients of one weight from T given pairs of inputs and output gradients."""
+
+    linears = 1
+
+    def __init__(self, point: Point) -> None:
+        self.columns, self.channels, self.batch, self.steps = point
+        shape = (self.columns, self.batch, self.channels)
+        self.pairs = [(torch.randn(shape), torch.randn(shape)) for _ in range(self.steps)]
+
+    def forward(self, unrolled: bool, weights: Weights) -> list[Tensor]:
+        maps = apply(unrolled, weights, self.steps, self.batch)
+        return [linear(x) for (x, _), (linear,) in zip(self.pairs, maps, strict=True)]
+
+    def backward(self, outputs: list[Tensor]) -> None:
+        torch.autograd.backward(outputs, [dy for _, dy in self.pairs])
+
+
+class Linears:
+    """T linear maps in a row, forward and backward."""
+
+    linears = 1
+
+    def __init__(self, point: Point) -> None:
+        self.columns, self.channels, self.batch, self.steps = point
+        self.x = torch.randn(self.columns, self.batch, self.channels, requires_grad=True)
+        self.dy = torch.randn(self.columns, self.batch, self.channels)
+
+    def step(self, x: Tensor, maps: list[Callable]) -> Tensor:
+        return maps[0](x)
+
+    def forward(self, unrolled: bool, weights: Weights) -> list[Tensor]:
+        x = self.x
+        for maps in apply(unrolled, weights, self.steps, self.batch):
+            x = self.step(x, maps)
+        return [x]
+
+    def backward(self, outputs: list[Tensor]) -> None:
+        torch.autograd.backward(outputs, [self.dy])
+
+
+class Recurrence(Linears):
+    """T steps of a gated block with six linear maps, forward and backward."""
+
+    linears = 6
+
+    def step(self, x: Tensor, maps: list[Callable]) -> Tensor:
+        query, key, value, out, hidden, mlp = maps
+        x = x + out(torch.sigmoid(query(x) * key(x)) * value(x))
+        return x + mlp(torch.nn.functional.gelu(hidden(x)))
+
+
+WORKLOADS = {"weight gradients": WeightGradients, "linears": Linears, "six linears": Recurrence}
+
+
+def draw(work: WeightGradients | Linears) -> Weights:
+    std = work.channels**-0.5 / 2
+    shape = (work.columns, work.channels, work.channels)
+    return [
+        (
+            (std * torch.randn(shape)).requires_grad_(),
+            torch.zeros(work.columns, work.channels, requires_grad=True),
+        )
+        for _ in range(work.linears)
+    ]
+
+
+def run(work: WeightGradients | Linears, unrolled: bool, weights: Weights) -> float:
+    """Seconds of one forward and backward pass, or of the backward pass alone."""
+    for tensor in itertools.chain(*weights):
+        tensor.grad = None
+    start = time.perf_counter()
+    outputs = work.forward(unrolled, weights)
+    if isinstance(work, WeightGradients):
+        start = time.perf_counter()
+    work.backward(outputs)
+    return time.perf_counter() - start
+
+
+def time_ratio(name: str, point: Point, rounds: int, window: float = 0.05) -> float:
+    """Autograd over unroll, medians of interleaved rounds of at least ``window`` seconds each."""
+    work = WORKLOADS[name](point)
+    weights = draw(work)
+    once = max(run(work, unrolled, weights) for unrolled in (False, True, False, True))
+    repeats = max(1, int(window / once))
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    for index in range(rounds):
+        for unrolled in (False, True) if index % 2 else (True, False):
+            times = [run(work, unrolled, weights) for _ in range(repeats)]
+            seconds[unrolled].append(sum(times))
+    return statistics.median(seconds[False]) / statistics.median(seconds[True])
+
+
+def peak(name: str, point: Point, unrolled: bool) -> int:
+    """Bytes by which one pass raises the peak of resident memory."""
+    work = WORKLOADS[name](point)
+    weights = draw(work)
+    if point[0] * point[1] * point[2] < 2**22:
+        run(work, unrolled, weights)  # scratch of the matrix library that stays
+    for tensor in itertools.chain(*weights):
+        tensor.grad = None
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # resets VmHWM
+    before = _status("VmRSS")
+    run(work, unrolled, weights)
+    return _status("VmHWM") - before
+
+
+def _status(field: str) -> int:
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def memory_ratios(points: str) -> Iterator[float]:
+    """Autograd over unroll for every point and workload, from a process that maps large blocks."""
+    command = [sys.executable, __file__, "--points", points, "--peaks"]
+    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    result = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    yield from map(float, result.stdout.split())
+
+
+def print_peaks(points: list[Point]) -> None:
+    for point, name in itertools.product(points, WORKLOADS):
+        print(peak(name, point, unrolled=False) / peak(name, point, unrolled=True), flush=True)
+
+
+def table(points: list[Point], rounds: int, memory: Iterator[float]) -> Iterator[str]:
+    names = list(WORKLOADS)
+    yield "| N | C | B | T | " + " | ".join(f"{name}: time | memory" for name in names) + " |"
+    yield "|" + "---:|" * (4 + 2 * len(names))
+    for point in points:
+        cells = []
+        for name in names:
+            ratio = time_ratio(name, point, rounds)
+            if ratio < 0.97:  # noise is symmetric; a loss that stays is not noise
+                ratio = time_ratio(name, point, 3 * rounds, window=0.2)
+            cells += [f"{ratio:.2f}", f"{next(memory):.2f}"]
+        yield f"| {' | '.join(map(str, point))} | {' | '.join(cells)} |"
+
+
+def hardware() -> str:
+    with open("/proc/cpuinfo") as file:
+        model = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    return f"{model}, {torch.get_num_threads()} threads, {platform.machine()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--points", choices=("main", "grid", "all"), default="all")
+    parser.add_argument("--peaks", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    points = {"main": [MAIN], "grid": GRID, "all": [MAIN, *GRID]}[arguments.points]
+    if arguments.peaks:
+        print_peaks(points)
+        return
+    print(f"{hardware()}, torch {torch.__version__}\n", flush=True)
+    for line in table(points, arguments.rounds, memory_ratios(arguments.points)):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

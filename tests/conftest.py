@@ -1,0 +1,71 @@
+"""What every test shares: the lists that drive the matrices, seeds, and what may be skipped."""
+
+import os
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+# One list per kind. A test that takes an argument `backend` or `geometry` runs once per entry, so a
+# new member is one line here and inherits every invariant of its kind.
+BACKENDS = [
+    pytest.param("reference", id="reference"),
+    pytest.param("dense", id="dense"),
+    # Carries the mark because this backend is torch-scatter's: without it there is nothing to test.
+    pytest.param("scatter", id="scatter", marks=pytest.mark.scatter),
+]
+
+# Functions without arguments that return a Geometry, small enough to test every pair of columns.
+GEOMETRIES: list = []
+
+# A wrong id or a wrong pointer in a sparse tensor is an error where it is made, not a crash later.
+torch.sparse.check_sparse_tensor_invariants.enable()
+
+# The same examples in every run; `pytest --hypothesis-profile=explore` looks for new ones.
+settings.register_profile("default", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile("default")
+
+
+# Module scope, because hypothesis refuses fixtures that look fresh for every example and are not.
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=GEOMETRIES)
+def geometry(request: pytest.FixtureRequest):
+    return request.param()
+
+
+@pytest.fixture(autouse=True)
+def seed() -> int:
+    """Seed everything; another value tells a failure by chance from a mistake."""
+    value = int(os.environ.get("GRAPHCOLUMNS_TEST_SEED", "0"))
+    random.seed(value)
+    np.random.seed(value)  # noqa: NPY002 - the global generator is what third parties draw from
+    torch.manual_seed(value)
+    return value
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests whose mark names something that this machine lacks."""
+    missing = _missing()
+    for item in items:
+        for mark in item.iter_markers():
+            if mark.name in missing:
+                item.add_marker(pytest.mark.skip(reason=missing[mark.name]))
+
+
+def _missing() -> dict[str, str]:
+    """Marks that cannot run here, each with the reason."""
+    missing = {}
+    try:
+        import torch_scatter  # noqa: F401
+    except ModuleNotFoundError:
+        missing["scatter"] = "torch-scatter is not installed"
+    if not torch.cuda.is_available():
+        missing["gpu"] = "no CUDA device"
+    return missing

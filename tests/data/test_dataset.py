@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from graphcolumns.data import Dataset
+
+INPUTS, LABELS = torch.rand(20, 2, 3, 4), torch.arange(20) % 2
+
+
+def dataset(**changes) -> Dataset:
+    parts = {
+        "train_inputs": INPUTS,
+        "train_labels": LABELS,
+        "test_inputs": INPUTS[:6] + 5,
+        "test_labels": LABELS[:6],
+        "num_classes": 2,
+    }
+    return Dataset(**{**parts, **changes})
+
+
+def test_sizes():
+    data = dataset()
+    assert (data.channels, data.image_size) == (2, (3, 4))
+    assert repr(data) == (
+        "Dataset(train=20, test=6, inputs=(2, 3, 4), num_classes=2, task='classification')"
+    )
+
+
+def test_folds_are_a_stratified_partition_of_the_training_half():
+    folds = [dataset().validation(fold) for fold in range(5)]
+    for fold in folds:
+        assert fold.held_out == "validation"
+        assert (len(fold.train_inputs), len(fold.test_inputs)) == (16, 4)
+        assert fold.test_labels.bincount().tolist() == [2, 2]
+        assert fold.train_inputs.max() < 2, "a sample of the test half"
+    held = torch.cat([fold.test_inputs for fold in folds]).flatten(1).sum(1)
+    torch.testing.assert_close(held.sort().values, INPUTS.flatten(1).sum(1).sort().values)
+
+
+def test_folds_depend_on_the_seed_only():
+    first, again = dataset().validation(1, seed=3), dataset().validation(1, seed=3)
+    assert torch.equal(first.test_inputs, again.test_inputs)
+    assert not torch.equal(first.test_inputs, dataset().validation(1, seed=4).test_inputs)
+
+
+def test_folds_of_a_denoising_set():
+    data = dataset(
+        train_labels=INPUTS, test_labels=INPUTS[:6], num_classes=24, task="denoising"
+    ).validation(0)
+    assert torch.equal(data.test_labels, data.test_inputs)
+
+
+@pytest.mark.parametrize(
+    ("fold", "folds", "message"),
+    [
+        (5, 5, r"fold must be in \[0, folds\) .*Got 5 of 5"),
+        (-1, 5, "Got -1 of 5"),
+        (0, 1, "folds >= 2"),
+        (0, 11, "at least folds=11 training samples. The rarest has 10"),
+    ],
+)
+def test_wrong_folds(fold, folds, message):
+    with pytest.raises(ValueError, match=message):
+        dataset().validation(fold, folds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"train_inputs": INPUTS.double()}, TypeError, "train_inputs must be a float32 tensor"),
+        ({"train_inputs": INPUTS[0]}, ValueError, r"shape \(n, channels, Y, X\)"),
+        ({"test_inputs": INPUTS[:0]}, ValueError, "none of them 0"),
+        ({"test_inputs": INPUTS[:6, :1]}, ValueError, "same channels and size"),
+        ({"train_inputs": INPUTS / 0}, ValueError, "train_inputs must be finite"),
+        (
+            {"train_labels": LABELS.float()},
+            TypeError,
+            r"int64 tensor. Got torch.float32; call .lon",
+        ),
+        ({"train_labels": LABELS[:3]}, ValueError, r"train_labels must be \(20,\). Got \(3,\)"),
+        ({"train_labels": [0, 1]}, TypeError, "train_labels must be a tensor. Got list"),
+        ({"num_classes": 1}, ValueError, r"\[0, num_classes=1\). Got 0 to 1"),
+        ({"task": "regression"}, ValueError, "'classification', 'denoising'. Got 'regression'"),
+        ({"task": "denoising"}, ValueError, "num_classes must be 24"),
+    ],
+)
+def test_wrong_parts(changes, error, message):
+    with pytest.raises(error, match=message):
+        dataset(**changes)

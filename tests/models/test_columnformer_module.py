@@ -1,0 +1,102 @@
+"""A columnformer survives what users do to modules."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.models.variants import VARIANTS, gradients, make
+
+
+@pytest.fixture(params=VARIANTS)
+def options(request) -> dict:
+    return VARIANTS[request.param]
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(6, 1, 4, 4)
+
+
+class TestModule:
+    def test_deepcopy_and_pickle(self, options, images):
+        model = make(**options).eval()
+        expected = model(images).logits
+        for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            assert torch.equal(copied(images).logits, expected)
+            assert copied.graph.same_topology(model.graph)
+            assert copied.wiring_norm == model.wiring_norm
+
+    def test_state_dict(self, options, images):
+        model, other = make(**options).eval(), make(**options).eval()
+        for parameter in other.parameters():
+            nn.init.normal_(parameter)
+        assert not torch.equal(other(images).logits, model(images).logits)
+        other.load_state_dict(model.state_dict())
+        assert torch.equal(other(images).logits, model(images).logits)
+
+    def test_the_graph_follows_but_is_no_state(self):
+        model = nn.Sequential(make())
+        assert not [name for name in model.state_dict() if "graph" in name or "seen" in name]
+        graph = model.to("meta")[0].graph
+        assert {graph.device.type, graph.by_source.target.device.type} == {"meta"}
+
+    def test_double(self, options, images):
+        model = make(**options).eval()
+        single = model(images).logits
+        double = model.double()(images.double())
+        assert double.logits.dtype == double.state.dtype == torch.float64
+        assert torch.allclose(double.logits.float(), single, atol=1e-5)
+        assert model.graph.source.dtype == torch.int32
+        double.logits.sum().backward()
+
+    def test_bfloat16_autocast(self, options, images):
+        model = make(**options).eval()
+        single = model(images).logits
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model(images).logits
+        half.float().sum().backward()
+        assert torch.allclose(half.float(), single, atol=0.1)
+        assert all(grad.dtype == torch.float32 for grad in gradients(model).values())
+
+    @pytest.mark.parametrize("name", ["recomputed", "spatial"])
+    def test_compile(self, name, images):
+        torch.compiler.reset()
+        eager, compiled = make(**VARIANTS[name]), make(**VARIANTS[name])
+        if name == "recomputed":  # compiled code draws dropout of activations in another order
+            eager, compiled = eager.eval(), compiled.eval()
+        run = torch.compile(compiled, fullgraph=True, backend="aot_eager")
+        for model, call in ((eager, eager), (compiled, run)):
+            torch.manual_seed(0)
+            output = call(images)
+            output.logits.square().sum().backward()
+            model.result = output.logits.detach()
+        assert torch.allclose(eager.result, compiled.result, atol=1e-5)
+        expected = gradients(eager)
+        for parameter, gradient in gradients(compiled).items():
+            assert torch.allclose(gradient, expected[parameter], atol=1e-4), parameter
+
+    @pytest.mark.parametrize("name", ["default", "linear mixing", "in time"])
+    def test_export(self, name, images):
+        model = make(**VARIANTS[name]).eval()
+        program = torch.export.export(model, (images,))
+        assert torch.allclose(program.module()(images).logits, model(images).logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", ["untied", "mixture", "lowrank", "shared"])
+@pytest.mark.parametrize("recurrent", [True, False])
+def test_recomputation_is_bit_for_bit(weights, recurrent, images):
+    dropped = {"dropout": 0.3, "edge_dropout": 0.3, "wiring": "distance"}
+    results = []
+    for memory in ("store", "recompute"):
+        model = make(memory=memory, weights=weights, recurrent=recurrent, **dropped)
+        torch.manual_seed(0)
+        output = model(images)
+        (output.logits.square().sum() + output.cost.sum()).backward()
+        results.append({"logits": output.logits, **gradients(model)})
+    stored, recomputed = results
+    assert stored.keys() == recomputed.keys()
+    for name, value in stored.items():
+        assert torch.equal(value, recomputed[name]), name

@@ -1,0 +1,54 @@
+"""Small columnformers, of one sheet and of several, one per ingredient."""
+
+import torch
+from torch import Tensor, nn
+
+from geometries import grid
+from graphcolumns import connect
+from graphcolumns.models.columnformer import Columnformer, StagedColumnformer, sheet, staged
+
+GEOMETRY = grid.stack([4, 4])
+# Every ingredient once; a new one is one line and survives everything below, or does not.
+VARIANTS = {
+    "default": {},
+    "selection": {"attention": "selection"},
+    "mixing": {"attention": "mixing", "edge_bias": "both"},
+    "linear mixing": {"attention": "linear_mixing", "edge_bias": "head", "local_sigma": 1.0},
+    "identity": {"attention": "identity", "edge_bias": "none"},
+    "mixture": {"weights": "mixture", "dropout": 0.2},
+    "low rank": {"weights": "lowrank", "rank": 2},
+    "shared": {"weights": "shared", "mlp_weights": "mixture"},
+    "feed-forward": {"recurrent": False, "drive": "initial"},
+    "first": {"value": "input", "qk_channels": 3, "skip_attention": False, "inputs": "first_sheet"},
+    "in time": {"time_embedding": True, "wiring": "distance", "outputs": "last_sheet"},
+    "recomputed": {"memory": "recompute", "dropout": 0.2, "edge_dropout": 0.2},
+    "spatial": {"readout": "spatial", "wiring": "gaussian", "edge_dropout": 0.2},
+}
+
+
+def make(**options) -> Columnformer:
+    torch.manual_seed(3)
+    graph = connect.nearest(GEOMETRY, 7)
+    sizes = {"image_size": 4, "in_channels": 1, "num_classes": 5, "channels": 8, "depth": 3}
+    return sheet(GEOMETRY, graph, **(sizes | {"heads": 2} | options))
+
+
+def gradients(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+SHEETS = (grid.sheet(8, 8), grid.sheet(4, 4, spacing=2.0), grid.sheet(2, 2, spacing=4.0))
+STAGED = {
+    "dynamic": {},
+    "static": {"static_pool": True, "wiring": "gaussian"},
+    "untied": {"weights": "untied", "recurrent": True, "depths": (2, 3, 3)},
+    "low rank": {"weights": "lowrank", "rank": 2, "wiring": "distance"},
+    "recomputed": {"memory": "recompute", "dropout": 0.2, "edge_dropout": 0.2},
+    "one block": {"depths": (1, 1, 1), "experts": (2, 2, 2)},
+}
+
+
+def make_staged(sheets=SHEETS, **options) -> StagedColumnformer:
+    torch.manual_seed(3)
+    sizes = {"image_size": 8, "in_channels": 1, "num_classes": 5, "depths": (2, 2, 2)}
+    return staged(sheets, **(sizes | {"channels": 16, "heads": 2} | options))

@@ -1,0 +1,107 @@
+"""Every file in configs/ composes, passes the checks, and builds what it names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from graphcolumns.cli.build import build
+from graphcolumns.cli.check import check
+from graphcolumns.cli.compose import compose
+from graphcolumns.cli.help import GROUPS, choices, overview
+from graphcolumns.cli.train import plain
+from graphcolumns.connect import nearest
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+CHOICES = [(group, choice) for group in GROUPS for choice in choices(group)]
+NEEDED = {"mnist": ["data.path=FOLDER"], "image_folder": ["data.path=FOLDER"]}
+
+
+def composed(*overrides: str) -> dict:
+    return plain(compose(overrides))
+
+
+def test_the_default_is_the_default_sheet():
+    config = composed()
+    assert config["name"] == "digits"
+    assert config["data"]["split"] == "halves"
+    assert config["run"] == "runs/digits-seed0"
+
+
+def test_groups_are_the_folders():
+    folders = {path.name for path in CONFIGS.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders == set(GROUPS)
+    assert len(CHOICES) == len(list(CONFIGS.glob("*/*.yaml")))
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_fits_the_function_it_names(group, choice):
+    check(composed(f"{group}={choice}", *NEEDED.get(choice, [])))
+
+
+@pytest.mark.parametrize("choice", choices("geometry"))
+def test_every_geometry_is_built_and_connected(choice):
+    geometry = instantiate(composed(f"geometry={choice}")["geometry"], _convert_="all")
+    assert nearest(geometry, 4).num_edges == 4 * geometry.num_columns
+
+
+@pytest.mark.parametrize("choice", choices("graph"))
+def test_every_graph_is_built(choice):
+    config = composed(f"graph={choice}", "geometry=stack")
+    geometry = instantiate(config["geometry"], _convert_="all")
+    graph = instantiate(config["graph"], _convert_="all")(geometry)
+    assert (graph.target == graph.source).sum() == geometry.num_columns
+    assert graph.distance is not None
+    if choice == "isolated":
+        assert graph.num_edges == geometry.num_columns
+
+
+@pytest.mark.parametrize("choice", [c for c in choices("data") if c not in NEEDED])
+def test_every_data_set_is_built_whatever_the_seed_of_the_run(choice):
+    first, other = (
+        instantiate(composed(f"data={choice}", f"seed={seed}")["data"]) for seed in (0, 1)
+    )
+    assert torch.equal(first.train_inputs, other.train_inputs)
+
+
+@pytest.mark.parametrize("choice", choices("experiment"))
+def test_every_experiment_can_be_run_without_edges(choice):
+    config = composed(f"experiment={choice}", "graph=isolated")
+    check(config)
+    assert config["graph"]["degree"] == 1
+
+
+def test_the_seed_reaches_random_graphs():
+    assert composed("graph=random", "seed=7")["graph"]["seed"] == 7
+
+
+@pytest.mark.parametrize("choice", choices("experiment"))
+def test_every_experiment_is_built_and_names_its_own_folder(choice):
+    config = composed(f"experiment={choice}")
+    parts = build(config)
+    assert config["name"] == choice, "two experiments of one name would share a run folder"
+    assert parts.model.graph.num_columns == parts.geometry.num_columns
+
+
+def test_every_key_has_a_comment():
+    for path in CONFIGS.rglob("*.yaml"):
+        assert path.read_text().startswith("#"), f"{path} does not say what it is"
+
+
+def test_no_resolver_and_no_logic():
+    known = {"run", "seed", "name", "degree", "hydra.job.override_dirname"}
+    for path in CONFIGS.rglob("*.yaml"):
+        text = path.read_text()
+        used = {part.partition("}")[0] for part in text.split("${")[1:]}
+        keys = set(OmegaConf.load(path)) if path.parent.name == "experiment" else set()
+        assert used <= known | keys, path
+
+
+def test_help_lists_every_choice():
+    text = overview()
+    for group, choice in CHOICES:
+        line = next(line for line in text.splitlines() if line.startswith(f"  {group} "))
+        assert choice in line
+    assert max(map(len, text.splitlines())) <= 100

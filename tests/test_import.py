@@ -1,0 +1,109 @@
+"""Importing the package is quick and does nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# The state of a process that an import could change behind its user's back.
+STATE = """
+import json, logging, os, random, signal, sys, threading, warnings
+import numpy, torch, torch_geometric
+
+def state():
+    loggers = [logging.root, *filter(lambda it: isinstance(it, logging.Logger), known.values())]
+    return {
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "gradients": torch.is_grad_enabled(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "float32 matmul precision": torch.get_float32_matmul_precision(),
+        "sparse invariant checks": torch.sparse.check_sparse_tensor_invariants.is_enabled(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "python threads": threading.active_count(),
+        "CUDA started": torch.cuda.is_initialized(),
+        "torch random state": torch.get_rng_state().tolist(),
+        "numpy random state": numpy.random.get_state(),
+        "python random state": random.getstate(),
+        "warning filters": list(warnings.filters),
+        "loggers": [(it.name, it.level, it.disabled, list(it.handlers)) for it in loggers],
+        "working directory": os.getcwd(),
+        "files": os.listdir(),
+        "environment": dict(os.environ),
+        "sys.path": list(sys.path),
+        "hooks": (sys.excepthook, sys.displayhook, signal.getsignal(signal.SIGINT)),
+    }
+
+known, loaded = dict(logging.root.manager.loggerDict), set(sys.modules)
+before = {key: repr(value) for key, value in state().items()}
+import MODULE
+after = {key: repr(value) for key, value in state().items()}
+changed = [key for key in before if before[key] != after[key]]
+print(json.dumps({"changed": changed, "loaded": sorted(set(sys.modules) - loaded)}))
+"""
+
+TIME = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+
+
+def in_subprocess(code: str, folder: Path) -> str:
+    # Users run with stored bytecode, so it is stored here too, whatever the environment says.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, "-c", code]
+    options = {"capture_output": True, "text": True, "cwd": folder, "env": environment}
+    result = subprocess.run(command, check=False, **options)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def effects(module: str, folder: Path) -> dict[str, list[str]]:
+    """What `import module` changes, and what it loads beside the modules of torch_geometric."""
+    return json.loads(in_subprocess(STATE.replace("MODULE", module), folder))
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return effects("graphcolumns", tmp_path_factory.mktemp("empty"))
+
+
+def test_import_changes_no_global_state(imported: dict[str, list[str]]):
+    assert imported["changed"] == []
+
+
+def test_a_module_with_side_effects_is_caught(tmp_path: Path):
+    (tmp_path / "rude.py").write_text(
+        "import logging, random, torch, warnings\n"
+        "logging.basicConfig()\n"
+        "random.random()\n"
+        "torch.rand(1)\n"
+        "torch.set_default_dtype(torch.float64)\n"
+        "warnings.simplefilter('ignore')\n"
+        "open('cache', 'w').close()\n"
+    )
+    assert effects("rude", tmp_path)["changed"] == [
+        "default dtype",
+        "torch random state",
+        "python random state",
+        "warning filters",
+        "loggers",
+        "files",
+    ]
+
+
+@pytest.mark.parametrize("module", ["geometries", "hydra", "matplotlib", "omegaconf", "sklearn"])
+def test_import_does_not_load(imported: dict[str, list[str]], module: str):
+    assert module not in imported["loaded"]
+
+
+def test_import_is_quick(tmp_path: Path):
+    """Under 1.5 times torch_geometric: minima of interleaved runs, until they agree."""
+    theirs, ours = [], []
+    for _ in range(5):
+        theirs.append(float(in_subprocess(TIME.format("torch_geometric"), tmp_path)))
+        ours.append(float(in_subprocess(TIME.format("graphcolumns"), tmp_path)))
+        # Never after one round: it reads the disk, and writes bytecode, for all that follow.
+        if len(ours) > 1 and min(ours) < 1.5 * min(theirs):
+            return
+    pytest.fail(f"graphcolumns: {min(ours):.2f} s, torch_geometric: {min(theirs):.2f} s")
