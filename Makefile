@@ -16,7 +16,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.demo ## Train the default sheet on handwritten digits
-	$(BIN)/graphcolumns train experiment=digits
+	$(BIN)/graphcolumns train experiment=digits run=runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k graph")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

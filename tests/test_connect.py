@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from geometries import grid, sphere
 from graphcolumns import connect, draws, neighbours
-from graphcolumns.exponential_race import exponential_race
+from graphcolumns.exponential_race import _cut, _first_rings, exponential_race
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
@@ -78,12 +78,21 @@ def test_nearest_breaks_ties_by_id():
     assert sources_of(connect.nearest(grid.sheet(3, 3), 2, self_loops=False), 4) == [1, 3]
 
 
-def test_nearest_keeps_the_column_itself_among_coincident_ones():
-    crowd = Geometry(torch.zeros(50, 2))
+def test_nearest_breaks_a_tie_of_many_by_id():
+    angle = torch.randperm(64) * (2 * torch.pi / 64)
+    circle = torch.stack([angle.cos(), angle.sin()], dim=1)
+    geometry = Geometry(torch.cat([circle, torch.zeros(1, 2)]))
+    assert sources_of(connect.nearest(geometry, 4, self_loops=False), 64) == [0, 1, 2, 3]
+
+
+def test_nearest_among_coincident_columns():
+    crowd = Geometry(torch.zeros(200, 2))
     graph = connect.nearest(crowd, 3)
-    assert [sources_of(graph, i) for i in (0, 1, 49)] == [[0, 1, 2], [0, 1, 2], [0, 1, 49]]
+    assert [sources_of(graph, i) for i in (0, 1, 2)] == [[0, 1, 2]] * 3
+    assert [sources_of(graph, i) for i in range(3, 200)] == [[0, 1, i] for i in range(3, 200)]
     graph = connect.nearest(crowd, 3, self_loops=False)
-    assert [sources_of(graph, i) for i in (0, 1, 49)] == [[1, 2, 3], [0, 2, 3], [0, 1, 2]]
+    assert [sources_of(graph, i) for i in (0, 1, 2)] == [[1, 2, 3], [0, 2, 3], [0, 1, 3]]
+    assert [sources_of(graph, i) for i in range(3, 200)] == [[0, 1, 2]] * 197
 
 
 def test_within_radius_on_a_sheet_counts_its_border():
@@ -339,9 +348,14 @@ def offsets(ids: np.ndarray, n: int) -> np.ndarray:
     return np.bincount((ids - np.arange(n)[:, None]).ravel() % n, minlength=n)
 
 
-def ring(n: int, unit_length: float = 1.0) -> Geometry:
-    positions = torch.arange(n)[:, None] * torch.tensor([unit_length, 0.0])
-    return Geometry(positions, "torus", period=(n * unit_length, 1))
+def ring(n: int) -> Geometry:
+    positions = torch.arange(n)[:, None] * torch.tensor([1.0, 0.0])
+    return Geometry(positions, "torus", period=(n, 1))
+
+
+def ring_lengths(n: int) -> np.ndarray:
+    """Distance of each offset on a ring."""
+    return np.minimum(np.arange(n), n - np.arange(n))
 
 
 @pytest.mark.parametrize("all_pairs", [True, False])
@@ -356,8 +370,7 @@ def test_one_draw_is_proportional_to_the_kernel(kernel: str, length: float, all_
         for _ in range(80)
     )
     assert counts[0] == 0
-    away = np.minimum(np.arange(1, n), n - np.arange(1, n))
-    expected = KERNELS[kernel](away / length)
+    expected = KERNELS[kernel](ring_lengths(n)[1:] / length)
     expected *= counts.sum() / expected.sum()
     # Rare offsets together, as the test needs some five of each.
     often = expected >= 5
@@ -369,28 +382,36 @@ def test_one_draw_is_proportional_to_the_kernel(kernel: str, length: float, all_
     assert scipy.stats.chisquare(observed[kept], wanted).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("all_pairs", [True, False])
+@pytest.fixture(scope="module")
+def successive_counts() -> dict[tuple[str, float], np.ndarray]:
+    """Offsets of 20 draws on a ring of 150, 9000 times, by numpy: an independent oracle."""
+    counts = {}
+    for kernel, length in (("exponential", 20.0), ("power", 3.0)):
+        weight = KERNELS[kernel](ring_lengths(150) / length)
+        weight[0] = 0
+        oracle, p = np.random.default_rng(2), weight / weight.sum()
+        drawn = [oracle.choice(150, 20, replace=False, p=p) for _ in range(9000)]
+        counts[kernel, length] = np.bincount(np.concatenate(drawn), minlength=150)
+    return counts
+
+
+# All pairs; cells in windows of the usual size, in many short ones, in one long one.
+@pytest.mark.parametrize("window", [None, 1.5, 0.05, 40.0])
 @pytest.mark.parametrize(("kernel", "length"), [("exponential", 20.0), ("power", 3.0)])
-def test_many_draws_equal_successive_sampling(kernel: str, length: float, all_pairs: bool):
-    # numpy draws without replacement one after the other: an independent oracle.
-    n, count, repeats = 150, 20, 30
-    geometry, generator = ring(n), draws.generator(1)
-    away = np.minimum(np.arange(n), n - np.arange(n))
-    weight = KERNELS[kernel](away / length) * (away > 0)
-    oracle = np.random.default_rng(2)
-    wanted = np.zeros(n)
-    for _ in range(n * repeats):
-        wanted[oracle.choice(n, count, replace=False, p=weight / weight.sum())] += 1
-    got = np.zeros(n)
-    log_kernel = draws.log_kernel(kernel, length)
-    for _ in range(repeats):
-        ids = exponential_race(geometry, count, log_kernel, generator, all_pairs)
+def test_many_draws_equal_successive_sampling(
+    kernel: str, length: float, window: float | None, successive_counts, monkeypatch
+):
+    if window:
+        monkeypatch.setattr("graphcolumns.exponential_race.FIRST_WINDOW", window)
+    geometry, generator, counts = ring(150), draws.generator(1), np.zeros(150)
+    for _ in range(60):
+        log_kernel = draws.log_kernel(kernel, length)
+        ids = exponential_race(geometry, 20, log_kernel, generator, all_pairs=window is None)
         assert (np.diff(np.sort(ids, axis=1), axis=1) > 0).all()
-        got += offsets(ids, n)
-    table = np.stack([got, wanted])[:, 1:]
-    # Draws of one row exclude each other, so counts vary less than independent ones would.
-    assert scipy.stats.chi2_contingency(table).pvalue > 1e-3
-    assert (np.abs(got - wanted) <= 5 * np.sqrt(got + wanted)).all()
+        counts += offsets(ids, 150)
+    wanted = successive_counts[kernel, length]
+    assert scipy.stats.chi2_contingency(np.stack([counts, wanted])[:, 1:]).pvalue > 1e-3
+    assert (np.abs(counts - wanted) <= 5 * np.sqrt(counts + wanted)).all()
 
 
 def test_both_ways_agree_where_columns_differ():
@@ -421,9 +442,23 @@ def test_a_peaked_kernel_takes_the_nearest():
         assert np.sort(ids, axis=1).tolist() == expected
 
 
-def test_cells_hold_every_column_near_their_centre():
-    from graphcolumns.exponential_race import _cut
+def test_of_several_rings_of_one_clock_the_first_counts():
+    rings = _first_rings(np.array([5, 3, 5, 5]), np.array([0.9, 0.1, 0.2, 0.7]))
+    assert rings.key.tolist() == [3, 5]
+    assert rings.time.tolist() == [0.1, 0.2]
+    rings = _first_rings(np.array([5, 5]), np.array([0.2, 0.9]))
+    assert rings.time.tolist() == [0.2]
 
+
+def test_coincident_columns_never_draw_themselves():
+    # More columns at distance 0 than are read one by one.
+    crowd, log_kernel = Geometry(torch.zeros(200, 2)), draws.log_kernel("gaussian", 1.0)
+    ids = exponential_race(crowd, 5, log_kernel, draws.generator(0), all_pairs=False)
+    assert (ids != np.arange(200)[:, None]).all()
+    assert scipy.stats.chisquare(offsets(ids, 200)[1:]).pvalue > 1e-3
+
+
+def test_cells_hold_every_column_near_their_centre():
     for space in SPACES:
         geometry = space()
         cells, lengths = _cut(geometry), all_lengths(geometry)
@@ -462,16 +497,16 @@ def test_100_000_columns_connect_in_seconds():
     geometry = grid.sheet(250, 400, torus=True)
     tracemalloc.start()
     start = time.perf_counter()
-    graph = connect.distance_decay(geometry, 32, 2.0)
+    graph = connect.distance_decay(geometry, 32, 2.0, "gaussian")
     seconds = time.perf_counter() - start
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (graph.in_degree == 32).all()
-    # An N x N matrix of bytes would be 10 GB. Takes four seconds on an idle core.
+    # An N x N matrix of bytes would be 10 GB. Takes three seconds on an idle core.
     assert peak < 500e6
     assert seconds < 60
-    # On a plane the mean length of exp(-d / 2) is 4; drawing without replacement lengthens it.
-    assert 4 < graph.distance.sum() / (31 * 100_000) < 6
+    # On a plane the mean length is 2 sqrt(pi / 2) = 2.5; drawing without replacement adds to it.
+    assert 2.5 < graph.distance.sum() / (31 * 100_000) < 4
 
 
 @pytest.mark.parametrize(

@@ -354,7 +354,8 @@ def test_from_data_measures_positions_unless_there_is_one_edge_feature():
 
 
 def test_scipy_rows_are_targets():
-    matrix = small().to_scipy()
+    graph = small()
+    matrix = graph.to_scipy()
     expected = np.array([[0, 1, 0, 3], [0, 0, 0, 0], [0.2, 1.2, 2.2, 0]], dtype=np.float32)
     np.testing.assert_array_equal(matrix.toarray(), expected)
     assert matrix.has_canonical_format
@@ -362,7 +363,7 @@ def test_scipy_rows_are_targets():
     # The product gathers along in-edges: what a column hears.
     np.testing.assert_allclose(matrix @ x, [1 * 1 + 3 * 3, 0, 1 * 1.2 + 2 * 2.2], rtol=1e-6)
     matrix.data[:] = 0
-    assert small().distance.tolist() == pytest.approx([1.0, 3.0, 0.2, 1.2, 2.2])
+    assert graph.distance.tolist() == pytest.approx([1.0, 3.0, 0.2, 1.2, 2.2])
 
 
 def test_scipy_explicit_zeros_are_edges():

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.untied import UntiedLinear, Use, check_choice, check_counts, no_decay
+from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
 
 ATTENTION_MODES = ("attention", "selection", "mixing", "linear_mixing", "identity")
@@ -50,6 +51,8 @@ class ColumnAttention(nn.Module):
         ValueError: An unknown mode, heads that do not divide the channels, a mixing mode without
             edge bias, or an edge bias for another number of heads.
     """
+
+    no_weight_decay = ("selector",)
 
     def __init__(
         self,
@@ -100,7 +103,7 @@ class ColumnAttention(nn.Module):
         self.out = linear(channels, True) if value == "linear" else None
         self.selector: nn.Parameter | None = None
         if mode == "selection":
-            self.selector = no_decay(torch.empty(num_columns, 1, heads, channels // heads))
+            self.selector = nn.Parameter(torch.empty(num_columns, 1, heads, channels // heads))
             nn.init.trunc_normal_(self.selector, std=0.02)
 
     def reset_parameters(self) -> None:

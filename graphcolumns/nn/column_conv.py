@@ -12,9 +12,10 @@ from torch_geometric.utils import is_torch_sparse_tensor, softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.column_conv_checks import check_features, check_nodes, check_topology
 from graphcolumns.nn.edge_bias import EdgeBias
-from graphcolumns.nn.untied import UntiedLinear, check_counts
+from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.ops import column_attention
 
 HOOKED = ("propagate", "message", "aggregate", "edge_update")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.untied import check_counts, no_decay
+from graphcolumns.nn.checks import check_counts
 
 
 class EdgeBias(nn.Module):
@@ -32,6 +32,8 @@ class EdgeBias(nn.Module):
             when ``sigma`` is given.
     """
 
+    no_weight_decay = ("common", "per_head")
+
     _start: Tensor | None
 
     def __init__(
@@ -57,8 +59,8 @@ class EdgeBias(nn.Module):
         self.heads, self.sigma, self.floor, self.std = heads, sigma, floor, std
         self.register_buffer("_start", self._gaussian(graph.distance), persistent=False)
         edges = graph.num_edges
-        self.common = no_decay(torch.empty(edges)) if common else None
-        self.per_head = no_decay(torch.empty(edges, heads)) if per_head else None
+        self.common = nn.Parameter(torch.empty(edges)) if common else None
+        self.per_head = nn.Parameter(torch.empty(edges, heads)) if per_head else None
         self.reset_parameters()
 
     def _gaussian(self, distance: Tensor | None) -> Tensor | None:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphcolumns.nn.untied import UntiedLinear, check_choice, check_counts
+from graphcolumns.nn.checks import check_choice, check_counts
+from graphcolumns.nn.untied import UntiedLinear
 
 
 def as_pair(image_size: int | tuple[int, int]) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphcolumns.nn.untied import check_counts, no_decay
+from graphcolumns.nn.checks import check_counts
 
 
 class ExpertMap(nn.Module):
@@ -28,6 +28,8 @@ class ExpertMap(nn.Module):
         ValueError: Codes that are not ``[N, C]``, or no expert.
     """
 
+    no_weight_decay = ("experts", "scale")
+
     def __init__(self, grid: nn.Parameter, num_sets: int) -> None:
         super().__init__()
         check_counts(num_sets=num_sets)
@@ -35,8 +37,8 @@ class ExpertMap(nn.Module):
             raise ValueError(f"grid must be [N, C], got {list(grid.shape)}")
         self.num_columns, self.num_sets = grid.shape[0], num_sets
         self.grid = grid
-        self.experts = no_decay(torch.empty(num_sets, grid.shape[1]))
-        self.scale = no_decay(torch.empty(()))
+        self.experts = nn.Parameter(torch.empty(num_sets, grid.shape[1]))
+        self.scale = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

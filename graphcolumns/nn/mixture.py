@@ -29,6 +29,8 @@ class Mixture(nn.Module):
         ValueError: A size below one, or ``frozen`` of another shape.
     """
 
+    no_weight_decay = ("weight",)
+
     def __init__(
         self,
         num_columns: int,
@@ -47,7 +49,6 @@ class Mixture(nn.Module):
         self.frozen = frozen is not None
         learned = torch.empty(num_columns, num_sets) if frozen is None else frozen.float().clone()
         self.weight = nn.Parameter(learned, requires_grad=not self.frozen)
-        self.weight.no_weight_decay = True  # type: ignore[attr-defined]
         self.log_sharpness: nn.Parameter | None = None
         if temperature and not self.frozen:
             self.log_sharpness = nn.Parameter(torch.empty(num_columns))

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.untied import check_counts, no_decay
+from graphcolumns.nn.checks import check_counts
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
 
 
@@ -36,12 +36,14 @@ class LearnedPool(nn.Module):
         ValueError: A size below one, keys of another shape, or a graph of another size.
     """
 
+    no_weight_decay = ("grid", "scale")
+
     def __init__(self, num_columns: int, channels: int) -> None:
         super().__init__()
         check_counts(num_columns=num_columns, channels=channels)
         self.num_columns, self.channels = num_columns, channels
-        self.grid = no_decay(torch.empty(num_columns, channels))
-        self.scale = no_decay(torch.empty(()))
+        self.grid = nn.Parameter(torch.empty(num_columns, channels))
+        self.scale = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

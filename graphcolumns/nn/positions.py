@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.untied import no_decay
 
 
 class LearnedPositions(nn.Module):
@@ -25,6 +24,8 @@ class LearnedPositions(nn.Module):
         - output: a :class:`ColumnGraph` with distances ``[E]``
     """
 
+    no_weight_decay = ("offset",)
+
     origin: Tensor
     free: Tensor
 
@@ -36,7 +37,7 @@ class LearnedPositions(nn.Module):
         if geometry.anchors is not None:
             free[geometry.anchors] = 0.0
         self.register_buffer("free", free)
-        self.offset = no_decay(torch.zeros_like(self.origin))
+        self.offset = nn.Parameter(torch.zeros_like(self.origin))
 
     def reset_parameters(self) -> None:
         """Columns go back to where they started."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.nn.untied import check_choice, check_counts
+from graphcolumns.nn.checks import check_choice, check_counts
 
 
 class MeanReadout(nn.Module):
@@ -72,6 +72,8 @@ class SpatialReadout(nn.Module):
         ValueError: ``columns`` does not name ``num_columns`` columns.
     """
 
+    no_weight_decay = ("map",)
+
     columns: Tensor | None
 
     def __init__(
@@ -84,7 +86,6 @@ class SpatialReadout(nn.Module):
         self.register_buffer("columns", columns, persistent=False)
         self.norm = nn.LayerNorm(channels)
         self.map = nn.Parameter(torch.empty(num_classes, num_columns))
-        self.map.no_weight_decay = True  # type: ignore[attr-defined]
         nn.init.trunc_normal_(self.map, std=0.2)
         self.linear = nn.Linear(channels, num_classes)
 

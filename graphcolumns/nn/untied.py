@@ -7,40 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parameter import UninitializedParameter, is_lazy
 
+from graphcolumns.nn.checks import check_choice, check_counts, check_mixture
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.ops.untied_linear import Step, untied_linear
 
 WEIGHT_MODES = ("untied", "shared", "mixture", "lowrank")
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raises ValueError that lists the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
-
-
-def check_counts(**counts: int) -> None:
-    """Raises ValueError for a size below one."""
-    for name, value in counts.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-
-
-def check_mixture(mixture: Mixture | None, num_columns: int, rank: int) -> None:
-    """Raises ValueError for coefficients of other columns or of another number of sets."""
-    if mixture is None or (mixture.num_columns, mixture.num_sets) == (num_columns, rank):
-        return
-    raise ValueError(
-        f"the mixture must have num_columns={num_columns} and num_sets=rank={rank}, "
-        f"got {mixture.num_columns} and {mixture.num_sets}"
-    )
-
-
-def no_decay(values: Tensor) -> nn.Parameter:
-    """A parameter that the optimizer must not shrink: biases, norms, embeddings."""
-    parameter = nn.Parameter(values)
-    parameter.no_weight_decay = True  # type: ignore[attr-defined]
-    return parameter
 
 
 class Use(NamedTuple):
@@ -87,6 +58,8 @@ class UntiedLinear(nn.Module):
             does not fit.
     """
 
+    no_weight_decay = ("bias",)
+
     weight: nn.Parameter
     down: nn.Parameter
     up: nn.Parameter
@@ -116,7 +89,9 @@ class UntiedLinear(nn.Module):
         # In a tuple: a part of the module that shares it, not of this one.
         self._mixture = (mixture if weights == "mixture" else None,)
         self._make_lazy()
-        self.bias = no_decay(torch.empty(*self._sets(bias=True), out_channels)) if bias else None
+        self.bias = (
+            nn.Parameter(torch.empty(*self._sets(bias=True), out_channels)) if bias else None
+        )
         if in_channels == -1:
             self.reset_parameters()
         else:

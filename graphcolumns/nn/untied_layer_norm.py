@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphcolumns.nn.checks import check_choice, check_counts, check_mixture
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.untied import WEIGHT_MODES, check_choice, check_counts, check_mixture, no_decay
+from graphcolumns.nn.untied import WEIGHT_MODES
 
 
 class UntiedLayerNorm(nn.Module):
@@ -34,6 +35,8 @@ class UntiedLayerNorm(nn.Module):
             does not fit.
     """
 
+    no_weight_decay = ("weight", "bias", "coefficient", "direction")
+
     def __init__(
         self,
         num_columns: int,
@@ -55,11 +58,11 @@ class UntiedLayerNorm(nn.Module):
         # In a tuple: a part of the module that shares it, not of this one.
         self._mixture = (mixture if weights == "mixture" else None,)
         sets = {"untied": (num_columns,), "mixture": (rank,)}.get(weights, ())
-        self.weight = no_decay(torch.empty(*sets, channels))
-        self.bias = no_decay(torch.empty(*sets, channels))
+        self.weight = nn.Parameter(torch.empty(*sets, channels))
+        self.bias = nn.Parameter(torch.empty(*sets, channels))
         if weights == "lowrank":
-            self.coefficient = no_decay(torch.empty(num_columns, rank))
-            self.direction = no_decay(torch.empty(2, rank, channels))
+            self.coefficient = nn.Parameter(torch.empty(num_columns, rank))
+            self.direction = nn.Parameter(torch.empty(2, rank, channels))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -1,5 +1,7 @@
 """In which precision ops multiply and add: half precisions are summed in float32."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,9 @@ def product_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
-def as_given(x: Tensor) -> torch.autocast:
+def as_given(x: Tensor) -> AbstractContextManager:
     """Turns autocast off: a kernel has chosen its dtypes, and backward must repeat forward."""
-    return torch.autocast(x.device.type, enabled=False)
+    device = x.device.type
+    if not torch.is_autocast_enabled(device):
+        return nullcontext()
+    return torch.autocast(device, enabled=False)

@@ -40,7 +40,8 @@ def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
         ``[N, ...]``.
     """
     out = values.new_full((num_segments, *values.shape[1:]), float("-inf"))
-    return out.index_reduce_(0, index, values.detach(), "amax")
+    rows = index.long().view(-1, *[1] * (values.dim() - 1)).expand_as(values)
+    return out.scatter_reduce(0, rows, values.detach(), "amax")
 
 
 def segment_softmax(scores: Tensor, index: Tensor, num_segments: int) -> Tensor:

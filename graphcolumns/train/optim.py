@@ -11,23 +11,29 @@ from torch.optim import AdamW, Optimizer
 def adamw(model: nn.Module, lr: float, weight_decay: float, betas: tuple[float, float]) -> AdamW:
     """Fused AdamW in two groups: parameters that decay, and those that do not.
 
-    Not decayed: scalars and vectors (`ndim <= 1`), and parameters that their module marked with
-    `parameter.no_weight_decay = True`: biases, norms, embeddings. The mark is needed because the
+    Not decayed: scalars and vectors (`ndim <= 1`), and parameters that their module names in its
+    class attribute `no_weight_decay`: biases, norms, embeddings. The names are needed because the
     parameters of untied columns carry a leading column axis, so a bias is `[N, out]`.
 
     Source: Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019.
     """
+    kept = undecayed(model)
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in parameters if decays(p)], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if not decays(p)], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p not in kept], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p in kept], "weight_decay": 0.0},
     ]
     return AdamW([g for g in groups if g["params"]], lr=lr, betas=betas, fused=True)
 
 
-def decays(parameter: nn.Parameter) -> bool:
-    """Whether weight decay applies to a parameter."""
-    return parameter.ndim > 1 and not getattr(parameter, "no_weight_decay", False)
+def undecayed(model: nn.Module) -> set[nn.Parameter]:
+    """The parameters that weight decay leaves alone."""
+    named = {
+        getattr(module, name, None)
+        for module in model.modules()
+        for name in getattr(module, "no_weight_decay", ())
+    }
+    return {p for p in model.parameters() if p.ndim <= 1 or p in named}
 
 
 def learning_rate(step: int, steps: int, lr: float, warmup: float, min_lr: float) -> float:

@@ -1,8 +1,12 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
-from graphcolumns.train.optim import adamw, decays, learning_rate, set_learning_rate
+from graphcolumns import Geometry, connect
+from graphcolumns.models.columnformer import sheet
+from graphcolumns.train.optim import adamw, learning_rate, set_learning_rate, undecayed
 from tests.train.tiny import tiny
 
 
@@ -24,11 +28,28 @@ def test_learning_rate_stays_within_its_bounds(warmup, steps):
 
 
 def test_what_decays():
-    marked = nn.Parameter(torch.ones(3, 3))
-    marked.no_weight_decay = True
-    assert not decays(marked)
-    assert not decays(nn.Parameter(torch.ones(3)))
-    assert decays(nn.Parameter(torch.ones(3, 3)))
+    class Marked(nn.Module):
+        no_weight_decay = ("code",)
+
+        def __init__(self):
+            super().__init__()
+            self.code = nn.Parameter(torch.ones(3, 3))
+            self.bias = nn.Parameter(torch.ones(3))
+            self.weight = nn.Parameter(torch.ones(3, 3))
+
+    model = deepcopy(nn.Sequential(Marked()))
+    assert undecayed(model) == {model[0].code, model[0].bias}
+
+
+def test_biases_norms_and_codes_of_a_sheet_do_not_decay():
+    geometry = Geometry(torch.rand(9, 2))
+    graph = connect.nearest(geometry, 3)
+    model = sheet(geometry, graph, image_size=3, in_channels=1, num_classes=2, channels=4)
+    kept = undecayed(model)
+    decaying = {name for name, p in model.named_parameters() if p not in kept}
+    linears = ("attention.query", "attention.key", "attention.value", "attention.out")
+    column = {f"columns.0.{name}.weight" for name in (*linears, "hidden", "out")}
+    assert decaying == column | {"embed.linear.weight", "readout.linear.weight"}
 
 
 def test_groups_and_decay():

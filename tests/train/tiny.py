@@ -21,6 +21,8 @@ class Output(NamedTuple):
 class Tiny(nn.Module):
     """One column per pixel; each listens to itself and its left neighbour. Has dropout."""
 
+    no_weight_decay = ("bias",)
+
     def __init__(self, columns: int = 9, channels: int = 4, classes: int = 3, dropout: float = 0.2):
         super().__init__()
         here, left = torch.arange(columns), torch.arange(columns - 1)
@@ -30,7 +32,6 @@ class Tiny(nn.Module):
         self.wiring_norm = 0.1 + 0.2  # not a short decimal
         self.gain = nn.Parameter(torch.randn(columns, channels) / 2)
         self.bias = nn.Parameter(torch.zeros(columns, channels))
-        self.bias.no_weight_decay = True
         self.edge = nn.Parameter(torch.randn(self.graph.num_edges) / 2)
         self.readout = nn.Linear(channels * columns, classes)
         self.mixture = Mixture(columns, 2)

@@ -12,9 +12,9 @@ from graphcolumns.models.columnformer.device import moved
 from graphcolumns.models.columnformer.paths import check_paths
 from graphcolumns.models.columnformer.receptive import check_direct_edges, receptive_tokens
 from graphcolumns.models.columnformer.recurrence import code, run, steps
+from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.untied import check_choice, check_counts
 from graphcolumns.nn.wiring import distance_cost
 
 
@@ -74,6 +74,8 @@ class Columnformer(nn.Module):
     Raises:
         ValueError: Parts that do not fit each other, or no path from any input to any output.
     """
+
+    no_weight_decay = ("position", "time")
 
     direct_edges: Tensor | None
     placed: Tensor

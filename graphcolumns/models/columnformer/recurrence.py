@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from graphcolumns.nn.column import Column
-from graphcolumns.nn.untied import Use, no_decay
+from graphcolumns.nn.untied import Use
 
 Uses = dict[str, Use] | None
 
@@ -40,7 +40,7 @@ def run(memory: str, column: nn.Module, *inputs: Any) -> tuple[Tensor, Tensor | 
 
 
 def code(*shape: int) -> nn.Parameter:
-    """A learned code of columns or steps, which the optimizer must not shrink."""
-    parameter = no_decay(torch.empty(shape))
+    """A learned code of columns or steps."""
+    parameter = nn.Parameter(torch.empty(shape))
     nn.init.trunc_normal_(parameter, std=0.02)
     return parameter

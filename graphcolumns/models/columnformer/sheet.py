@@ -6,14 +6,14 @@ from torch import Tensor
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer.model import Columnformer
+from graphcolumns.models.columnformer.width import of_width
 from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.edge_bias import EdgeBias
-from graphcolumns.models.columnformer.width import of_width
 from graphcolumns.nn.embed import PatchEmbed, as_pair
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.readout import MeanReadout, SpatialReadout
-from graphcolumns.nn.untied import check_choice
 
 
 def sheet(

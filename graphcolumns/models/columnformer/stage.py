@@ -35,6 +35,8 @@ class Stage(nn.Module):
         ValueError: Parts that do not fit each other.
     """
 
+    no_weight_decay = ("position",)
+
     def __init__(
         self,
         graph: ColumnGraph,

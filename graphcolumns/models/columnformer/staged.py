@@ -14,12 +14,12 @@ from graphcolumns.models.columnformer.recurrence import code
 from graphcolumns.models.columnformer.stage import Stage
 from graphcolumns.models.columnformer.stages import StagedColumnformer
 from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.embed import PatchEmbed
 from graphcolumns.nn.expert_map import ExpertMap
 from graphcolumns.nn.pool import LearnedPool
 from graphcolumns.nn.readout import MeanReadout
-from graphcolumns.nn.untied import check_choice, check_counts
 
 
 def staged(

@@ -12,9 +12,9 @@ from graphcolumns.models.columnformer.device import moved
 from graphcolumns.models.columnformer.model import ColumnformerOutput
 from graphcolumns.models.columnformer.paths import check_paths
 from graphcolumns.models.columnformer.stage import Stage
+from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.expert_map import ExpertMap
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.untied import check_choice
 from graphcolumns.nn.wiring import distance_cost
 
 

@@ -60,7 +60,9 @@ def widest(
     def cost(channels: int) -> int:
         with torch.random.fork_rng(devices=[]):  # trial models leave the caller's draws alone
             model = build(channels)
-        return count_parameters(model) if budget == "parameters" else count_flops(model, image_shape)
+        return (
+            count_parameters(model) if budget == "parameters" else count_flops(model, image_shape)
+        )
 
     if cost(multiple) > limit:
         raise ValueError(

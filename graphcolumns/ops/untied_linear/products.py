@@ -7,7 +7,8 @@ from torch import Tensor
 # costs more than another pass over a gradient that is in the cache.
 ROWS_PER_PRODUCT = 8
 # Bytes of the gradient that are finished before the next are begun: they stay in the cache between
-# updates. (At N=4096, C=64, B=8, T=8 on two cores: 60 ms, over all columns at once 70 ms.)
+# updates. (At N=4096, C=64, B=8, T=8 on two cores: 60 ms, over all columns at once 70 ms.) Pairs
+# copied together may take a quarter of it.
 BLOCK = 2**22
 
 
@@ -42,18 +43,34 @@ def _traced(pairs: list[tuple[list[Tensor], list[Tensor]]]) -> tuple[Tensor, Ten
 
 
 def _in_place(pairs: list[tuple[list[Tensor], list[Tensor]]]) -> tuple[Tensor, Tensor]:
+    """A block of columns at a time."""
     x, y = pairs[0][0][0], pairs[0][1][0]
     columns, cin, cout = x.shape[0], x.shape[2], y.shape[2]
     weight, bias = x.new_empty(columns, cin, cout), y.new_zeros(columns, cout)
-    width = max(1, BLOCK // (cin * cout * x.element_size()))
+    width = _columns_per_block(cin, cout, x.shape[1] * len(pairs[0][0]), x.element_size())
     for block in (slice(start, start + width) for start in range(0, columns, width)):
-        for index, (x_group, y_group) in enumerate(pairs):
-            x, y = _join(x_group, block), _join(y_group, block)
-            weight[block].baddbmm_(x.transpose(1, 2), y, beta=float(index > 0))
-            bias[block] += y.sum(1)
+        for index, group in enumerate(pairs):
+            _add(weight[block], bias[block], group, block, first=index == 0)
     return weight, bias
 
 
-def _join(steps: list[Tensor], block: slice = slice(None)) -> Tensor:
-    """The rows of some columns at several steps, ``[n, steps * B, C]``."""
-    return steps[0][block] if len(steps) == 1 else torch.cat([x[block] for x in steps], 1)
+def _columns_per_block(cin: int, cout: int, rows: int, size: int) -> int:
+    copied = rows * (cin + cout)
+    return max(1, BLOCK // (size * max(cin * cout, 4 * copied)))
+
+
+def _add(
+    weight: Tensor,
+    bias: Tensor,
+    group: tuple[list[Tensor], list[Tensor]],
+    block: slice,
+    first: bool,
+) -> None:
+    x, y = (_join([step[block] for step in steps]) for steps in group)
+    weight.baddbmm_(x.transpose(1, 2), y, beta=0.0 if first else 1.0)
+    bias += y.sum(1)
+
+
+def _join(steps: list[Tensor]) -> Tensor:
+    """The rows of several steps, ``[N, steps * B, C]``."""
+    return steps[0] if len(steps) == 1 else torch.cat(steps, 1)

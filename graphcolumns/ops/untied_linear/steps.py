@@ -22,6 +22,10 @@ from graphcolumns.ops.untied_linear.products import sum_over_steps
 # The pairs kept for one gradient may take this many times its memory: autograd's own second
 # buffer and the inputs that it keeps come to the same.
 PAYLOAD = 2.0
+# Bytes of the smallest gradient worth the trouble: a smaller one stays in the cache of a core, where
+# autograd's sum over steps costs less than the handles do (some 30 us a step; at half a megabyte the
+# linear maps of a step took up to 1.6 times as long).
+SMALLEST = 2**20
 # The priority of autograd's AccumulateGrad: a node runs as soon as it has all of its gradients.
 AT_ONCE = 2**64 - 1
 
@@ -63,9 +67,9 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
         [dy_{n,1}; \dots; dy_{n,T}]
 
     The sum is taken over as many steps at a time as keep the pairs within ``PAYLOAD`` times the
-    memory of the weight gradient; where that is not even two steps (large batches, where the
-    weights are not the bottleneck) the handles leave the gradients to autograd. Call it under the
-    same autocast as the steps.
+    memory of the weight gradient. Where that is not even two steps (large batches) or the weights
+    are below ``SMALLEST``, weight gradients are not the bottleneck, and the handles leave them to
+    autograd. Call it under the same autocast as the steps.
 
     Args:
         weight: ``[N, Cin, Cout]``.
@@ -92,10 +96,8 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
     """
     if steps < 1 or batch < 1:
         raise ValueError(f"steps and batch must be at least 1, got {steps} and {batch}")
-    _, cin, cout = weight.shape
-    together = int(PAYLOAD * cin * cout / (batch * (cin + cout)))
-    trained = weight.requires_grad and torch.is_grad_enabled()
-    if together < 2 or steps < 2 or not trained:
+    together = _steps_per_gradient(weight, batch)
+    if together < 2 or steps < 2:
         return [Step(weight, batch, weight, bias) for _ in range(steps)]
     # One cast for all steps: autocast itself would cast again at each of them.
     dtype = product_dtype(weight)
@@ -134,6 +136,15 @@ def step_linear(x: Tensor, step: Step) -> Tensor:
     if product_dtype(x) != x.dtype:
         x = x.to(step.weight.dtype)
     return _StepLinear.apply(x, step.weight, step.bias, step.x, step.y)
+
+
+def _steps_per_gradient(weight: Tensor, batch: int) -> int:
+    if not (weight.requires_grad and torch.is_grad_enabled()):
+        return 0
+    if weight.numel() * weight.element_size() < SMALLEST:
+        return 0
+    _, cin, cout = weight.shape
+    return int(PAYLOAD * cin * cout / (batch * (cin + cout)))
 
 
 def _pairs(
