@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from graphcolumns.connect.race import _cut, _first_rings, exponential_race
 from sklearn.neighbors import NearestNeighbors
 
 from geometries import grid, sphere
-from graphcolumns import connect, draws, neighbours
-from graphcolumns.exponential_race import _cut, _first_rings, exponential_race
+from graphcolumns import connect
+from graphcolumns.connect import draws, neighbours
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
@@ -402,7 +403,7 @@ def test_many_draws_equal_successive_sampling(
     kernel: str, length: float, window: float | None, successive_counts, monkeypatch
 ):
     if window:
-        monkeypatch.setattr("graphcolumns.exponential_race.FIRST_WINDOW", window)
+        monkeypatch.setattr("graphcolumns.connect.race.FIRST_WINDOW", window)
     geometry, generator, counts = ring(150), draws.generator(1), np.zeros(150)
     for _ in range(60):
         log_kernel = draws.log_kernel(kernel, length)

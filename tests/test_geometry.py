@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphcolumns.geometry import Geometry
-from graphcolumns.hilbert import hilbert_key
+from graphcolumns.geometry.hilbert import hilbert_key
 
 
 def sphere_points(n: int, radius: float = 1.0, dtype: torch.dtype = torch.float32) -> torch.Tensor:

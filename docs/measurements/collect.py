@@ -1,6 +1,6 @@
 """Turns the run folders of a sweep into one CSV of raw rows, one row per run.
 
-    python docs/measurements/collect.py runs/sharing docs/measurements/sharing.csv \
+python docs/measurements/collect.py runs/sharing docs/measurements/sharing.csv \
         model.weights model.recurrent budget data.train_size seed
 """
 
@@ -24,7 +24,7 @@ def rows(folder: Path, keys: list[str]) -> list[dict[str, object]]:
         config = yaml.safe_load((summary.parent / "config.yaml").read_text())
         results = json.loads(summary.read_text())
         row = {key: _look_up(config, key) for key in keys}
-        found.append(row | {name: results[name] for name in RESULTS if results.get(name) is not None})
+        found.append(row | {name: results[name] for name in RESULTS if name in results})
     return found
 
 

@@ -1,6 +1,6 @@
 """Draws accuracy against the number of training digits from the CSV of the sharing sweep.
 
-    python docs/measurements/sharing.py docs/measurements/sharing.csv docs/measurements/sharing.png
+python docs/measurements/sharing.py docs/measurements/sharing.csv docs/measurements/sharing.png
 """
 
 import csv
@@ -24,8 +24,8 @@ def main() -> None:
     with open(source) as file:
         for row in csv.DictReader(file):
             budget = "parameters" if row["model.parameters"] else "flops"
-            key = (budget, row["model.recurrent"], row["model.weights"], int(row["data.train_size"]))
-            scores[key].append(100 * float(row["test_accuracy"]))
+            arm = (budget, row["model.recurrent"], row["model.weights"])
+            scores[*arm, int(row["data.train_size"])].append(100 * float(row["test_accuracy"]))
     figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, sharey=True)
     for i, budget in enumerate(BUDGETS):
         for j, recurrent in enumerate(("True", "False")):

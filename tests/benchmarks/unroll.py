@@ -2,25 +2,20 @@
 
     OMP_WAIT_POLICY=passive python tests/benchmarks/unroll.py > docs/measurements/unroll.md
 
-Both forms run in one process, interleaved; a ratio is the median time of autograd over the median
-time of `untied_linear.unroll`, so more is better. Memory is the peak of resident pages above what
-stood before, autograd over unroll, in a second process whose allocator gives every block back.
+Both forms run in one process, interleaved. Every ratio is autograd over `untied_linear.unroll`, so
+more is better: of median times, and of the peaks of memory that torch's allocator hands out.
 """
 
 import argparse
-import ctypes
-import gc
 import itertools
-import os
 import platform
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from graphcolumns import untied_linear
 
@@ -144,42 +139,21 @@ def time_ratio(name: str, point: Point, rounds: int, window: float = 0.05) -> fl
 
 
 def peak(name: str, point: Point, unrolled: bool) -> int:
-    """Bytes by which one pass raises the peak of resident memory."""
+    """Most bytes allocated at once during a pass, beyond weights and inputs."""
     work = WORKLOADS[name](point)
     weights = draw(work)
-    if point[0] * point[1] * point[2] < 2**22:
-        run(work, unrolled, weights)  # scratch of the matrix library that stays
-    for tensor in itertools.chain(*weights):
-        tensor.grad = None
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # resets VmHWM
-    before = _status("VmRSS")
-    run(work, unrolled, weights)
-    return _status("VmHWM") - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        run(work, unrolled, weights)
+    events = recorded.profiler.kineto_results.events()
+    changes = [(event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"]
+    return max(itertools.accumulate(nbytes for _, nbytes in sorted(changes, key=lambda c: c[0])))
 
 
-def _status(field: str) -> int:
-    with open("/proc/self/status") as file:
-        line = next(line for line in file if line.startswith(field))
-    return int(line.split()[1]) * 1024
+def memory_ratio(name: str, point: Point) -> float:
+    return peak(name, point, unrolled=False) / peak(name, point, unrolled=True)
 
 
-def memory_ratios(points: str) -> Iterator[float]:
-    """Autograd over unroll for every point and workload, from a process that maps large blocks."""
-    command = [sys.executable, __file__, "--points", points, "--peaks"]
-    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    result = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-    yield from map(float, result.stdout.split())
-
-
-def print_peaks(points: list[Point]) -> None:
-    for point, name in itertools.product(points, WORKLOADS):
-        print(peak(name, point, unrolled=False) / peak(name, point, unrolled=True), flush=True)
-
-
-def table(points: list[Point], rounds: int, memory: Iterator[float]) -> Iterator[str]:
+def table(points: list[Point], rounds: int) -> Iterator[str]:
     names = list(WORKLOADS)
     yield "| N | C | B | T | " + " | ".join(f"{name}: time | memory" for name in names) + " |"
     yield "|" + "---:|" * (4 + 2 * len(names))
@@ -189,7 +163,7 @@ def table(points: list[Point], rounds: int, memory: Iterator[float]) -> Iterator
             ratio = time_ratio(name, point, rounds)
             if ratio < 0.97:  # noise is symmetric; a loss that stays is not noise
                 ratio = time_ratio(name, point, 3 * rounds, window=0.2)
-            cells += [f"{ratio:.2f}", f"{next(memory):.2f}"]
+            cells += [f"{ratio:.2f}", f"{memory_ratio(name, point):.2f}"]
         yield f"| {' | '.join(map(str, point))} | {' | '.join(cells)} |"
 
 
@@ -203,15 +177,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--points", choices=("main", "grid", "all"), default="all")
-    parser.add_argument("--peaks", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     points = {"main": [MAIN], "grid": GRID, "all": [MAIN, *GRID]}[arguments.points]
-    if arguments.peaks:
-        print_peaks(points)
-        return
     print(f"{hardware()}, torch {torch.__version__}\n", flush=True)
-    for line in table(points, arguments.rounds, memory_ratios(arguments.points)):
+    for line in table(points, arguments.rounds):
         print(line, flush=True)
 
 

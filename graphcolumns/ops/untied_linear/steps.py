@@ -11,20 +11,19 @@ and under activation checkpointing.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.precision import as_given, product_dtype
-from graphcolumns.ops.untied_linear.products import sum_over_steps
+from graphcolumns.ops.precision import product_dtype
+from graphcolumns.ops.untied_linear.nodes import StepLinear, Unroll
 
 # The pairs kept for one gradient may take this many times its memory: autograd's own second
 # buffer and the inputs that it keeps come to the same.
 PAYLOAD = 2.0
-# Bytes of the smallest gradient worth the trouble: a smaller one stays in the cache of a core, where
-# autograd's sum over steps costs less than the handles do (some 30 us a step; at half a megabyte the
-# linear maps of a step took up to 1.6 times as long).
+# Bytes of the smallest gradient worth the trouble: a smaller one stays in the cache of a core,
+# where the sum over steps costs less than the handles do, some 30 us a step (at a fifth of it, B=8,
+# linear maps took 1.6 times as long).
 SMALLEST = 2**20
 # The priority of autograd's AccumulateGrad: a node runs as soon as it has all of its gradients.
 AT_ONCE = 2**64 - 1
@@ -135,7 +134,7 @@ def step_linear(x: Tensor, step: Step) -> Tensor:
     """``y_n = x_n W_n + b_n`` with its weight gradient left to the node of ``step``."""
     if product_dtype(x) != x.dtype:
         x = x.to(step.weight.dtype)
-    return _StepLinear.apply(x, step.weight, step.bias, step.x, step.y)
+    return StepLinear.apply(x, step.weight, step.bias, step.x, step.y)
 
 
 def _steps_per_gradient(weight: Tensor, batch: int) -> int:
@@ -150,7 +149,7 @@ def _steps_per_gradient(weight: Tensor, batch: int) -> int:
 def _pairs(
     weight: Tensor, bias: Tensor | None, steps: int, batch: int
 ) -> list[tuple[Tensor, Tensor]]:
-    dummies = _Unroll.apply(weight, bias, steps, batch)
+    dummies = Unroll.apply(weight, bias, steps, batch)
     if not torch.compiler.is_compiling():
         # The engine runs the youngest ready node first. This one is older than all steps: without
         # a word it would wait, and hold its pairs, until the backward pass is over.
@@ -160,47 +159,3 @@ def _pairs(
 
 def _in_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
-
-
-class _Unroll(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, weight: Tensor, bias: Tensor | None, steps: int, batch: int
-    ) -> tuple[Tensor, ...]:
-        columns, cin, cout = weight.shape
-        ctx.set_materialize_grads(False)  # steps that were not taken send nothing
-        ctx.has_bias = bias is not None
-        zero = weight.new_zeros(())
-        shapes = [(columns, batch, cin), (columns, batch, cout)] * steps
-        return tuple(zero.clone().expand(shape) for shape in shapes)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        xs = [x for x in grads[::2] if x is not None]
-        ys = [y for y in grads[1::2] if y is not None]
-        if not xs:
-            return None, None, None, None
-        with as_given(xs[0]):
-            weight, bias = sum_over_steps(xs, ys)
-        return weight, bias if ctx.has_bias else None, None, None
-
-
-class _StepLinear(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, step_x: Tensor, step_y: Tensor
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        with as_given(x):
-            if bias is None:
-                return torch.bmm(x, weight)
-            return torch.baddbmm(bias[:, None, :], x, weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            with as_given(grad):
-                grad_x = torch.bmm(grad, weight.transpose(1, 2))
-        return grad_x, None, None, x, grad

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from graphcolumns.hilbert import hilbert_key
+from graphcolumns.geometry.hilbert import hilbert_key
 
 Metric = Literal["euclidean", "great-circle", "torus"]
 Unit = Literal["mm", "rad", "pixel"]

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from graphcolumns import neighbours
-from graphcolumns.draws import Floats, Ids, LogKernel
+from graphcolumns.connect import neighbours
+from graphcolumns.connect.draws import Floats, Ids, LogKernel
 from graphcolumns.geometry import Geometry
-from graphcolumns.hilbert import hilbert_key
+from graphcolumns.geometry.hilbert import hilbert_key
 
 ALL_PAIRS = 4096  # columns up to which reading every clock is as quick as cells
 NEAR_PER_DRAW, NEAR_LEAST = 4, 64  # clocks of how many near columns are read one by one

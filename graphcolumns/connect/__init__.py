@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphcolumns import draws, neighbours
-from graphcolumns.exponential_race import exponential_race
+from graphcolumns.connect import draws, neighbours
+from graphcolumns.connect.race import exponential_race
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 

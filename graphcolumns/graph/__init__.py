@@ -11,8 +11,8 @@ from torch.utils import _pytree as pytree
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 
-from graphcolumns import edges, interchange
 from graphcolumns.geometry import Geometry
+from graphcolumns.graph import edges, interchange
 
 if TYPE_CHECKING:
     import networkx
