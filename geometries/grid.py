@@ -58,8 +58,8 @@ def stack(widths: Sequence[int], offset: float = 2.0, unit: Unit = "pixel") -> G
 
     Source: github.com/clane9/columnformers.
     """
-    if len(widths) == 0:
-        raise ValueError("widths must name at least one sheet. Got none.")
+    if not isinstance(widths, Sequence) or len(widths) == 0:
+        raise ValueError(f"widths must name at least one sheet, in a list. Got {widths!r}.")
     _check_positive("offset", offset)
     sheets, areas = [], []
     for area, width in enumerate(widths):

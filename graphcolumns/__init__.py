@@ -1,6 +1,5 @@
 """Transformer-like models of the brain as sparse graphs of columns."""
 
-from graphcolumns import connect
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import Attention, column_attention, edge_linear, untied_linear
@@ -12,7 +11,6 @@ __all__ = [
     "ColumnGraph",
     "Geometry",
     "column_attention",
-    "connect",
     "edge_linear",
     "untied_linear",
 ]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from graphcolumns.connect.race import _cut, _first_rings, exponential_race
 from sklearn.neighbors import NearestNeighbors
 
 from geometries import grid, sphere
 from graphcolumns import connect
 from graphcolumns.connect import draws, neighbours
+from graphcolumns.connect.race import _cut, _first_rings, exponential_race
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 

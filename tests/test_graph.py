@@ -494,7 +494,7 @@ def test_wrong_distance(distance, error, message):
         ({"source": torch.tensor([1, 3, 0, 0, 2]).int()}, ValueError, "0, target 2.*more than onc"),
         ({"num_sources": 2}, ValueError, r"source ids must lie in \[0, 2\). Got 3"),
         ({"num_sources": 0}, ValueError, r"num_sources must be in \[1"),
-        ({"num_sources": 4.5}, TypeError, "float"),
+        ({"num_sources": 4.5}, TypeError, "num_sources must be a whole number. Got 4.5"),
     ],
 )
 def test_wrong_fields(changes: dict, error: type[Exception], message: str):

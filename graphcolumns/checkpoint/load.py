@@ -17,6 +17,8 @@ from graphcolumns.checkpoint.disk import damaged, digest
 from graphcolumns.checkpoint.folder import FORMAT, STATE, TOPOLOGY, WEIGHTS, find
 from graphcolumns.checkpoint.topology import check_same_edges, read_topology
 
+KEYS = ("step", "train_seconds", "optimizer", "scaler", "weights_digest")  # of state.pt
+
 
 class Progress(NamedTuple):
     """How far a run has come."""
@@ -76,9 +78,14 @@ def _read_state(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (zipfile.BadZipFile, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise damaged(path, error) from error
+    if not isinstance(state, dict):
+        raise damaged(path, f"it holds a {type(state).__name__}")
     if state.get("format") != FORMAT:
         raise ValueError(
             f"{path} has checkpoint format {state.get('format')}; this version of graphcolumns "
             f"reads format {FORMAT}. Install the version that wrote it."
         )
+    missing = [key for key in KEYS if key not in state]
+    if missing:
+        raise damaged(path, f"it lacks {', '.join(missing)}")
     return state

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from graphcolumns.checkpoint.disk import digest, sync
 from graphcolumns.checkpoint.folder import FORMAT, STATE, TOPOLOGY, WEIGHTS
-from graphcolumns.checkpoint.topology import write_topology
+from graphcolumns.checkpoint.topology import check_permutation, graph_of, write_topology
 
 
 def save(
@@ -39,7 +39,11 @@ def save(
 
     Raises:
         TypeError: `model.graph` is not a ColumnGraph.
+        ValueError: `permutation` does not hold one id per column.
     """
+    graph = graph_of(model)
+    if permutation is not None:
+        check_permutation(permutation, graph.num_columns)
     new = run / "checkpoint.tmp"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -51,9 +52,7 @@ def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> 
     Raises:
         TypeError: `model.graph` is not a ColumnGraph.
     """
-    graph = model.graph
-    if not isinstance(graph, ColumnGraph):
-        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
+    graph = graph_of(model)
     parts = {
         "rowptr": graph.rowptr,
         "source": graph.source,
@@ -73,16 +72,36 @@ def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> 
     save_file(tensors, path, {"graphcolumns": json.dumps(about)})
 
 
+def graph_of(model: nn.Module) -> ColumnGraph:
+    """`model.graph`.
+
+    Raises:
+        TypeError: it is not a ColumnGraph.
+    """
+    graph = getattr(model, "graph", None)
+    if not isinstance(graph, ColumnGraph):
+        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
+    return graph
+
+
+def check_permutation(permutation: Tensor, num_columns: int) -> None:
+    """Raise a ValueError unless there is one id of the user per column."""
+    tensor = isinstance(permutation, Tensor)
+    if not tensor or permutation.dtype != torch.int64 or permutation.shape != (num_columns,):
+        got = f"{permutation.dtype} {list(permutation.shape)}" if tensor else repr(permutation)
+        raise ValueError(
+            "permutation must hold the user's id of each column, an int64 tensor [N] = "
+            f"[{num_columns}]. Got {got}."
+        )
+
+
 def check_same_edges(kept: ColumnGraph, model: nn.Module, path: Path) -> None:
     """Raise unless the model listens along the edges in a checkpoint.
 
     Raises:
         ValueError: it does not; the message says what differs first.
     """
-    graph = model.graph
-    if not isinstance(graph, ColumnGraph):
-        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
-    graph = graph.to("cpu")
+    graph = graph_of(model).to("cpu")
     if not graph.same_topology(kept):
         raise ValueError(
             f"{path} holds another topology: {_difference(kept, graph)}. Build the graph from the "

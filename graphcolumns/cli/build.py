@@ -14,7 +14,7 @@ from graphcolumns.cli.check import OPTIONS, check
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.train import TERMS, check_options, derive
+from graphcolumns.train import TERMS, check_fit, check_options, derive
 from graphcolumns.train.terms import Term
 
 FOLDS = 5
@@ -90,12 +90,9 @@ def _call(name: str, config: Mapping[str, Any], *args: Any, **kwargs: Any) -> An
 
 def _try_out(parts: Parts) -> None:
     """One sample through model and losses, in evaluation mode."""
-    with _noting("while trying one sample"), torch.no_grad():
+    with _noting("while trying one sample"):
         parts.model.eval()
-        labels = parts.data.train_labels[:1]
-        output = parts.model(parts.data.train_inputs[:1])
-        for _, term in parts.losses.values():
-            term(parts.model, output, labels)
+        check_fit(parts.model, parts.data, parts.losses, parts.options.get("augmentation"))
 
 
 @contextmanager

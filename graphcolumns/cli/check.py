@@ -36,7 +36,7 @@ VALUES: Mapping[str, Any] = {
     "run": str,
     "fold": int | None,
     "optimizer": dict[str, Any],
-    "losses": dict[str, float],
+    "losses": dict[str, Any],
 }
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 
@@ -60,6 +60,8 @@ def check(config: Mapping[str, Any]) -> None:
     for name in (*VALUES, *OPTIONS):
         check_value(name, config[name], hints[name])
     _check_keys("losses", config["losses"], list(TERMS))
+    for name, value in config["losses"].items():
+        check_value(f"losses.{name}", value, float)
     _check_keys("optimizer", config["optimizer"], OPTIMIZER)
     for name, value in config["optimizer"].items():
         check_value(f"optimizer.{name}", value, hints[name])
@@ -168,6 +170,8 @@ def _name(hint: Any) -> str:
         return f"one of {', '.join(map(repr, get_args(hint)))}"
     if get_origin(hint) in (list, tuple, Sequence):
         return f"a list of {', '.join(_name(choice) for choice in get_args(hint))}"
+    if get_origin(hint) in (dict, Mapping):
+        return "keys with values"
     if hint in (None, NoneType):
         return "null"
     return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(

@@ -66,6 +66,8 @@ def _options(override: str) -> list[str]:
 
 
 def _compose(overrides: Sequence[str], config_dir: str | None) -> DictConfig:
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ValueError(f"--config-dir must be a folder of config groups. Got {config_dir!r}.")
     search = (
         [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
     )
@@ -94,13 +96,15 @@ def _unknown_key(message: str, overrides: Sequence[str], config_dir: str | None)
     key = found[1]
     chosen = [o for o in overrides if o.partition("=")[0] in GROUPS]
     config: Any = OmegaConf.to_container(_compose(chosen, config_dir), resolve=False)
-    parents, _, last = key.rpartition(".")
-    for name in parents.split(".") if parents else []:
-        config = config.get(name) if isinstance(config, dict) else None
-    known = [] if not isinstance(config, dict) else [k for k in config if not k.startswith("_")]
+    # Down the dots as far as they lead: the first name that is not there is the misspelt one.
+    names, parents = key.split("."), ""
+    while len(names) > 1 and isinstance(config.get(names[0]), dict):
+        parents, config = f"{parents}.{names[0]}".lstrip("."), config[names.pop(0)]
+    last = names[0]
+    known = [k for k in config if not k.startswith("_")]
     where = f" in {parents}" if parents else ""
     more = ""
-    if isinstance(config, dict) and "_target_" in config:
+    if len(names) == 1 and "_target_" in config:
         more = f" Any other argument of {config['_target_']} is added with a plus: +{key}=VALUE."
     return f"unknown key {key!r}.{near(last, known)} Keys{where}: {', '.join(known)}.{more}"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.build import Parts, build
@@ -34,9 +35,15 @@ def read_config(run: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is none.
+        ValueError: it is damaged.
     """
     path = run / "config.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: {run} is not a run folder.")
-    config: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(path), resolve=True)  # type: ignore[assignment]
-    return config
+    try:
+        loaded = OmegaConf.load(path)
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}). Restore it from a copy.") from error
+    if not isinstance(loaded, DictConfig) or not loaded:
+        raise ValueError(f"{path} holds no configuration. Restore it from a copy.")
+    return OmegaConf.to_container(loaded, resolve=True)  # type: ignore[return-value]

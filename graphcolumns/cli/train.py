@@ -26,7 +26,7 @@ def train(arguments: list[str]) -> None:
 
     Everything is checked, and for a single run everything is built, before hydra makes a folder.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser("graphcolumns train", add_help=False, allow_abbrev=False)
     parser.add_argument("--multirun", "-m", action="store_true")
     parser.add_argument("--config-dir", "-cd")
     asked, rest = parser.parse_known_args(arguments)
@@ -39,7 +39,10 @@ def train(arguments: list[str]) -> None:
         check(config)
         checkpoint.check_free(Path(config["run"]))
         parts = build(config)
-    _hand_to_hydra(arguments, parts)
+    # Flags first: hydra's parser takes `a=1 -m b=2,3` for a mistake.
+    flags = ["--multirun"] * asked.multirun
+    flags += [] if asked.config_dir is None else ["--config-dir", asked.config_dir]
+    _hand_to_hydra([*flags, *rest], parts)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -146,8 +146,13 @@ def _check_labels(name: str, labels: Tensor, inputs: Tensor, num_classes: int, t
         if labels.dtype != torch.int64:
             raise TypeError(f"{name} must be an int64 tensor. Got {labels.dtype}; call .long().")
     if labels.shape != expected:
-        raise ValueError(f"{name} must be {tuple(expected)}. Got {tuple(labels.shape)}.")
-    if task == "classification" and bool(((labels < 0) | (labels >= num_classes)).any()):
+        raise ValueError(
+            f"{name} must have shape {tuple(expected)}, a label per input. "
+            f"Got {tuple(labels.shape)}."
+        )
+    if task == "denoising":
+        _check_inputs(name, labels)
+    elif bool(((labels < 0) | (labels >= num_classes)).any()):
         raise ValueError(
             f"{name} must lie in [0, num_classes={num_classes}). "
             f"Got {int(labels.min())} to {int(labels.max())}."

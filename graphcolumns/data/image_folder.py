@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,8 @@ def image_folder(
 
     Raises:
         FileNotFoundError: no such folder, no class, or a class without images.
-        ValueError: an image cannot be read, or `train` and `test` have other classes.
+        ValueError: an image cannot be read, `train` and `test` have other classes, or too few
+            images to split.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -99,6 +101,13 @@ def _split(labels: Tensor, test_fraction: float, seed: int) -> tuple[np.ndarray,
         raise ValueError(
             f"class {int(labels.bincount().argmin())} has {rarest} image: a class needs one to "
             "train on and one to test."
+        )
+    count, classes = len(labels), len(labels.bincount())
+    held_out = ceil(test_fraction * count)
+    if not classes <= held_out <= count - classes:
+        raise ValueError(
+            f"both halves need an image of each of the {classes} classes. Got test_fraction="
+            f"{test_fraction}: {held_out} of {count} images to test, {count - held_out} to train."
         )
     kept, held = train_test_split(
         np.arange(len(labels)), test_size=test_fraction, stratify=labels.numpy(), random_state=seed

@@ -197,15 +197,16 @@ def _check_torus(geometry: Geometry) -> None:
             raise ValueError(f"period belongs to metric 'torus'. Got metric {geometry.metric!r}.")
         return
     axes = positions.shape[1]
-    if period is None or len(period) != axes or not all(0 < p < float("inf") for p in period):
+    sides = period if isinstance(period, tuple | list) else ()
+    if len(sides) != axes or not all(0 < side < float("inf") for side in sides):
         raise ValueError(
             f"metric 'torus' needs a positive finite period per axis, {axes} in all. Got {period}."
         )
-    outside = ((positions < 0) | (positions >= positions.new_tensor(period))).any(1)
+    outside = ((positions < 0) | (positions >= positions.new_tensor(sides))).any(1)
     if outside.any():
         i = int(outside.nonzero()[0])
         raise ValueError(
-            f"torus positions must lie in [0, period), period {tuple(period)}. Column {i} is at "
+            f"torus positions must lie in [0, period), period {tuple(sides)}. Column {i} is at "
             f"{positions[i].tolist()}; wrap them with torch.remainder(positions, period)."
         )
 
@@ -242,7 +243,7 @@ def _check_areas(areas: Tensor | None, num_columns: int) -> None:
     if areas.shape != (num_columns,) or bool((areas < 0).any()):
         raise ValueError(
             f"areas must hold one label >= 0 per column, shape ({num_columns},). "
-            f"Got shape {tuple(areas.shape)}, smallest {areas.min() if len(areas) else None}."
+            f"Got shape {tuple(areas.shape)}, smallest {areas.min() if areas.numel() else None}."
         )
 
 

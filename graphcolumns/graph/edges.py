@@ -49,7 +49,9 @@ def plain(edge_index: Tensor) -> Tensor:
 
 
 def check_count(name: str, count: int) -> int:
-    """Raise a ValueError unless `count` ids fit int32 and there is at least one."""
+    """Raise unless `count` is a whole number, at least one, whose ids fit int32."""
+    if not hasattr(count, "__index__"):
+        raise TypeError(f"{name} must be a whole number. Got {count!r}.")
     count = operator.index(count)
     if not 1 <= count <= MAX_ID:
         raise ValueError(f"{name} must be in [1, {MAX_ID}], because ids are int32. Got {count}.")
@@ -67,10 +69,11 @@ def check_range(end: str, ids: Tensor, count: int, name: str) -> None:
 
 def check_rowptr(rowptr: Tensor, source: Tensor) -> None:
     """Raise unless `rowptr` int64 rises from 0 to the number of `source` ids, int32."""
-    if rowptr.dtype != torch.int64 or source.dtype != torch.int32:
+    got = [getattr(ids, "dtype", type(ids).__name__) for ids in (rowptr, source)]
+    if got != [torch.int64, torch.int32]:
         raise TypeError(
-            "rowptr must be int64 and source int32. "
-            f"Got {rowptr.dtype} and {source.dtype}; call ColumnGraph.from_edge_index."
+            "rowptr must be int64 and source int32, as tensors. "
+            f"Got {got[0]} and {got[1]}; call ColumnGraph.from_edge_index."
         )
     if rowptr.ndim != 1 or source.ndim != 1 or rowptr.device != source.device:
         raise ValueError(

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcolumns.geometry import Geometry
+from graphcolumns.graph.edges import check_range, plain
 
 if TYPE_CHECKING:
     import networkx
@@ -48,7 +49,9 @@ def edges_from_data(data: Data) -> Edges:
     if data.edge_attr is not None and data.edge_attr.numel() == data.edge_index.shape[1]:
         return edges._replace(distance=data.edge_attr.reshape(-1))
     if data.pos is not None:
-        source, target = data.edge_index
+        source, target = plain(data.edge_index)
+        check_range("source", source, data.num_nodes, "num_nodes")
+        check_range("target", target, data.num_nodes, "num_nodes")
         return edges._replace(distance=Geometry(data.pos).distance(target, source))
     return edges
 

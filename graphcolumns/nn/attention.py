@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.checks import check_choice, check_counts
+from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.untied import UntiedLinear, Use
@@ -75,6 +75,7 @@ class ColumnAttention(nn.Module):
         check_choice("mode", mode, ATTENTION_MODES)
         check_choice("value", value, ("linear", "input"))
         check_counts(channels=channels, heads=heads)
+        check_dropout(dropout=dropout)
         if channels % heads:
             raise ValueError(f"heads must divide channels, got {heads} heads and {channels}")
         if mode in ("mixing", "linear_mixing") and edge_bias is None:
@@ -90,7 +91,8 @@ class ColumnAttention(nn.Module):
         self.scale, self.dropout, self.edge_bias = scale, dropout, edge_bias
         if mode == "identity":
             value, self.scale = "input", channels**-0.5 if scale is None else scale
-        width = qk_channels or channels // heads
+        width = channels // heads if qk_channels is None else qk_channels
+        check_counts(qk_channels=width)
         flags = (qkv_bias,) * 3 if isinstance(qkv_bias, bool) else qkv_bias
 
         def linear(out: int, bias: bool) -> UntiedLinear:

@@ -1,6 +1,10 @@
 """Checks that several layers share, with errors that list the choices."""
 
+import torch
+from torch import Tensor
+
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.ops.precision import product_dtype
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -10,10 +14,35 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def check_counts(**counts: int) -> None:
-    """Raises ValueError for a size below one."""
+    """Raises ValueError for a size below one, TypeError for one that is not a whole number."""
     for name, value in counts.items():
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"{name} must be a whole number, got {value!r}")
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def check_dropout(**probabilities: float) -> None:
+    """Raises ValueError for a probability outside [0, 1)."""
+    for name, value in probabilities.items():
+        if not 0.0 <= value < 1.0:
+            raise ValueError(f"{name} must be in [0, 1), got {value}")
+
+
+def check_ids(name: str, ids: Tensor) -> None:
+    """Raises TypeError for ids that are not an int64 tensor."""
+    if not isinstance(ids, Tensor) or ids.dtype != torch.int64:
+        got = ids.dtype if isinstance(ids, Tensor) else type(ids).__name__
+        raise TypeError(f"{name} must be int64 ids, got {got}")
+
+
+def check_precision(x: Tensor, weight: Tensor) -> None:
+    """Raises TypeError for an input that cannot be multiplied with the weights."""
+    if product_dtype(x) != product_dtype(weight):
+        raise TypeError(
+            f"x must be {weight.dtype} like the weights, got {x.dtype}: convert the input or the "
+            "module with .to(dtype), or use torch.autocast"
+        )
 
 
 def check_mixture(mixture: Mixture | None, num_columns: int, rank: int) -> None:

@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.checks import check_counts, check_dropout
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
@@ -39,7 +40,7 @@ class Column(nn.Module):
 
     Raises:
         ValueError: An attention for other columns, or one that shares a mixture that is not
-            ``mixture`` (nobody would train it).
+            ``mixture`` (nobody would train it); a size below one or a dropout outside [0, 1).
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class Column(nn.Module):
     ) -> None:
         super().__init__()
         _check_attention(attention, num_columns, mixture)
+        check_counts(hidden=hidden)
+        check_dropout(dropout=dropout)
         channels = attention.channels
         self.num_columns, self.channels, self.heads = num_columns, channels, attention.heads
         self.skip_attention, self.dropout = skip_attention, dropout

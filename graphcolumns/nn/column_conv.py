@@ -12,8 +12,13 @@ from torch_geometric.utils import is_torch_sparse_tensor, softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.checks import check_counts
-from graphcolumns.nn.column_conv_checks import check_features, check_nodes, check_topology
+from graphcolumns.nn.checks import check_counts, check_dropout
+from graphcolumns.nn.column_conv_checks import (
+    check_channels,
+    check_features,
+    check_nodes,
+    check_topology,
+)
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.ops import column_attention
@@ -109,8 +114,7 @@ class ColumnConv(MessagePassing):
         super().__init__(node_dim=-3, **kwargs)
         qk_channels = out_channels if qk_channels is None else qk_channels
         check_counts(out_channels=out_channels, heads=heads, qk_channels=qk_channels)
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        check_dropout(dropout=dropout)
         sources, targets = self.num_columns = _pair(num_columns)
         pair = _pair(in_channels)
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -161,15 +165,20 @@ class ColumnConv(MessagePassing):
         Raises:
             ValueError: Features that do not match the columns, another topology than that of
                 :obj:`edge_bias`, or edge features that are missing or not expected.
-            TypeError: Features that are not tensors, or column ids that are not integers.
+            TypeError: Features that are not tensors or of another dtype than the weights, or
+                column ids that are not integers.
             IndexError: Edges with ids out of range.
         """
         pair = (x, x) if isinstance(x, Tensor) else x
         check_features(pair)
-        check_topology(edge_index, self.topology)
         check_nodes(pair, self.num_columns, column_id)
+        check_channels(pair, (self.lin_key.in_channels, self.lin_query.in_channels))
+        check_topology(edge_index, self.topology, pair)
         if edge_attr is not None and self.lin_edge is None:
-            raise ValueError("got an edge_attr, but the layer was built without edge_dim")
+            raise ValueError(
+                "the layer was built without edge_dim, so it takes no edge_attr, got "
+                f"{list(edge_attr.shape)}: pass edge_dim to ColumnConv"
+            )
         q = self._project(self.lin_query, pair[1], column_id, self.qk_channels)
         k = self._project(self.lin_key, pair[0], column_id, self.qk_channels)
         v = self._project(self.lin_value, pair[0], column_id, self.out_channels)
@@ -201,12 +210,25 @@ class ColumnConv(MessagePassing):
         alpha = (query_i * key_j).sum(-1) / math.sqrt(self.qk_channels)
         scores = self._edge_scores(edge_attr, alpha.shape[-2])
         alpha = alpha if scores is None else alpha + scores
-        alpha = softmax(alpha, index, ptr, size_i, dim=alpha.dim() - 2)
+        pointers = ptr if alpha.dim() == 2 else None  # see aggregate
+        alpha = softmax(alpha, index, pointers, size_i, dim=alpha.dim() - 2)
         return F.dropout(alpha, p=self.dropout, training=self.training)
 
     def message(self, value_j: Tensor, alpha: Tensor) -> Tensor:
         """Values weighted by attention, ``[E, H, C']`` or ``[B, E, H, C']``."""
         return value_j * alpha.unsqueeze(-1)
+
+    def aggregate(
+        self,
+        inputs: Tensor,
+        index: Tensor,
+        ptr: OptTensor = None,
+        dim_size: Optional[int] = None,  # noqa: UP045
+    ) -> Tensor:
+        """Sums messages by target, ``[N, H, C']`` or ``[B, N, H, C']``."""
+        # Along an inner dimension PyG needs torch-scatter to sum by ptr; index says the same.
+        pointers = ptr if inputs.dim() == 3 else None
+        return super().aggregate(inputs, index, ptr=pointers, dim_size=dim_size)
 
     def _fused(
         self, q: Tensor, k: Tensor, v: Tensor, graph: ColumnGraph, edge_attr: OptTensor
@@ -264,7 +286,7 @@ class ColumnConv(MessagePassing):
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+    return (value[0], value[1]) if isinstance(value, tuple | list) else (value, value)
 
 
 def _weighted(edge_index: Adj, alpha: Tensor) -> Any:

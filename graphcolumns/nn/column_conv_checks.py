@@ -20,8 +20,26 @@ def check_features(pair: tuple[Tensor, Tensor]) -> None:
         )
 
 
-def check_topology(edge_index: Adj | ColumnGraph, topology: ColumnGraph | None) -> None:
-    """Scores per edge fit only the edges that they were made for."""
+def check_channels(pair: tuple[Tensor, Tensor], channels: tuple[int, int]) -> None:
+    """Sources and targets have the channels of the layer; -1 takes any."""
+    for x, expected in zip(pair, channels, strict=True):
+        if expected != -1 and x.shape[-1] != expected:
+            raise ValueError(
+                f"x must have in_channels = {expected} channels, its last axis, got {list(x.shape)}"
+            )
+
+
+def check_topology(
+    edge_index: Adj | ColumnGraph, topology: ColumnGraph | None, pair: tuple[Tensor, Tensor]
+) -> None:
+    """A graph has a column per node; scores per edge fit only the edges they were made for."""
+    if isinstance(edge_index, ColumnGraph):
+        nodes = (pair[0].shape[-2], pair[1].shape[-2])
+        if (edge_index.num_sources, edge_index.num_columns) != nodes:
+            raise ValueError(
+                f"the graph must have {nodes} (source, target) columns, one per node of x, got "
+                f"{edge_index}"
+            )
     if topology is None:
         return
     if isinstance(edge_index, ColumnGraph):
@@ -56,8 +74,9 @@ def check_nodes(
 
 
 def _check_column_id(column_id: Tensor, nodes: int, num_columns: int) -> None:
-    if column_id.dtype not in (torch.int32, torch.int64):
-        raise TypeError(f"column_id must hold int64 ids, got {column_id.dtype}")
+    dtype = getattr(column_id, "dtype", type(column_id).__name__)
+    if dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"column_id must hold int64 ids, got {dtype}")
     if column_id.shape != (nodes,):
         raise ValueError(
             f"column_id must be [{nodes}], one column per node, got {list(column_id.shape)}"
@@ -67,5 +86,5 @@ def _check_column_id(column_id: Tensor, nodes: int, num_columns: int) -> None:
     low, high = int(column_id.min()), int(column_id.max())
     if low < 0 or high >= num_columns:
         raise ValueError(
-            f"column_id must be below num_columns = {num_columns}, got [{low}, {high}]"
+            f"column_id must lie in [0, num_columns = {num_columns}), got {low} to {high}"
         )

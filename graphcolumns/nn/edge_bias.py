@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts
+from graphcolumns.ops.column_attention.checks import check_graph
 
 
 class EdgeBias(nn.Module):
@@ -30,6 +31,7 @@ class EdgeBias(nn.Module):
     Raises:
         ValueError: Neither kind of score, ``sigma`` not positive, or a graph without distances
             when ``sigma`` is given.
+        TypeError: ``graph`` is not a ColumnGraph.
     """
 
     no_weight_decay = ("common", "per_head")
@@ -47,13 +49,15 @@ class EdgeBias(nn.Module):
         std: float = 0.0,
     ) -> None:
         super().__init__()
+        check_graph(graph)
         check_counts(heads=heads)
         if not (common or per_head):
             raise ValueError("an edge bias needs common=True or per_head=True, got neither")
-        if sigma is not None and (sigma <= 0 or graph.distance is None):
+        if sigma is not None and not sigma > 0:
+            raise ValueError(f"a Gaussian-local bias needs sigma > 0, got sigma={sigma}")
+        if sigma is not None and graph.distance is None:
             raise ValueError(
-                "a Gaussian-local bias needs sigma > 0 and a graph with distances, got "
-                f"sigma={sigma} and distance={'set' if graph.distance is not None else None}: "
+                "a Gaussian-local bias needs a graph with distances, got distance=None: "
                 "call graph.remeasure(geometry)"
             )
         self.heads, self.sigma, self.floor, self.std = heads, sigma, floor, std

@@ -1,5 +1,7 @@
 """Images to input tokens: pixels, patches, overlapping or blurred receptive fields."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,7 +12,11 @@ from graphcolumns.nn.untied import UntiedLinear
 
 def as_pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """Height and width in pixels, from both or from one number for both."""
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    size = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
+    if len(size) != 2 or not all(hasattr(side, "__index__") for side in size):
+        raise TypeError(
+            f"image_size must be a whole number of pixels, or (height, width), got {image_size!r}"
+        )
     return size[0], size[1]
 
 
@@ -43,6 +49,7 @@ class PatchEmbed(nn.Module):
     Raises:
         ValueError: A patch larger than the padded image, a negative blur or padding, a permutation
             that is not one, or an image of another size.
+        TypeError: Images of whole numbers, or of another dtype than the weights.
     """
 
     blur: Tensor | None
@@ -64,7 +71,8 @@ class PatchEmbed(nn.Module):
         size = as_pair(image_size)
         stride = patch if stride is None else stride
         check_choice("weights", weights, ("shared", "untied"))
-        check_counts(in_channels=in_channels, patch=patch, stride=stride, image_size=min(size))
+        check_counts(in_channels=in_channels, channels=channels, patch=patch, stride=stride)
+        check_counts(image_size=min(size))
         if blur < 0 or padding < 0:
             raise ValueError(f"blur and padding must be at least 0, got {blur} and {padding}")
         if min(size) + 2 * padding < patch:
@@ -92,6 +100,8 @@ class PatchEmbed(nn.Module):
             raise ValueError(
                 f"images must be [B, {', '.join(map(str, expected))}], got {list(images.shape)}"
             )
+        if not images.is_floating_point():
+            raise TypeError(f"images must be floating, got {images.dtype}: call images.float()")
         if self.permutation is not None:
             images = images.flatten(2)[:, :, self.permutation].reshape(images.shape)
         if self.blur is not None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.nn.checks import check_choice, check_counts
+from graphcolumns.nn.checks import check_choice, check_counts, check_ids
 
 
 class MeanReadout(nn.Module):
@@ -21,6 +21,7 @@ class MeanReadout(nn.Module):
 
     Raises:
         ValueError: An unknown norm, a size below one, or ``columns`` that name none.
+        TypeError: ``columns`` that are not int64.
     """
 
     columns: Tensor | None
@@ -31,8 +32,10 @@ class MeanReadout(nn.Module):
         super().__init__()
         check_choice("norm", norm, ("before", "after", "none"))
         check_counts(channels=channels, num_classes=num_classes)
-        if columns is not None and (columns.dim() != 1 or not len(columns)):
-            raise ValueError(f"columns must be ids [O] of columns, got {list(columns.shape)}")
+        if columns is not None:
+            check_ids("columns", columns)
+            if columns.dim() != 1 or not len(columns):
+                raise ValueError(f"columns must be ids [O] of columns, got {list(columns.shape)}")
         self.order = norm
         self.register_buffer("columns", columns, persistent=False)
         self.norm = nn.Identity() if norm == "none" else nn.LayerNorm(channels)
@@ -70,6 +73,7 @@ class SpatialReadout(nn.Module):
 
     Raises:
         ValueError: ``columns`` does not name ``num_columns`` columns.
+        TypeError: ``columns`` that are not int64.
     """
 
     no_weight_decay = ("map",)
@@ -81,8 +85,12 @@ class SpatialReadout(nn.Module):
     ) -> None:
         super().__init__()
         check_counts(num_columns=num_columns, channels=channels, num_classes=num_classes)
-        if columns is not None and columns.shape != (num_columns,):
-            raise ValueError(f"columns must name {num_columns} columns, got {list(columns.shape)}")
+        if columns is not None:
+            check_ids("columns", columns)
+            if columns.shape != (num_columns,):
+                raise ValueError(
+                    f"columns must name {num_columns} columns, got {list(columns.shape)}"
+                )
         self.register_buffer("columns", columns, persistent=False)
         self.norm = nn.LayerNorm(channels)
         self.map = nn.Parameter(torch.empty(num_classes, num_columns))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parameter import UninitializedParameter, is_lazy
 
-from graphcolumns.nn.checks import check_choice, check_counts, check_mixture
+from graphcolumns.nn.checks import check_choice, check_counts, check_mixture, check_precision
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.ops.untied_linear import Step, untied_linear
 
@@ -56,6 +56,7 @@ class UntiedLinear(nn.Module):
     Raises:
         ValueError: An unknown mode, a size below one, a mixture of another size, or an input that
             does not fit.
+        TypeError: An input of another dtype than the weights, without autocast.
     """
 
     no_weight_decay = ("bias",)
@@ -80,6 +81,8 @@ class UntiedLinear(nn.Module):
         check_counts(num_columns=num_columns, out_channels=out_channels, rank=rank)
         if in_channels != -1:
             check_counts(in_channels=in_channels)
+        if std is not None and not std > 0:
+            raise ValueError(f"std must be above 0, or None for uniform weights, got {std}")
         self.num_columns, self.in_channels = num_columns, in_channels
         self.out_channels, self.weights, self.rank, self.std = out_channels, weights, rank, std
         self.own_mixture: Mixture | None = None
@@ -206,6 +209,7 @@ class UntiedLinear(nn.Module):
         def own(values: Tensor) -> Tensor:
             return values if columns is None else values.index_select(0, columns)
 
+        check_precision(x, weight)
         if weight.dim() == 3:
             return untied_linear(x, own(weight), bias if bias is None else own(bias), step=step)
         if self.weights == "shared":

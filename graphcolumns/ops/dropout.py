@@ -24,6 +24,9 @@ def _splitmix64(counter: Tensor) -> Tensor:
     return x ^ _shift_right(x, 31)
 
 
+# An op of its own, so that compilers leave it alone: inductor folds the index arithmetic into
+# integers without bounds, and these products are meant to wrap.
+@torch.library.custom_op("graphcolumns::edge_dropout", mutates_args=())
 def edge_dropout(
     seed: Tensor, edges: Tensor, batch: int, heads: int, rate: float, dtype: torch.dtype
 ) -> Tensor:
@@ -49,3 +52,10 @@ def edge_dropout(
     uniform = _shift_right(_splitmix64(_splitmix64(seed) + counter), 40).to(torch.float32) / 2**24
     keep = (uniform >= rate).to(dtype) / (1.0 - rate)
     return keep.view(-1, batch, heads)
+
+
+@edge_dropout.register_fake
+def _fake(
+    seed: Tensor, edges: Tensor, batch: int, heads: int, rate: float, dtype: torch.dtype
+) -> Tensor:
+    return edges.new_empty((edges.shape[0], batch, heads), dtype=dtype)

@@ -20,6 +20,7 @@ class Log:
         tensorboard: also write event files to `run/tensorboard`.
 
     Raises:
+        ValueError: the file that is there is not such a log.
         ImportError: TensorBoard is asked for and not installed.
     """
 
@@ -61,12 +62,23 @@ def cut(path: Path, step: int) -> None:
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n") or json.loads(line)["step"] > step:
+        if not line.endswith("\n") or _step(line, path) > step:
             break
         kept.append(line)
     shorter = path.with_suffix(".tmp")
     shorter.write_text("".join(kept), encoding="utf-8")
     shorter.replace(path)
+
+
+def _step(line: str, path: Path) -> int:
+    try:
+        number: int = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged: {line.strip()!r} is not an entry of a run. Restore the file from "
+            "a copy, or remove it to go on without a record of the steps so far."
+        ) from error
+    return number
 
 
 def _summary_writer(run: Path, step: int) -> Any:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from graphcolumns import checkpoint
 from graphcolumns.data import Dataset
 from graphcolumns.train.evaluate import evaluate
+from graphcolumns.train.fit import check_fit
 from graphcolumns.train.log import Log
 from graphcolumns.train.optim import adamw, learning_rate, set_learning_rate
 from graphcolumns.train.options import check_options, count_steps
@@ -103,7 +104,9 @@ def train(
         The summary that is also in `run/summary.json`.
 
     Raises:
-        ValueError: an option out of range, a damaged or foreign checkpoint.
+        ValueError: an option out of range, a damaged or foreign checkpoint, parts that do not fit
+            each other (see `check_fit`).
+        TypeError: an option of the wrong type, or a model without a ColumnGraph.
         FileExistsError: `run` is not empty and `resume` is False.
         FloatingPointError: loss or gradient are not finite; the last checkpoint is kept.
     """
@@ -126,6 +129,7 @@ def train(
     run, metrics = Path(run), metrics or {}
     steps = count_steps(steps, epochs, batch_size, len(data.train_inputs))
     model, data = model.to(device).train(), data.to(device)
+    check_fit(model, data, losses or {}, augmentation)
     optimizer = adamw(model, lr, weight_decay, betas)
     scaler = GradScaler(torch.device(device).type, enabled=amp == "float16")
     terms = {"task": (1.0, _task(data)), **(losses or {})}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, isfinite
+from numbers import Real
+from typing import Any
 
 import torch
 
@@ -30,7 +33,7 @@ def check_options(
 
     Raises:
         ValueError: an option out of its range; the message names the range.
-        TypeError: a count that is not a whole number.
+        TypeError: a count that is not a whole number, another option that is not a number.
     """
     if (steps is None) == (epochs is None):
         raise ValueError(
@@ -48,12 +51,15 @@ def check_options(
             "grad_accumulation splits a batch, so it cannot exceed batch_size. "
             f"Got {grad_accumulation} > {batch_size}."
         )
+    given = {name: value for name, value in {"epochs": epochs, "clip": clip}.items() if value}
+    _check_numbers(lr=lr, weight_decay=weight_decay, warmup=warmup, min_lr=min_lr, **given)
     for name, value in {"epochs": epochs, "lr": lr, "clip": clip}.items():
         if value is not None and not (value > 0 and isfinite(value)):
             raise ValueError(f"{name} must be above 0. Got {value}.")
     if not (weight_decay >= 0 and isfinite(weight_decay)):
         raise ValueError(f"weight_decay must be at least 0. Got {weight_decay}.")
-    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+    two = isinstance(betas, Sequence) and len(betas) == 2
+    if not two or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"betas must be two numbers in [0, 1). Got {betas}.")
     for name, share in {"warmup": warmup, "min_lr": min_lr}.items():
         if not 0 <= share <= 1:
@@ -81,10 +87,16 @@ def _check_counts(**counts: int | None) -> None:
             raise ValueError(f"{name} must be at least 1. Got {value}.")
 
 
+def _check_numbers(**values: Any) -> None:
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{name} must be a number. Got {value!r}.")
+
+
 def _check_device(device: str) -> None:
     try:
         kind = torch.device(device).type
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         kind = "unknown"
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:N'. Got {device!r}.")

@@ -33,11 +33,9 @@ GRID: list[Point] = [
 
 def apply(unrolled: bool, weights: Weights, steps: int, batch: int) -> Iterator[list[Callable]]:
     """The linear maps of every step."""
-    if not unrolled:
-        for _ in range(steps):
-            yield [lambda x, w=w, b=b: untied_linear(x, w, b) for w, b in weights]
-        return
-    handles = [untied_linear.unroll(w, b, steps, batch) for w, b in weights]
+    handles = [
+        untied_linear.unroll(w, b, steps, batch) if unrolled else [None] * steps for w, b in weights
+    ]
     for taken in zip(*handles, strict=True):
         yield [
             lambda x, w=w, b=b, step=step: untied_linear(x, w, b, step=step)

@@ -155,7 +155,7 @@ def test_own_config_groups():
         ),
         (["train", "losses.wirng=1"], "unknown key 'losses.wirng'. Did you mean 'wiring'?"),
         (["train", "+optimizer.momentum=1"], "unknown key 'optimizer.momentum'. Keys in optimizer"),
-        (["train", "+model.foo=3"], "unknown key 'model.foo'. Keys in model: channels"),
+        (["train", "+model.foo=3"], "unknown key 'model.foo'. Did you mean 'flops'? Keys in model"),
         (["train", "model=transformer"], "Choices: columnformer"),
         (["train", "steps"], "Write KEY=VALUE"),
         (["train", "steps=abc"], "steps must be a whole number or null. Got 'abc'."),
@@ -166,7 +166,7 @@ def test_own_config_groups():
             "geometry.widths must be a list of a whole number. Got 8.",
         ),
         (["train", "optimizer.betas=[1]"], "must be a list of a number, a number. Got [1]."),
-        (["train", "losses.wiring=x"], "losses must be"),
+        (["train", "losses.wiring=x"], "losses.wiring must be a number. Got 'x'."),
         (["train", "data.split=half"], "data.split must be one of 'halves', 'random'. Got 'half'."),
         (["train", "augmentation=affine"], "augmentation must name a function under the key _targ"),
         (

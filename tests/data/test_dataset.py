@@ -76,7 +76,7 @@ def test_wrong_folds(fold, folds, message):
             TypeError,
             r"int64 tensor. Got torch.float32; call .lon",
         ),
-        ({"train_labels": LABELS[:3]}, ValueError, r"train_labels must be \(20,\). Got \(3,\)"),
+        ({"train_labels": LABELS[:3]}, ValueError, r"train_labels must have shape \(20,\)"),
         ({"train_labels": [0, 1]}, TypeError, "train_labels must be a tensor. Got list"),
         ({"num_classes": 1}, ValueError, r"\[0, num_classes=1\). Got 0 to 1"),
         ({"task": "regression"}, ValueError, "'classification', 'denoising'. Got 'regression'"),

@@ -77,8 +77,8 @@ def agree(made: Column, graph: ColumnGraph, heads: int, dtype: torch.dtype, **op
 @pytest.fixture(params=["dense", "edges"])
 def form(request, monkeypatch):
     """Both forms of the op: as chosen on nearly complete graphs, and along the edges."""
-    threshold = 0.0 if request.param == "dense" else 2.0
-    monkeypatch.setattr("graphcolumns.ops.backend.DENSE_FROM", threshold)
+    constant = "DENSE_FROM" if request.param == "dense" else "DENSE_LIMIT"
+    monkeypatch.setattr(f"graphcolumns.ops.backend.{constant}", 0)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)

@@ -180,7 +180,7 @@ def test_errors():
         ("pass the same mixture", lambda: Column(N, sharing, 8, mixture=Mixture(N, 4))),
         ("got 'tied'", lambda: Column(N, ColumnAttention(N, C), 8, weights="tied")),
         ("got 'tied'", lambda: Column(N, ColumnAttention(N, C), 8, norm_weights="tied")),
-        ("out_channels must be at least 1", lambda: Column(N, ColumnAttention(N, C), 0)),
+        ("hidden must be at least 1", lambda: Column(N, ColumnAttention(N, C), 0)),
         (r"\[6, B, 16\], got \[5, 2, 16\]", lambda: column()(state()[1:], random_graph(N, 15))),
     ]:
         with pytest.raises(ValueError, match=match):

@@ -65,7 +65,7 @@ def test_errors():
     graph, unmeasured = line(), ColumnGraph.from_edge_index(torch.tensor([[0], [0]]), 1)
     for match, call in [
         ("common=True or per_head=True, got neither", lambda: EdgeBias(graph, common=False)),
-        ("needs sigma > 0 .* sigma=0.0", lambda: EdgeBias(graph, sigma=0.0)),
+        ("needs sigma > 0, got sigma=0.0", lambda: EdgeBias(graph, sigma=0.0)),
         (r"call graph.remeasure\(geometry\)", lambda: EdgeBias(unmeasured, sigma=1.0)),
         ("heads must be at least 1, got 0", lambda: EdgeBias(graph, heads=0)),
     ]:

@@ -109,7 +109,7 @@ def test_errors():
         (r"4 x 4 \+ 2 \* 1 pixels, got 7", lambda: _embed(patch=7, padding=1)),
         ("stride must be at least 1, got 0", lambda: _embed(stride=0)),
         ("image_size must be at least 1, got 0", lambda: PatchEmbed((4, 0), 1, 1)),
-        ("out_channels must be at least 1, got 0", lambda: PatchEmbed(4, 1, 0)),
+        ("channels must be at least 1, got 0", lambda: PatchEmbed(4, 1, 0)),
         ("blur and padding must be at least 0, got -1.0 and 0", lambda: _embed(blur=-1.0)),
         ("blur and padding must be at least 0, got 0.0 and -1", lambda: _embed(padding=-1)),
         ("weights must be one of .*, got 'lowrank'", lambda: _embed(weights="lowrank")),

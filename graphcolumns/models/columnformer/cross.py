@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.checks import check_counts, check_dropout
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
@@ -59,6 +60,8 @@ class CrossColumn(nn.Module):
         std: float | None = None,
     ) -> None:
         super().__init__()
+        check_counts(heads=heads, hidden=hidden)
+        check_dropout(dropout=dropout, edge_dropout=edge_dropout)
         if channels % heads:
             raise ValueError(f"heads must divide channels, got {heads} heads and {channels}")
         self.heads, self.dropout, self.edge_dropout = heads, dropout, edge_dropout

@@ -16,6 +16,7 @@ from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.wiring import distance_cost
+from graphcolumns.ops.column_attention.checks import check_graph
 
 
 class ColumnformerOutput(NamedTuple):
@@ -73,6 +74,7 @@ class Columnformer(nn.Module):
 
     Raises:
         ValueError: Parts that do not fit each other, or no path from any input to any output.
+        TypeError: ``graph`` is not a ColumnGraph, or ids are not int64.
     """
 
     no_weight_decay = ("position", "time")
@@ -100,6 +102,7 @@ class Columnformer(nn.Module):
         memory: str = "store",
     ) -> None:
         super().__init__()
+        check_graph(graph)
         check_counts(depth=depth)
         check_choice("drive", drive, ("initial", "every_step"))
         check_choice("memory", memory, ("store", "recompute"))

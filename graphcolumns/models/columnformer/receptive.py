@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from graphcolumns.nn import checks
+
 
 def receptive_tokens(receptive: Tensor | None, columns: int, tokens: int) -> Tensor:
     """The token that each column sees, checked; by default token n for the first ``P`` columns.
@@ -50,8 +52,7 @@ def check_direct_edges(direct_edges: Tensor | None, columns: int) -> None:
 
 def check_ids(name: str, ids: Tensor, columns: int) -> None:
     """Raises unless there is one int64 id per column."""
-    if ids.dtype != torch.int64:
-        raise TypeError(f"{name} must be int64 ids, got {ids.dtype}")
+    checks.check_ids(name, ids)
     if ids.shape != (columns,):
         raise ValueError(
             f"{name} must hold one id per column, [N] = [{columns}], got {list(ids.shape)}"

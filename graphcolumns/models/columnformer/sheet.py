@@ -6,9 +6,10 @@ from torch import Tensor
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer.model import Columnformer
+from graphcolumns.models.columnformer.receptive import check_ids
 from graphcolumns.models.columnformer.width import of_width
 from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.checks import check_choice
+from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.embed import PatchEmbed, as_pair
@@ -119,6 +120,8 @@ def sheet(
     check_choice("outputs", outputs, ("all", "last_sheet"))
     check_choice("readout", readout, ("mean", "spatial"))
     check_choice("edge_bias", edge_bias, ("none", "edge", "head", "both"))
+    check_counts(depth=depth, heads=heads)
+    check_dropout(dropout=dropout, edge_dropout=edge_dropout)
     if local_sigma is not None and edge_bias == "none":
         raise ValueError(
             f"local_sigma={local_sigma} starts an edge bias, got edge_bias='none': "
@@ -126,6 +129,7 @@ def sheet(
         )
     count = geometry.num_columns
     user = torch.arange(count) if permutation is None else permutation
+    check_ids("permutation", user, count)
     if not torch.equal(user.sort().values, torch.arange(count)):
         raise ValueError(f"permutation must hold each of the {count} column ids once")
     mlp, norm = mlp_weights or weights, norm_weights or weights
@@ -142,8 +146,8 @@ def sheet(
             dropout=edge_dropout, std=std,
         )  # fmt: skip
         return Column(
-            count, exchange, hidden or 2 * channels, mlp, norm, rank, mixture, skip_attention,
-            dropout=dropout, std=std,
+            count, exchange, 2 * channels if hidden is None else hidden, mlp, norm, rank, mixture,
+            skip_attention, dropout=dropout, std=std,
         )  # fmt: skip
 
     def build(channels: int) -> Columnformer:

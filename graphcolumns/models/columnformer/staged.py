@@ -14,7 +14,7 @@ from graphcolumns.models.columnformer.recurrence import code
 from graphcolumns.models.columnformer.stage import Stage
 from graphcolumns.models.columnformer.stages import StagedColumnformer
 from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.checks import check_choice, check_counts
+from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.embed import PatchEmbed
 from graphcolumns.nn.expert_map import ExpertMap
@@ -89,12 +89,16 @@ def staged(
         ValueError: An unknown choice, lists of different length, or sizes that do not fit.
     """
     check_choice("weights", weights, ("shared", "untied", "lowrank"))
+    check_dropout(dropout=dropout, edge_dropout=edge_dropout)
+    if isinstance(geometries, Geometry) or not len(geometries):
+        raise ValueError(f"geometries must list one Geometry per stage, got {geometries!r}")
     experts = [4**number for number in range(len(geometries))] if experts is None else experts
     graphs = [connect.complete(g) for g in geometries] if graphs is None else graphs
     pools = _complete_pools(geometries) if pools is None else pools
     _check_lengths(len(geometries), depths=depths, experts=experts, graphs=graphs)
     _check_lengths(len(geometries) - 1, pools=pools)
-    sizes = channels, heads, hidden or 4 * channels, weights, rank, dropout, edge_dropout, std
+    hidden = 4 * channels if hidden is None else hidden
+    sizes = channels, heads, hidden, weights, rank, dropout, edge_dropout, std
     stages = [
         _stage(graph, pool, depth, count, recurrent, *sizes)
         for graph, pool, depth, count in zip(graphs, [None, *pools], depths, experts, strict=True)

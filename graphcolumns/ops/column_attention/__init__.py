@@ -99,7 +99,7 @@ def column_attention(
     checks.check(q, k, v, graph, bias, cost, scale, dropout, seed)
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     counter = _seed(seed, dropout, q.device)
-    backend = choose(backend, graph, k.shape[1] * k.shape[2])
+    backend = choose(backend, graph, k.shape[1] * k.shape[2], k.shape[3])
     if backend == "scatter":
         with as_given(q):
             return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))

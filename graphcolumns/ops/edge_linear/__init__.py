@@ -48,8 +48,8 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
     _check(x, weight, graph)
     heads = 1 if weight.dim() == 1 else weight.shape[1]
     weight = weight.reshape(-1, heads)
-    backend = choose(backend, graph, heads)
     per_head = x.reshape(*x.shape[:2], heads, x.shape[2] // heads)
+    backend = choose(backend, graph, heads, per_head.shape[1] * per_head.shape[3])
     if backend == "scatter":
         with as_given(x):
             out = _scatter(per_head, weight, graph)

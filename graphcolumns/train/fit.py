@@ -1,0 +1,87 @@
+"""Whether a model, its data and its losses go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.checkpoint.topology import graph_of
+from graphcolumns.data import Dataset
+from graphcolumns.train.terms import Term
+
+# What `metrics.jsonl` says of a step besides the extra losses.
+RESERVED = ("step", "lr", "loss", "task", "gradient_norm")
+
+
+def check_fit(
+    model: nn.Module,
+    data: Dataset,
+    losses: Mapping[str, tuple[float, Term]],
+    augmentation: Callable[..., Tensor] | None = None,
+) -> None:
+    """Send one training sample through augmentation, model and losses, in evaluation mode.
+
+    So that parts that cannot work together fail before anything is written.
+
+    Args:
+        model: on the device of the data.
+        data: where the sample comes from.
+        losses: name -> (weight, term).
+        augmentation: as in `train`.
+
+    Raises:
+        ValueError: another number of logits than classes, a weight that is not finite, a reserved
+            name; or whatever model, losses and augmentation raise.
+        TypeError: no ColumnGraph in `model.graph`, a loss that is not a pair of a number and a
+            function, an output without logits.
+    """
+    graph_of(model)
+    for name, loss in losses.items():
+        _check_loss(name, loss)
+    inputs, labels = data.train_inputs[:1], data.train_labels[:1]
+    if augmentation is not None:
+        inputs = augmentation(inputs, generator=torch.Generator())
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            output = model(inputs)
+            _check_logits(output, data)
+            for _, term in losses.values():
+                term(model, output, labels)
+    finally:
+        model.train(was_training)
+
+
+def _check_logits(output: Any, data: Dataset) -> None:
+    logits = getattr(output, "logits", None)
+    if logits is None:
+        raise TypeError(
+            "model(inputs) must return an output with logits [B, K], such as a NamedTuple. "
+            f"Got {type(output).__name__}."
+        )
+    if logits.shape != (1, data.num_classes):
+        raise ValueError(
+            f"the model must give logits [B, num_classes] = [B, {data.num_classes}] for {data}. "
+            f"Got {list(logits.shape)} for one sample."
+        )
+
+
+def _check_loss(name: str, loss: Any) -> None:
+    if not isinstance(loss, tuple | list) or len(loss) != 2 or not callable(loss[1]):
+        raise TypeError(
+            f"losses must map names to (weight, term), such as {name!r}: (0.1, TERMS['activity']). "
+            f"Got {name!r}: {loss!r}."
+        )
+    if not isinstance(loss[0], Real) or not isfinite(loss[0]):
+        raise ValueError(f"the weight of the loss {name!r} must be finite. Got {loss[0]}.")
+    if name in RESERVED:
+        raise ValueError(
+            f"losses must be named otherwise than {', '.join(RESERVED)}, which the log uses. "
+            f"Got {name!r}."
+        )
