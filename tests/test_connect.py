@@ -543,7 +543,11 @@ TWO_AREAS = grid.stack([2, 2])
         (lambda: connect.nearest(LINE, 0), ValueError, "degree must be in .* Got 0"),
         (lambda: connect.nearest(LINE, 1.5), TypeError, r"degree must be a whole number. Got 1.5"),
         (lambda: connect.random(LINE, 5), ValueError, r"degree must be in \[1, 4\]"),
-        (lambda: connect.random(LINE, 2, seed=-1), ValueError, "non-negative"),
+        (
+            lambda: connect.random(LINE, 2, seed=-1),
+            ValueError,
+            "seed must be a whole number, 0 or above",
+        ),
         (
             lambda: connect.within_radius(LINE, 0.0),
             ValueError,

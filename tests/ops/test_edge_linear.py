@@ -116,6 +116,21 @@ class TestPrecision:
         assert y.dtype == half
         assert y.item() == 4096.0  # in their own precision sums of ones end at 256 or 2048
 
+    @pytest.mark.parametrize(
+        ("half", "roundoff"), [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)]
+    )
+    def test_half_precisions_are_rounded_once(self, backend, half, roundoff):
+        case = draw(torch.ones(3, 200, dtype=torch.bool), None)
+        narrow = [x.detach().to(half).requires_grad_() for x in case[2:]]
+        wide = case._replace(x=narrow[0].double(), weight=narrow[1].double())
+        y, exact = edge_linear(*narrow, case.graph, backend=backend), oracle(wide)
+        torch.testing.assert_close(y.double(), exact, rtol=roundoff, atol=1e-4)
+        arriving = torch.randn_like(y)
+        got = torch.autograd.grad(y, narrow, arriving)
+        expected = torch.autograd.grad(exact, [wide.x, wide.weight], arriving.double())
+        for a, b in zip(got, expected, strict=True):
+            torch.testing.assert_close(a.double(), b, rtol=roundoff, atol=1e-4)
+
     def test_dtypes_promote(self, backend):
         x = X.bfloat16().requires_grad_()
         weight = torch.tensor([2.0, -1.0, 0.5], requires_grad=True)

@@ -87,7 +87,7 @@ def test_half_precisions_are_added_in_float32(half):
     assert segment_sum(ones, index, 1).tolist() == [4096.0]  # 256 or 2048 in its own precision
 
 
-@pytest.mark.parametrize(("half", "roundoff"), [(torch.bfloat16, 2**-9), (torch.float16, 2**-12)])
+@pytest.mark.parametrize(("half", "roundoff"), [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)])
 def test_softmax_of_half_precisions_is_rounded_once(half, roundoff):
     scores, index = torch.randn(1000).to(half), torch.arange(1000) % 3
     p, exact = segment_softmax(scores, index, 3), segment_softmax(scores.double(), index, 3)

@@ -1,5 +1,6 @@
 """The signed sum along edges with torch-scatter: gather, multiply, segment sum."""
 
+import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
@@ -10,6 +11,7 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph) -> Tensor:
     """``x [M, B, H, D]``, ``weight [E, H]`` -> ``[N, B, H, D]``; O(E B C) memory."""
     from torch_scatter import segment_csr
 
-    messages = weight[:, None, :, None] * x.index_select(0, graph.source)
-    wide = accumulator(messages.dtype)
-    return segment_csr(messages.to(wide), graph.rowptr, reduce="sum").to(messages.dtype)
+    dtype = torch.promote_types(x.dtype, weight.dtype)
+    wide = accumulator(dtype)
+    messages = weight.to(wide)[:, None, :, None] * x.to(wide).index_select(0, graph.source)
+    return segment_csr(messages, graph.rowptr, reduce="sum").to(dtype)
