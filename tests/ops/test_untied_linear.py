@@ -156,11 +156,19 @@ class TestUnroll:
         x.sum().backward()
         assert events == [5, 4, "sum", 3, 2, "sum", 1, 0, "sum"]
 
-    def test_fewer_steps_than_handles(self):
+    def test_fewer_steps_than_handles(self, monkeypatch):
+        counts = []
+
+        def sum_and_count(xs, ys):
+            counts.append(len(xs))
+            return products.sum_over_steps(xs, ys)
+
+        monkeypatch.setattr(nodes, "sum_over_steps", sum_and_count)
         case = draw()
         handles = unroll(case, 8)
         y, expected = recur(case, handles[:3]), recur(case, [None] * 3)
         assert_close(gradients(case, y), gradients(case, expected), 1e-12)
+        assert counts == [3]  # nothing is done for the others
 
     def test_steps_that_do_not_reach_the_loss(self):
         case = draw()
@@ -210,8 +218,9 @@ class TestCompiled:
     pytestmark = of_dynamo
 
     @pytest.fixture(autouse=True)
-    def fresh(self):
+    def fresh(self, monkeypatch):
         torch._dynamo.reset()
+        monkeypatch.setattr(products, "ROWS_PER_PRODUCT", 2)  # several products in each sum
 
     @pytest.mark.parametrize("with_bias", [True, False])
     def test_compile(self, with_bias):
@@ -298,12 +307,18 @@ class TestAutocast:
             x = case.x
             for handle in handles:
                 x = untied_linear(x, case.weight, case.bias, step=handle)
+            traced = torch.autograd.grad(x.sum(), case.weight, create_graph=True)
             got = gradients(case, x)
         y = case.x
         for _ in range(3):
             y = untied_linear(y, case.weight, case.bias)
         assert x.dtype == torch.float32
-        assert_close(got, gradients(case, y), 1e-6)
+        torch.manual_seed(1)
+        arriving = torch.randn_like(y)
+        expected = torch.autograd.grad(y, case.inputs, arriving, retain_graph=True)
+        assert_close(got, list(expected), 1e-6)
+        expected = torch.autograd.grad(y.sum(), case.weight)
+        assert_close(list(traced), list(expected), 1e-6)
 
     def test_float64_stays(self):
         case = draw()
