@@ -21,6 +21,9 @@ from graphcolumns.ops.untied_linear.nodes import StepLinear, Unroll
 # The pairs kept for one gradient may take this many times its memory: autograd's own second
 # buffer and the inputs that it keeps come to the same.
 PAYLOAD = 2.0
+# Fewer steps than these are not gathered: the pair of one step is then as large as the gradient,
+# which no longer sets the pace (two at a time: 0.93 to 1.1 times the speed of autograd).
+FEWEST = 3
 # Bytes of the smallest gradient worth the trouble: a smaller one stays in the cache of a core,
 # where the sum over steps costs less than the handles do, some 30 us a step (at a fifth of it, B=8,
 # linear maps took 1.6 times as long).
@@ -66,9 +69,9 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
         [dy_{n,1}; \dots; dy_{n,T}]
 
     The sum is taken over as many steps at a time as keep the pairs within ``PAYLOAD`` times the
-    memory of the weight gradient. Where that is not even two steps (large batches) or the weights
-    are below ``SMALLEST``, weight gradients are not the bottleneck, and the handles leave them to
-    autograd. Call it under the same autocast as the steps.
+    memory of the weight gradient. Where that is less than ``FEWEST`` steps (large batches) or the
+    weights are below ``SMALLEST``, weight gradients are not the bottleneck, and the handles leave
+    them to autograd. Call it under the same autocast as the steps.
 
     Args:
         weight: ``[N, Cin, Cout]``.
@@ -96,7 +99,7 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
     if steps < 1 or batch < 1:
         raise ValueError(f"steps and batch must be at least 1, got {steps} and {batch}")
     together = _steps_per_gradient(weight, batch)
-    if together < 2 or steps < 2:
+    if together < FEWEST or steps < 2:
         return [Step(weight, batch, weight, bias) for _ in range(steps)]
     # One cast for all steps: autocast itself would cast again at each of them.
     dtype = product_dtype(weight)

@@ -1,0 +1,11 @@
+"""Fixtures for the tests of ops."""
+
+import pytest
+
+from graphcolumns.ops.untied_linear import steps
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Weights of a test are small; take them for large."""
+    monkeypatch.setattr(steps, "SMALLEST", 0)
