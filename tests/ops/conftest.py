@@ -9,3 +9,4 @@ from graphcolumns.ops.untied_linear import steps
 def small(monkeypatch):
     """Weights of a test are small; take them for large."""
     monkeypatch.setattr(steps, "SMALLEST", 0)
+    monkeypatch.setattr(steps, "ROOM_FOR_TWO", 1)

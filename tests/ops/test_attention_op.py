@@ -125,6 +125,17 @@ class TestCompile:
             torch.testing.assert_close(x, y)
 
 
+def test_export():
+    class Layer(torch.nn.Module):
+        def forward(self, *arguments):
+            return call(*arguments, "reference")
+
+    case = draw(MASKS["every degree"])
+    exported = torch.export.export(Layer(), tuple(case[1:])).module()
+    for x, y in zip(exported(*case[1:]), case.run("reference"), strict=True):
+        torch.testing.assert_close(x, y)
+
+
 def call(graph: ColumnGraph, q, k, v, bias, cost, backend):
     return column_attention(q, k, v, graph, bias=bias, cost=cost, backend=backend)
 

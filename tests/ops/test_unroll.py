@@ -48,9 +48,9 @@ class TestUnroll:
         monkeypatch.setattr(steps, "PAYLOAD", 1.5)  # three steps of two rows each
         events = []
 
-        def sum_and_tell(xs, ys):
+        def sum_and_tell(xs, ys, frugal):
             events.append("sum")
-            return products.sum_over_steps(xs, ys)
+            return products.sum_over_steps(xs, ys, frugal)
 
         monkeypatch.setattr(nodes, "sum_over_steps", sum_and_tell)
         case = draw()
@@ -64,9 +64,9 @@ class TestUnroll:
     def test_fewer_steps_than_handles(self, monkeypatch):
         counts = []
 
-        def sum_and_count(xs, ys):
+        def sum_and_count(xs, ys, frugal):
             counts.append(len(xs))
-            return products.sum_over_steps(xs, ys)
+            return products.sum_over_steps(xs, ys, frugal)
 
         monkeypatch.setattr(nodes, "sum_over_steps", sum_and_count)
         case = draw()

@@ -24,6 +24,12 @@ class TestWhenToGather:
         assert self.batched(1024, 16, 16, batch=5) == [True] * 8
         assert self.batched(1024, 16, 16, batch=6) == [False] * 8
 
+    def test_two_steps_are_gathered_where_their_pairs_are_small(self):
+        """Sixteen pairs of 1 (16 + 16) numbers are twice the gradient of 16 x 16; 8 of 2."""
+        assert self.batched(1024, 16, 16, batch=1, count=2) == [True] * 2
+        assert self.batched(1024, 16, 16, batch=2, count=2) == [False] * 2
+        assert self.batched(1024, 16, 16, batch=2, count=3) == [True] * 3
+
     @pytest.mark.usefixtures("small")
     def test_frozen_weights_are_left_to_autograd(self):
         case = draw()

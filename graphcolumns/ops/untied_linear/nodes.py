@@ -14,12 +14,12 @@ class Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, weight: Tensor, bias: Tensor | None, steps: int, batch: int
+        ctx: Any, weight: Tensor, bias: Tensor | None, steps: int, batch: int, frugal: bool
     ) -> tuple[Tensor, ...]:
         """Zero-stride dummies ``x_1, y_1, x_2, y_2, ...``."""
         columns, cin, cout = weight.shape
         ctx.set_materialize_grads(False)  # steps that were not taken send nothing
-        ctx.has_bias = bias is not None
+        ctx.has_bias, ctx.frugal = bias is not None, frugal
         zero = weight.new_zeros(())
         shapes = [(columns, batch, cin), (columns, batch, cout)] * steps
         return tuple(zero.clone().expand(shape) for shape in shapes)
@@ -30,10 +30,10 @@ class Unroll(torch.autograd.Function):
         xs = [x for x in grads[::2] if x is not None]
         ys = [y for y in grads[1::2] if y is not None]
         if not xs:
-            return None, None, None, None
+            return None, None, None, None, None
         with as_given(xs[0]):
-            weight, bias = sum_over_steps(xs, ys)
-        return weight, bias if ctx.has_bias else None, None, None
+            weight, bias = sum_over_steps(xs, ys, ctx.frugal)
+        return weight, bias if ctx.has_bias else None, None, None, None
 
 
 class StepLinear(torch.autograd.Function):

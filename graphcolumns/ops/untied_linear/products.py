@@ -10,14 +10,20 @@ ROWS_PER_PRODUCT = 8
 # updates. (At N=4096, C=64, B=8, T=8 on two cores: 60 ms, over all columns at once 70 ms.) Pairs
 # copied together may take a quarter of it.
 BLOCK = 2**22
+# Where the gradient of other steps is in memory too, as it is in autograd, copies may take only
+# this share of a gradient.
+COPIED = 1 / 32
 
 
-def sum_over_steps(xs: list[Tensor], ys: list[Tensor]) -> tuple[Tensor, Tensor]:
+def sum_over_steps(
+    xs: list[Tensor], ys: list[Tensor], frugal: bool = False
+) -> tuple[Tensor, Tensor]:
     r"""``sum_t x_t^T dy_t`` and ``sum_t sum_b dy_t``.
 
     Args:
         xs: Inputs ``[N, B, Cin]`` of the steps.
         ys: Gradients ``[N, B, Cout]`` of their outputs.
+        frugal: Save memory rather than time.
 
     Returns:
         The gradients of the weights ``[N, Cin, Cout]`` and of the biases ``[N, Cout]``.
@@ -28,7 +34,7 @@ def sum_over_steps(xs: list[Tensor], ys: list[Tensor]) -> tuple[Tensor, Tensor]:
         (xs[start : start + group], ys[start : start + group]) for start in range(0, len(xs), group)
     ]
     if on_cpu and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        return _in_place(pairs)
+        return _in_place(pairs, frugal)
     return _traced(pairs)
 
 
@@ -42,21 +48,22 @@ def _traced(pairs: list[tuple[list[Tensor], list[Tensor]]]) -> tuple[Tensor, Ten
     return weight, bias
 
 
-def _in_place(pairs: list[tuple[list[Tensor], list[Tensor]]]) -> tuple[Tensor, Tensor]:
+def _in_place(
+    pairs: list[tuple[list[Tensor], list[Tensor]]], frugal: bool
+) -> tuple[Tensor, Tensor]:
     """A block of columns at a time."""
     x, y = pairs[0][0][0], pairs[0][1][0]
     columns, cin, cout = x.shape[0], x.shape[2], y.shape[2]
     weight, bias = x.new_empty(columns, cin, cout), y.new_zeros(columns, cout)
-    width = _columns_per_block(cin, cout, x.shape[1] * len(pairs[0][0]), x.element_size())
+    copied = x.shape[1] * len(pairs[0][0]) * (cin + cout) if len(pairs[0][0]) > 1 else 0
+    width = BLOCK // (x.element_size() * max(cin * cout, 4 * copied))
+    if frugal and copied:
+        width = min(width, int(COPIED * columns * cin * cout / copied))
+    width = max(1, width)
     for block in (slice(start, start + width) for start in range(0, columns, width)):
         for index, group in enumerate(pairs):
             _add(weight[block], bias[block], group, block, first=index == 0)
     return weight, bias
-
-
-def _columns_per_block(cin: int, cout: int, rows: int, size: int) -> int:
-    copied = rows * (cin + cout)
-    return max(1, BLOCK // (size * max(cin * cout, 4 * copied)))
 
 
 def _add(

@@ -21,9 +21,11 @@ from graphcolumns.ops.untied_linear.nodes import StepLinear, Unroll
 # The pairs kept for one gradient may take this many times its memory: autograd's own second
 # buffer and the inputs that it keeps come to the same.
 PAYLOAD = 2.0
-# Fewer steps than these are not gathered: the pair of one step is then as large as the gradient,
-# which no longer sets the pace (two at a time: 0.93 to 1.1 times the speed of autograd).
+# Fewer steps at a time than these are not gathered: with two, the handles cost what they save
+# (0.93 to 1.1 times the speed of autograd) ...
 FEWEST = 3
+# ... unless the pairs are so small that this many would fit (then 1.1 to 1.6 times).
+ROOM_FOR_TWO = 16
 # Bytes of the smallest gradient worth the trouble: a smaller one stays in the cache of a core,
 # where the sum over steps costs less than the handles do, some 30 us a step (at a fifth of it, B=8,
 # linear maps took 1.6 times as long).
@@ -69,8 +71,8 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
         [dy_{n,1}; \dots; dy_{n,T}]
 
     The sum is taken over as many steps at a time as keep the pairs within ``PAYLOAD`` times the
-    memory of the weight gradient. Where that is less than ``FEWEST`` steps (large batches) or the
-    weights are below ``SMALLEST``, weight gradients are not the bottleneck, and the handles leave
+    memory of the weight gradient. Where there are fewer than ``FEWEST`` (large batches, or
+    two steps, unless their pairs are small) or the weights are below ``SMALLEST``, weight gradients are not the bottleneck, and the handles leave
     them to autograd. Call it under the same autocast as the steps.
 
     Args:
@@ -99,14 +101,15 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
     if steps < 1 or batch < 1:
         raise ValueError(f"steps and batch must be at least 1, got {steps} and {batch}")
     together = _steps_per_gradient(weight, batch)
-    if together < FEWEST or steps < 2:
+    if steps < 2 or together < (FEWEST if steps >= FEWEST else ROOM_FOR_TWO):
         return [Step(weight, batch, weight, bias) for _ in range(steps)]
     # One cast for all steps: autocast itself would cast again at each of them.
     dtype = product_dtype(weight)
     cast, cast_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
     handles: list[Step] = []
     while len(handles) < steps:
-        pairs = _pairs(cast, cast_bias, min(together, steps - len(handles)), batch)
+        count = min(together, steps - len(handles))
+        pairs = _pairs(cast, cast_bias, count, batch, frugal=together < steps)
         handles += [Step(weight, batch, cast, cast_bias, x, y) for x, y in pairs]
     return handles
 
@@ -150,9 +153,9 @@ def _steps_per_gradient(weight: Tensor, batch: int) -> int:
 
 
 def _pairs(
-    weight: Tensor, bias: Tensor | None, steps: int, batch: int
+    weight: Tensor, bias: Tensor | None, steps: int, batch: int, frugal: bool
 ) -> list[tuple[Tensor, Tensor]]:
-    dummies = Unroll.apply(weight, bias, steps, batch)
+    dummies = Unroll.apply(weight, bias, steps, batch, frugal)
     if not torch.compiler.is_compiling():
         # The engine runs the youngest ready node first. This one is older than all steps: without
         # a word it would wait, and hold its pairs, until the backward pass is over.
