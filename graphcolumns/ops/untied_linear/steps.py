@@ -71,9 +71,10 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
         [dy_{n,1}; \dots; dy_{n,T}]
 
     The sum is taken over as many steps at a time as keep the pairs within ``PAYLOAD`` times the
-    memory of the weight gradient. Where there are fewer than ``FEWEST`` (large batches, or
-    two steps, unless their pairs are small) or the weights are below ``SMALLEST``, weight gradients are not the bottleneck, and the handles leave
-    them to autograd. Call it under the same autocast as the steps.
+    memory of the weight gradient. Where there are fewer than ``FEWEST`` (large batches, or two
+    steps, unless their pairs are small) or the weights are below ``SMALLEST``, weight gradients
+    are not the bottleneck, and the handles leave them to autograd. Call it under the same autocast
+    as the steps.
 
     Args:
         weight: ``[N, Cin, Cout]``.
