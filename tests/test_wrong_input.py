@@ -121,7 +121,7 @@ GEOMETRY = [
         "positions must be finite. Column 0 is at [0.0, -inf] (1 such columns); drop these columns "
         "or fill in their positions."),
     bad("unknown metric", lambda: Geometry(POINTS, metric="manhattan"),
-        "metric must be one of 'euclidean', 'great-circle', 'torus'. Got 'manhattan'."),
+        "metric must be one of 'euclidean', 'geodesic', 'great-circle', 'torus'. Got 'manhattan'."),
     bad("unknown unit", lambda: Geometry(POINTS, unit="cm"),
         "unit must be one of 'mm', 'rad', 'pixel'. Got 'cm'."),
     bad("off the sphere", lambda: Geometry(torch.eye(3) * 2, metric="great-circle", radius=1.0),
@@ -582,18 +582,23 @@ PLUS = "Any other argument of graphcolumns.connect.nearest is added with a plus"
 COMMANDS = [
     bad("unknown command", ["trian"],
         "unknown command 'trian'. Did you mean `graphcolumns train`? Commands: train, resume, "
-        "evaluate; see `graphcolumns --help`."),
+        "evaluate, report, collect; see `graphcolumns --help`."),
+    bad("report of no run", ["report", "nowhere"],
+        "there is no nowhere/config.yaml: nowhere is not a run folder."),
+    bad("collect from nowhere", ["collect", "nowhere"], "there is no folder nowhere."),
+    bad("collect without runs", ["collect", "."],
+        "there is no finished run below .: no summary.json. Did the sweep finish?"),
     bad("no command", ["graph=nearest"],
         "unknown command 'graph=nearest'. Did you mean `graphcolumns train`? Commands: train, "
-        "resume, evaluate; see `graphcolumns --help`."),
+        "resume, evaluate, report, collect; see `graphcolumns --help`."),
     bad("misspelt key", ["train", "graph.degre=3"],
         "unknown key 'graph.degre'. Did you mean 'degree'? Keys in graph: degree, self_loops. "
         f"{PLUS}: +graph.degre=VALUE."),
     bad("misspelt group", ["train", "optimiser.lr=1"],
-        "unknown key 'optimiser.lr'. Did you mean 'optimizer'? Keys: geometry, graph, model, data, "
+        "unknown key 'optimiser.lr'. Did you mean 'optimizer'? Keys: graph, model, data, "
         "optimizer, name, degree, seed, run, epochs, steps, batch_size, losses, augmentation, "
         "fold, evaluate_test, evaluate_every, device, amp, compile, grad_accumulation, "
-        "checkpoint_every, progress, tensorboard."),
+        "checkpoint_every, progress, report, tensorboard, geometry."),
     bad("unknown choice", ["train", "graph=neerest"],
         "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: complete, "
         f"{CHOICES}."),

@@ -14,6 +14,7 @@ from graphcolumns.cli.check import OPTIONS, check
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn import LearnedPositions
 from graphcolumns.train import TERMS, check_fit, check_options, derive
 from graphcolumns.train.terms import Term
 
@@ -30,6 +31,15 @@ class Parts(NamedTuple):
     model: nn.Module
     losses: dict[str, tuple[float, Term]]
     options: dict[str, Any]  # the other keyword arguments of `train`
+
+    @torch.no_grad()
+    def current(self) -> Parts:
+        """The same with the columns where the model has moved them, if it learns positions."""
+        positions = getattr(self.model, "positions", None)
+        if not isinstance(positions, LearnedPositions):
+            return self
+        graph: Any = self.model.graph
+        return self._replace(geometry=positions.geometry().to("cpu"), graph=graph.to("cpu"))
 
 
 def build(config: Mapping[str, Any]) -> Parts:

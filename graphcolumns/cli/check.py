@@ -34,6 +34,7 @@ VALUES: Mapping[str, Any] = {
     "name": str,
     "degree": int,
     "run": str,
+    "report": bool,
     "fold": int | None,
     "optimizer": dict[str, Any],
     "losses": dict[str, Any],

@@ -20,6 +20,8 @@ Commands
   graphcolumns train [KEY=VALUE ...]   train, and write a run folder
   graphcolumns resume RUN              continue a run that was stopped
   graphcolumns evaluate RUN            score a run on its held-out half
+  graphcolumns report RUN              write RUN/report.html again
+  graphcolumns collect FOLDER          the runs of a sweep as one table and one figure
   graphcolumns --help | --version
 
 Examples

@@ -19,7 +19,8 @@ def load(run: str | Path) -> Parts:
         run: a run folder with a checkpoint.
 
     Returns:
-        All that the run was made of; `Parts` lists it. The model is in evaluation mode.
+        All that the run was made of; `Parts` lists it. The model is in evaluation mode. Where
+        positions were learned, geometry and graph have the positions and lengths at the end.
 
     Raises:
         FileNotFoundError: no run folder, no config.yaml or no checkpoint in it.
@@ -27,7 +28,7 @@ def load(run: str | Path) -> Parts:
     """
     parts = build(read_config(Path(run)))
     checkpoint.load(Path(run), parts.model)
-    return parts
+    return parts.current()
 
 
 def read_config(run: Path) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from difflib import get_close_matches
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from graphcolumns.cli.collect import collect
 from graphcolumns.cli.evaluate import evaluate
 from graphcolumns.cli.help import overview
+from graphcolumns.cli.report import report
 from graphcolumns.cli.resume import resume
 from graphcolumns.cli.train import train
 from graphcolumns.train.summary import package_version
@@ -20,6 +22,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train,
     "resume": resume,
     "evaluate": evaluate,
+    "report": report,
+    "collect": collect,
 }
 
 # What a user can mend. Anything else is a bug in graphcolumns and keeps its traceback.

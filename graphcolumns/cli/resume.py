@@ -8,6 +8,7 @@ from pathlib import Path
 
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.load import read_config
+from graphcolumns.cli.report import write_report
 from graphcolumns.train import train
 
 SHOWN = (
@@ -21,11 +22,19 @@ def resume(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser("graphcolumns resume", description=resume.__doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     run = parser.parse_args(arguments).run
-    run_training(build(read_config(run)), run, resume=True)
+    config = read_config(run)
+    run_training(build(config), run, config["report"], resume=True)
 
 
-def run_training(parts: Parts, run: Path, resume: bool = False) -> float | None:
-    """Train, print the summary, and return the accuracy on the held-out half (for sweepers)."""
+def run_training(parts: Parts, run: Path, report: bool, resume: bool = False) -> float | None:
+    """Train, print the summary, and return the accuracy on the held-out half (for sweepers).
+
+    Args:
+        parts: what to train.
+        run: the run folder.
+        report: also write its report.
+        resume: continue what is in the folder.
+    """
     summary = train(
         parts.model,
         parts.data,
@@ -41,5 +50,8 @@ def run_training(parts: Parts, run: Path, resume: bool = False) -> float | None:
         value = summary.get(name)
         if value is not None:
             print(f"{name:<20}{value:.4g}" if isinstance(value, float) else f"{name:<20}{value}")
+    if report:
+        page = write_report(parts.current(), run)
+        print(f"{'report':<20}{os.path.relpath(page)}")
     accuracy = summary.get(f"{parts.data.held_out}_accuracy")
     return accuracy if isinstance(accuracy, float) else None

@@ -67,9 +67,10 @@ def _hand_to_hydra(arguments: list[str], parts: Parts | None) -> None:
     def job(config: DictConfig) -> float | None:
         run = Path(HydraConfig.get().runtime.output_dir)
         checkpoint.check_free(run)
-        built = build(plain(config)) if parts is None else parts
+        values = plain(config)
+        built = build(values) if parts is None else parts
         checkpoint.write_text(run / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-        return run_training(built, run)
+        return run_training(built, run, values["report"])
 
     with _called_with(arguments):
         job()

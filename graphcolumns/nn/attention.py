@@ -9,6 +9,7 @@ from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
+from graphcolumns.ops.column_attention.reference import scores
 
 ATTENTION_MODES = ("attention", "selection", "mixing", "linear_mixing", "identity")
 
@@ -144,6 +145,23 @@ class ColumnAttention(nn.Module):
         y = y.flatten(2)
         return (y if self.out is None else self.out(y, uses.get("out"))), expected
 
+    @torch.no_grad()
+    def edge_weights(self, x: Tensor, graph: ColumnGraph) -> Tensor:
+        """The weight ``a_ij`` of every edge at the input ``x [N, B, C]``, without dropout.
+
+        For looking at a model: a step never needs it, and it takes O(E B H) memory.
+
+        Returns:
+            ``[E, B, H]``, or ``[E, 1, H]`` for the mixing modes, which do not see the input.
+        """
+        if self.mode in ("mixing", "linear_mixing"):
+            return self._mixing_weights(graph)[:, None]
+        q, k, scale = self._query_key(x, {})
+        bias = None if self.edge_bias is None else self.edge_bias()
+        scale = q.shape[-1] ** -0.5 if scale is None else scale
+        score = scores(q.float(), k.float(), bias, graph.source, graph.target, scale)
+        return segment_softmax(score, graph.target, graph.num_columns)
+
     def _query_key(self, x: Tensor, uses: dict[str, Use]) -> tuple[Tensor, Tensor, float | None]:
         if self.query is not None and self.key is not None:
             q, k = self.query(x, uses.get("query")), self.key(x, uses.get("key"))
@@ -153,9 +171,8 @@ class ColumnAttention(nn.Module):
             return self.selector.to(k.dtype), k, self.scale
         return k, k, self.scale
 
-    def _mix(
-        self, v: Tensor, graph: ColumnGraph, cost: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
+    def _mixing_weights(self, graph: ColumnGraph) -> Tensor:
+        """``a_ij`` of the modes that do not see the input, ``[E, H]``."""
         assert self.edge_bias is not None
         bias = self.edge_bias()
         if len(bias) != graph.num_edges:
@@ -166,6 +183,12 @@ class ColumnAttention(nn.Module):
         weight = bias[:, None].expand(-1, self.heads) if bias.dim() == 1 else bias
         if self.mode == "mixing":
             weight = segment_softmax(weight, graph.target, graph.num_columns)
+        return weight
+
+    def _mix(
+        self, v: Tensor, graph: ColumnGraph, cost: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        weight = self._mixing_weights(graph)
         if self.dropout and self.training:
             weight = nn.functional.dropout(weight, self.dropout)
         y = self._heads(edge_linear(v.flatten(2), weight, graph))

@@ -16,7 +16,7 @@ from graphcolumns.cli.main import COMMANDS
 TINY = [
     *("geometry=stack", "geometry.widths=[8]", "graph=nearest", "graph.degree=3"),
     *("model.channels=4", "model.depth=2", "model.heads=1", "data.train_size=60"),
-    *("steps=4", "batch_size=8", "progress=false", "experiment=digits"),
+    *("steps=4", "batch_size=8", "progress=false", "experiment=digits", "report=false"),
 ]
 
 
@@ -31,6 +31,12 @@ def files() -> list[str]:
 
 def summary(run: str | Path) -> dict:
     return json.loads((Path(run) / "summary.json").read_text())
+
+
+def test_a_report_ends_a_training(capsys):
+    assert main(["train", *TINY, "run=a", "report=true"]) == 0
+    assert capsys.readouterr().out.endswith("report              a/report.html\n")
+    assert "A sheet of 64 columns" in Path("a/report.html").read_text()
 
 
 def test_train_evaluate_resume_load(capsys):
@@ -49,6 +55,10 @@ def test_train_evaluate_resume_load(capsys):
     before = Path("a/checkpoint/model.safetensors").read_bytes()
     assert main(["resume", "a"]) == 0
     assert Path("a/checkpoint/model.safetensors").read_bytes() == before
+
+    assert main(["report", "a"]) == 0
+    assert capsys.readouterr().out.endswith("report              a/report.html\n")
+    assert Path("a/report/activity.csv").exists()
 
     parts = cli.load("a")
     assert parts.graph.num_edges == summary("a")["edges"] == 64 * 3
@@ -141,12 +151,12 @@ def test_own_config_groups():
         (["trian"], "unknown command 'trian'. Did you mean `graphcolumns train`?"),
         (["experiment=digits"], "Did you mean `graphcolumns train`?"),
         (["fly"], "unknown command 'fly'. Commands: train, resume, evaluate"),
-        (["train", "stepz=5"], "unknown key 'stepz'. Did you mean 'steps'? Keys: geometry, "),
+        (["train", "stepz=5"], "unknown key 'stepz'. Did you mean 'steps'? Keys: graph, "),
         (["train", "+foo=1"], "unknown key 'foo'. Did you mean 'fold'?"),
         (["train", "geometri=sheet"], "unknown key 'geometri'. Did you mean 'geometry'?"),
         (
             ["train", "geometry=shet"],
-            "unknown choice 'shet' for geometry. Did you mean 'sheet'? Choices: fibonacci, sheet, ",
+            "unknown choice 'shet' for geometry. Did you mean 'sheet'? Choices: fibonacci, ",
         ),
         (["train", "experiment=digit"], "Did you mean 'digits'? Choices: digits, "),
         (

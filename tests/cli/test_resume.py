@@ -16,7 +16,7 @@ from graphcolumns.cli.help import choices
 STEPS = 12
 SHORT = [
     *(f"steps={STEPS}", "batch_size=2", "checkpoint_every=3", "evaluate_test=false"),
-    *("progress=false", "losses.activity=0.01"),
+    *("progress=false", "report=false", "losses.activity=0.01"),
 ]
 
 

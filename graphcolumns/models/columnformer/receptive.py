@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.view import view
 from graphcolumns.nn import checks
 
 
@@ -36,6 +38,30 @@ def receptive_tokens(receptive: Tensor | None, columns: int, tokens: int) -> Ten
             f"got ids in [{int(receptive.min())}, {int(receptive.max())}]"
         )
     return receptive
+
+
+def topographic_tokens(geometry: Geometry, rows: int, columns: int) -> Tensor:
+    """The token nearest to the place where each column looks, see :func:`view`.
+
+    Every sheet of a stack sees the whole image; so does a sphere, and each hemisphere of a cortex.
+    Columns along one line (a ring) take the tokens in their order. A token may be seen by no
+    column where a curved surface is thinly covered.
+
+    Args:
+        geometry: The columns.
+        rows: Rows of tokens.
+        columns: Tokens per row.
+
+    Returns:
+        ``[N]`` int64, row-major token ids.
+    """
+    places = view(geometry)
+    spread = places.amax(0) - places.amin(0)
+    if int((spread == 0).sum()) == 1:  # along one line
+        along = places[:, int(spread.argmax())]
+        return (along * rows * columns).long().clamp(max=rows * columns - 1)
+    row, column = (places * torch.tensor([rows - 1, columns - 1])).round().long().T
+    return row * columns + column
 
 
 def check_direct_edges(direct_edges: Tensor | None, columns: int) -> None:

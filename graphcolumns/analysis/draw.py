@@ -1,0 +1,97 @@
+"""Values of columns as colours on the panels of a geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from graphcolumns.analysis.layout import Floats, Ids, Panel
+
+MAP = "viridis"
+
+
+def scale(values: Floats) -> Normalize:
+    """A colour scale over all finite values; a constant gets a little room on both sides."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
+        low, high = low - 0.5, high + 0.5
+    return Normalize(low, high)
+
+
+def rows(
+    panels: Sequence[Panel], count: int, height: float = 1.7, width: float | None = None
+) -> tuple[Figure, NDArray[np.object_]]:
+    """A figure with `count` rows of panels: the figure and its axes `[count, P]`."""
+    width = height * 1.15 if width is None else width
+    figure = Figure(figsize=(max(width * len(panels) + 1.2, 3.5), height * count + 0.5))
+    figure.set_layout_engine("constrained")
+    return figure, figure.subplots(count, len(panels), squeeze=False)
+
+
+def paint(axes: Axes, panel: Panel, values: Floats, norm: Normalize, cmap: str = MAP) -> None:
+    """Colour the columns of a panel by `values` `[N]` (of all columns, not of its members)."""
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    own = values[panel.members]
+    if panel.grid is not None:
+        box = _box(panel)
+        axes.imshow(own.reshape(panel.grid), cmap=cmap, norm=norm, extent=box, aspect="equal")
+    elif panel.triangles is not None and panel.shade is not None:
+        colours = ScalarMappable(norm, cmap).to_rgba(own[panel.triangles].mean(1))
+        colours[:, :3] *= panel.shade[:, None]
+        corners = panel.places[panel.triangles]
+        axes.add_collection(
+            PolyCollection(list(corners), facecolors=colours, edgecolors=colours, linewidths=0.2)
+        )
+        axes.autoscale_view()
+    else:
+        across, up = panel.places.T
+        axes.scatter(across, up, c=own, cmap=cmap, norm=norm, s=_dot(panel), linewidths=0)
+        axes.margins(0.05)
+
+
+def mark(axes: Axes, panel: Panel, column: int) -> None:
+    """A ring around one column, if it is on the panel."""
+    place = panel.places[panel.members == column]
+    axes.plot(*place.T, "o", markersize=9, markerfacecolor="none", color="#d62728", mew=1.6)
+
+
+def wires(
+    axes: Axes, panel: Panel, targets: Ids, sources: Ids, values: Floats, norm: Normalize
+) -> None:
+    """Edges whose two ends are on the panel, as lines coloured by `values` `[E]`."""
+    place = np.full(int(max(targets.max(), sources.max(), panel.members.max())) + 1, -1)
+    place[panel.members] = np.arange(len(panel.members))
+    here = (place[targets] >= 0) & (place[sources] >= 0) & (targets != sources)
+    ends = np.stack([panel.places[place[e[here]]] for e in (targets, sources)], axis=1)
+    lines = LineCollection(list(ends), cmap=MAP, norm=norm, linewidths=0.7, alpha=0.7)
+    lines.set_array(values[here])
+    axes.add_collection(lines)
+
+
+def bar(figure: Figure, axes: Any, norm: Normalize, label: str, cmap: str = MAP) -> None:
+    """The colour scale beside the axes."""
+    figure.colorbar(ScalarMappable(norm, cmap), ax=axes, label=label, shrink=0.85, pad=0.01)
+
+
+def _box(panel: Panel) -> tuple[float, float, float, float]:
+    """Edges of the image of a grid: half a spacing beyond its outer columns."""
+    assert panel.grid is not None
+    low, high = panel.places.min(0), panel.places.max(0)
+    steps = (high - low) / (np.array(panel.grid[::-1]) - 1) / 2
+    (left, bottom), (right, top) = low - steps, high + steps
+    return float(left), float(right), float(bottom), float(top)
+
+
+def _dot(panel: Panel) -> float:
+    """Area of a dot in points^2, so that many columns do not cover each other."""
+    return float(np.clip(4000 / len(panel.members), 2, 60))

@@ -1,0 +1,68 @@
+"""What was answered: confusions of classes, or restored images."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
+from graphcolumns.analysis.observe import Observation
+from graphcolumns.analysis.picture import Picture, png, table
+
+SHOWN = 8  # restored images
+
+
+def confusion(seen: Observation) -> Picture:
+    """Classes against answers."""
+    classes = seen.logits.shape[1]
+    labels, answers = seen.labels.numpy(), seen.logits.argmax(1).numpy()
+    counts = confusion_matrix(labels, answers, labels=np.arange(classes))
+    figure = Figure(figsize=(4.6, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.log1p(counts), cmap="Blues")
+    axes.set(xlabel="answer", ylabel="class")
+    if classes <= 20:
+        axes.set_xticks(range(classes))
+        axes.set_yticks(range(classes))
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if np.log1p(count) > 0.6 * np.log1p(counts.max()) else "black"
+            if count:
+                axes.text(column, row, count, ha="center", va="center", fontsize=7, color=colour)
+    row, column = np.indices(counts.shape).reshape(2, -1)
+    return Picture(
+        "confusion",
+        "Confusions",
+        f"{len(labels)} held-out samples: {int((labels == answers).sum())} right. Off the "
+        "diagonal: samples of the class in the row that were taken for that in the column.",
+        png(figure),
+        table({"class": row, "answer": column, "samples": counts.ravel()}),
+    )
+
+
+def restored(seen: Observation) -> Picture:
+    """Inputs, answers and clean images of a denoising task."""
+    count = min(SHOWN, len(seen.inputs))
+    shape = (-1, *seen.inputs.shape[1:])
+    rows = {
+        "input": seen.inputs.reshape(shape),
+        "answer": seen.logits.reshape(shape),
+        "clean": seen.labels.reshape(shape),
+    }
+    figure = Figure(figsize=(1.1 * count + 0.6, 3.6), layout="constrained")
+    grid = figure.subplots(3, count, squeeze=False)
+    for line, (name, images) in zip(grid, rows.items(), strict=True):
+        for axes, image in zip(line, images.numpy().mean(1), strict=False):
+            axes.imshow(image, cmap="gray")
+            axes.set_xticks([])
+            axes.set_yticks([])
+        line[0].set_ylabel(name)
+    error = (rows["answer"] - rows["clean"]).square().flatten(1).mean(1).numpy()
+    noise = (rows["input"] - rows["clean"]).square().flatten(1).mean(1).numpy()
+    return Picture(
+        "restored",
+        "Restored images",
+        f"Mean squared error over {len(error)} held-out samples: {error.mean():.4g}; of the input "
+        f"as it came: {noise.mean():.4g}.",
+        png(figure),
+        table({"sample": np.arange(len(error)), "error": error, "error_of_input": noise}),
+    )

@@ -1,0 +1,34 @@
+"""`graphcolumns report`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from graphcolumns.analysis import report as page
+from graphcolumns.cli.build import Parts
+from graphcolumns.cli.load import load
+
+
+def report(arguments: list[str]) -> None:
+    """Write report.html into a run folder, from its last checkpoint: `RUN`."""
+    parser = argparse.ArgumentParser("graphcolumns report", description=report.__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    run = parser.parse_args(arguments).run
+    print(f"{'report':<20}{os.path.relpath(write_report(load(run), run))}")
+
+
+def write_report(parts: Parts, run: Path) -> Path:
+    """The report of a run, from its trained parts."""
+    device = parts.options["device"]
+    config = run / "config.yaml"
+    return page.write(
+        run,
+        model=parts.model.to(device),
+        data=parts.data.to(device),
+        geometry=parts.geometry,
+        permutation=parts.permutation,
+        config=config.read_text(encoding="utf-8") if config.is_file() else "",
+        seed=parts.options["seed"],
+    )

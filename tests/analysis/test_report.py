@@ -1,0 +1,163 @@
+"""The page of a run: what it says, and that it stands alone."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+import torch
+
+from geometries import cortex, grid, sphere
+from graphcolumns.analysis import interactive, report
+from graphcolumns.data import natural_patches
+from tests.analysis.sheets import build, images
+from tests.analysis.test_observe import F, light_up
+
+NAMES = {
+    *("learning", "confusion", "wires", "activity", "attention", "attention_of_columns"),
+    *("receptive_fields", "lengths", "degrees", "adjacency"),
+}
+
+
+def train_a_little(run):
+    lines = [{"step": s, "loss": 2.0 / s, "task": 2.0 / s, "lr": 0.1} for s in range(1, 5)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run / "summary.json").write_text(json.dumps({"test_accuracy": 0.625, "steps": 4, "seed": 7}))
+
+
+def write(run, user, **options):
+    train_a_little(run)
+    geometry, permutation = user.reorder()
+    model = build(geometry, permutation, **options)
+    light_up_if_possible(model, permutation)
+    parts = {"model": model, "data": images(), "geometry": geometry, "permutation": permutation}
+    return report.write(run, **parts, config="name: <tiny>\n")
+
+
+def light_up_if_possible(model, permutation):
+    if len(permutation) == 64:
+        light_up(model, permutation)
+
+
+def rows(path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def test_files(tmp_path):
+    page = write(tmp_path, grid.sheet(8, 8))
+    assert page == tmp_path / "report.html"
+    for suffix in (".png", ".csv"):
+        assert {p.stem for p in (tmp_path / "report").glob(f"*{suffix}")} == NAMES
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"metrics.jsonl", "summary.json", "report", "report.html"}
+
+
+def test_words_and_numbers(tmp_path):
+    text = write(tmp_path, grid.sheet(8, 8)).read_text()
+    assert "A sheet of 64 columns of width 4, each with its own weights, applied 2 times" in text
+    assert "192 edges" in text
+    assert "62.50 %" in text  # of the summary, not of this untrained model
+    assert "baseline: the nearest training image" in text
+    assert "name: &lt;tiny&gt;" in text  # a configuration is text, never markup
+    assert "euclidean distances in pixel" in text
+
+
+def test_nothing_is_loaded(tmp_path):
+    """No address but those inside plotly's own code, which the browser never opens."""
+    text = write(tmp_path, grid.sheet(8, 8)).read_text()
+    loaded = re.findall(r'(?:src|href)="([^"#]*)', text)
+    assert loaded
+    assert all(address.startswith(("data:", "")) for address in loaded)
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', text)
+    assert "<script>" not in text  # a flat sheet needs none
+
+
+def test_the_table_names_the_users_columns(tmp_path):
+    write(tmp_path, grid.sheet(8, 8))
+    table = rows(tmp_path / "report/activity.csv")
+    lit = torch.tensor([float(row["step_1"]) > 10 for row in table])
+    assert [int(row["column"]) for row in table] == list(range(64))
+    assert torch.equal(lit.view(8, 8), F)
+
+
+def test_tables_agree_with_each_other(tmp_path):
+    write(tmp_path, grid.sheet(8, 8))
+    folder = tmp_path / "report"
+    degrees, wires = rows(folder / "degrees.csv"), rows(folder / "wires.csv")
+    assert sum(int(row["in_degree"]) for row in degrees) == len(wires) == 192
+    received = sum(float(row["attention_received"]) for row in rows(folder / "attention.csv"))
+    assert received == pytest.approx(64, rel=1e-4)
+    heard = [float(row["sources_heard"]) for row in rows(folder / "attention.csv")]
+    assert all(1 <= value <= 3.0001 for value in heard)
+    shares = rows(folder / "lengths.csv")
+    for name in ("edges", "random", "distance_rule"):
+        assert sum(float(row[name]) for row in shares) == pytest.approx(1, abs=1e-4)
+    confusion = rows(folder / "confusion.csv")
+    assert sum(int(row["samples"]) for row in confusion) == 12
+    assert len(rows(folder / "learning.csv")) == 4
+
+
+def test_again_in_place_of_the_earlier_one(tmp_path):
+    first = write(tmp_path, grid.sheet(8, 8)).read_bytes()
+    (tmp_path / "report" / "old.png").write_bytes(b"")
+    assert write(tmp_path, grid.sheet(8, 9)).read_bytes() != first
+    assert not (tmp_path / "report" / "old.png").exists()
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        pytest.param(grid.stack([8, 8]), id="stack"),
+        pytest.param(sphere.icosphere(2), id="icosphere"),
+        pytest.param(cortex.fsaverage(2, "both"), id="fsaverage"),
+    ],
+)
+def test_columns_in_space_can_be_turned(tmp_path, user):
+    assert interactive.installed()
+    text = write(tmp_path, user).read_text()
+    kind = "mesh3d" if user.faces is not None else "scatter3d"
+    views = text[text.index('<section id="activity"') :].split("</section>")[0]
+    assert f'"type":"{kind}"' in views
+    assert '"label":"step 2"' in views
+    assert text.count("plotly.js v") >= 1
+
+
+def test_without_plotly(tmp_path, monkeypatch):
+    monkeypatch.setattr(interactive, "installed", lambda: False)
+    text = write(tmp_path, grid.stack([8, 8])).read_text()
+    assert "<script>" not in text
+    assert "pip install &#39;graphcolumns[viz]&#39;" in text or "graphcolumns[viz]" in text
+
+
+def test_denoising(tmp_path):
+    data = natural_patches(size=8, count=40)
+    geometry = grid.sheet(8, 8)
+    model = build(geometry, num_classes=64)
+    report.write(tmp_path, model=model, data=data, geometry=geometry)
+    assert (tmp_path / "report/restored.png").exists()
+    assert not (tmp_path / "report/confusion.png").exists()
+    assert "of the input as it came" in (tmp_path / "report.html").read_text()
+
+
+def test_edges_to_oneself_only_and_nothing_logged(tmp_path):
+    geometry = grid.sheet(8, 8)
+    report.write(tmp_path, model=build(geometry, degree=1), data=images(), geometry=geometry)
+    names = {path.stem for path in (tmp_path / "report").glob("*.png")}
+    assert names == NAMES - {"learning", "lengths"}
+
+
+def test_no_folder(tmp_path):
+    geometry = grid.sheet(8, 8)
+    with pytest.raises(FileNotFoundError, match="there is no run folder"):
+        report.write(tmp_path / "x", model=build(geometry), data=images(), geometry=geometry)
+
+
+def test_random_numbers_are_left_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    geometry = grid.sheet(8, 8)
+    model, data = build(geometry), images()
+    torch.manual_seed(5)
+    report.write(tmp_path, model=model, data=data, geometry=geometry)
+    assert torch.equal(torch.rand(3), expected)
