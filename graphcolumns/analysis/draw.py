@@ -60,9 +60,12 @@ def paint(axes: Axes, panel: Panel, values: Floats, norm: Normalize, cmap: str =
 
 
 def mark(axes: Axes, panel: Panel, column: int) -> None:
-    """A ring around one column, if it is on the panel."""
-    place = panel.places[panel.members == column]
-    axes.plot(*place.T, "o", markersize=9, markerfacecolor="none", color="#d62728", mew=1.6)
+    """A ring around one column, if it can be seen on the panel."""
+    shown = panel.members == column
+    if panel.near is not None:
+        shown &= panel.near
+    across, up = panel.places[shown].T
+    axes.plot(across, up, "o", markersize=9, markerfacecolor="none", color="#1f5fa8", mew=1.6)
 
 
 def wires(

@@ -67,6 +67,18 @@ def test_a_surface_is_seen_from_both_sides():
         assert depth[-1] > 0
 
 
+def test_a_column_is_marked_on_the_side_where_it_is_seen():
+    geometry = sphere.icosphere(1)
+    left, right = panels(geometry)
+    column = int(geometry.positions[:, 0].argmax())  # far to the right
+    drawn = []
+    for panel in (left, right):
+        axes = Figure().subplots()
+        draw.mark(axes, panel, column)
+        drawn.append(len(axes.lines[0].get_xdata()))
+    assert drawn == [0, 1]
+
+
 def test_a_ring_lies_in_a_plane():
     geometry = grid.ring(24)
     (panel,) = panels(geometry)

@@ -59,10 +59,10 @@ def chosen(seen: Observation) -> Picture:
         edges.append(np.flatnonzero(own))
         norm = draw.scale(np.append(weights[own], 0.0))
         for cell, side in zip(row, sides, strict=True):
-            draw.paint(cell, side, values, norm, "magma")
+            draw.paint(cell, side, values, norm, "OrRd")
             draw.mark(cell, side, column)
             cell.set_title(f"{side.title}\ncolumn {column}".strip(), fontsize=8)
-        draw.bar(figure, row, norm, "weight", "magma")
+        draw.bar(figure, row, norm, "weight", "OrRd")
     ids = np.concatenate(edges)
     columns = {"target": target[ids], "source": source[ids], "attention": weights[ids]}
     if seen.graph.distance is not None:
@@ -71,7 +71,7 @@ def chosen(seen: Observation) -> Picture:
         "attention_of_columns",
         "Where single columns listen",
         "Colour: weight that the ringed column gives to each source (mean over steps, heads and "
-        "samples). Columns that it does not listen to are black.",
+        "samples). Columns that it does not listen to are white.",
         png(figure),
         table(columns),
     )
