@@ -60,12 +60,11 @@ def paint(axes: Axes, panel: Panel, values: Floats, norm: Normalize, cmap: str =
 
 
 def mark(axes: Axes, panel: Panel, column: int) -> None:
-    """A ring around one column, if it can be seen on the panel."""
-    shown = panel.members == column
-    if panel.near is not None:
-        shown &= panel.near
-    across, up = panel.places[shown].T
-    axes.plot(across, up, "o", markersize=9, markerfacecolor="none", color="#1f5fa8", mew=1.6)
+    """A ring around one column that is on the panel; a faint one if a surface hides it."""
+    across, up = panel.places[panel.members == column].T
+    seen = panel.shows(column)
+    (ring,) = axes.plot(across, up, "o", markersize=9, markerfacecolor="none", color="#1f5fa8")
+    ring.set(markeredgewidth=1.6 if seen else 0.8, alpha=None if seen else 0.35)
 
 
 def wires(

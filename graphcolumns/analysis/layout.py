@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import ConvexHull, cKDTree
+from scipy.spatial import ConvexHull
 
 from graphcolumns.geometry import Geometry
 
@@ -16,7 +16,6 @@ Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 FLAT = 1e-6  # a direction whose extent is below this share of the longest has none
-AROUND = 0.05  # of the width of a surface: what lies over one place on the page
 PARTS = 4  # separate surfaces that are shown; more are only in the table
 
 
@@ -32,7 +31,6 @@ class Panel:
             top; they are then drawn as an image.
         triangles: places in `members` `[F, 3]`, those behind first; drawn as a shaded surface.
         shade: brightness of each triangle in (0, 1], `[F]`.
-        near: whether each member is on the near side of a surface, `[n]`; None: all are.
     """
 
     title: str
@@ -41,7 +39,17 @@ class Panel:
     grid: tuple[int, int] | None = None
     triangles: Ids | None = None
     shade: Floats | None = None
-    near: NDArray[np.bool_] | None = None
+
+    def shows(self, column: int) -> bool:
+        """Whether a column can be seen: a face of it is not covered by another."""
+        local = np.flatnonzero(self.members == column)
+        if not len(local) or self.triangles is None:
+            return bool(len(local))
+        corners = self.places[self.triangles]
+        own = np.flatnonzero((self.triangles == local[0]).any(1))
+        # The last face that is drawn over the middle of its own face is the one that is seen.
+        tops = [_covering(corners, corners[face].mean(0))[-1] for face in own]
+        return bool(np.isin(tops, own).any())
 
 
 def panels(geometry: Geometry) -> list[Panel]:
@@ -169,13 +177,13 @@ def _side(title: str, members: Ids, own: Floats, faces: Ids, x: float) -> Panel:
     length = np.linalg.norm(normal, axis=1)
     facing = np.abs(normal[:, 0]) / np.where(length > 0, length, 1)
     order = np.argsort(x * corners[:, :, 0].mean(1), kind="stable")
-    shade = 0.6 + 0.4 * facing[order]
-    return Panel(title, members, places, None, faces[order], shade, _near(places, x * own[:, 0]))
+    return Panel(title, members, places, None, faces[order], 0.6 + 0.4 * facing[order])
 
 
-def _near(places: Floats, depth: Floats) -> NDArray[np.bool_]:
-    """Whether a point is on the nearer of the two layers that lie over its place on the page."""
-    reach = AROUND * np.ptp(places, axis=0).max()
-    around = cKDTree(places).query_ball_point(places, reach)
-    middle = np.array([(depth[ids].min() + depth[ids].max()) / 2 for ids in around])
-    return depth >= middle
+def _covering(corners: Floats, point: Floats) -> Ids:
+    """Triangles `[F, 3, 2]` on the page that a point lies in, in their order."""
+    x, y = np.moveaxis(corners - point, -1, 0)
+    turn = x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)
+    # A little room, so that a triangle seen from its edge still holds its own middle.
+    room = 1e-9 * np.abs(turn).max()
+    return np.flatnonzero((turn >= -room).all(1) | (turn <= room).all(1))

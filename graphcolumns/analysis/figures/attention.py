@@ -71,7 +71,8 @@ def chosen(seen: Observation) -> Picture:
         "attention_of_columns",
         "Where single columns listen",
         "Colour: weight that the ringed column gives to each source (mean over steps, heads and "
-        "samples). Columns that it does not listen to are white.",
+        "samples). Columns that it does not listen to are white. A faint ring lies behind the "
+        "surface.",
         png(figure),
         table(columns),
     )
