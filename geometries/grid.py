@@ -1,7 +1,8 @@
-"""Flat sheets of columns: one, or several on top of each other."""
+"""Sheets of columns, one or several on top of each other, and a ring of columns."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -36,6 +37,32 @@ def sheet(
         return Geometry(positions, unit=unit)
     period = (height * spacing, width * spacing)
     return Geometry(positions, metric="torus", unit=unit, period=period)
+
+
+def ring(n: int, spacing: float = 1.0, unit: Unit = "pixel") -> Geometry:
+    """`n` columns on a circle; distances run along it, `spacing` from neighbour to neighbour.
+
+    Column `i` is at the angle `2 pi i / n`, so columns `i` and `j` are `spacing * min(k, n - k)`
+    apart, `k = |i - j|`. The circle is the equator of a sphere of radius `n * spacing / (2 pi)`,
+    whose great circles are the arcs of the ring: the metric is exact, and no other is needed.
+
+    Args:
+        n: number of columns.
+        spacing: arc between neighbours, in `unit`.
+        unit: of all lengths.
+
+    Returns:
+        `n` columns with positions `[N, 3]`, the last axis 0.
+
+    Raises:
+        ValueError: `n` below 1, or a spacing that is not positive and finite.
+    """
+    _check_size("n", n)
+    _check_positive("spacing", spacing)
+    radius = n * spacing / (2 * math.pi)
+    angle = torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
+    circle = torch.stack([angle.cos(), angle.sin(), torch.zeros_like(angle)], dim=1) * radius
+    return Geometry(circle.float(), metric="great-circle", unit=unit, radius=radius)
 
 
 def stack(widths: Sequence[int], offset: float = 2.0, unit: Unit = "pixel") -> Geometry:

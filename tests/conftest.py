@@ -8,17 +8,34 @@ import pytest
 import torch
 from hypothesis import settings
 
+from geometries import cortex, grid, learned, sphere
+from graphcolumns.ops import extension
+
 # One list per kind. A test that takes an argument `backend` or `geometry` runs once per entry, so a
 # new member is one line here and inherits every invariant of its kind.
 BACKENDS = [
     pytest.param("reference", id="reference"),
     pytest.param("dense", id="dense"),
+    pytest.param("cpp", id="cpp", marks=pytest.mark.cpp),
     # Carries the mark because this backend is torch-scatter's: without it there is nothing to test.
     pytest.param("scatter", id="scatter", marks=pytest.mark.scatter),
 ]
 
 # Functions without arguments that return a Geometry, small enough to test every pair of columns.
-GEOMETRIES: list = []
+GEOMETRIES = [
+    pytest.param(lambda: grid.sheet(5, 7), id="sheet"),
+    pytest.param(lambda: grid.sheet(5, 7, spacing=0.3, torus=True), id="torus"),
+    pytest.param(lambda: grid.stack([3, 5]), id="stack"),
+    pytest.param(lambda: grid.ring(25), id="ring"),
+    pytest.param(lambda: sphere.fibonacci(40, 3.0), id="fibonacci"),
+    pytest.param(lambda: sphere.icosphere(1), id="icosphere"),
+    pytest.param(lambda: learned.positions(grid.sheet(4, 6), [0, 5], 0.5), id="learned"),
+    pytest.param(lambda: cortex.fsaverage(2, "right", "sphere"), id="fsaverage-sphere"),
+    pytest.param(lambda: cortex.fsaverage(2, "left", "flat"), id="fsaverage-flat"),
+    pytest.param(lambda: cortex.fsaverage(2, "left"), id="fsaverage-left"),
+    # Two hemispheres that no path joins.
+    pytest.param(lambda: cortex.fsaverage(2, "both", "inflated", True), id="fsaverage-both"),
+]
 
 # A wrong id or a wrong pointer in a sparse tensor is an error where it is made, not a crash later.
 torch.sparse.check_sparse_tensor_invariants.enable()
@@ -66,6 +83,10 @@ def _missing() -> dict[str, str]:
         import torch_scatter  # noqa: F401
     except ModuleNotFoundError:
         missing["scatter"] = "torch-scatter is not installed"
+    try:
+        extension.require_build()
+    except ImportError as error:
+        missing["cpp"] = str(error)
     if not torch.cuda.is_available():
         missing["gpu"] = "no CUDA device"
     return missing

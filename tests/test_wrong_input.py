@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from geometries import grid, sphere
+from geometries import cortex, grid, sphere
 from graphcolumns import (
     ColumnGraph,
     Geometry,
@@ -148,6 +148,31 @@ GEOMETRY = [
         "widths must name at least one sheet, in a list. Got 8."),
     bad("sphere of radius NaN", lambda: sphere.fibonacci(10, radius=NAN),
         "radius must be positive and finite. Got nan."),
+    bad("icosphere of level 9", lambda: sphere.icosphere(9),
+        "level must be a whole number from 0 to 8. Got 9."),
+    bad("ring of no column", lambda: grid.ring(0),
+        "n must be a whole number of columns, 1 or more. Got 0."),
+    bad("mesh without faces", lambda: Geometry(POINTS, metric="geodesic"),
+        "metric 'geodesic' runs along the edges of a mesh and needs faces (F, 3). Got None; set "
+        "faces, or use metric='euclidean'."),
+    bad("attribute of another length", lambda: Geometry(POINTS, attributes={"depth": SCORES}),
+        "attribute 'depth' must have one entry per column, 2 in its first dimension. Got shape "
+        "(12,)."),
+    bad("spacing of fixed positions", lambda: Geometry(POINTS, spacing=1.0),
+        "spacing is what learned positions keep between them. Got learnable=False; set "
+        "learnable=True or leave spacing out."),
+    bad("fsaverage of level 6", lambda: cortex.fsaverage(6),
+        "level must be one of 2, 3, 4, 5. Got 6."),
+    bad("flat medial wall", lambda: cortex.fsaverage(2, surface="flat", medial_wall=True),
+        "a flat map has no medial wall. Got surface='flat' with medial_wall=True; leave "
+        "medial_wall out, or choose another surface."),
+    bad("surface from nowhere", lambda: cortex.load("nowhere.gii"),
+        "there is no file nowhere.gii. It must be a surface: GIFTI (.gii, .gii.gz) or FreeSurfer "
+        "(lh.pial, rh.white, ...).", FileNotFoundError),
+    bad("edges between hemispheres", lambda: connect.complete(cortex.fsaverage(2)),
+        "every edge needs a finite length. There is no path on the mesh from column 0 to column "
+        "151 (46206 of 92416 edges have none); use metric='euclidean', or a wiring that stays "
+        "near, such as nearest."),
 ]
 
 GRAPH = [
@@ -614,6 +639,8 @@ COMMANDS = [
     bad("unknown split", ["train", "data.split=half"],
         "data.split must be one of 'halves', 'random'. Got 'half'. Did you mean 'halves'?"),
     bad("missing value", ["train", "data=mnist"], "these keys need a value: data.path=..."),
+    bad("missing surface", ["train", "geometry=surface"],
+        "these keys need a value: geometry.path=..."),
     bad("missing folder", ["train", "data=image_folder", "data.path=nowhere"],
         "There is no folder nowhere; it must hold a folder per class.\n"
         "(while building data with graphcolumns.data.image_folder)"),

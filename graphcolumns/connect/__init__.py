@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphcolumns.connect import draws, neighbours
+from graphcolumns.connect import draws, neighbours, paths
+from graphcolumns.connect.mesh_race import race_on_mesh
 from graphcolumns.connect.race import exponential_race
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
@@ -33,12 +34,12 @@ def nearest(geometry: Geometry, degree: int, self_loops: bool = True) -> ColumnG
         self_loops: the column itself is one of them.
 
     Raises:
-        ValueError: `degree` is below 1 or above the number of columns to choose from.
+        ValueError: `degree` is below 1 or above the number of columns to choose from; on metric
+            `"geodesic"`, above the number of columns that a path joins to each column.
     """
     others = _others(geometry, degree, self_loops)
-    points = neighbours.points(geometry)
-    own = np.arange(geometry.num_columns)
-    ids = neighbours.nearest_ids(neighbours.tree(geometry), points, others, own)
+    columns = np.arange(geometry.num_columns)
+    ids = neighbours.nearest_columns(geometry, columns, columns, others, own=False)
     return _from_rows(geometry, ids, self_loops)
 
 
@@ -76,7 +77,8 @@ def distance_decay(
     Sources are drawn one after the other without replacement, each in proportion to the kernel of
     its distance `d` to the target: `"exponential"` `exp(-d / length)`, `"gaussian"`
     `exp(-d^2 / (2 length^2))`, `"power"` `(1 + d / length)^-2`. The draw is exact, see
-    `exponential_race`; the same seed gives the same graph at any number of threads.
+    `exponential_race`; the same seed gives the same graph at any number of threads. On metric
+    `"geodesic"` what no path reaches is never drawn.
 
     Args:
         geometry: the columns.
@@ -87,16 +89,16 @@ def distance_decay(
         self_loops: the column itself is one of them, always.
 
     Raises:
-        ValueError: an impossible degree, a length that is not positive, an unknown kernel.
+        ValueError: an impossible degree, a length that is not positive, an unknown kernel; on
+            metric `"geodesic"`, a degree above the number of columns that a path joins.
 
     Source: Ercsey-Ravasz et al., A predictive network model of cerebral cortical connectivity
     based on a distance rule, Neuron 80 (2013), for the exponential kernel.
     """
     others = _others(geometry, degree, self_loops)
     _check_length("length", length, geometry)
-    ids = exponential_race(
-        geometry, others, draws.log_kernel(kernel, length), draws.generator(seed)
-    )
+    race = race_on_mesh if geometry.metric == "geodesic" else exponential_race
+    ids = race(geometry, others, draws.log_kernel(kernel, length), draws.generator(seed))
     return _from_rows(geometry, ids, self_loops)
 
 
@@ -110,7 +112,8 @@ def random(geometry: Geometry, degree: int, seed: int = 0, self_loops: bool = Tr
         self_loops: the column itself is one of them, always.
 
     Raises:
-        ValueError: `degree` is below 1 or above the number of columns to choose from.
+        ValueError: `degree` is below 1 or above the number of columns to choose from, or no path
+            leads along the edge on metric `"geodesic"`.
     """
     n, others = geometry.num_columns, _others(geometry, degree, self_loops)
     ids = draws.distinct(n, others, n - 1, draws.generator(seed))
@@ -124,6 +127,9 @@ def complete(geometry: Geometry, self_loops: bool = True) -> ColumnGraph:
     Args:
         geometry: the columns.
         self_loops: every column also listens to itself.
+
+    Raises:
+        ValueError: on metric `"geodesic"`, columns that no path joins.
     """
     ids = torch.arange(geometry.num_columns)
     edge_index = torch.cartesian_prod(ids, ids).t()
@@ -178,10 +184,16 @@ def bipartite(sources: Geometry, targets: Geometry, degree: int) -> ColumnGraph:
         degree: in-edges per target.
 
     Raises:
-        ValueError: `degree` is below 1 or above `M`, or the spaces differ.
+        ValueError: `degree` is below 1 or above `M`, or the spaces differ, or the metric is
+            `"geodesic"`, which knows one mesh only.
     """
     _check_degree(degree, 1, sources.num_columns, "sources")
     targets.require_same_space(sources)
+    if targets.metric == "geodesic":
+        raise ValueError(
+            "bipartite joins two sets of columns, and metric 'geodesic' measures within one mesh. "
+            "Use nearest for the columns of one mesh, or metric='euclidean'."
+        )
     tree, queries = neighbours.tree(sources), neighbours.points(targets)
     edge_index = _edges(neighbours.nearest_ids(tree, queries, degree))
     return _measured(edge_index, targets, sources)
@@ -239,6 +251,8 @@ def _self_edges(geometry: Geometry) -> Tensor:
 def _measured(
     edge_index: Tensor, geometry: Geometry, sources: Geometry | None = None
 ) -> ColumnGraph:
+    if geometry.metric == "geodesic":
+        paths.check_joined(geometry, edge_index)
     edge_index = edge_index.to(geometry.positions.device)
     distance = geometry.distance(edge_index[1], edge_index[0], sources)
     num_sources = (sources or geometry).num_columns
@@ -250,12 +264,11 @@ def _between(
 ) -> Tensor:
     """Edges `[2, E]` to each column of area `to` from its `degree` nearest of area `origin`."""
     targets, sources = members[to], members[origin]
-    inside, own = to == origin, to == origin and self_loops
+    inside = to == origin
+    own = inside and self_loops
     available = len(sources) - (1 if inside and not own else 0)
     _check_degree(degree, 1, available, f"columns in area {origin}")
-    tree, queries = neighbours.tree(geometry, sources), neighbours.points(geometry)[targets]
-    place = np.arange(len(targets)) if inside else None
-    ids = sources[neighbours.nearest_ids(tree, queries, degree - own, place)]
+    ids = neighbours.nearest_columns(geometry, targets, sources, degree - own, own=not inside)
     if own:
         ids = np.concatenate([ids, targets[:, None]], axis=1)
     source, row = _edges(ids)

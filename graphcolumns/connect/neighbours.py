@@ -1,29 +1,33 @@
-"""Nearest columns, and columns within a radius, by KD-tree: never an N x N matrix."""
+"""Nearest columns, and columns within a radius: never an N x N matrix."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from graphcolumns.connect import paths
+from graphcolumns.connect.rank import Floats, Ids, first_ids, row_blocks
 from graphcolumns.geometry import Geometry
 
-Floats = NDArray[np.float64]
-Ids = NDArray[np.int64]
-
-BLOCK = 2**19  # values per temporary array: 4 MB of float64
 SPARE = 8  # neighbours asked for beyond the degree, so that most ties are seen at once
 ROUNDING = 1e-6  # relative error of a length measured in float32
 
 
-def row_blocks(num_rows: int, width: int) -> Iterator[Ids]:
-    """Ids `0 .. num_rows` in blocks of which `width` values per row fit in memory."""
-    step = max(1, BLOCK // max(width, 1))
-    for first in range(0, num_rows, step):
-        yield np.arange(first, min(first + step, num_rows))
+def nearest_columns(
+    geometry: Geometry, targets: Ids, sources: Ids, count: int, own: bool = True
+) -> Ids:
+    """The `count` columns of `sources` (ascending) nearest to each of `targets`, `[T, count]`.
+
+    By KD-tree, or along the mesh for metric `"geodesic"`. `own` says whether a column may be its
+    own source.
+    """
+    if geometry.metric == "geodesic":
+        return paths.nearest_ids(geometry, targets, sources, count, own)
+    place = None if own else np.searchsorted(sources, targets)
+    nearest = nearest_ids(tree(geometry, sources), points(geometry)[targets], count, place)
+    return sources[nearest]
 
 
 def points(geometry: Geometry) -> Floats:
@@ -97,19 +101,15 @@ def _rank(
         lengths[ids == own[rows, None]] = np.inf
         order = np.argsort(lengths, axis=1, kind="stable")
         lengths, ids = np.take_along_axis(lengths, order, 1), np.take_along_axis(ids, order, 1)
-    # Neighbours share a level while lengths rise by no more than rounding.
-    tie = 4 * np.finfo(np.float32).eps * float(np.abs(sources.data).max())
-    level = np.zeros(ids.shape, dtype=np.int64)
-    level[:, 1:] = np.cumsum(~(np.diff(lengths, axis=1) <= tie), axis=1)
-    order = np.lexsort((ids, level), axis=1)[:, :count]
-    result[rows] = np.take_along_axis(ids, order, 1)
-    last = np.isfinite(lengths).sum(1) - 1
-    may_go_on = level[np.arange(len(rows)), last] == level[:, count - 1]
+    tie = 4 * float(np.finfo(np.float32).eps) * float(np.abs(sources.data).max())
+    result[rows], may_go_on = first_ids(lengths, ids, count, tie)
     return rows[may_go_on] if asked < sources.n else rows[:0]
 
 
 def pairs_within(geometry: Geometry, radius: float) -> Ids:
     """All pairs `i < j` whose distance is at most `radius` up to rounding, `[P, 2]`."""
+    if geometry.metric == "geodesic":
+        return paths.pairs_within(geometry, radius * (1 + ROUNDING))
     reach = radius
     if geometry.radius is not None:
         angle = min(radius / geometry.radius, math.pi)

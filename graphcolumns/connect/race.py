@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphcolumns.connect import neighbours
-from graphcolumns.connect.draws import Floats, Ids, LogKernel
+from graphcolumns.connect.draws import LogKernel
+from graphcolumns.connect.rank import Floats, Ids, row_blocks
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.hilbert import hilbert_key
 
@@ -76,7 +77,7 @@ def exponential_race(
     near, cells = (n, None) if all_pairs else (near, _cut(geometry))
     race = _Race(geometry, count, log_kernel, generator)
     width = near + (0 if cells is None else len(cells.size))
-    rows_of_blocks = neighbours.row_blocks(n if count else 0, width)
+    rows_of_blocks = row_blocks(n if count else 0, width)
     drawn = [race.draw(rows, near, cells) for rows in rows_of_blocks]
     return np.concatenate([np.empty((0, count), dtype=np.int64), *drawn])
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from graphcolumns.geometry import checks
+from graphcolumns.geometry.geodesic import geodesic_distance, pair_distance
 from graphcolumns.geometry.hilbert import hilbert_key
 
-Metric = Literal["euclidean", "great-circle", "torus"]
-Unit = Literal["mm", "rad", "pixel"]
+__all__ = ["Geometry", "Metric", "Unit", "geodesic_distance"]
 
-# Points further than this fraction of the radius from the sphere are an error, not rounding.
-SPHERE_TOLERANCE = 1e-3
+Metric = Literal["euclidean", "geodesic", "great-circle", "torus"]
+Unit = Literal["mm", "rad", "pixel"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +27,15 @@ class Geometry:
 
     - `"euclidean"`: `|d|`;
     - `"torus"`: `|d - L round(d / L)|`, the nearest image in a box of periods `L`;
-    - `"great-circle"`: `R atan2(|x_t x x_s|, x_t . x_s)`, the arc on a sphere of radius `R`.
+    - `"great-circle"`: `R atan2(|x_t x x_s|, x_t . x_s)`, the arc on a sphere of radius `R`;
+    - `"geodesic"`: the shortest path along the edges of `faces`. It zigzags where the shortest way
+      across the surface is straight, so it is some 10 % longer, see `geodesic_distance`; `inf`
+      between parts that no path joins. Not differentiable.
 
     Args:
         positions: `[N, 2]` or `[N, 3]`, float32 (float64 is kept, for gradient checks).
-        metric: `"euclidean"`, `"great-circle"` (3-D only) or `"torus"`.
+        metric: `"euclidean"`, `"geodesic"` (needs `faces`), `"great-circle"` (3-D only) or
+            `"torus"`.
         unit: unit of every length, positions included: `"mm"`, `"rad"` or `"pixel"`.
         faces: triangles of a mesh, column ids `[F, 3]` int64.
         period: torus only, the side of the box per axis; positions lie in `[0, period)`.
@@ -37,6 +43,8 @@ class Geometry:
         areas: area label of each column, `[N]` int64, from 0.
         learnable: whether a model may move the positions.
         anchors: ids of columns that stay where they are when positions are learned, `[A]` int64.
+        attributes: anything else known of each column, by name: tensors `[N, ...]`.
+        spacing: learnable only, the least distance between two columns that learning keeps.
 
     Raises:
         ValueError: a value breaks a rule above.
@@ -52,19 +60,24 @@ class Geometry:
     areas: Tensor | None = None
     learnable: bool = False
     anchors: Tensor | None = None
+    attributes: Mapping[str, Tensor] | None = None
+    spacing: float | None = None
 
     def __post_init__(self) -> None:
         # Reading values breaks a traced graph; a traced Geometry comes from a checked one.
         if torch.compiler.is_compiling():
             return
-        _check_choice("metric", self.metric, get_args(Metric))
-        _check_choice("unit", self.unit, get_args(Unit))
-        _check_positions(self.positions)
-        _check_torus(self)
-        _check_sphere(self)
-        _check_areas(self.areas, self.num_columns)
-        _check_ids("faces", self.faces, 2, self.num_columns)
-        _check_ids("anchors", self.anchors, 1, self.num_columns)
+        checks.check_choice("metric", self.metric, get_args(Metric))
+        checks.check_choice("unit", self.unit, get_args(Unit))
+        checks.check_positions(self.positions)
+        checks.check_torus(self)
+        checks.check_sphere(self)
+        checks.check_areas(self.areas, self.num_columns)
+        checks.check_ids("faces", self.faces, 2, self.num_columns)
+        checks.check_ids("anchors", self.anchors, 1, self.num_columns)
+        checks.check_mesh(self)
+        checks.check_attributes(self.attributes, self.num_columns)
+        checks.check_spacing(self)
 
     def __repr__(self) -> str:
         return (
@@ -80,7 +93,8 @@ class Geometry:
     def distance(self, target: Tensor, source: Tensor, sources: Geometry | None = None) -> Tensor:
         """Length of each (target, source) pair, in `unit`.
 
-        Differentiable in the positions; the gradient at distance 0 is 0, never NaN.
+        Differentiable in the positions (but for metric "geodesic"); the gradient at distance 0 is
+        0, never NaN.
 
         Args:
             target: column ids, any shape, usually `[E]`.
@@ -91,10 +105,12 @@ class Geometry:
             Lengths in the shape of `target`.
 
         Raises:
-            ValueError: `sources` measures in another metric, unit, period or radius.
+            ValueError: `sources` measures in another metric, unit, period, radius or mesh.
         """
         if sources is not None:
             self.require_same_space(sources)
+        if self.metric == "geodesic":
+            return pair_distance(self, target, source)
         origin = self.positions if sources is None else sources.positions
         a, b = self.positions[target.long()], origin[source.long()]
         if self.metric == "great-circle":
@@ -117,15 +133,31 @@ class Geometry:
         Source: Skilling, Programming the Hilbert curve, AIP Conf. Proc. 707 (2004).
         """
         permutation = torch.argsort(hilbert_key(self.positions.detach()), stable=True)
+        return self.permute(permutation), permutation
+
+    def permute(self, permutation: Tensor) -> Geometry:
+        """The same columns in another order: column `n` of the result is `permutation[n]` here.
+
+        Args:
+            permutation: every column id once, `[N]` int64.
+
+        Raises:
+            ValueError: it is not a permutation.
+        """
         new_id = torch.argsort(permutation)
-        moved = replace(
+        if not torch.equal(permutation[new_id], torch.arange(self.num_columns).to(permutation)):
+            raise ValueError(
+                f"permutation must hold each of the {self.num_columns} column ids once. "
+                f"Got {list(permutation.shape)}."
+            )
+        return replace(
             self,
             positions=self.positions[permutation],
             faces=None if self.faces is None else new_id[self.faces],
             areas=None if self.areas is None else self.areas[permutation],
             anchors=None if self.anchors is None else new_id[self.anchors],
+            attributes=_each(self.attributes, lambda values: values[permutation]),
         )
-        return moved, permutation
 
     def require_columns(self, num_columns: int) -> None:
         """Raise a ValueError unless there are `num_columns` columns."""
@@ -148,13 +180,28 @@ class Geometry:
         axes = self.positions.shape[1], other.positions.shape[1]
         if axes[0] != axes[1]:
             raise ValueError(f"targets and sources must have as many axes. Got {axes}.")
+        if self.metric == "geodesic" and other is not self:
+            raise ValueError(
+                "metric 'geodesic' measures along one mesh, and targets and sources are on two: no "
+                "path leads from one to the other. Use metric='euclidean' for both."
+            )
 
     def to(self, device: torch.device | str) -> Geometry:
         """The same geometry with its tensors on `device`."""
         tensors = ("positions", "faces", "areas", "anchors")
         given = {name: getattr(self, name) for name in tensors if getattr(self, name) is not None}
         moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in given.items()}
+        moved["attributes"] = _each(self.attributes, lambda values: values.to(device))
         return replace(self, **moved)
+
+
+def _each(
+    attributes: Mapping[str, Tensor] | None, change: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor] | None:
+    """The same names with changed tensors."""
+    if attributes is None:
+        return None
+    return {name: change(values) for name, values in attributes.items()}
 
 
 def _angle(a: Tensor, b: Tensor) -> Tensor:
@@ -163,98 +210,3 @@ def _angle(a: Tensor, b: Tensor) -> Tensor:
     # a x b = a x (b - a) = a x (b + a), and the shorter of the two second factors loses no digits.
     short = torch.where((dot >= 0)[..., None], b - a, b + a)
     return torch.atan2(torch.linalg.vector_norm(torch.linalg.cross(a, short), dim=-1), dot)
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
-
-
-def _check_positions(positions: Tensor) -> None:
-    if not torch.is_tensor(positions) or positions.dtype not in (torch.float32, torch.float64):
-        got = positions.dtype if torch.is_tensor(positions) else type(positions).__name__
-        raise TypeError(
-            f"positions must be a float32 tensor. Got {got}; call .float() on a tensor."
-        )
-    if positions.ndim != 2 or positions.shape[1] not in (2, 3) or positions.shape[0] < 1:
-        raise ValueError(
-            "positions must have shape (N, 2) or (N, 3) with at least one column. "
-            f"Got {tuple(positions.shape)}."
-        )
-    bad = ~torch.isfinite(positions).all(1)
-    if bad.any():
-        i = int(bad.nonzero()[0])
-        raise ValueError(
-            f"positions must be finite. Column {i} is at {positions[i].tolist()} "
-            f"({int(bad.sum())} such columns); drop these columns or fill in their positions."
-        )
-
-
-def _check_torus(geometry: Geometry) -> None:
-    period, positions = geometry.period, geometry.positions
-    if geometry.metric != "torus":
-        if period is not None:
-            raise ValueError(f"period belongs to metric 'torus'. Got metric {geometry.metric!r}.")
-        return
-    axes = positions.shape[1]
-    sides = period if isinstance(period, tuple | list) else ()
-    if len(sides) != axes or not all(0 < side < float("inf") for side in sides):
-        raise ValueError(
-            f"metric 'torus' needs a positive finite period per axis, {axes} in all. Got {period}."
-        )
-    outside = ((positions < 0) | (positions >= positions.new_tensor(sides))).any(1)
-    if outside.any():
-        i = int(outside.nonzero()[0])
-        raise ValueError(
-            f"torus positions must lie in [0, period), period {tuple(sides)}. Column {i} is at "
-            f"{positions[i].tolist()}; wrap them with torch.remainder(positions, period)."
-        )
-
-
-def _check_sphere(geometry: Geometry) -> None:
-    radius, positions = geometry.radius, geometry.positions
-    if geometry.metric != "great-circle":
-        if radius is not None:
-            raise ValueError(
-                f"radius belongs to metric 'great-circle'. Got metric {geometry.metric!r}."
-            )
-        return
-    if positions.shape[1] != 3:
-        raise ValueError(
-            f"metric 'great-circle' needs positions (N, 3). Got {tuple(positions.shape)}."
-        )
-    if radius is None or not 0 < radius < float("inf"):
-        raise ValueError(f"metric 'great-circle' needs a positive finite radius. Got {radius}.")
-    norm = torch.linalg.vector_norm(positions, dim=1)
-    off = (norm - radius).abs() > SPHERE_TOLERANCE * radius
-    if off.any():
-        i = int(off.nonzero()[0])
-        raise ValueError(
-            f"great-circle positions must lie on the sphere of radius {radius} around the origin. "
-            f"Column {i} is at {float(norm[i])} from it; rescale the positions or the radius."
-        )
-
-
-def _check_areas(areas: Tensor | None, num_columns: int) -> None:
-    if areas is None:
-        return
-    if not torch.is_tensor(areas) or areas.dtype != torch.int64:
-        raise TypeError(f"areas must be an int64 tensor. Got {getattr(areas, 'dtype', areas)}.")
-    if areas.shape != (num_columns,) or bool((areas < 0).any()):
-        raise ValueError(
-            f"areas must hold one label >= 0 per column, shape ({num_columns},). "
-            f"Got shape {tuple(areas.shape)}, smallest {areas.min() if areas.numel() else None}."
-        )
-
-
-def _check_ids(name: str, ids: Tensor | None, ndim: int, num_columns: int) -> None:
-    if ids is None:
-        return
-    if not torch.is_tensor(ids) or ids.dtype != torch.int64:
-        raise TypeError(f"{name} must be an int64 tensor. Got {getattr(ids, 'dtype', ids)}.")
-    if ids.ndim != ndim or (ndim == 2 and ids.shape[1] != 3):
-        expected = "(F, 3)" if ndim == 2 else "(A,)"
-        raise ValueError(f"{name} must have shape {expected}. Got {tuple(ids.shape)}.")
-    bad = ids[(ids < 0) | (ids >= num_columns)]
-    if len(bad):
-        raise ValueError(f"{name} must be column ids in [0, {num_columns}). Got {int(bad[0])}.")

@@ -1,4 +1,4 @@
-"""Sheets and stacks of sheets."""
+"""Sheets, stacks of sheets and rings."""
 
 import math
 
@@ -52,6 +52,26 @@ def test_stack_of_small_sheets_by_hand():
     assert geometry.unit == "mm"
 
 
+def test_ring_of_four_by_hand():
+    # A quarter of the circumference 4 * 0.5 apart, so on a radius of 1 / pi.
+    ring = grid.ring(4, spacing=0.5, unit="mm")
+    corners = torch.tensor([[1.0, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]]) / math.pi
+    torch.testing.assert_close(ring.positions, corners)
+    lengths = ring.distance(torch.zeros(4).long(), torch.arange(4))
+    assert lengths.tolist() == pytest.approx([0, 0.5, 1, 0.5])
+    assert (ring.metric, ring.unit) == ("great-circle", "mm")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 192, 5000])
+@pytest.mark.parametrize("spacing", [1.0, 0.03])
+def test_ring_counts_steps_the_shorter_way_round(n: int, spacing: float):
+    ids = torch.arange(n)
+    steps = torch.minimum(ids, n - ids)
+    lengths = grid.ring(n, spacing).distance(torch.zeros(n).long(), ids)
+    # Up to the rounding of positions at the distance of the radius.
+    torch.testing.assert_close(lengths, steps * spacing, rtol=1e-5, atol=1e-7 * n * spacing)
+
+
 def test_published_wiring_costs_of_an_8_by_8_sheet():
     # Mean distance over all pairs of the sheet when a column is 2 from itself: identity attention
     # costs 0.382 of uniform attention.
@@ -69,6 +89,8 @@ def test_published_wiring_costs_of_an_8_by_8_sheet():
         (lambda: grid.sheet(3, 2.5), "width must be a whole number of columns, 1 or more. Got 2.5"),
         (lambda: grid.sheet(3, 3, spacing=0.0), "spacing must be positive and finite. Got 0.0"),
         (lambda: grid.sheet(3, 3, unit="inch"), "unit must be one of 'mm', 'rad', 'pixel'"),
+        (lambda: grid.ring(0), "n must be a whole number of columns, 1 or more. Got 0"),
+        (lambda: grid.ring(8, 0.0), "spacing must be positive and finite. Got 0.0"),
         (lambda: grid.stack([]), "widths must name at least one sheet"),
         (lambda: grid.stack([8, 0]), "widths must be a whole number of columns, 1 or more. Got 0"),
         (lambda: grid.stack([8], offset=math.inf), "offset must be positive and finite. Got inf"),

@@ -253,7 +253,7 @@ UNIT = torch.eye(3)
         ({"positions": torch.ones(4, 2).long()}, TypeError, r"int64; call \.float\(\)"),
         ({"positions": torch.ones(4, 2).half()}, TypeError, "Got torch.float16"),
         ({"positions": [[0.0, 1.0]]}, TypeError, "Got list"),
-        ({"metric": "geodesic"}, ValueError, "'euclidean', 'great-circle', 'torus'"),
+        ({"metric": "chord"}, ValueError, "'euclidean', 'geodesic', 'great-circle', 'torus'"),
         ({"unit": "cm"}, ValueError, "unit must be one of 'mm', 'rad', 'pixel'. Got 'cm'"),
         ({"metric": "torus"}, ValueError, "positive finite period per axis, 2 in all. Got None"),
         ({"metric": "torus", "period": (1.0,)}, ValueError, r"2 in all. Got \(1\.0,\)"),

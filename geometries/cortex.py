@@ -1,0 +1,196 @@
+"""Cortical surfaces: the average of forty brains, and surfaces from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from geometries.fsaverage5 import MEASURES, Tables, load_tables
+from geometries.hull import outward_faces
+from geometries.surface_files import read_surface
+from graphcolumns.geometry import Geometry, Metric
+
+Hemisphere = Literal["left", "right", "both"]
+Surface = Literal["pial", "white", "inflated", "sphere", "flat"]
+
+LEVELS = (2, 3, 4, 5)
+SPHERE_RADIUS = 100.0
+OWN_ORIGIN = ("inflated", "sphere", "flat")  # surfaces whose hemispheres lie on one another
+GAP = 10.0  # mm between hemispheres that are laid side by side
+TORN = 3.0  # a triangle of a flat map with an edge this many medians long spans a cut
+
+
+def fsaverage(
+    level: int = 3,
+    hemisphere: Hemisphere = "both",
+    surface: Surface = "pial",
+    medial_wall: bool = False,
+    metric: Metric | None = None,
+) -> Geometry:
+    """The average cortex of FreeSurfer, from the fsaverage5 meshes inside nilearn. No download.
+
+    fsaverage is a nested icosphere: the first `10 * 4**level + 2` vertices of a hemisphere are the
+    mesh of that level, so a result on one level is a slice of that on the next. Per hemisphere,
+    with and without the medial wall (left, right):
+
+    =====  =======  ================  =============================
+    level  columns  without the wall  mean edge of the pial surface
+    =====  =======  ================  =============================
+    2      162      151, 153          19.5 mm
+    3      642      597, 601          11.2 mm
+    4      2562     2361, 2385        6.0 mm
+    5      10242    9465, 9537        3.1 mm
+    =====  =======  ================  =============================
+
+    The medial wall, where the hemisphere was cut from the rest of the brain, has no cortex. No
+    label of it ships; here it is the vertices that no triangle of the flat map uses.
+
+    Args:
+        level: 2 to 5.
+        hemisphere: `"left"`, `"right"`, or `"both"`: left first.
+        surface: `"pial"`, `"white"`, `"inflated"`, `"sphere"` (for registration, radius 100 mm) or
+            `"flat"` (positions `[N, 2]`). Hemispheres of the last three share their place; both
+            are laid side by side, 10 mm apart.
+        medial_wall: keep its columns; not on a flat map, which has no place for them.
+        metric: default: `"great-circle"` on the sphere of one hemisphere, `"euclidean"` on flat
+            maps, `"geodesic"` (along edges; no path between hemispheres) on all others.
+
+    Returns:
+        Columns in mm, with faces (counter-clockwise from outside; on a flat map without those that
+        span a cut) and the attributes `vertex` (int64, id in the mesh of its hemisphere),
+        `hemisphere` (int64, 0 left, 1 right), `sulcal` (depth), `curvature`, `thickness` (mm),
+        `area` (mm^2, as shipped for the vertex of level 5) and `sphere` (`[N, 3]`, place on the
+        registration sphere of its hemisphere, radius 100 mm).
+
+    Raises:
+        ValueError: an unknown level, hemisphere or surface, a flat medial wall, a metric that the
+            surface has not.
+        ImportError: nilearn is not installed.
+
+    Source: Fischl, Sereno and Dale, Cortical surface-based analysis II, NeuroImage 9 (1999). The
+    data are FreeSurfer's and are read from the user's nilearn, never copied.
+    """
+    _check_choice("level", level, LEVELS)
+    _check_choice("hemisphere", hemisphere, get_args(Hemisphere))
+    _check_choice("surface", surface, get_args(Surface))
+    if surface == "flat" and medial_wall:
+        raise ValueError(
+            "a flat map has no medial wall. Got surface='flat' with medial_wall=True; leave "
+            "medial_wall out, or choose another surface."
+        )
+    sides = ("left", "right") if hemisphere == "both" else (hemisphere,)
+    chosen = metric or _default_metric(surface, len(sides))
+    if chosen == "great-circle" and (surface != "sphere" or len(sides) == 2):
+        raise ValueError(
+            "metric 'great-circle' needs surface='sphere' and one hemisphere: two have two centres."
+            f" Got surface={surface!r}, hemisphere={hemisphere!r}."
+        )
+    tables = load_tables()
+    halves = [_half(tables, side, level, surface, medial_wall) for side in sides]
+    if surface in OWN_ORIGIN and len(sides) == 2:
+        halves = [
+            _beside(half, tables, side, surface) for half, side in zip(halves, sides, strict=True)
+        ]
+    return _joined(halves, chosen)
+
+
+def load(path: str | Path, metric: Metric | None = None) -> Geometry:
+    """A surface from a file, in mm.
+
+    Args:
+        path: GIFTI (`.gii`, `.gii.gz`) or a surface of FreeSurfer (`lh.pial`, `rh.white`, ...).
+        metric: `"geodesic"` (along edges, the default) or `"euclidean"`.
+
+    Returns:
+        A column per vertex, with positions `[N, 3]` and faces. Vertices that no face uses are
+        kept; on metric `"geodesic"` no path leads to them.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file that is cut short or holds no surface, or another metric.
+        ImportError: nibabel is not installed.
+    """
+    chosen = metric or "geodesic"
+    _check_choice("metric", chosen, ("geodesic", "euclidean"))
+    positions, faces = read_surface(Path(path))
+    return Geometry(positions, metric=chosen, unit="mm", faces=faces)
+
+
+def _default_metric(surface: str, num_sides: int) -> Metric:
+    if surface == "flat":
+        return "euclidean"
+    return "great-circle" if surface == "sphere" and num_sides == 1 else "geodesic"
+
+
+def _half(
+    tables: Tables, side: str, level: int, surface: str, medial_wall: bool
+) -> dict[str, Tensor]:
+    """Positions, faces and attributes of one hemisphere."""
+    n = 10 * 4**level + 2
+    keep = torch.ones(n, dtype=torch.bool) if medial_wall else tables.cortex(side)[:n]
+    faces, vertex = _faces(tables, side, level, surface), keep.nonzero()[:, 0]
+    new_id = keep.cumsum(0) - 1
+    return {
+        "positions": _positions(tables, side, surface)[vertex],
+        "faces": new_id[faces[keep[faces].all(1)]],
+        "vertex": vertex,
+        "hemisphere": torch.full_like(vertex, int(side == "right")),
+        "sphere": tables.coordinates("sphere", side)[vertex],
+        **{name: tables.measure(name, side)[vertex] for name in MEASURES},
+    }
+
+
+def _positions(tables: Tables, side: str, surface: str) -> Tensor:
+    positions = tables.coordinates(surface, side)
+    return positions[:, :2] if surface == "flat" else positions
+
+
+def _faces(tables: Tables, side: str, level: int, surface: str) -> Tensor:
+    """Shipped on level 5; below, the hull of the sphere, which on level 5 would give the same."""
+    if level == LEVELS[-1]:
+        return tables.faces("flat" if surface == "flat" else "sphere", side)
+    faces = outward_faces(tables.coordinates("sphere", side)[: 10 * 4**level + 2])
+    if surface != "flat":
+        return faces
+    faces = faces[tables.cortex(side)[faces].all(1)]
+    return _untorn(_positions(tables, side, surface), faces)
+
+
+def _untorn(positions: Tensor, faces: Tensor) -> Tensor:
+    """Faces that do not span a cut of the flat map, which draws them out."""
+    corners = positions[faces]
+    longest = torch.linalg.vector_norm(corners - corners.roll(1, dims=1), dim=2).amax(1)
+    return faces[longest <= TORN * longest.median()]
+
+
+def _beside(half: dict[str, Tensor], tables: Tables, side: str, surface: str) -> dict[str, Tensor]:
+    """The hemisphere moved along x to its side of 0, by the same length on all levels."""
+    x = tables.coordinates(surface, side)[:, 0]
+    if surface == "flat":
+        x = x[tables.cortex(side)]
+    shift = torch.zeros(half["positions"].shape[1])
+    shift[0] = -GAP / 2 - x.max() if side == "left" else GAP / 2 - x.min()
+    return half | {"positions": half["positions"] + shift}
+
+
+def _joined(halves: list[dict[str, Tensor]], metric: Metric) -> Geometry:
+    """One geometry of one or two hemispheres."""
+    before = [0, len(halves[0]["positions"])]
+    faces = [half.pop("faces") + start for half, start in zip(halves, before, strict=False)]
+    together = {name: torch.cat([half[name] for half in halves]) for name in halves[0]}
+    return Geometry(
+        together.pop("positions"),
+        metric=metric,
+        unit="mm",
+        faces=torch.cat(faces),
+        radius=SPHERE_RADIUS if metric == "great-circle" else None,
+        attributes=together,
+    )
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if isinstance(value, bool) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
