@@ -22,6 +22,11 @@ overlap is below. "Annealing is needed" is falsified if "no annealing" does as w
 needs a spacing" is falsified if positions do not collapse without. For digits there is no
 expectation beyond beating chance: their correlations do not follow distance well.
 
+Second run, seeds 5 to 9, written after the first: one of the five maps of 1/f images had a fold, so
+that the mean disparity of "learned" was above that of MDS, and the first claim was falsified as
+stated. MDS takes the best of four starts by its own loss; "learned, best of 4" now does the same.
+The claim for it, by the same rule, is judged on these seeds only.
+
 Settings were chosen beforehand, on 1/f images of seeds 100 and 101, not used here, and on the whole
 of the digits: of "learned" seven (learning rate, first and last sigma, start) and, for digits only,
 twelve variants (more steps, a gain per pixel, a third dimension that is flattened, pixels weighted
@@ -54,13 +59,15 @@ from graphcolumns.ops import column_attention
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-SEEDS = range(5)
+FIRST, SECOND = range(5), range(5, 10)
 SAMPLES = 1000
 SCORES = ("disparity", "overlap", "trustworthiness")
 # (neighbours, dissimilarity) of Isomap and dissimilarity of MDS, the best on the tuning seeds.
 ISOMAP = {"1/f": (8, "1 - |r|"), "digits": (5, "sqrt(2 - 2 r)")}
 MDS_ON = {"1/f": "1 - |r|", "digits": "1 - |r|"}
-SHOWN = ("learned", "learned, spacing", "Isomap", "MDS")
+SHOWN = ("learned", "learned, best of 4", "Isomap", "MDS")
+# Arms of the second run; "best of 4" belongs to no other.
+AGAIN = (*SHOWN, "chance")
 
 
 def grid(size: int) -> np.ndarray:
@@ -110,8 +117,11 @@ def learn(
     spread: float = 0.3,
     steps: int = 600,
     rate: float = 0.2,
-) -> np.ndarray:
-    """Positions `[N, 2]` from which pixels predict each other well; the last sigma is 1."""
+) -> tuple[np.ndarray, float]:
+    """Positions `[N, 2]` from which pixels predict each other well, and how badly they still do.
+
+    The last sigma is 1.
+    """
     x = standardised(images)
     start = spread * torch.randn(len(x), 2, generator=torch.Generator().manual_seed(seed))
     positions = LearnedPositions(Geometry(start, learnable=True, spacing=spacing))
@@ -128,8 +138,8 @@ def learn(
 
 def wire(
     images: np.ndarray, seed: int, spacing: float | None, steps: int = 300, rate: float = 0.1
-) -> np.ndarray:
-    """Positions `[N, 2]` that make the wires of a fixed attention short."""
+) -> tuple[np.ndarray, float]:
+    """Positions `[N, 2]` that make the wires of a fixed attention short, and their mean length."""
     x = standardised(images)
     side = len(x) ** 0.5
     start = side * torch.rand(len(x), 2, generator=torch.Generator().manual_seed(seed))
@@ -145,17 +155,24 @@ def wire(
     return descend(positions, loss, steps, rate)
 
 
-def descend(positions: LearnedPositions, loss, steps: int, rate: float) -> np.ndarray:
+def best_of(starts: int, images: np.ndarray, seed: int) -> np.ndarray:
+    """The positions of several starts that predict best; the truth is not asked."""
+    runs = [learn(images, 1000 * seed + start) for start in range(starts)]
+    return min(runs, key=lambda run: run[1])[0]
+
+
+def descend(positions: LearnedPositions, loss, steps: int, rate: float) -> tuple[np.ndarray, float]:
     """AdamW with a linear decay; `loss` is given the share of the steps done."""
     optimizer = torch.optim.AdamW(positions.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
     for step in range(steps):
         done = step / (steps - 1)
         optimizer.param_groups[0]["lr"] = rate * (1.01 - done)
         optimizer.zero_grad()
-        loss(done).backward()
+        value = loss(done)
+        value.backward()
         optimizer.step()
         positions.after_step()
-    return positions.positions().detach().numpy().astype(float)
+    return positions.positions().detach().numpy().astype(float), value.item()
 
 
 def dissimilarity(images: np.ndarray, kind: str) -> np.ndarray:
@@ -180,11 +197,12 @@ def mds(images: np.ndarray, data: str, seed: int) -> np.ndarray:
 def arms(data: str, images: np.ndarray, seed: int) -> dict:
     """Name -> function that returns positions."""
     return {
-        "learned": lambda: learn(images, seed),
-        "learned, spacing": lambda: learn(images, seed, spacing=0.5),
-        "learned, no annealing": lambda: learn(images, seed, first_sigma=1.0, spread=3.0),
-        "wiring cost, spacing": lambda: wire(images, seed, spacing=0.7),
-        "wiring cost": lambda: wire(images, seed, spacing=None),
+        "learned": lambda: learn(images, seed)[0],
+        "learned, best of 4": lambda: best_of(4, images, seed),
+        "learned, spacing": lambda: learn(images, seed, spacing=0.5)[0],
+        "learned, no annealing": lambda: learn(images, seed, first_sigma=1.0, spread=3.0)[0],
+        "wiring cost, spacing": lambda: wire(images, seed, spacing=0.7)[0],
+        "wiring cost": lambda: wire(images, seed, spacing=None)[0],
         "Isomap": lambda: isomap(images, data),
         "MDS": lambda: mds(images, data, seed),
         "chance": lambda: np.random.default_rng(seed).random((images.shape[1], 2)),
@@ -227,7 +245,7 @@ def draw(pictures: dict, target: Path) -> None:
             axis.set_aspect("equal")
             axis.axis("off")
     figure.tight_layout()
-    figure.savefig(target, dpi=130)
+    figure.savefig(target, dpi=90)
 
 
 def main() -> None:
@@ -235,17 +253,19 @@ def main() -> None:
     torch.set_num_threads(1)
     folder, rows, pictures = Path(sys.argv[1]), [], {}
     for data, source in (("1/f", one_over_f), ("digits", digits)):
-        for seed in SEEDS:
+        for seed in (*FIRST, *SECOND):
             images, places = source(seed)
             found = {}
             for name, arm in arms(data, images, seed).items():
+                if name not in AGAIN if seed in SECOND else name == "learned, best of 4":
+                    continue
                 began = time.perf_counter()
                 found[name] = arm()
                 seconds = round(time.perf_counter() - began, 2)
                 about = {"data": data, "arm": name, "seed": seed, "pixels": len(places)}
                 rows.append(about | score(places, found[name]) | {"seconds": seconds})
             print(f"{data}, seed {seed}: done", flush=True)
-            if seed == 0:
+            if seed == SECOND[0]:
                 pictures[data] = (places, found)
     with (folder / "positions.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

@@ -21,8 +21,8 @@ def evaluate(model: nn.Module, data: Dataset, half: str, batch_size: int = 256) 
         batch_size: samples at a time.
 
     Returns:
-        `{"loss": mean loss, "accuracy": fraction of samples right}`, without accuracy for
-        denoising.
+        A dictionary with `loss`, the mean, and (not for denoising) `accuracy`, the fraction of
+        samples that are right.
     """
     if half not in ("train", "test"):
         raise ValueError(f"half must be 'train' or 'test'. Got {half!r}.")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.data import Dataset
+from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.train.terms import Term
 
 # What `metrics.jsonl` says of a step besides the extra losses.
@@ -36,7 +37,8 @@ def check_fit(
 
     Raises:
         ValueError: another number of logits than classes, a weight that is not finite, a reserved
-            name; or whatever model, losses and augmentation raise.
+            name, learned positions that no loss moves; or whatever model, losses and augmentation
+            raise.
         TypeError: no ColumnGraph in `model.graph`, a loss that is not a pair of a number and a
             function, an output without logits.
     """
@@ -47,15 +49,31 @@ def check_fit(
     if augmentation is not None:
         inputs = augmentation(inputs, generator=torch.Generator())
     was_training = model.training
+    learned = [module for module in model.modules() if isinstance(module, LearnedPositions)]
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.set_grad_enabled(bool(learned)):
             output = model(inputs)
             _check_logits(output, data)
-            for _, term in losses.values():
-                term(model, output, labels)
+            values = [weight * term(model, output, labels) for weight, term in losses.values()]
+        for positions in learned:
+            _check_moved(positions, [output.logits.sum(), *values])
     finally:
         model.train(was_training)
+
+
+def _check_moved(positions: LearnedPositions, values: list[Tensor]) -> None:
+    """Raise unless what is minimised changes with the learned positions."""
+    given = [value for value in values if value.requires_grad]
+    gradient = torch.autograd.grad(given, positions.offset, allow_unused=True)[0]
+    # An op that could have used the positions gives zeros; one that never met them gives None.
+    if gradient is None or not gradient.any():
+        raise ValueError(
+            "positions are learned, and nothing that is minimised depends on them. Give the wiring "
+            "cost a weight (model.wiring=distance losses.wiring=0.1; in Python wiring='distance' "
+            "and losses={'wiring': (0.1, TERMS['wiring'])}) on a graph with more than self-edges, "
+            "or take a geometry that is not learnable."
+        )
 
 
 def _check_logits(output: Any, data: Dataset) -> None:

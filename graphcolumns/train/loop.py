@@ -21,7 +21,7 @@ from graphcolumns.train.fit import check_fit
 from graphcolumns.train.log import Log
 from graphcolumns.train.optim import adamw, learning_rate, set_learning_rate
 from graphcolumns.train.options import check_options, count_steps
-from graphcolumns.train.step import train_step
+from graphcolumns.train.step import after_step, train_step
 from graphcolumns.train.streams import batch_indices, derive, generator
 from graphcolumns.train.summary import Value, describe_machine, describe_model
 from graphcolumns.train.terms import TASKS, Term
@@ -71,6 +71,7 @@ def train(
     Args:
         model: `model(inputs)` returns an output with `logits` `[B, K]`, and what the losses in use
             need: `state` `[N, B, C]`, `cost` `[T, N, B, H]`. `model.graph` is its ColumnGraph.
+            Modules with a method `after_step()` are called after every optimizer step.
         data: training samples, and held-out samples that are scored at the end.
         run: the run folder, to be made, or to be continued with `resume`.
         steps: optimizer steps; either this or `epochs`.
@@ -154,6 +155,7 @@ def train(
                 parts=grad_accumulation,
                 amp=amp,
             )
+            after_step(model)
             entry = {"step": step + 1, "lr": rate, **values}
             if _due(step + 1, evaluate_every):
                 entry |= _scores(model, data, metrics, held_out=data.held_out == "validation")

@@ -69,6 +69,18 @@ def train_step(
     return result
 
 
+def after_step(model: nn.Module) -> None:
+    """Lets every module that has a method `after_step()` bring its parameters back to its rules.
+
+    That is how learned positions keep their distance. It must be a function of the parameters: a
+    resumed run repeats it from a checkpoint.
+    """
+    for module in model.modules():
+        repair = getattr(module, "after_step", None)
+        if callable(repair):
+            repair()
+
+
 def _losses(
     model: nn.Module, inputs: Tensor, labels: Tensor, terms: Terms, amp: str | None
 ) -> Tensor:

@@ -114,3 +114,9 @@ def test_wrong_graph():
     small = ColumnGraph.from_edge_index(torch.tensor([[0], [1]]), 2)
     with pytest.raises(ValueError, match="must place 2 columns"):
         LearnedPositions(geometries()["euclidean"])(small)
+
+
+def test_columns_cannot_move_on_a_mesh():
+    corners, faces = torch.eye(3), torch.tensor([[0, 1, 2]])
+    with pytest.raises(ValueError, match="metric of learned positions must be one of"):
+        LearnedPositions(Geometry(corners, "geodesic", "mm", faces=faces))

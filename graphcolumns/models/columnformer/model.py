@@ -15,6 +15,7 @@ from graphcolumns.models.columnformer.recurrence import code, run, steps
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.wiring import distance_cost
 from graphcolumns.ops.column_attention.checks import check_graph
 
@@ -65,6 +66,9 @@ class Columnformer(nn.Module):
             (:math:`-\log` of a Gaussian over the in-edges).
         wiring_power: The exponent ``p``.
         wiring_sigma: Radius of the Gaussian, in the unit of the graph.
+        positions: Where the columns are, if that is learned: the graph is measured there at every
+            forward pass, and the cost of edges moves the columns. :math:`D_0` is that of the
+            initial positions.
         memory: ``"store"`` the activations of every step, or ``"recompute"`` them step by step in
             the backward pass.
 
@@ -99,6 +103,7 @@ class Columnformer(nn.Module):
         wiring: str | None = None,
         wiring_power: float = 1.0,
         wiring_sigma: float = 2.0,
+        positions: LearnedPositions | None = None,
         memory: str = "store",
     ) -> None:
         super().__init__()
@@ -108,13 +113,15 @@ class Columnformer(nn.Module):
         check_choice("memory", memory, ("store", "recompute"))
         if wiring is not None:
             check_choice("wiring", wiring, WIRINGS)
-        self.graph, self.embed, self.readout = graph, embed, readout
+        self.positions, self.graph = positions, graph
+        self.embed, self.readout = embed, readout
         self.recurrent = isinstance(columns, Column)
         self.columns = nn.ModuleList([columns] if isinstance(columns, Column) else columns)
         self.depth, self.drive, self.memory = depth, drive, memory
         self._check_columns()
         self.wiring, self.wiring_power, self.wiring_sigma = wiring, wiring_power, wiring_sigma
         # D_0, frozen on the first graph and kept with the topology: costs stay comparable.
+        graph = self.graph
         self.wiring_norm = 1.0 if graph.distance is None else distance_cost(graph, wiring_power)[1]
         self.edge_cost()  # an edge without length or a negative sigma is an error now, not later
         first: Any = self.columns[0]
@@ -149,11 +156,25 @@ class Columnformer(nn.Module):
                 f"the graph has {graph.num_columns}"
             )
 
+    @property
+    def graph(self) -> ColumnGraph:
+        """Who listens to whom; where positions are learned, measured at the current ones."""
+        if self.positions is None:
+            return self._graph
+        with torch.no_grad():
+            return self.positions(self._graph)
+
+    @graph.setter
+    def graph(self, graph: ColumnGraph) -> None:
+        self._graph = graph
+
     def edge_cost(self) -> Tensor | None:
-        """The cost ``[E]`` of every edge as the forward pass reports it, or None."""
-        return edge_cost(
-            self.graph, self.wiring, self.wiring_power, self.wiring_sigma, self.wiring_norm
-        )
+        """The cost ``[E]`` of every edge as the forward pass reports it, or None.
+
+        Differentiable in learned positions.
+        """
+        graph = self._graph if self.positions is None else self.positions(self._graph)
+        return edge_cost(graph, self.wiring, self.wiring_power, self.wiring_sigma, self.wiring_norm)
 
     def mixture_maps(self) -> list[Tensor]:
         """The learned mixture coefficients of the columns, each ``[N, R]``."""
@@ -178,7 +199,7 @@ class Columnformer(nn.Module):
                 x = x + inputs
             if self.time is not None:
                 x = x + self.time[t]
-            x, expected = run(self.memory, column, x, self.graph, cost, uses)
+            x, expected = run(self.memory, column, x, self._graph, cost, uses)
             if return_states:
                 states.append(x)
             if expected is not None:
@@ -201,5 +222,5 @@ class Columnformer(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Moves the graph along with the module."""
-        self.graph = moved(self.graph, fn)
+        self._graph = moved(self._graph, fn)
         return super()._apply(fn, recurse)

@@ -6,7 +6,7 @@ from torch import Tensor
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer.model import Columnformer
-from graphcolumns.models.columnformer.receptive import check_ids
+from graphcolumns.models.columnformer.receptive import check_ids, topographic_tokens
 from graphcolumns.models.columnformer.width import of_width
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
@@ -14,6 +14,7 @@ from graphcolumns.nn.column import Column
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.embed import PatchEmbed, as_pair
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.readout import MeanReadout, SpatialReadout
 
 
@@ -46,7 +47,7 @@ def sheet(
     padding: int = 0,
     blur: float = 0.0,
     embed_weights: str = "shared",
-    inputs: str = "every_sheet",
+    inputs: str = "topographic",
     drive: str = "every_step",
     outputs: str = "all",
     readout: str = "mean",
@@ -64,7 +65,8 @@ def sheet(
     r"""Builds a columnformer on a sheet, every ingredient a keyword.
 
     Args:
-        geometry: Where the columns are, in the order of the graph.
+        geometry: Where the columns are, in the order of the graph. If it is ``learnable``, that is
+            where they start, and the wiring cost moves them.
         graph: Who listens to whom.
         image_size: Height and width in pixels, or one number for both.
         in_channels: Channels of the images.
@@ -92,8 +94,9 @@ def sheet(
         padding: Zeros around the image, in pixels.
         blur: Standard deviation of a Gaussian blur of the input, in pixels.
         embed_weights: ``"shared"`` or ``"untied"`` map from receptive field to token.
-        inputs: ``"every_sheet"``: column n sees token n mod P, so that stacked sheets as large as
-            the token grid all see the image; ``"first_sheet"``: only the first P columns do.
+        inputs: ``"topographic"``: every column sees the token at its own place, see
+            :func:`topographic_tokens`; ``"first_sheet"``: only the first P columns see, column n
+            token n.
         drive: The input enters the ``"initial"`` state only, or at ``"every_step"``.
         outputs: Columns that are read: ``"all"``, or ``"last_sheet"`` (the last P columns).
         readout: ``"mean"`` or ``"spatial"`` (a map per class).
@@ -116,7 +119,7 @@ def sheet(
         ValueError: An unknown choice, sizes that do not fit, or not exactly one of ``channels``,
             ``parameters`` and ``flops``.
     """
-    check_choice("inputs", inputs, ("every_sheet", "first_sheet"))
+    check_choice("inputs", inputs, ("topographic", "first_sheet"))
     check_choice("outputs", outputs, ("all", "last_sheet"))
     check_choice("readout", readout, ("mean", "spatial"))
     check_choice("edge_bias", edge_bias, ("none", "edge", "head", "both"))
@@ -160,7 +163,9 @@ def sheet(
                 f"{tokens} receptive fields need at least as many columns, got {count}: "
                 "use a larger patch or stride, or a larger sheet"
             )
-        seen = user % tokens if inputs == "every_sheet" else torch.where(user < tokens, user, -1)
+        seen = torch.where(user < tokens, user, -1)
+        if inputs == "topographic":
+            seen = topographic_tokens(geometry, *embed.grid)
         read = None if outputs == "all" else torch.where(user >= count - tokens)[0]
         head = (
             MeanReadout(channels, num_classes, read)
@@ -180,6 +185,7 @@ def sheet(
             wiring=wiring,
             wiring_power=wiring_power,
             wiring_sigma=wiring_sigma,
+            positions=LearnedPositions(geometry) if geometry.learnable else None,
             memory=memory,
         )
 

@@ -86,7 +86,8 @@ def staged(
         A :class:`StagedColumnformer`.
 
     Raises:
-        ValueError: An unknown choice, lists of different length, or sizes that do not fit.
+        ValueError: An unknown choice, lists of different length, sizes that do not fit, or a
+            learnable geometry.
     """
     check_choice("weights", weights, ("shared", "untied", "lowrank"))
     check_dropout(dropout=dropout, edge_dropout=edge_dropout)
@@ -95,6 +96,8 @@ def staged(
     experts = [4**number for number in range(len(geometries))] if experts is None else experts
     graphs = [connect.complete(g) for g in geometries] if graphs is None else graphs
     pools = _complete_pools(geometries) if pools is None else pools
+    if any(geometry.learnable for geometry in geometries):
+        raise ValueError("a staged columnformer does not learn positions; sheet() does")
     _check_lengths(len(geometries), depths=depths, experts=experts, graphs=graphs)
     _check_lengths(len(geometries) - 1, pools=pools)
     hidden = 4 * channels if hidden is None else hidden
