@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from graphcolumns.cli.collect import collect
 from graphcolumns.cli.evaluate import evaluate
 from graphcolumns.cli.help import overview
+from graphcolumns.cli.kernels import bench, build_kernels
 from graphcolumns.cli.report import report
 from graphcolumns.cli.resume import resume
 from graphcolumns.cli.train import train
@@ -24,6 +25,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "evaluate": evaluate,
     "report": report,
     "collect": collect,
+    "bench": bench,
+    "build-kernels": build_kernels,
 }
 
 # What a user can mend. Anything else is a bug in graphcolumns and keeps its traceback.

@@ -15,11 +15,19 @@ WEIGHT_MODES = ("untied", "shared", "mixture", "lowrank")
 
 
 class Use(NamedTuple):
-    """Weights ready for one application: ``[N, Cin, Cout]`` or shared ``[Cin, Cout]``."""
+    """Weights ready for one application.
+
+    Attributes:
+        weight: ``[N, Cin, Cout]``, or shared ``[Cin, Cout]``, or with ``mix`` ``[R, Cin, Cout]``.
+        bias: ``[N, Cout]``, or shared ``[Cout]``, or None.
+        step: A handle for time-batched gradients, or None.
+        mix: Coefficients ``[N, R]`` of weights that are mixed after their products, or None.
+    """
 
     weight: Tensor
     bias: Tensor | None
     step: Step | None = None
+    mix: Tensor | None = None
 
 
 class UntiedLinear(nn.Module):
@@ -148,12 +156,15 @@ class UntiedLinear(nn.Module):
         """The coefficients that belong to somebody else, if any."""
         return self._mixture[0]
 
-    def _effective(self) -> Use:
-        """The weights as they are applied."""
+    def _effective(self, batch: int | None = None) -> Use:
+        """The weights as they are applied to a batch of that size (None: to any)."""
         mixture = self.own_mixture or self.shared_mixture
         if self.weights != "mixture" or mixture is None:
             return Use(self.weight, self.bias)
         mix = mixture()
+        if batch is not None and batch * self.rank <= self.in_channels:
+            # R products of a column are fewer numbers than its mixed weights.
+            return Use(self.weight, None if self.bias is None else mix @ self.bias, mix=mix)
         weight = (mix @ self.weight.flatten(1)).view(-1, *self.weight.shape[1:])
         return Use(weight, None if self.bias is None else mix @ self.bias)
 
@@ -163,9 +174,10 @@ class UntiedLinear(nn.Module):
             raise RuntimeError(
                 "a lazy layer (in_channels=-1) has no weights to unroll: call it once before"
             )
-        weight, bias, _ = self._effective()
-        if weight.dim() == 2:  # shared weights see all columns at once: nothing to gain
-            return [Use(weight, bias)] * steps
+        use = self._effective(batch)
+        weight, bias, _, mix = use
+        if weight.dim() == 2 or mix is not None:  # few weights, whose gradients cost little
+            return [use] * steps
         handles = untied_linear.unroll(weight, bias, steps, batch)  # type: ignore[attr-defined]
         return [Use(weight, bias, step) for step in handles]
 
@@ -173,19 +185,27 @@ class UntiedLinear(nn.Module):
         """Applies the weights; ``use`` is one of the handles of :meth:`unroll`."""
         if self.lazy:
             self._materialize(x.shape[-1])
-        weight, bias, step = self._effective() if use is None else use
+        if use is None:
+            use = self._effective(x.shape[1] if x.dim() == 3 else None)
+        weight, bias, step, mix = use
         if x.dim() != 3 or x.shape[0] != self.num_columns or x.shape[2] != weight.shape[-2]:
             raise ValueError(
                 f"x must be [N, B, Cin] = [{self.num_columns}, B, {weight.shape[-2]}], "
                 f"got {list(x.shape)}"
             )
-        return self._map(x, weight, bias, step)
+        if mix is None:
+            return self._map(x, weight, bias, step)
+        check_precision(x, weight)
+        # [N, B, Cin] times [Cin, R Cout], then mixed.
+        products = (x @ weight.transpose(0, 1).flatten(1)).unflatten(-1, (self.rank, -1))
+        y = torch.einsum("nr,nbro->nbo", mix.to(products.dtype), products)
+        return y if bias is None else y + bias[:, None].to(y.dtype)
 
     def rows(self, x: Tensor, column_id: Tensor) -> Tensor:
         """Applies to row ``k`` of ``x [K, B, Cin]`` the map of column ``column_id[k]``."""
         if self.lazy:
             self._materialize(x.shape[-1])
-        weight, bias, _ = self._effective()
+        weight, bias, _, _ = self._effective()
         if self.weights == "shared":
             return self._map(x, weight, bias)
         if torch.compiler.is_compiling():  # the grouping below has sizes that depend on the ids

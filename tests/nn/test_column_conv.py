@@ -100,7 +100,7 @@ def test_both_paths_equal_the_dense_formula(mode, batch):
     edge_attr = torch.randn(20, 2, dtype=torch.float64)
 
     def heads(linear, width):
-        weight, bias, _ = linear._effective()
+        weight, bias, *_ = linear._effective()
         if mode == "lowrank":
             weight = weight + linear.down @ linear.up
         weight, bias = weight.expand(7, -1, -1), bias.expand(7, -1)

@@ -102,19 +102,34 @@ def test_initialisation():
     assert drawn.std().item() == pytest.approx(0.02 * 0.8796, rel=0.02)  # of a normal cut at two
 
 
+def mixed_after(layer: UntiedLinear, batch: int) -> bool:
+    return layer.unroll(1, batch)[0].mix is not None
+
+
+def test_few_products_are_mixed_instead_of_weights():
+    """R products of B rows are as many numbers as R B rows of the weights."""
+    layer = scrambled(UntiedLinear(N, 12, 5, weights="mixture", rank=3)).double()
+    assert mixed_after(layer, 4)
+    assert not mixed_after(layer, 5)
+    x = torch.randn(N, 5, 12, dtype=torch.float64)
+    torch.testing.assert_close(layer(x[:, :4]), layer(x)[:, :4], atol=1e-12, rtol=1e-12)
+    without = scrambled(UntiedLinear(N, 12, 5, bias=False, weights="mixture", rank=3)).double()
+    torch.testing.assert_close(without(x[:, :4]), without(x)[:, :4], atol=1e-12, rtol=1e-12)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_unrolled_equals_plain(mode, monkeypatch):
     monkeypatch.setattr(steps, "SMALLEST", 0)  # also for small weights
-    layer = scrambled(UntiedLinear(N, 16, 16, weights=mode, rank=RANK)).double()
-    x = torch.randn(N, 2, 16, dtype=torch.float64, requires_grad=True)
+    layer = scrambled(UntiedLinear(N, 16, 16, weights=mode, rank=4)).double()
+    x = torch.randn(N, 5, 16, dtype=torch.float64, requires_grad=True)
     results = []
-    for uses in (layer.unroll(steps=4, batch=2), [None] * 4):
+    for uses in (layer.unroll(steps=4, batch=5), [None] * 4):
         y = x
         for use in uses:
             y = torch.tanh(layer(y, use))
         results.append((y, *torch.autograd.grad(y.sum(), [x, *layer.parameters()])))
     torch.testing.assert_close(*results, atol=1e-12, rtol=1e-12)
-    batched = [use.step is not None and use.step.batched for use in layer.unroll(4, 2)]
+    batched = [use.step is not None and use.step.batched for use in layer.unroll(4, 5)]
     assert batched == [mode in ("untied", "mixture")] * 4
 
 

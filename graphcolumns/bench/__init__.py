@@ -1,0 +1,10 @@
+"""The benchmark suite: our ops and layers against what others write, in one process.
+
+Every number is the median of interleaved rounds; a ratio is peer over ours, so more is better. The
+limits of the machine are measured in the same run. Shapes and rounds stand in `suite` and were
+fixed before anything was tuned. Runs without hydra: `python -m graphcolumns.bench`.
+"""
+
+from graphcolumns.bench.suite import CASES, run
+
+__all__ = ["CASES", "run"]

@@ -1,0 +1,22 @@
+"""The command line of the benchmark suite."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from graphcolumns.bench.suite import CASES, ON_REQUEST, run
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run benchmark cases: `[--device cpu|cuda] [--quick] [--case NAME] [--out FOLDER]`."""
+    parser = argparse.ArgumentParser("graphcolumns bench", description="Measure against peers.")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--quick", action="store_true", help="small shapes: does everything run?")
+    parser.add_argument(
+        "--case", action="append", choices=list(CASES),
+        help=f"may be given several times (default: all but {', '.join(ON_REQUEST)})",
+    )  # fmt: skip
+    parser.add_argument("--out", default="bench", metavar="FOLDER", help="of the results")
+    asked = parser.parse_args(arguments)
+    run(asked.device, asked.quick, asked.case, asked.out)

@@ -1,0 +1,79 @@
+"""Peak memory of one call, in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from graphcolumns.bench.clock import Work, wait
+
+
+def peak(build: Callable[..., Work], *arguments: Any, device: str = "cpu") -> float:
+    """Bytes that a call needs beyond what was there before it.
+
+    A new process builds the work, calls it once (so that code and caches are there), and calls it
+    again while the system watches: the highest resident memory on a CPU, what torch handed out on a
+    GPU.
+
+    Args:
+        build: a function at the top of a module that returns the work.
+        arguments: of `build`.
+        device: `"cpu"` or `"cuda"`.
+
+    Returns:
+        Bytes, or NaN where the system does not tell, or the process ran out of memory.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_measure, args=(theirs, build, arguments, device))
+    process.start()
+    theirs.close()
+    try:
+        return float(ours.recv())
+    except EOFError:  # killed
+        return float("nan")
+    finally:
+        process.join()
+
+
+def _measure(
+    pipe: Any, build: Callable[..., Work], arguments: tuple[Any, ...], device: str
+) -> None:
+    work = build(*arguments)
+    work()
+    wait(device)
+    if device == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        wait(device)
+        pipe.send(torch.cuda.max_memory_allocated() - before)
+        return
+    before = resident("VmRSS")
+    if not _forget_peak():
+        pipe.send(float("nan"))
+        return
+    work()
+    pipe.send(resident("VmHWM") - before)
+
+
+def _forget_peak() -> bool:
+    """Start the high-water mark anew; False where the system has none (Linux has)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def resident(name: str) -> int:
+    """Bytes of the process, now (`"VmRSS"`) or at most (`"VmHWM"`); 0 where nobody tells."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))

@@ -1,0 +1,97 @@
+"""One attention problem that every peer solves, and the least work that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphcolumns import connect
+from graphcolumns.bench.clock import Limits
+from graphcolumns.geometry import Geometry
+from graphcolumns.graph import ColumnGraph
+
+HEADS, WIDTH = 4, 16
+
+
+class Shape(NamedTuple):
+    """Sizes of an attention problem."""
+
+    columns: int  # N
+    degree: int  # K, in-edges per column
+    batch: int  # B
+    order: str = "spatial"  # of the columns: along a Hilbert curve, or "random"
+    heads: int = HEADS
+    width: int = WIDTH
+    dtype: torch.dtype = torch.float32
+
+    def __str__(self) -> str:
+        text = f"N={self.columns} K={self.degree} B={self.batch}"
+        if (self.heads, self.width) != (HEADS, WIDTH):
+            text += f" H={self.heads} D={self.width}"
+        if self.order != "spatial":
+            text += f", {self.order} order"
+        return text if self.dtype == torch.float32 else f"{text}, {str(self.dtype)[6:]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Inputs that want gradients, and the gradient of the output.
+
+    `q`, `k`, `v`, `grad`: `[N, B, H, D]`; `bias`: `[E, H]`. Peers that have no bias are given none:
+    unequal work, in their favour.
+    """
+
+    shape: Shape
+    graph: ColumnGraph
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    bias: Tensor
+    grad: Tensor
+
+    @property
+    def flops(self) -> tuple[int, int]:
+        """Operations of the forward and of the backward pass (two passes, without atomics)."""
+        n, k, b, _, h, d, _ = self.shape
+        return 4 * n * k * b * h * d, 14 * n * k * b * h * d
+
+    @property
+    def bytes(self) -> tuple[int, int]:
+        """Bytes that must move at least, forward and backward: every input and output once."""
+        n, k, b, _, h, d, dtype = self.shape
+        size, edges = dtype.itemsize, n * k
+        forward = 4 * n * b * h * d * size + edges * (4 + h * size) + 4 * n * b * h
+        backward = 8 * n * b * h * d * size + edges * (12 + 2 * h * size) + 8 * n * b * h
+        return forward, backward
+
+    def least_seconds(self, limits: Limits) -> float:
+        """Forward and backward at the rates of the machine, whichever binds."""
+        return max(
+            sum(self.bytes) / limits.bytes_per_second, sum(self.flops) / limits.flops_per_second
+        )
+
+
+def graph_of(shape: Shape) -> ColumnGraph:
+    """Nearest neighbours of points drawn uniformly in the unit square."""
+    points = torch.rand(shape.columns, 2, generator=torch.Generator().manual_seed(0))
+    geometry = Geometry(points, unit="mm")
+    if shape.order == "spatial":
+        geometry, _ = geometry.reorder()
+    return connect.nearest(geometry, shape.degree)
+
+
+def draw(shape: Shape, device: str = "cpu") -> Problem:
+    """A problem with normal inputs from seed 0."""
+    graph = graph_of(shape).to(device)
+    generator = torch.Generator().manual_seed(0)
+    size = (shape.columns, shape.batch, shape.heads, shape.width)
+
+    def normal(*sizes: int) -> Tensor:
+        return torch.randn(sizes, generator=generator).to(device, shape.dtype)
+
+    q, k, v = (normal(*size).requires_grad_() for _ in range(3))
+    bias = normal(graph.num_edges, shape.heads).requires_grad_()
+    return Problem(shape, graph, q, k, v, bias, normal(*size))

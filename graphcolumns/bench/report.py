@@ -1,0 +1,146 @@
+"""Rows of a benchmark as a Markdown table, as JSON, and as a figure."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from graphcolumns.bench.clock import Limits, Time
+
+PACKAGES = ("torch", "torch_geometric", "torch_scatter", "triton", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One piece of work.
+
+    Attributes:
+        case: the case that it belongs to.
+        shape: its sizes, in words.
+        who: whose work.
+        seconds: of one call, or None where it was not timed.
+        ratio: its median over ours, or None.
+        limit: share of the machine's limit that ours reached, or None.
+        memory: peak bytes beyond its inputs, or None.
+        note: what else is to say, for example why it is missing.
+        values: further numbers, by name.
+    """
+
+    case: str
+    shape: str
+    who: str
+    seconds: Time | None = None
+    ratio: float | None = None
+    limit: float | None = None
+    memory: float | None = None
+    note: str = ""
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """One table per case."""
+    text = []
+    for case in dict.fromkeys(row.case for row in rows):
+        text += [f"### {case}", "", "| work | who | time | quartiles | over ours | limit | peak |"]
+        text += ["|---|---|---:|---:|---:|---:|---:|"]
+        text += [_line(row) for row in rows if row.case == case] + [""]
+    return "\n".join(text)
+
+
+def _line(row: Row) -> str:
+    cells = [row.shape, row.who]
+    if row.seconds is None:
+        cells += [row.note or "", ""]
+    else:
+        low, high = (f"{1e3 * value:.4g}" for value in row.seconds[1:])
+        cells += [f"{row.seconds}", f"{low} to {high}"]
+    cells.append("" if row.ratio is None else f"{row.ratio:.2f}x")
+    cells.append("" if row.limit is None else f"{100 * row.limit:.0f} %")
+    cells.append("" if row.memory is None else _bytes(row.memory))
+    if row.seconds is not None and row.note:
+        cells[1] += f" ({row.note})"
+    return f"| {' | '.join(cells)} |"
+
+
+def _bytes(number: float) -> str:
+    if math.isnan(number):
+        return "?"
+    return f"{number / 2**20:.3g} MiB" if number < 2**30 else f"{number / 2**30:.3g} GiB"
+
+
+def machine(limits: Limits, device: str) -> dict[str, Any]:
+    """Hardware, versions, date, commit, and what the machine can do."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": _commit(),
+        "hardware": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "threads": torch.get_num_threads(),
+        "copy_gb_per_second": limits.bytes_per_second / 1e9,
+        "gflops_per_second": limits.flops_per_second / 1e9,
+        "versions": {name: _version(name) for name in PACKAGES if _version(name)},
+    }
+
+
+def headline(about: dict[str, Any]) -> str:
+    """The machine in a sentence."""
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return (
+        f"{about['hardware']}, {about['threads']} threads; copy "
+        f"{about['copy_gb_per_second']:.1f} GB/s, float32 products "
+        f"{about['gflops_per_second']:.0f} GFLOP/s in this run; {versions}; "
+        f"{about['date']}, commit {about['commit']}."
+    )
+
+
+def save(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> list[Path]:
+    """Write `bench.json`, `bench.md` and, with matplotlib, `bench.png` over earlier ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"about": about, "rows": [asdict(row) for row in rows]}
+    files: dict[str, bytes] = {
+        "bench.json": (json.dumps(content, indent=1) + "\n").encode(),
+        "bench.md": f"{headline(about)}\n\n{markdown(rows)}".encode(),
+    }
+    try:
+        from graphcolumns.bench.plot import picture
+    except ImportError:  # a machine for measuring may have no matplotlib
+        pass
+    else:
+        files["bench.png"] = picture(rows)
+    for name, data in files.items():
+        new = folder / f"{name}.tmp"
+        new.write_bytes(data)
+        new.replace(folder / name)
+    return [folder / name for name in files]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,22 @@
+"""`graphcolumns bench` and `graphcolumns build-kernels`."""
+
+from __future__ import annotations
+
+import argparse
+
+from graphcolumns.ops.extension import build_kernels as build
+
+
+def bench(arguments: list[str]) -> None:
+    """Measure our kernels and layers against peers, see `graphcolumns bench --help`."""
+    from graphcolumns.bench.command import main  # its peers take a second to import
+
+    main(arguments)
+
+
+def build_kernels(arguments: list[str]) -> None:
+    """Compile the C++ kernels for this machine, and say where they are."""
+    argparse.ArgumentParser(
+        "graphcolumns build-kernels", description=build_kernels.__doc__
+    ).parse_args(arguments)
+    print(build())
