@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # On a busy machine, OpenMP threads that spin while they wait make a step ten times slower.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help demo test lint types contracts check install clean
+.PHONY: help demo test docs lint types contracts check install clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -20,6 +20,9 @@ demo: $(VENV)/.demo ## Train the default sheet on handwritten digits
 
 test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k graph")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+docs: $(VENV)/.docs ## Build the documentation, tutorials included, into docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -d docs/_build/doctrees docs docs/_build/html
 
 lint: $(VENV)/.dev ## Check style and format
 	$(BIN)/ruff check .
@@ -36,7 +39,7 @@ check: lint types contracts test ## All of the above but the demo
 install: $(VENV)/.dev ## Install everything a contributor needs into .venv
 
 clean: ## Remove caches and build products (not .venv, not your runs)
-	rm -rf build dist *.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist docs/_build *.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find graphcolumns geometries configs tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The last file that venv writes: absent when .venv is missing or half made.
@@ -54,6 +57,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
 
 $(VENV)/.test: $(VENV)/.demo
 	$(INSTALL) --editable ".[test]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	$(INSTALL) --editable ".[docs]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.test
