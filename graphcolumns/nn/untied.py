@@ -21,7 +21,7 @@ class Use(NamedTuple):
         weight: ``[N, Cin, Cout]``, or shared ``[Cin, Cout]``, or with ``mix`` ``[R, Cin, Cout]``.
         bias: ``[N, Cout]``, or shared ``[Cout]``, or None.
         step: A handle for time-batched gradients, or None.
-        mix: Coefficients ``[N, R]`` of weights that are mixed after their products, or None.
+        mix: Coefficients ``[N, R]`` that the inputs are mixed with, in place of weights, or None.
     """
 
     weight: Tensor
@@ -162,8 +162,8 @@ class UntiedLinear(nn.Module):
         if self.weights != "mixture" or mixture is None:
             return Use(self.weight, self.bias)
         mix = mixture()
-        if batch is not None and batch * self.rank <= self.in_channels:
-            # R products of a column are fewer numbers than its mixed weights.
+        if batch is not None and batch * self.rank <= self.out_channels:
+            # R copies of a column's inputs are fewer numbers than its mixed weights.
             return Use(self.weight, None if self.bias is None else mix @ self.bias, mix=mix)
         weight = (mix @ self.weight.flatten(1)).view(-1, *self.weight.shape[1:])
         return Use(weight, None if self.bias is None else mix @ self.bias)
@@ -196,9 +196,8 @@ class UntiedLinear(nn.Module):
         if mix is None:
             return self._map(x, weight, bias, step)
         check_precision(x, weight)
-        # [N, B, Cin] times [Cin, R Cout], then mixed.
-        products = (x @ weight.transpose(0, 1).flatten(1)).unflatten(-1, (self.rank, -1))
-        y = torch.einsum("nr,nbro->nbo", mix.to(products.dtype), products)
+        mixed = mix[:, None, :, None].to(x.dtype) * x[:, :, None]  # [N, B, R, Cin]
+        y = mixed.flatten(2) @ weight.flatten(0, 1)
         return y if bias is None else y + bias[:, None].to(y.dtype)
 
     def rows(self, x: Tensor, column_id: Tensor) -> Tensor:

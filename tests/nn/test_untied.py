@@ -102,18 +102,18 @@ def test_initialisation():
     assert drawn.std().item() == pytest.approx(0.02 * 0.8796, rel=0.02)  # of a normal cut at two
 
 
-def mixed_after(layer: UntiedLinear, batch: int) -> bool:
+def mixes_inputs(layer: UntiedLinear, batch: int) -> bool:
     return layer.unroll(1, batch)[0].mix is not None
 
 
-def test_few_products_are_mixed_instead_of_weights():
-    """R products of B rows are as many numbers as R B rows of the weights."""
-    layer = scrambled(UntiedLinear(N, 12, 5, weights="mixture", rank=3)).double()
-    assert mixed_after(layer, 4)
-    assert not mixed_after(layer, 5)
-    x = torch.randn(N, 5, 12, dtype=torch.float64)
+def test_few_inputs_are_mixed_instead_of_weights():
+    """R B Cin numbers of a column against Cin Cout."""
+    layer = scrambled(UntiedLinear(N, 5, 12, weights="mixture", rank=3)).double()
+    assert mixes_inputs(layer, 4)
+    assert not mixes_inputs(layer, 5)
+    x = torch.randn(N, 5, 5, dtype=torch.float64)
     torch.testing.assert_close(layer(x[:, :4]), layer(x)[:, :4], atol=1e-12, rtol=1e-12)
-    without = scrambled(UntiedLinear(N, 12, 5, bias=False, weights="mixture", rank=3)).double()
+    without = scrambled(UntiedLinear(N, 5, 12, bias=False, weights="mixture", rank=3)).double()
     torch.testing.assert_close(without(x[:, :4]), without(x)[:, :4], atol=1e-12, rtol=1e-12)
 
 
