@@ -9,17 +9,23 @@ PYTEST_ARGS ?=
 # On a busy machine, OpenMP threads that spin while they wait make a step ten times slower.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help demo test docs lint types contracts check install clean
+.PHONY: help demo test web bench-gpu docs lint types contracts check install clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.demo ## Train the default sheet on handwritten digits
 	$(BIN)/graphcolumns train experiment=digits run=runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k graph")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+web: $(VENV)/.dev ## Open reports in the Chromium of this machine
+	$(BIN)/python -m pytest -m web
+
+bench-gpu: ## Benchmarks on a GPU, with the python of this machine (torch, triton, PyG, scipy)
+	PYTHONPATH=. $(PYTHON) -m graphcolumns.bench --device cuda --out bench-gpu
 
 docs: $(VENV)/.docs ## Build the documentation, tutorials included, into docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -d docs/_build/doctrees docs docs/_build/html
