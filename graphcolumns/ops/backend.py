@@ -1,30 +1,53 @@
 """Which implementation of an op runs: one readable function."""
 
+import os
 from importlib.util import find_spec
 
+import torch
+
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.ops import extension, tiles
 
-BACKENDS = ("reference", "scatter", "dense")
+BACKENDS = ("reference", "scatter", "dense", "cpp", "triton")
 
 
-def choose(backend: str, graph: ColumnGraph, lanes: int, width: int) -> str:
+def choose(
+    backend: str,
+    graph: ColumnGraph,
+    lanes: int,
+    width: int,
+    dtype: torch.dtype = torch.float32,
+) -> str:
     """Names the backend that will run.
 
+    ``auto`` takes ``cpp`` for float32 and float64 on a CPU from ``CPP_FROM`` numbers per call on,
+    else ``dense`` on (nearly) complete graphs, else ``triton`` for float32, bfloat16 and float16 on
+    CUDA, else ``reference``. The first large call on a machine compiles the C++ kernels; without a
+    compiler, or with ``GRAPHCOLUMNS_COMPILE=0`` and no build, ``auto`` says so once and chooses
+    among the others. Triton comes with torch for CUDA on Linux.
+
     Args:
-        backend: ``"auto"`` or one of ``reference``, ``scatter``, ``dense``.
+        backend: ``"auto"`` or one of ``reference``, ``scatter``, ``dense``, ``cpp``, ``triton``.
         graph: The graph of the call.
         lanes: Entries of the dense form per pair of columns (attention: batch times heads).
         width: Numbers that an edge gathers per lane (attention: the head width).
+        dtype: Of the products.
 
     Returns:
         The name of a backend that can run here.
 
     Raises:
-        ValueError: For an unknown name.
-        ImportError: For ``scatter`` without torch-scatter.
+        ValueError: For an unknown name, ``cpp`` on another device than the CPU, or ``triton`` on
+            another than CUDA (unless Triton's interpreter is on).
+        ImportError: For ``scatter`` without torch-scatter, or ``triton`` without triton. (For
+            ``cpp`` without a compiler it comes from the op.)
     """
     if backend == "auto":
-        return "dense" if dense_wins(graph, lanes, width) else "reference"
+        if cpp_wins(graph, lanes, width, dtype):
+            return "cpp"
+        if dense_wins(graph, lanes, width):
+            return "dense"
+        return "triton" if triton_runs(graph, dtype) else "reference"
     if backend not in BACKENDS:
         raise ValueError(f"backend must be 'auto' or one of {BACKENDS}, got {backend!r}")
     if backend == "scatter" and find_spec("torch_scatter") is None:
@@ -32,7 +55,28 @@ def choose(backend: str, graph: ColumnGraph, lanes: int, width: int) -> str:
             "backend='scatter' needs torch-scatter, which is not installed: "
             "pip install --no-build-isolation torch-scatter==2.1.2, or use backend='reference'"
         )
+    if backend == "cpp" and graph.device.type != "cpu":
+        raise ValueError(
+            f"backend='cpp' runs on the CPU, and the graph is on {graph.device}: use "
+            "backend='auto', or move graph and tensors with .to('cpu')"
+        )
+    if backend == "triton":
+        _check_triton(graph)
     return backend
+
+
+def _check_triton(graph: ColumnGraph) -> None:
+    if not has_triton():
+        raise ImportError(
+            "backend='triton' needs triton, which is not installed: on Linux pip install triton "
+            "(torch for CUDA brings its own), or use backend='auto'"
+        )
+    if graph.device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        raise ValueError(
+            f"backend='triton' runs on CUDA, and the graph is on {graph.device}: use "
+            "backend='auto', or move graph and tensors with .to('cuda'). (Tests run it on the CPU, "
+            "slowly, with TRITON_INTERPRET=1 set before triton is imported)"
+        )
 
 
 def dense_wins(graph: ColumnGraph, lanes: int, width: int) -> bool:
@@ -48,6 +92,32 @@ def dense_wins(graph: ColumnGraph, lanes: int, width: int) -> bool:
     return edges == pairs or edges * min(width, WIDEST) >= DENSE_FROM * pairs
 
 
+def cpp_wins(graph: ColumnGraph, lanes: int, width: int, dtype: torch.dtype) -> bool:
+    """Whether the C++ kernels are the fastest form, and are there or can be built.
+
+    The call alone decides whether they are looked for, not whether an earlier one has built them:
+    the same run gives the same bits the first and the second time.
+    """
+    if graph.device.type != "cpu" or dtype not in (torch.float32, torch.float64):
+        return False
+    edges, pairs = graph.num_edges, graph.num_columns * graph.num_sources
+    if edges * lanes * width < CPP_FROM or edges * min(width, WIDEST) >= DENSE_FROM_CPP * pairs:
+        return False
+    return extension.ready()
+
+
+def triton_runs(graph: ColumnGraph, dtype: torch.dtype) -> bool:
+    """Whether the Triton kernels can take a call: on CUDA, with triton installed."""
+    return graph.device.type == "cuda" and dtype in tiles.DTYPES and has_triton()
+
+
+# To torch.compile a constant.
+@torch.compiler.assume_constant_result
+def has_triton() -> bool:
+    """Whether triton is installed; does not import it."""
+    return find_spec("triton") is not None
+
+
 # Measured on two cores of an AMD EPYC, forward and backward, N = 64 to 512, B = 8 and 64, heads x
 # width 8 x 4, 4 x 8, 2 x 16, 4 x 32, 1 x 64: reference over dense is 0.2 to 1.2 at 1 number per
 # pair, 0.5 to 3.5 at 2, 0.8 to 5.7 at 3 and 0.8 to 7.9 at 4. Three are a density of 0.1 for a width
@@ -55,3 +125,9 @@ def dense_wins(graph: ColumnGraph, lanes: int, width: int) -> bool:
 DENSE_FROM = 3
 WIDEST = 60
 DENSE_LIMIT = 2**27
+# The same for cpp, N = 128 and 512, B = 8: dense over cpp is 1.5 to 75 below 40 numbers per pair,
+# 1.0 to 2.0 at 48 and 0.6 to 1.5 at 64 (complete graph, one head of width 64).
+DENSE_FROM_CPP = 48
+# E B H D of a call. Below, the reference takes milliseconds: a short run would wait for the
+# compiler longer than it could gain.
+CPP_FROM = 2**20

@@ -120,7 +120,7 @@ def gradients(case: Case, result: Attention, seed: int = 0) -> list[Tensor]:
     outputs = [x for x in result if x is not None]
     generator = torch.Generator().manual_seed(seed)
     arriving = [
-        torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x.dtype) for x in outputs
+        torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x) for x in outputs
     ]
     return list(torch.autograd.grad(outputs, case.inputs, arriving))
 
@@ -135,7 +135,7 @@ def assert_same(got: Case, want: Case, result: Attention, expected: Attention, t
         else:
             finite = y.detach()[y.isfinite()]
             size = max(1.0, float(finite.abs().max())) if finite.numel() else 1.0
-            torch.testing.assert_close(x.to(y.dtype), y, rtol=0.0, atol=tol * size)
+            torch.testing.assert_close(x.to(y), y, rtol=0.0, atol=tol * size)
 
 
 @st.composite

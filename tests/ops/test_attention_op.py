@@ -7,7 +7,8 @@ from graphcolumns import ColumnGraph, column_attention
 from graphcolumns.ops.column_attention.op import column_attention_op
 from tests.ops.cases import MASKS, Case, draw, gradients
 
-KERNELS = ["reference", "dense"]  # those behind the registered op
+# Those behind the registered op.
+KERNELS = ["reference", "dense", pytest.param("cpp", marks=pytest.mark.cpp)]
 
 
 def function_of_inputs(case: Case, backend: str, **options):
@@ -52,7 +53,7 @@ def test_opcheck(kernel, dtype, bias, cost, dropout):
     seed = torch.tensor(3) if dropout else None
     arguments = (*case[2:], *views, 0.5, dropout, seed, kernel)
     checks = ["test_schema", "test_autograd_registration", "test_faketensor"]
-    if dtype == torch.float32 and kernel == "reference":  # seconds each: once per combination
+    if dtype == torch.float32 and kernel != "dense":  # seconds each: once per combination
         checks.append("test_aot_dispatch_dynamic")
     torch.library.opcheck(column_attention_op, arguments, test_utils=checks)
 
@@ -64,7 +65,7 @@ class TestCompile:
         yield
         torch._dynamo.reset()
 
-    @pytest.mark.parametrize("choice", ["auto", "reference", "dense"])
+    @pytest.mark.parametrize("choice", ["auto", *KERNELS])
     def test_full_graph_forward_and_backward(self, choice):
         case = draw(MASKS["every degree"])
         run = torch.compile(call, fullgraph=True, backend="aot_eager")
@@ -75,11 +76,12 @@ class TestCompile:
             torch.testing.assert_close(x, y)
 
     @torch._dynamo.config.patch(error_on_recompile=True)
-    def test_other_edges_do_not_compile_again(self):
+    @pytest.mark.parametrize("kernel", KERNELS[::2])
+    def test_other_edges_do_not_compile_again(self, kernel):
         run = torch.compile(call, fullgraph=True, dynamic=True, backend="aot_eager")
         for density in (0.3, 0.5, 0.8):
             case = draw(torch.rand(9, 7) < density)
-            got, expected = run(*case[1:], "reference"), call(*case[1:], "reference")
+            got, expected = run(*case[1:], kernel), call(*case[1:], "reference")
             torch.testing.assert_close(got[0], expected[0])
             for x, y in zip(gradients(case, got), gradients(case, expected), strict=True):
                 torch.testing.assert_close(x, y)

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from graphcolumns import column_attention
+from graphcolumns.ops.views import Views
 from tests.ops.cases import MASKS, Case, draw, gradients, graph_of, oracle, random_mask
 
+CPP = pytest.param("cpp", marks=pytest.mark.cpp)
 HALF = {torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}  # unit roundoff
 
 
@@ -89,19 +91,20 @@ class TestAutocast:
 
 
 class TestReproducible:
-    def run_all(self, case: Case) -> list[torch.Tensor]:
-        result = case.run("reference", dropout=0.2, seed=5)
+    def run_all(self, case: Case, kernel: str) -> list[torch.Tensor]:
+        result = case.run(kernel, dropout=0.2, seed=5)
         return [*result, *gradients(case, result)]
 
-    def test_bitwise_at_any_number_of_threads(self):
+    @pytest.mark.parametrize("kernel", ["reference", CPP])
+    def test_bitwise_at_any_number_of_threads(self, kernel):
         # Large enough for torch to split the work: 20,000 edges of 64 numbers.
         case = draw(random_mask(200, 200, 0.5), batch=4, width=16, dtype=torch.float32)
         threads = torch.get_num_threads()
         try:
             torch.set_num_threads(1)
-            once, again = self.run_all(case), self.run_all(case)
+            once, again = self.run_all(case, kernel), self.run_all(case, kernel)
             torch.set_num_threads(2)
-            threaded = self.run_all(case)
+            threaded = self.run_all(case, kernel)
         finally:
             torch.set_num_threads(threads)
         for first, second, third in zip(once, again, threaded, strict=True):
@@ -131,10 +134,10 @@ class TestSavedMemory:
             for _ in range(self.steps):
                 options = {"bias": bias, "cost": bias, "dropout": 0.1, "seed": 1}
                 x = column_attention(x, x, x, graph, backend=backend, **options).out
-            edges = sum(t.nbytes for t in (graph.source, graph.target, bias))
-            return sum(kept.values()) - edges
+            edges = {tensor.data_ptr() for tensor in (*Views.of(graph), bias)}
+            return sum(size for at, size in kept.items() if at not in edges)
 
-    @pytest.mark.parametrize("kernel", ["reference", "dense"])
+    @pytest.mark.parametrize("kernel", ["reference", "dense", CPP])
     def test_edges_are_not_kept(self, kernel):
         state = self.columns * self.batch * self.heads * self.width * 4
         few, many = self.saved(kernel, 2), self.saved(kernel, 64)

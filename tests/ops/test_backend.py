@@ -5,6 +5,7 @@ import torch
 
 from graphcolumns import column_attention, edge_linear
 from graphcolumns.ops import backend as backends
+from graphcolumns.ops import extension
 from tests.ops.cases import draw, exactly, graph_of, random_mask
 
 COMPLETE = graph_of(torch.ones(32, 32, dtype=torch.bool))
@@ -42,11 +43,59 @@ def test_auto_runs_what_it_names(density):
         assert torch.equal(x, y)
 
 
+class TestCppByAuto:
+    """From ``CPP_FROM`` numbers on, for float32 and float64 on a CPU."""
+
+    @pytest.fixture(autouse=True)
+    def built(self, monkeypatch):
+        monkeypatch.setattr(extension, "ready", lambda: True)
+
+    def test_size(self):
+        width = backends.CPP_FROM // 32
+        assert backends.choose("auto", SPARSE, lanes=1, width=width) == "cpp"
+        assert backends.choose("auto", SPARSE, lanes=1, width=width - 1) == "reference"
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_half_types_stay_with_the_reference(self, dtype):
+        assert backends.choose("auto", SPARSE, 10**9, 1, torch.float64) == "cpp"
+        assert backends.choose("auto", SPARSE, 10**9, 1, dtype) == "reference"
+
+    def test_the_matrix_form_needs_more_numbers_per_pair_to_win(self, monkeypatch):
+        monkeypatch.setattr(backends, "CPP_FROM", 1)
+        assert backends.choose("auto", COMPLETE, lanes=1, width=47) == "cpp"
+        assert backends.choose("auto", COMPLETE, lanes=1, width=48) == "dense"
+
+    def test_other_devices(self):
+        there = SPARSE.to("meta")
+        assert backends.choose("auto", there, lanes=10**9, width=1) == "reference"
+        message = (
+            "backend='cpp' runs on the CPU, and the graph is on meta: use backend='auto', or move "
+            "graph and tensors with .to('cpu')"
+        )
+        with pytest.raises(ValueError, match=exactly(message)):
+            backends.choose("cpp", there, lanes=1, width=1)
+
+
+@pytest.mark.cpp
+def test_auto_with_cpp_compiles(monkeypatch):
+    monkeypatch.setattr(backends, "CPP_FROM", 0)
+    case = draw(torch.eye(32).bool(), dtype=torch.float32)
+
+    @torch.compile(fullgraph=True, backend="aot_eager")
+    def run(graph, q, k, v):
+        assert backends.choose("auto", graph, 4, 3, q.dtype) == "cpp"
+        return column_attention(q, k, v, graph).out
+
+    torch._dynamo.reset()
+    expected = column_attention(*case[2:5], case.graph, backend="reference").out
+    torch.testing.assert_close(run(*case[1:5]), expected)
+
+
 def test_a_named_backend_is_taken(backend):
     assert backends.choose(backend, SPARSE, lanes=10**9, width=1) == backend
 
 
-UNKNOWN = "backend must be 'auto' or one of ('reference', 'scatter', 'dense'), got 'cudnn'"
+UNKNOWN = f"backend must be 'auto' or one of {backends.BACKENDS}, got 'cudnn'"
 MISSING = (
     "backend='scatter' needs torch-scatter, which is not installed: "
     "pip install --no-build-isolation torch-scatter==2.1.2, or use backend='reference'"

@@ -12,6 +12,7 @@ from graphcolumns.ops.column_attention import checks
 from graphcolumns.ops.column_attention.op import column_attention_op
 from graphcolumns.ops.column_attention.scatter import column_attention as _scatter
 from graphcolumns.ops.precision import as_given, product_dtype
+from graphcolumns.ops.views import Views
 
 __all__ = ["Attention", "column_attention"]
 
@@ -75,7 +76,8 @@ def column_attention(
         dropout: Probability of dropping an edge, per batch element and head.
         seed: Of the dropout mask: an int or a scalar int64 tensor (default: drawn from torch's
             generator).
-        backend: ``"auto"``, ``"reference"``, ``"scatter"`` or ``"dense"``.
+        backend: ``"auto"``, ``"reference"``, ``"dense"``, ``"cpp"``, ``"triton"`` or
+            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`.
 
     Returns:
         :class:`Attention`; ``out`` has the dtype of v, ``cost`` and ``lse`` are at least float32.
@@ -85,7 +87,8 @@ def column_attention(
             [0, 1), or a seed that is not a scalar.
         TypeError: ``graph`` is not a ColumnGraph, tensors that are not of one floating dtype, or a
             scale that is a tensor.
-        ImportError: ``backend="scatter"`` without torch-scatter.
+        ImportError: ``backend="scatter"`` without torch-scatter, ``backend="triton"`` without
+            triton, ``backend="cpp"`` without a compiler.
 
     Example:
         >>> import torch
@@ -99,13 +102,12 @@ def column_attention(
     checks.check(q, k, v, graph, bias, cost, scale, dropout, seed)
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     counter = _seed(seed, dropout, q.device)
-    backend = choose(backend, graph, k.shape[1] * k.shape[2], k.shape[3])
+    backend = choose(backend, graph, k.shape[1] * k.shape[2], k.shape[3], q.dtype)
     if backend == "scatter":
         with as_given(q):
             return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))
-    views = (graph.rowptr, graph.source, graph.target, *graph.by_source)
     out, total, lse = column_attention_op(
-        q, k, v, bias, cost, *views, scale, dropout, counter, backend
+        q, k, v, bias, cost, *Views.of(graph), scale, dropout, counter, backend
     )
     return Attention(out, None if cost is None else total, lse)
 

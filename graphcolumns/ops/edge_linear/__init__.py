@@ -8,6 +8,7 @@ from graphcolumns.ops.column_attention.checks import check_devices, check_graph
 from graphcolumns.ops.edge_linear.op import edge_linear_op
 from graphcolumns.ops.edge_linear.scatter import edge_linear as _scatter
 from graphcolumns.ops.precision import as_given
+from graphcolumns.ops.views import Views
 
 __all__ = ["edge_linear"]
 
@@ -27,7 +28,8 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
         weight: ``[E]``, one per edge; ``[E, H]``, one per head of width ``C / H``; or ``[E, C]``,
             one per channel.
         graph: Who listens to whom.
-        backend: ``"auto"``, ``"reference"``, ``"scatter"`` or ``"dense"``.
+        backend: ``"auto"``, ``"reference"``, ``"dense"``, ``"cpp"``, ``"triton"`` or
+            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`.
 
     Returns:
         ``[N, B, C]`` in the dtype that x and weight promote to; half precisions are summed in
@@ -36,7 +38,8 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
     Raises:
         ValueError: Shapes or devices that do not fit the graph, or heads that do not divide ``C``.
         TypeError: ``graph`` is not a ColumnGraph, or values that are not floating.
-        ImportError: ``backend="scatter"`` without torch-scatter.
+        ImportError: ``backend="scatter"`` without torch-scatter, ``backend="triton"`` without
+            triton, ``backend="cpp"`` without a compiler.
 
     Example:
         >>> import torch
@@ -49,13 +52,12 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
     heads = 1 if weight.dim() == 1 else weight.shape[1]
     weight = weight.reshape(-1, heads)
     per_head = x.reshape(*x.shape[:2], heads, x.shape[2] // heads)
-    backend = choose(backend, graph, heads, per_head.shape[1] * per_head.shape[3])
+    backend = choose(backend, graph, heads, per_head.shape[1] * per_head.shape[3], per_head.dtype)
     if backend == "scatter":
         with as_given(x):
             out = _scatter(per_head, weight, graph)
     else:
-        views = (graph.rowptr, graph.source, graph.target, *graph.by_source)
-        out = edge_linear_op(per_head, weight, *views, backend)
+        out = edge_linear_op(per_head, weight, *Views.of(graph), backend)
     return out.reshape(graph.num_columns, *x.shape[1:])
 
 

@@ -1,0 +1,99 @@
+// Short vectors of the width of this CPU: loads, stores, shuffles. Written with the vector
+// extensions that GCC and Clang share; no sum depends on what a compiler makes of it.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#if !defined(__GNUC__)
+#error "The kernels need the vector extensions of GCC or Clang."
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+
+namespace graphcolumns {
+
+template <class T> struct Types;
+
+template <> struct Types<float> {
+  typedef float Vector __attribute__((vector_size(VECTOR_BYTES)));
+  typedef int32_t Bits __attribute__((vector_size(VECTOR_BYTES)));
+  using Integer = int32_t;
+};
+
+template <> struct Types<double> {
+  typedef double Vector __attribute__((vector_size(VECTOR_BYTES)));
+  typedef int64_t Bits __attribute__((vector_size(VECTOR_BYTES)));
+  using Integer = int64_t;
+};
+
+template <class T> using Vector = typename Types<T>::Vector;
+template <class T> using Bits = typename Types<T>::Bits;
+template <class T> constexpr int VL = VECTOR_BYTES / sizeof(T);  // numbers in a vector
+template <class T> constexpr int QL = 16 / sizeof(T);            // numbers in a quarter: 128 bits
+
+template <class T> inline Vector<T> load(const T* from) {
+  Vector<T> x;
+  std::memcpy(&x, from, sizeof(x));
+  return x;
+}
+
+template <class T> inline void store(T* to, Vector<T> x) { std::memcpy(to, &x, sizeof(x)); }
+
+template <class T> inline Vector<T> fill(T x) { return Vector<T>{} + x; }
+
+// ---- Shuffles: `At::at(i)` says where number i comes from; those of `b` count from VL.
+
+template <class T, class At, int... I>
+inline Vector<T> shuffle_(Vector<T> a, Vector<T> b, std::integer_sequence<int, I...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, At::at(I)...);
+#else
+  return __builtin_shuffle(a, b, Bits<T>{At::at(I)...});
+#endif
+}
+
+template <class T, class At> inline Vector<T> shuffle(Vector<T> a, Vector<T> b) {
+  return shuffle_<T, At>(a, b, std::make_integer_sequence<int, VL<T>>{});
+}
+
+// The even or the odd numbers, pairs of numbers, or quarters, of a and b, as the instructions that
+// need no index vector take them.
+template <class T, int Odd> struct Interleave {  // within quarters: a0 b0 a1 b1, or a2 b2 a3 b3
+  static constexpr int at(int i) {
+    constexpr int q = QL<T>;
+    return i / q * q + i % q / 2 + Odd * (q / 2) + i % 2 * VL<T>;
+  }
+};
+template <class T, int Odd> struct InterleavePairs {  // within quarters of four: a0 a1 b0 b1, or ..
+  static constexpr int at(int i) { return i / 4 * 4 + i % 2 + Odd * 2 + i % 4 / 2 * VL<T>; }
+};
+template <class T, int Odd> struct Quarters {  // the even or odd quarters of a, then those of b
+  static constexpr int at(int i) {
+    constexpr int q = QL<T>, half = VL<T> / 2;
+    return i % half / q * 2 * q + Odd * q + i % q + i / half * VL<T>;
+  }
+};
+
+template <class T, template <class, int> class Half>
+inline Vector<T> add_halves(Vector<T> a, Vector<T> b) {
+  return shuffle<T, Half<T, 0>>(a, b) + shuffle<T, Half<T, 1>>(a, b);
+}
+
+// The sum of all numbers, always added in the same order.
+template <class T> inline T sum_of(Vector<T> x) {
+  T parts[VL<T>];
+  store<T>(parts, x);
+  for (int half = VL<T> / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) parts[i] += parts[i + half];
+  return parts[0];
+}
+
+}  // namespace graphcolumns

@@ -1,0 +1,56 @@
+"""The signed sum along edges in C++ for the CPU: kernel.cpp behind two functions."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from graphcolumns.ops import extension
+from graphcolumns.ops.views import Views
+
+_TENSORS = ("x", "weight", "grad", "out", "grad_weight", "pointers", "edge", "other")
+
+
+class Arguments(ctypes.Structure):
+    """``struct EdgeLinear`` of kernel.cpp; fields that are not set are null."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in _TENSORS),
+        *((name, ctypes.c_int64) for name in ("rows", "batch", "heads", "width")),
+    ]
+
+
+def forward(x: Tensor, weight: Tensor, views: Views) -> Tensor:
+    """See :func:`~graphcolumns.ops.edge_linear.reference.forward`; float32 and float64."""
+    return _sum_rows(x, weight, views.rowptr, views.source, None)
+
+
+def backward(grad: Tensor, x: Tensor, weight: Tensor, views: Views) -> tuple[Tensor, Tensor]:
+    """See :func:`~graphcolumns.ops.edge_linear.reference.backward`; not differentiable."""
+    grad_x = _sum_rows(grad, weight, views.colptr, views.csc_target, views.csc_edge)
+    grad_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
+    given = {"grad": grad, "grad_weight": grad_weight, "other": views.source}
+    _run("edge_linear_weight_gradient", x, views.rowptr, **given)
+    return grad_x, grad_weight
+
+
+def _sum_rows(
+    x: Tensor, weight: Tensor, pointers: Tensor, other: Tensor, edge: Tensor | None
+) -> Tensor:
+    """Rows of ``x`` at ``other``, times the weights of their edges, summed between ``pointers``."""
+    out = x.new_empty((pointers.shape[0] - 1, *x.shape[1:]))
+    given = {"weight": weight, "other": other, "edge": edge}
+    _run("edge_linear_sum_rows", x, pointers, out=out, **given)
+    return out
+
+
+def _run(name: str, x: Tensor, pointers: Tensor, **tensors: Tensor | None) -> None:
+    given = {"x": x, "pointers": pointers, **tensors}
+    kept = {name: tensor.contiguous() for name, tensor in given.items() if tensor is not None}
+    fields = {name: tensor.data_ptr() for name, tensor in kept.items()}
+    batch, heads, width = x.shape[1:]
+    rows = pointers.shape[0] - 1
+    arguments = Arguments(**fields, rows=rows, batch=batch, heads=heads, width=width)
+    dtype = "float32" if x.dtype == torch.float32 else "float64"
+    # `kept` holds the tensors until the kernel, which runs without the interpreter lock, is done.
+    extension.call(f"{name}_{dtype}", arguments)

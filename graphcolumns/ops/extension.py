@@ -1,0 +1,131 @@
+"""The C++ kernels: compiled on first use for this CPU, kept, and loaded by later processes."""
+
+import ctypes
+import functools
+import hashlib
+import platform
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+
+from graphcolumns.ops import compiler
+
+_FOLDER = Path(__file__).parent
+# Contraction is on in GNU dialects only, and torch asks for a standard one. No -ffast-math: closed
+# edges are -inf and a NaN must stay one.
+_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+
+
+def build_kernels() -> Path:
+    """Compiles the C++ kernels ahead of their first use; does nothing when they are there.
+
+    The build is kept in torch's folder for extensions (``TORCH_EXTENSIONS_DIR``), under a name that
+    tells the version of torch, the sources, the flags and the CPU. Two processes may ask for it at
+    once: one compiles, the other waits.
+
+    Returns:
+        Path of the shared library.
+
+    Raises:
+        ImportError: Without a C++ compiler, ninja or setuptools, when compiling is forbidden by
+            ``GRAPHCOLUMNS_COMPILE=0``, or when the compiler fails.
+    """
+    path = library_path()
+    command = require_build()
+    if command is not None:
+        from filelock import FileLock  # comes with torch
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):  # the system releases it if a process dies
+            if not path.exists():
+                compiler.compile_kernels(path, command, _sources(), _flags())
+    return path
+
+
+def require_build() -> str | None:
+    """The compiler that a build would take, or None when one is kept already; compiles nothing.
+
+    Raises:
+        ImportError: As :func:`build_kernels`.
+    """
+    return None if library_path().exists() else compiler.find()
+
+
+def library() -> ctypes.CDLL:
+    """The loaded kernels; compiles them when they are not there yet.
+
+    Raises:
+        ImportError: As :func:`build_kernels`.
+    """
+    result = _attempt()
+    if isinstance(result, str):
+        raise ImportError(result)
+    return result
+
+
+def call(name: str, arguments: ctypes.Structure) -> None:
+    """Runs a kernel of the library.
+
+    Raises:
+        ImportError: As :func:`build_kernels`.
+        MemoryError: There is no memory for the buffers of a thread.
+    """
+    if getattr(library(), name)(ctypes.byref(arguments)) != 0:
+        raise MemoryError(f"{name} found no memory for its buffers")
+
+
+# To torch.compile a constant: while it traces, the kernels are built if they are needed.
+@torch.compiler.assume_constant_result
+def ready() -> bool:
+    """Whether the kernels are there, or could be compiled now; warns once when not."""
+    result = _attempt()
+    if isinstance(result, str):
+        _warn(result)
+    return not isinstance(result, str)
+
+
+def library_path() -> Path:
+    """Where the build for these sources, this torch and this CPU is kept."""
+    digest = hashlib.sha256(repr((_flags(), _cpu(), sys.platform)).encode())
+    for source in (*_sources(), *sorted(_FOLDER.rglob("*.h"))):
+        digest.update(source.read_bytes())
+    name = f"graphcolumns_torch{torch.__version__}_{digest.hexdigest()[:16]}"
+    return compiler.build_root() / name / "kernels.so"
+
+
+@functools.cache
+def _attempt() -> ctypes.CDLL | str:
+    """The library, or why there is none: tried once in a process."""
+    try:
+        return ctypes.CDLL(str(build_kernels()))
+    except (ImportError, OSError) as error:
+        return str(error)
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    warnings.warn(f"backend='auto' takes the slower 'reference': {reason}", stacklevel=2)
+
+
+def _sources() -> list[Path]:
+    return sorted(_FOLDER.glob("*/kernel.cpp"))
+
+
+def _flags() -> list[str]:
+    native = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
+    return [*_FLAGS, native, *_openmp()]
+
+
+def _openmp() -> list[str]:
+    return ["-fopenmp"] if sys.platform == "linux" else []
+
+
+def _cpu() -> str:
+    """What -march=native depends on. A home folder may be shared by machines that differ."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    names = ("model name", "flags", "Features", "CPU part")
+    kept = {line for line in lines if line.startswith(names)}
+    return "\n".join(sorted(kept)) or f"{platform.machine()} {platform.processor()}"

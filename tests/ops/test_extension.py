@@ -1,0 +1,181 @@
+"""How the C++ kernels come to be: what is kept, what is said, and what no compiler means."""
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils import cpp_extension
+
+from graphcolumns import column_attention, edge_linear
+from graphcolumns.ops import backend as backends
+from graphcolumns.ops import extension
+from tests.ops.cases import exactly, graph_of
+
+DIAGONAL = graph_of(torch.eye(40).bool())
+X = torch.ones(40, 1, 1, 4)
+FORBIDDEN = (
+    "the C++ kernels are not built and GRAPHCOLUMNS_COMPILE=0 forbids to compile them: unset it, "
+    "or call graphcolumns.ops.extension.build_kernels() on this machine"
+)
+NO_COMPILER = (
+    "the C++ kernels need GCC or Clang (C++17 or newer), and none was found: install one "
+    "(Debian, Ubuntu: apt install g++; macOS: xcode-select --install) or name it in CXX"
+)
+NO_NINJA = (
+    "the C++ kernels are compiled with ninja and setuptools, which are not installed: "
+    "pip install 'graphcolumns[cpp]'"
+)
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch, tmp_path) -> Path:
+    """A machine on which nothing is built and no process has looked."""
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    monkeypatch.delenv("GRAPHCOLUMNS_COMPILE", raising=False)
+    for cached in (extension._attempt, extension._warn):
+        cached.cache_clear()
+    yield tmp_path
+    for cached in (extension._attempt, extension._warn):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def compiler(monkeypatch) -> list[str]:
+    """A compiler that writes a file and is always found; the list holds what it was asked."""
+    asked = []
+
+    def load(name, sources, build_directory, **options):
+        asked.append(name)
+        path = Path(build_directory) / "kernels.so"
+        path.write_text("not a library")
+        return str(path)
+
+    monkeypatch.setattr(cpp_extension, "load", load)
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: name)
+    return asked
+
+
+def attend(backend: str) -> None:
+    column_attention(X, X, X, DIAGONAL, backend=backend)
+
+
+def mix(backend: str) -> None:
+    edge_linear(X[:, 0], torch.ones(40), DIAGONAL, backend=backend)
+
+
+class TestBuild:
+    def test_is_kept(self, compiler, empty):
+        first, second = extension.build_kernels(), extension.build_kernels()
+        assert compiler == ["kernels"]
+        assert first == second == extension.library_path()
+        assert first.read_text() == "not a library"
+        assert {path.suffix for path in first.parent.iterdir()} <= {".so", ".lock"}
+
+    def test_says_so_in_one_line(self, compiler, capfd):
+        extension.build_kernels()
+        said = capfd.readouterr().err
+        assert said.count("\n") == 1
+        assert said.startswith("graphcolumns: compiling the C++ kernels for this machine, once")
+        extension.build_kernels()
+        assert capfd.readouterr().err == ""
+
+    def test_leaves_the_environment_alone(self, compiler):
+        before = dict(os.environ)
+        extension.build_kernels()
+        assert dict(os.environ) == before
+
+    @pytest.mark.parametrize("change", ["_cpu", "_flags"])
+    def test_of_another_cpu_or_with_other_flags_is_not_taken(self, change, compiler, monkeypatch):
+        extension.build_kernels()
+        monkeypatch.setattr(extension, change, lambda: ["other"])
+        assert not extension.library_path().exists()
+
+    def test_of_another_torch_or_source_is_not_taken(self, compiler, monkeypatch, tmp_path):
+        here = extension.library_path()
+        assert torch.__version__ in here.parent.name
+        (tmp_path / "op").mkdir()
+        (tmp_path / "op" / "kernel.cpp").write_text("int x;")
+        monkeypatch.setattr(extension, "_FOLDER", tmp_path)
+        assert extension.library_path() != here
+
+    def test_errors_are_those_of_the_compiler(self, compiler, monkeypatch):
+        def fail(*args, **options):
+            raise RuntimeError("kernel.cpp:1: no")
+
+        monkeypatch.setattr(cpp_extension, "load", fail)
+        with pytest.raises(
+            ImportError, match=r"could not compile the C\+\+ kernels:\nkernel\.cpp:1"
+        ):
+            extension.build_kernels()
+        assert not extension.library_path().exists()
+
+
+class TestWithout:
+    """backend='cpp' says what to install; 'auto' says so once and takes the reference."""
+
+    @pytest.fixture(
+        params=[(FORBIDDEN, "forbid"), (NO_COMPILER, "c++"), (NO_NINJA, "ninja")],
+        ids=["forbidden", "no compiler", "no ninja"],
+    )
+    def reason(self, request, monkeypatch) -> str:
+        message, lacks = request.param
+        if lacks == "forbid":
+            monkeypatch.setenv("GRAPHCOLUMNS_COMPILE", "0")
+
+        def which(name, path=None):
+            return None if lacks == "c++" or name == lacks else name
+
+        monkeypatch.setattr(shutil, "which", which)
+        return message
+
+    @pytest.mark.parametrize("call", [attend, mix])
+    def test_asked_for(self, call, reason):
+        with pytest.raises(ImportError, match=exactly(reason)):
+            call("cpp")
+        with pytest.raises(ImportError, match=exactly(reason)):
+            extension.build_kernels()
+
+    def test_auto(self, reason, monkeypatch, empty):
+        monkeypatch.setattr(backends, "CPP_FROM", 0)
+        message = f"backend='auto' takes the slower 'reference': {reason}"
+        with pytest.warns(UserWarning, match=exactly(message)):
+            attend("auto")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            attend("auto")
+            mix("auto")
+        assert list(empty.iterdir()) == []
+
+    def test_small_calls_do_not_ask(self, reason):
+        assert DIAGONAL.num_edges * 4 < backends.CPP_FROM
+        attend("auto")
+
+
+def test_a_library_that_cannot_be_loaded_is_an_error(compiler):
+    with pytest.raises(ImportError, match=r"kernels\.so"):
+        attend("cpp")
+
+
+def test_import_builds_nothing(empty):
+    code = "import graphcolumns.ops.extension"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.cpp
+@pytest.mark.slow
+def test_two_processes_compile_once(empty):
+    code = "from graphcolumns.ops import extension; extension.library()"
+    options = {"stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([sys.executable, "-c", code], **options) for _ in range(2)]
+    said = "".join(process.communicate()[1] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert said.count("compiling") == 1
+    assert len(list(empty.rglob("*.so"))) == 1
