@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 import torch
 
 from graphcolumns.bench.clock import Limits, Time
 
+BEYOND_CACHE = 16384  # columns from which no cache holds all rows
 PACKAGES = ("torch", "torch_geometric", "torch_scatter", "triton", "numpy", "scipy")
 
 
@@ -53,8 +56,33 @@ def markdown(rows: Sequence[Row]) -> str:
     for case in dict.fromkeys(row.case for row in rows):
         text += [f"### {case}", "", "| work | who | time | quartiles | over ours | limit | peak |"]
         text += ["|---|---|---:|---:|---:|---:|---:|"]
-        text += [_line(row) for row in rows if row.case == case] + [""]
+        own = [row for row in rows if row.case == case]
+        text += [_line(row) for row in own] + [""] + _growth(case, own)
     return "\n".join(text)
+
+
+def slope(rows: Sequence[Row], against: str, measured: Callable[[Row], float | None]) -> float:
+    """Slope of the straight line through log(measured) against log(`values[against]`)."""
+    points = [(row.values[against], measured(row)) for row in rows]
+    x, y = zip(*[(math.log(a), math.log(b)) for a, b in points if b], strict=True)
+    return linear_regression(x, y).slope
+
+
+def _growth(case: str, rows: Sequence[Row]) -> list[str]:
+    """How time and memory grow, for cases with a row per size."""
+    lines = []
+    for who in dict.fromkeys(row.who for row in rows if case in row.values):
+        own = [row for row in rows if row.who == who]
+        large = [row for row in own if case != "columns" or row.values[case] >= BEYOND_CACHE]
+        if len(large) < 2:
+            continue
+        time = slope(large, case, lambda row: row.seconds.median if row.seconds else None)
+        line = f"{who}: time grows as {case}^{time:.2f}"
+        line += f" from {large[0].values[case]:,.0f} on" if len(large) < len(own) else ""
+        if all(row.memory for row in own):
+            line += f", peak memory as {case}^{slope(own, case, lambda row: row.memory):.2f}"
+        lines += [f"{line}.", ""]
+    return lines
 
 
 def _line(row: Row) -> str:
@@ -85,6 +113,7 @@ def machine(limits: Limits, device: str) -> dict[str, Any]:
         "commit": _commit(),
         "hardware": torch.cuda.get_device_name() if device == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
+        "allocator": _allocator(),
         "copy_gb_per_second": limits.bytes_per_second / 1e9,
         "gflops_per_second": limits.flops_per_second / 1e9,
         "versions": {name: _version(name) for name in PACKAGES if _version(name)},
@@ -95,7 +124,7 @@ def headline(about: dict[str, Any]) -> str:
     """The machine in a sentence."""
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
-        f"{about['hardware']}, {about['threads']} threads; copy "
+        f"{about['hardware']}, {about['threads']} threads, {about['allocator']}; copy "
         f"{about['copy_gb_per_second']:.1f} GB/s, float32 products "
         f"{about['gflops_per_second']:.0f} GFLOP/s in this run; {versions}; "
         f"{about['date']}, commit {about['commit']}."
@@ -121,6 +150,13 @@ def save(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> list[Path]
         new.write_bytes(data)
         new.replace(folder / name)
     return [folder / name for name in files]
+
+
+def _allocator() -> str:
+    """Peers that write large tensors depend on whether freed memory goes back to the system."""
+    if os.environ.get("MALLOC_MMAP_MAX_") == "0":
+        return "memory recycled (MALLOC_MMAP_MAX_=0)"
+    return "the default allocator"
 
 
 def _processor() -> str:

@@ -11,7 +11,7 @@ from graphcolumns.bench import million, run, sheet_step
 from graphcolumns.bench.clock import Limits, Time, race
 from graphcolumns.bench.memory import peak
 from graphcolumns.bench.problem import Shape, draw, graph_of
-from graphcolumns.bench.report import Row, markdown
+from graphcolumns.bench.report import Row, markdown, slope
 from graphcolumns.bench.sheet_step import StepShape
 from graphcolumns.cli import main
 
@@ -89,6 +89,15 @@ def test_tables():
     assert "| N=1 | them (slow) | 3 ms | 2 to 4 | 3.00x |  | 3 GiB |" in text
     assert "| N=1 | them | not installed |  |  |  |  |" in text
     assert text.index("### a") < text.index("### b")
+
+
+def test_slopes():
+    rows = [
+        Row("edges", "", "ours", Time(t, t, t), memory=m, values={"edges": e})
+        for e, t, m in ((10.0, 1.0, 5.0), (100.0, 100.0, 50.0), (1000.0, 1e4, 500.0))
+    ]
+    assert slope(rows, "edges", lambda row: row.seconds.median) == pytest.approx(2)
+    assert "ours: time grows as edges^2.00, peak memory as edges^1.00." in markdown(rows)
 
 
 def test_files(tmp_path, capsys, monkeypatch):
