@@ -18,8 +18,9 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Train the default sheet on handwritten digits
 	$(BIN)/graphcolumns train experiment=digits run=runs/demo-$$(date +%Y%m%d-%H%M%S)
 
+# One process per core, of one thread each.
 test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k graph")
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical $(PYTEST_ARGS)
 
 web: $(VENV)/.dev ## Open reports in the Chromium of this machine
 	$(BIN)/python -m pytest -m web

@@ -281,7 +281,7 @@ OPS = [
     bad("dropout of everything", lambda: attend(dropout=1.0),
         "dropout must be in [0, 1), got 1.0"),
     bad("unknown backend", lambda: attend(backend="cuda"),
-        "backend must be 'auto' or one of ('reference', 'scatter', 'dense'), got 'cuda'"),
+        "backend must be 'auto' or one of ('reference', 'scatter', 'dense', 'cpp', 'triton'), got 'cuda'"),
     bad("edge_linear of other sources", lambda: edge_linear(X[:5], SCORES, NEAR),
         "x must be [M, B, C] with M = 6 sources, got [5, 2, 4]"),
     bad("weights of other edges", lambda: edge_linear(X, SCORES[1:], NEAR),
@@ -607,7 +607,7 @@ PLUS = "Any other argument of graphcolumns.connect.nearest is added with a plus"
 COMMANDS = [
     bad("unknown command", ["trian"],
         "unknown command 'trian'. Did you mean `graphcolumns train`? Commands: train, resume, "
-        "evaluate, report, collect; see `graphcolumns --help`."),
+        "evaluate, report, collect, bench, build-kernels; see `graphcolumns --help`."),
     bad("report of no run", ["report", "nowhere"],
         "there is no nowhere/config.yaml: nowhere is not a run folder."),
     bad("collect from nowhere", ["collect", "nowhere"], "there is no folder nowhere."),
@@ -615,7 +615,7 @@ COMMANDS = [
         "there is no finished run below .: no summary.json. Did the sweep finish?"),
     bad("no command", ["graph=nearest"],
         "unknown command 'graph=nearest'. Did you mean `graphcolumns train`? Commands: train, "
-        "resume, evaluate, report, collect; see `graphcolumns --help`."),
+        "resume, evaluate, report, collect, bench, build-kernels; see `graphcolumns --help`."),
     bad("misspelt key", ["train", "graph.degre=3"],
         "unknown key 'graph.degre'. Did you mean 'degree'? Keys in graph: degree, self_loops. "
         f"{PLUS}: +graph.degre=VALUE."),
