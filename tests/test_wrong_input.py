@@ -281,7 +281,8 @@ OPS = [
     bad("dropout of everything", lambda: attend(dropout=1.0),
         "dropout must be in [0, 1), got 1.0"),
     bad("unknown backend", lambda: attend(backend="cuda"),
-        "backend must be 'auto' or one of ('reference', 'scatter', 'dense', 'cpp', 'triton'), got 'cuda'"),
+        "backend must be 'auto' or one of ('reference', 'scatter', 'dense', 'cpp', 'triton'), "
+        "got 'cuda'"),
     bad("edge_linear of other sources", lambda: edge_linear(X[:5], SCORES, NEAR),
         "x must be [M, B, C] with M = 6 sources, got [5, 2, 4]"),
     bad("weights of other edges", lambda: edge_linear(X, SCORES[1:], NEAR),

@@ -1,11 +1,14 @@
 """How columns communicate: attention, selection, mixing, linear mixing, identity."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.exchange import Exchange
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
@@ -44,6 +47,10 @@ class ColumnAttention(nn.Module):
         dropout: Probability of dropping an edge.
         std: Of the initial weights, see :class:`UntiedLinear`.
 
+    Attributes:
+        listener: Called with every :class:`Exchange` that is not mixing; None, as it is but while
+            edges are scored, costs nothing.
+
     Shapes:
         - input: ``[N, B, C]``
         - output: ``[N, B, C]`` and the expected edge cost ``[N, B, H]`` or None
@@ -54,6 +61,8 @@ class ColumnAttention(nn.Module):
     """
 
     no_weight_decay = ("selector",)
+
+    listener: Callable[[Exchange], None] | None = None
 
     def __init__(
         self,
@@ -139,9 +148,11 @@ class ColumnAttention(nn.Module):
             q, k, scale = self._query_key(x, uses)
             bias = None if self.edge_bias is None else self.edge_bias()
             dropout = self.dropout if self.training else 0.0
-            y, expected, _ = column_attention(
+            y, expected, lse = column_attention(
                 q, k, v, graph, bias=bias, cost=cost, scale=scale, dropout=dropout
             )
+            if self.listener is not None:
+                self.listener(Exchange(graph, q, k, v, bias, scale, y, lse))
         y = y.flatten(2)
         return (y if self.out is None else self.out(y, uses.get("out"))), expected
 

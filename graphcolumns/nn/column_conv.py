@@ -142,6 +142,11 @@ class ColumnConv(MessagePassing):
             if module is not None:
                 module.reset_parameters()
 
+    def rewired(self, graph: ColumnGraph) -> None:
+        r"""Takes a new topology, to which its edge scores were carried."""
+        if self.topology is not None:
+            self.topology = graph
+
     def forward(
         self,
         x: Tensor | PairTensor,

@@ -14,7 +14,8 @@ class EdgeBias(nn.Module):
     The bias matrix of a dense columnformer, kept on the edges only. Gaussian-local
     initialisation (``sigma``) sets :math:`b_{ij} = \max(-d_{ij}^2 / 2\sigma^2, \mathrm{floor})`.
 
-    The scores follow the edge order of the graph and are meant for that topology only.
+    The scores follow the edge order of the graph. When edges are dropped and grown,
+    ``graphcolumns.plasticity.carry`` brings the scores along.
 
     Args:
         graph: The topology; its distances are needed for a Gaussian-local start.
@@ -35,6 +36,7 @@ class EdgeBias(nn.Module):
     """
 
     no_weight_decay = ("common", "per_head")
+    edge_tensors = ("common", "per_head")
 
     _start: Tensor | None
 
@@ -83,6 +85,11 @@ class EdgeBias(nn.Module):
                 score.zero_()
         if self._start is not None:  # once, in the first kind of score that exists
             scores[0].add_(self._start if self.common is not None else self._start[:, None])
+
+    def rewired(self, graph: ColumnGraph) -> None:
+        """Takes the lengths of a new topology, where ``reset_parameters`` starts from."""
+        start = self._gaussian(graph.distance)
+        self._start = None if start is None else start.to(self.forward().device)
 
     def forward(self) -> Tensor:
         """The scores, ``[E]`` or ``[E, H]``."""

@@ -55,25 +55,28 @@ def bits(case: Case, **options) -> list[Tensor]:
 OPTIONS = {
     "everything": {"bias": "EH", "cost": "E"},
     "nothing": {"bias": None, "cost": None},
-    "bias": {"bias": "E", "cost": None},
+    "bias": {"bias": "E", "cost": None, "batch": 1},
     "other heads": {"bias": "E", "cost": "EH", "heads": 3, "batch": 5},
-    "one head, one input": {"bias": "EH", "cost": None, "heads": 1, "batch": 1},
-    "shared query": {"bias": None, "cost": "EH", "shared_query": True, "batch": 3, "heads": 3},
+    "one head": {"bias": "EH", "cost": None, "heads": 1, "batch": 3},
+    "shared query": {"bias": None, "cost": "EH", "shared_query": True, "heads": 3},
 }
 
 
 class TestAttention:
-    @pytest.mark.parametrize("dropout", [0.0, 0.3])
     @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
     @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())
-    def test_options(self, mask, options, dropout):
-        check(draw(mask, **options), dropout=dropout, seed=3)
+    def test_options(self, mask, options):
+        check(draw(mask, **options))
+
+    @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+    def test_dropout(self, options):
+        check(draw(MASKS["every degree"], **options), dropout=0.3, seed=3)
 
     @pytest.mark.parametrize(
-        ("width", "value_width"), [(1, 1), (5, 5), (8, 8), (17, 3), (3, 17), (64, 64), (130, 1)]
+        ("width", "value_width"), [(1, 1), (5, 5), (8, 8), (17, 3), (3, 17), (130, 1)]
     )
     def test_widths(self, width, value_width):
-        check(draw(MASKS["every degree"], width=width, value_width=value_width))
+        check(draw(MASKS["fewer sources"], width=width, value_width=value_width))
 
     # Slices of the heads (a tile holds 4 of width 64 and 8 edges), and of the batch.
     @pytest.mark.parametrize("bias", ["E", "EH"])
@@ -173,8 +176,7 @@ class TestHalf:
 
 
 class TestDropout:
-    @pytest.mark.parametrize("seed", [0, 3, -1, 2**62 + 17])
-    @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+    @pytest.mark.parametrize(("seed", "rate"), [(0, 0.1), (3, 0.5), (-1, 0.9), (2**62 + 17, 0.3)])
     def test_the_mask_is_that_of_the_op(self, seed, rate):
         """Equal scores, and values that tell sources apart."""
         mask = MASKS["every degree"]
@@ -219,10 +221,20 @@ class TestReproducible:
 
 class TestSpecial:
     @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, for what a GPU does silently
-    @pytest.mark.parametrize("value", [NAN, INF, -INF], ids=str)
-    @pytest.mark.parametrize("name", ["q", "k", "v", "bias", "cost"])
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("q", NAN),
+            ("k", NAN),
+            ("k", INF),
+            ("v", INF),
+            ("bias", INF),
+            ("cost", NAN),
+            ("cost", INF),
+        ],
+    )
     def test_values_spread_as_in_the_reference(self, name, value):
-        case = draw(random_mask(6, 5, 0.6), heads=3, width=4)
+        case = draw(random_mask(4, 4, 0.6), heads=3, width=2)
         with torch.no_grad():
             getattr(case, name).flatten()[3] = value
         narrow = on_device(case)
@@ -320,7 +332,7 @@ def both(x: Tensor, weight: Tensor, mask: Tensor, dtypes: tuple[torch.dtype, tor
 class TestEdgeLinear:
     SHAPES = (None, 1, 3, 12)
 
-    @pytest.mark.parametrize("heads", SHAPES)
+    @pytest.mark.parametrize("heads", [None, 3])
     @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())
     def test_masks(self, mask, heads):
         self.compare(mask, heads)

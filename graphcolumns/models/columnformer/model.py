@@ -168,6 +168,10 @@ class Columnformer(nn.Module):
     def graph(self, graph: ColumnGraph) -> None:
         self._graph = graph
 
+    def rewired(self, graph: ColumnGraph) -> None:
+        """Takes a new topology; :math:`D_0` stays that of the first one."""
+        self.graph = graph
+
     def edge_cost(self) -> Tensor | None:
         """The cost ``[E]`` of every edge as the forward pass reports it, or None.
 

@@ -67,6 +67,7 @@ class Call(NamedTuple):
                 kept=1.0 / (1.0 - self.dropout),
                 **self._constants(tile),
                 num_warps=tile.warps,
+                enable_fp_fusion=True,  # the default of Triton depends on its version
             )
 
     def _constants(self, tile: tiles.Tile) -> dict[str, int | bool]:

@@ -73,6 +73,7 @@ def _sum_rows(
             EDGES=edges,
             NUMBERS=wide,
             num_warps=tiles.warps(edges * wide),
+            enable_fp_fusion=True,  # the default of Triton depends on its version
         )
     return out
 
@@ -105,5 +106,6 @@ def _differentiate_weights(grad: Tensor, x: Tensor, weight: Tensor, views: Views
             HEADS=most,
             WIDTH=line,
             num_warps=tiles.warps(block * line * most),
+            enable_fp_fusion=True,
         )
     return grad_weight

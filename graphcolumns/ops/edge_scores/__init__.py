@@ -46,13 +46,14 @@ def edge_scores(
         & \mathrm{out}_i \to \mathrm{out}_i - \frac{p}{1 - p}\, (v_j - \mathrm{out}_i), \qquad
           p = \rho.
 
-    So with the advantage :math:`A_{ij} = g_i^\top v_j - g_i^\top \mathrm{out}_i` the loss changes to
-    first order by :math:`a A` or :math:`-\frac{p}{1-p} A`; only the loss is linearised. Both are
+    So with the advantage :math:`A_{ij} = g_i^\top v_j - g_i^\top \mathrm{out}_i` the loss changes
+    to first order by :math:`a A` or :math:`-\frac{p}{1-p} A`; only the loss is linearised. Both are
     summed over the steps and heads of a sample to its :math:`u_b` before
     :math:`\sum_b u_b` and :math:`\sum_b u_b^2` are formed: the second moment is Fisher's
-    approximation of the curvature, :math:`\Delta L \approx \mathrm{E}[u] + \mathrm{E}[u^2] / 2` for
-    losses that are negative log likelihoods. Mass cannot be negative, so insertion is one-sided:
-    grow only where :math:`\sum_b u_b < 0`. See :class:`EdgeScores` for everything that is returned.
+    approximation of the curvature, :math:`\Delta L \approx \mathrm{E}[u] + \mathrm{E}[u^2] / 2`
+    for losses that are negative log likelihoods. Mass cannot be negative, so insertion is
+    one-sided: grow only where :math:`\sum_b u_b < 0`. :class:`EdgeScores` lists all that is
+    returned.
 
     Where there is no other edge:
 

@@ -65,6 +65,8 @@ def _check_steps(
             "q[None], ..."
         )
     steps, columns, _, heads, _ = q.shape
+    if not (steps and heads and q.shape[4]):
+        raise ValueError(f"q must have at least one step, head and channel, got {list(q.shape)}")
     batch, wide = k.shape[2], v.shape[4]
     expected = {
         "q": (q, (steps, columns, q.shape[2], *k.shape[3:])),

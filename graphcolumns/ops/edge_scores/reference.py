@@ -47,10 +47,9 @@ def edge_scores(
 ) -> Tensor:
     """Returns the rows of :class:`EdgeScores`, ``[10, P]``."""
     wide, batch = accumulator(q.dtype), k.shape[2]
-    slice_size = min(batch, SLICE) if slice_size is None else slice_size
+    slice_size = max(1, min(batch, SLICE if slice_size is None else slice_size))
     if chunk is None:
-        row = max(slice_size, 1) * q.shape[3] * max(q.shape[4], v.shape[4])
-        chunk = max(1, NUMBERS // max(row, 1))
+        chunk = max(1, NUMBERS // (slice_size * q.shape[3] * max(q.shape[4], v.shape[4])))
     sums = torch.zeros(10, len(targets), dtype=wide, device=q.device)
     for first in range(0, batch, slice_size):
         samples = slice(first, first + slice_size)
