@@ -34,7 +34,7 @@ SMALLEST = 2**20
 AT_ONCE = 2**64 - 1
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Step:
     """One use of weights in a recurrence; made by :func:`unroll`.
 
@@ -122,7 +122,8 @@ def take(step: Step, x: Tensor, weight: Tensor) -> None:
             f"the handle was made for a batch of {step.batch}, got x [N, B, Cin] of "
             f"{list(x.shape)}: call untied_linear.unroll with this batch size"
         )
-    if torch.compiler.is_compiling() or _in_backward():  # recomputation is no second use
+    # Recomputation, inside a backward pass, is no second use.
+    if torch.compiler.is_compiling() or torch._C._current_graph_task_id() != -1:
         return
     if step.made_for is not weight:
         raise ValueError(
@@ -162,7 +163,3 @@ def _pairs(
         # a word it would wait, and hold its pairs, until the backward pass is over.
         dummies[0].grad_fn._set_sequence_nr(AT_ONCE)
     return list(zip(dummies[::2], dummies[1::2], strict=True))
-
-
-def _in_backward() -> bool:
-    return torch._C._current_graph_task_id() != -1
