@@ -5,13 +5,15 @@ import math
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.edge_scores import checks, reference
+from graphcolumns.ops import extension
+from graphcolumns.ops.backend import CPP_FROM
+from graphcolumns.ops.edge_scores import checks, cpp, reference
 from graphcolumns.ops.edge_scores.sums import EdgeScores
 from graphcolumns.ops.precision import as_given
 
 __all__ = ["EdgeScores", "edge_scores"]
 
-KERNELS = {"reference": reference.edge_scores}
+KERNELS = {"reference": reference.edge_scores, "cpp": cpp.edge_scores}
 
 
 @torch.no_grad()
@@ -65,7 +67,7 @@ def edge_scores(
       marked ``sole`` (``p`` alone cannot tell the only edge from one that got all attention).
 
     Nothing of size N x M or P x B is ever made: memory is ``O(P + chunk * slice_size * H * D)``
-    beside the inputs. A pair may be listed twice. Half precisions are summed in float32. The
+    beside the inputs (``cpp``: ``O(P + T N B H)``). A pair may be listed twice. Half precisions are summed in float32. The
     result is not differentiable.
 
     Args:
@@ -82,16 +84,19 @@ def edge_scores(
             ``[P]``, ``[P, H]`` or ``[T, P, H]``.
         sole: ``[P]`` bool, pairs that are the only in-edge of their target.
         scale: Of the dot products (default: ``D ** -0.5``).
-        chunk: Pairs at a time (default: by memory).
-        slice_size: Samples at a time (default: 16).
-        backend: ``"auto"`` or ``"reference"``.
+        chunk: Pairs at a time in the reference (default: by memory).
+        slice_size: Samples at a time in the reference (default: 16).
+        backend: ``"reference"``, ``"cpp"`` (CPU, float32 and float64), or ``"auto"``: ``cpp`` for
+            large calls where it runs.
 
     Returns:
         :class:`EdgeScores`, at least float32. Sums of several calls for the same pairs add up.
 
     Raises:
         ValueError: Shapes, ids or devices that do not fit, or an unknown backend.
-        TypeError: Ids that are not integers, or values that are not floating.
+        TypeError: Ids that are not integers, values that are not floating, or a dtype that ``cpp``
+            does not have.
+        ImportError: ``backend="cpp"`` without a compiler.
 
     Example:
         >>> import torch
@@ -108,12 +113,25 @@ def edge_scores(
     checks.check(
         q, k, v, lse, out, grad_out, targets, sources, bias, sole, chunk, slice_size
     )  # fmt: skip
-    if backend not in ("auto", *KERNELS):
-        raise ValueError(f"backend must be 'auto' or one of {tuple(KERNELS)}, got {backend!r}")
-    kernel = KERNELS["reference" if backend == "auto" else backend]
+    kernel = KERNELS[_choose(backend, q, v, len(targets))]
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     with as_given(q):
         sums = kernel(
             q, k, v, lse, out, grad_out, targets, sources, bias, sole, scale, chunk, slice_size
         )
     return EdgeScores.of(k.shape[2], sums)
+
+
+def _choose(backend: str, q: Tensor, v: Tensor, pairs: int) -> str:
+    """The name of a kernel that can run."""
+    if backend not in ("auto", *KERNELS):
+        raise ValueError(f"backend must be 'auto' or one of {tuple(KERNELS)}, got {backend!r}")
+    if backend == "cpp" and q.device.type != "cpu":
+        raise ValueError(f"backend='cpp' runs on the CPU, got tensors on {q.device}")
+    if backend == "cpp" and q.dtype not in cpp.DTYPES:
+        raise TypeError(f"backend='cpp' takes float32 and float64, got {q.dtype}: use 'reference'")
+    if backend != "auto":
+        return backend
+    fits = q.device.type == "cpu" and q.dtype in cpp.DTYPES
+    large = pairs * v[:, 0].numel() >= CPP_FROM
+    return "cpp" if fits and large and extension.ready() else "reference"

@@ -1,0 +1,103 @@
+"""Compiles the Triton kernels for CUDA, without a device. Not collected: test_triton.py runs this.
+
+The interpreter takes what the compiler refuses (types that change in a loop, sizes that are no
+powers of two), so that its tests are not enough.
+"""
+
+import pytest
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from graphcolumns.ops.column_attention import triton as attention
+from graphcolumns.ops.edge_linear import triton as linear
+from graphcolumns.ops.views import Views
+from tests.ops.cases import graph_of
+
+TYPES = {
+    torch.float32: "*fp32",
+    torch.bfloat16: "*bf16",
+    torch.float16: "*fp16",
+    torch.int32: "*i32",
+    torch.int64: "*i64",
+}
+SHARED_MEMORY = 48 * 1024  # bytes that every CUDA device gives a program
+
+
+def type_of(value) -> str:
+    if isinstance(value, torch.Tensor):
+        return TYPES[value.dtype]
+    return "fp32" if isinstance(value, float) else "i32"
+
+
+@pytest.fixture
+def built(monkeypatch) -> dict:
+    """Kernels are compiled where they would be launched; fills with what came out, by name."""
+    found: dict = {}
+
+    def build(self, *args, grid, warmup, num_warps, enable_fp_fusion, **given):
+        given |= zip(self.arg_names, args, strict=False)
+        constant = {x.name for x in self.params if x.is_constexpr}
+        types = {
+            name: "constexpr" if name in constant else type_of(given[name])
+            for name in self.arg_names
+        }
+        values = {(self.arg_names.index(name),): given[name] for name in constant}
+        aligned = {
+            (index,): [["tt.divisibility", 16]]
+            for index, name in enumerate(self.arg_names)
+            if types[name].startswith("*")
+        }
+        source = ASTSource(self, types, values, aligned)
+        target = GPUTarget("cuda", build.capability, 32)
+        options = {"num_warps": num_warps, "enable_fp_fusion": enable_fp_fusion}
+        kernel = triton.compile(source, target=target, options=options)
+        assert kernel.asm["cubin"]
+        assert kernel.metadata.shared <= SHARED_MEMORY
+        found[self.fn.__name__] = kernel
+
+    build.capability = 90
+    monkeypatch.setattr(triton.runtime.jit.JITFunction, "run", build)
+    found["run"] = build
+    return found
+
+
+@pytest.mark.parametrize(
+    ("dtype", "capability", "shape", "options"),
+    [
+        (torch.float32, 90, (40, 2, 4, 16), {"bias", "cost", "dropout"}),
+        (torch.bfloat16, 90, (40, 8, 3, 24), {"bias", "cost", "dropout"}),
+        (torch.float16, 80, (12, 1, 40, 128), {"cost", "shared"}),
+        (torch.float32, 80, (20, 1, 1, 1), set()),
+    ],
+)
+def test_attention(dtype, capability, shape, options, built):
+    built["run"].capability = capability
+    columns, _, heads, _ = shape
+    views = Views.of(graph_of(torch.ones(columns, columns, dtype=torch.bool)))
+    edges = columns * columns
+    q = k = v = torch.empty(shape, dtype=dtype)
+    q = q[:, :1] if "shared" in options else q
+    edge_values = (
+        torch.empty(edges, heads) if "bias" in options else None,
+        torch.empty(edges) if "cost" in options else None,
+    )
+    seed = torch.tensor(1) if "dropout" in options else None
+    rest = (views, 0.25, 0.1 if "dropout" in options else 0.0, seed)
+    out, total, lse = attention.forward(q, k, v, *edge_values, *rest)
+    arriving = (torch.empty_like(out), torch.empty_like(total), torch.empty_like(lse))
+    attention.backward(*arriving, q, k, v, *edge_values, out, total, lse, *rest)
+    assert built.keys() >= {"attend", "differentiate_columns", "differentiate_sources"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "heads", "width"),
+    [(torch.float32, 1, 64), (torch.bfloat16, 3, 16), (torch.float16, 48, 1)],
+)
+def test_edge_linear(dtype, heads, width, built):
+    views = Views.of(graph_of(torch.ones(20, 20, dtype=torch.bool)))
+    x, weight = torch.empty(20, 3, heads, width, dtype=dtype), torch.empty(400, heads)
+    y = linear.forward(x, weight, views)
+    linear.backward(torch.empty_like(y), x, weight, views)
+    assert built.keys() >= {"sum_rows", "differentiate_weights"}
