@@ -50,7 +50,7 @@ def paint(axes: Axes, panel: Panel, values: Floats, norm: Normalize, cmap: str =
         colours[:, :3] *= panel.shade[:, None]
         corners = panel.places[panel.triangles]
         axes.add_collection(
-            PolyCollection(list(corners), facecolors=colours, edgecolors=colours, linewidths=0.2)
+            PolyCollection(list(corners), facecolors=colours, edgecolors=colours, linewidths=0.4)
         )
         axes.autoscale_view()
     else:
