@@ -179,6 +179,8 @@ class UntiedLinear(nn.Module):
         if weight.dim() == 2 or mix is not None:  # few weights, whose gradients cost little
             return [use] * steps
         handles = untied_linear.unroll(weight, bias, steps, batch)  # type: ignore[attr-defined]
+        if not handles[0].batched:  # left to autograd: not even a handle to check
+            return [Use(weight, bias)] * steps
         return [Use(weight, bias, step) for step in handles]
 
     def forward(self, x: Tensor, use: Use | None = None) -> Tensor:
