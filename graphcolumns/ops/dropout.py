@@ -24,15 +24,6 @@ def _splitmix64(counter: Tensor) -> Tensor:
     return x ^ _shift_right(x, 31)
 
 
-def uniform(seed: int, counter: Tensor) -> Tensor:
-    """Uniform numbers in [0, 1) with 53 bits, one for each ``counter`` (int64), whatever its place.
-
-    The same on every device and for every order or subset of the counters.
-    """
-    start = _splitmix64(torch.tensor(seed, device=counter.device))
-    return _shift_right(_splitmix64(start + counter), 11).to(torch.float64) / 2**53
-
-
 # An op of its own, so that compilers leave it alone: inductor folds the index arithmetic into
 # integers without bounds, and these products are meant to wrap.
 @torch.library.custom_op("graphcolumns::edge_dropout", mutates_args=())

@@ -66,9 +66,9 @@ def edge_scores(
       listen to: its effect is that of ``out = 0``, :math:`-g_i^\top \mathrm{out}_i`, for pairs
       marked ``sole`` (``p`` alone cannot tell the only edge from one that got all attention).
 
-    Nothing of size N x M or P x B is ever made: memory is ``O(P + chunk * slice_size * H * D)``
-    beside the inputs (``cpp``: ``O(P + T N B H)``). A pair may be listed twice. Half precisions are summed in float32. The
-    result is not differentiable.
+    Nothing of size N x M or P x B is ever made: memory beside the inputs is
+    ``O(P + chunk * slice_size * H * D)``, in ``cpp`` ``O(P + T N B H)``. A pair may be listed
+    twice. Half precisions are summed in float32. The result is not differentiable.
 
     Args:
         q: Queries of ``T`` steps ``[T, N, B, H, D]``, or ``[T, N, 1, H, D]``.
@@ -133,5 +133,5 @@ def _choose(backend: str, q: Tensor, v: Tensor, pairs: int) -> str:
     if backend != "auto":
         return backend
     fits = q.device.type == "cpu" and q.dtype in cpp.DTYPES
-    large = pairs * v[:, 0].numel() >= CPP_FROM
+    large = pairs * q.shape[0] * v.shape[2:].numel() >= CPP_FROM
     return "cpp" if fits and large and extension.ready() else "reference"

@@ -48,43 +48,55 @@ def edge_scores(
 ) -> Tensor:
     """See :func:`~graphcolumns.ops.edge_scores.reference.edge_scores`; ``[10, P]``."""
     wide = accumulator(q.dtype)
-    targets, order = targets.sort(stable=True)  # pairs of one target share its rows
     steps = [x.to(wide) for x in (q.expand(-1, -1, k.shape[2], -1, -1), k, v, grad_out, lse)]
     delta = torch.linalg.vecdot(steps[3], out.to(wide))
-    values = dict(zip(_TENSORS, [*steps, delta], strict=False))
-    values["bias"] = None if bias is None else _sorted(bias.to(wide), order)
-    values["sums"] = torch.zeros(10, len(order), dtype=wide)
-    values["pointers"] = pointers(targets.long(), q.shape[1])
-    values["source"] = sources.long()[order]
-    values["sole"] = None if sole is None else sole[order]
-    _run(values, scale)
-    sums = torch.empty_like(values["sums"])
-    sums[:, order] = values["sums"]
-    return sums
+    values: dict[str, Tensor | None] = dict(zip(_TENSORS, [*steps, delta], strict=False))
+    values["bias"] = None if bias is None else _three_axes(bias.to(wide))
+    if bool((targets[1:] >= targets[:-1]).all()):
+        return _run(values, targets, sources, sole, scale)
+    targets, order = targets.sort(stable=True)  # pairs of one target share its rows
+    if values["bias"] is not None:
+        values["bias"] = values["bias"][:, order]
+    sole = None if sole is None else sole[order]
+    sums = _run(values, targets, sources[order], sole, scale)
+    return torch.empty_like(sums).index_copy_(1, order, sums)
 
 
-def _sorted(bias: Tensor, order: Tensor) -> Tensor:
+def _three_axes(bias: Tensor) -> Tensor:
     """``[T or 1, P, H or 1]``."""
     if bias.dim() == 1:
         bias = bias[:, None]
-    return (bias if bias.dim() == 3 else bias[None])[:, order]
+    return bias if bias.dim() == 3 else bias[None]
 
 
-def _run(values: dict[str, Tensor], scale: float) -> None:
+def _run(
+    values: dict[str, Tensor | None],
+    targets: Tensor,
+    sources: Tensor,
+    sole: Tensor | None,
+    scale: float,
+) -> Tensor:
+    """For pairs in the order of their targets."""
     kept = {name: x.contiguous() for name, x in values.items() if x is not None}
-    k, v, bias = kept["k"], kept["v"], kept.get("bias")
+    q, k, v, bias = kept["q"], kept["k"], kept["v"], kept.get("bias")
+    kept["pointers"] = pointers(targets.long().contiguous(), q.shape[1])
+    kept["source"] = sources.long().contiguous()
+    if sole is not None:
+        kept["sole"] = sole.contiguous()
+    sums = kept["sums"] = torch.zeros(10, len(targets), dtype=q.dtype)
     numbers = {
         "steps": k.shape[0],
-        "columns": kept["q"].shape[1],
+        "columns": q.shape[1],
         "sources": k.shape[1],
         "batch": k.shape[2],
         "heads": k.shape[3],
         "width": k.shape[4],
         "value_width": v.shape[4],
-        "pairs": len(kept["source"]),
+        "pairs": len(targets),
         "bias_heads": 1 if bias is None else bias.shape[2],
         "bias_steps": 1 if bias is None else bias.shape[0],
     }
     fields = {name: x.data_ptr() for name, x in kept.items()}
     # `kept` holds the tensors until the kernel, which runs without the interpreter lock, is done.
     extension.call(f"edge_scores_{DTYPES[k.dtype]}", Arguments(**fields, **numbers, scale=scale))
+    return sums

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -57,12 +57,19 @@ class EdgeScores:
 
     def __add__(self, other: EdgeScores) -> EdgeScores:
         """The sums over the samples of both, for the same pairs."""
+        return self.of(self.samples, self.sums()).add_(other)
+
+    def add_(self, other: EdgeScores) -> EdgeScores:
+        """As ``+``, into the tensors of this one, which is no longer what it was."""
         if len(self) != len(other):
             raise ValueError(
                 f"scores add up for the same list of pairs, got {len(self)} and {len(other)} pairs"
             )
-        return self.of(self.samples + other.samples, self.sums() + other.sums())
+        for field in fields(self)[1:]:
+            getattr(self, field.name).add_(getattr(other, field.name))
+        return replace(self, samples=self.samples + other.samples)
 
     def at(self, index: Tensor | slice) -> EdgeScores:
         """The sums of some of the pairs."""
-        return self.of(self.samples, self.sums()[:, index])
+        kept = {field.name: getattr(self, field.name)[index] for field in fields(self)[1:]}
+        return replace(self, **kept)

@@ -1,0 +1,182 @@
+"""A selection in the making: what the rules and the budget allow, best first."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity.constraints import Constraints
+from graphcolumns.plasticity.exchange import exchange
+from graphcolumns.plasticity.greedy import Room, take
+from graphcolumns.plasticity.keys import edge_keys, pair_keys
+from graphcolumns.plasticity.units import Units
+
+
+class Selection(NamedTuple):
+    """Edges to drop and pairs to grow, what `rewire` takes; the clearest cases first.
+
+    `missing` is how many edges fewer than the budget asks for there will be (negative: more),
+    because no more pairs were allowed, or no more edges could be dropped.
+    """
+
+    drop: Tensor  # [D] edge ids
+    targets: Tensor  # [G]
+    sources: Tensor  # [G]
+    missing: int
+
+
+class Choice:
+    """A selection in the making: the graph, the rules, the budget."""
+
+    def __init__(
+        self,
+        graph: ColumnGraph,
+        rules: Constraints,
+        edges: int | None,
+        length: float | None,
+        overhead: float | None = None,
+    ) -> None:
+        self.graph, self.rules, self.length, self.overhead = graph, rules, length, overhead
+        self.now = graph.num_edges
+        self.goal = self.now if edges is None else edges
+        self.into, self.out = graph.in_degree.cpu(), graph.out_degree.cpu()
+        self.both = rules.symmetric
+
+    def swap(self, old: Units, new: Units, again: Units | None, swaps: int) -> tuple[Units, Units]:
+        """Drop `swaps` edges, and what the budget wants dropped; grow what the budget allows.
+
+        Args:
+            old: what may be dropped, lowest score first.
+            new: what may grow, highest score first.
+            again: the units of `old` with their score for growing; those dropped compete.
+            swaps: how many edges to drop.
+        """
+        places = self._drop(old, swaps)
+        dropped = old.at(places)
+        if again is not None:
+            new = new.merged(again.at(places), self.graph.num_sources)
+            new = new.best(highest=True, overhead=self.overhead)
+        number = math.inf if self.length is not None else self.goal - self.now + _number(dropped)
+        slack = math.inf
+        if self.length is not None:
+            slack = self.length - self._wire() + float(dropped.length.sum())
+        lost_in, lost_out = self._degrees(dropped)
+        into = _least(
+            None if self.rules.max_in is None else self.rules.max_in - self.into + lost_in,
+            None if self.rules.max_new is None else torch.full_like(lost_in, self.rules.max_new),
+            lost_in if self.rules.same_in_degree else None,
+        )
+        out = None if self.rules.max_out is None else self.rules.max_out - self.out + lost_out
+        return dropped, new.at(_places(new, Room(number, slack, into, out, self.both)))
+
+    def _drop(self, old: Units, swaps: int) -> Tensor:
+        rules = self.rules
+        most = rules.max_dropped
+        into = _least(
+            self.into - rules.min_in if rules.min_in else None,
+            None if most is None else torch.full_like(self.into, most),
+        )
+        out = self.out - rules.min_out if rules.min_out else None
+        if self.length is None:
+            return _places(old, Room(swaps + self._forced(), math.inf, into, out, self.both))
+        places = _places(old, Room(math.inf, math.inf, into, out, self.both))
+        possible = old.at(places)
+        left = self._wire() - possible.length.cumsum(0)
+        excess = self._wire() > self.length
+        enough = int((left > self.length).sum()) + 1 if excess else 0
+        if enough > len(left):
+            raise ValueError(
+                f"no edge set that keeps to the constraints is as short as {self.length}. The "
+                f"edges that may be dropped leave {float(left[-1]) if len(left) else self._wire()};"
+                " raise the budget, or start from a shorter graph."
+            )
+        wanted = int((possible.size.cumsum(0) <= swaps).sum())
+        return places[: max(enough, wanted)]
+
+    def _forced(self) -> int:
+        """How many edges die because the budget shrinks."""
+        return max(0, self.now - self.goal)
+
+    def _wire(self) -> float:
+        assert self.graph.distance is not None
+        return float(self.graph.distance.detach().double().sum())
+
+    def _degrees(self, some: Units) -> tuple[Tensor, Tensor]:
+        """In- and out-edges per column among `some`."""
+        targets, sources = some.edges(self.both)
+        into = torch.bincount(targets, minlength=self.graph.num_columns)
+        return into, torch.bincount(sources, minlength=self.graph.num_sources)
+
+    def exchange(self, old: Units, new: Units, swaps: int, margin: float) -> tuple[Units, Units]:
+        """Under a budget of length: what it wants dropped, and swaps that gain."""
+        assert self.length is not None
+        forced = old.at(self._drop(old, 0))
+        rest = old.at(~torch.isin(self._keys(old), self._keys(forced)))
+        slack = self.length - self._wire() + float(forced.length.sum())
+        lost = self._degrees(forced)
+        degrees = self.into - lost[0], self.out - lost[1], lost[0]
+        dies, born = exchange(
+            self.rules, degrees, rest, new, slack=slack, swaps=swaps, margin=margin
+        )
+        both = (torch.cat(parts) for parts in zip(forced, rest.at(dies), strict=True))
+        return Units(*both), new.at(born)
+
+    def gaining(self, dropped: Units, grown: Units, margin: float) -> int:
+        """How many edges are swapped if every swap must gain."""
+        forced = int((dropped.size.cumsum(0) - dropped.size < self._forced()).sum())
+        extra = int((grown.size.cumsum(0) - grown.size < self.goal - self.now).sum())
+        loss, gain = dropped.score[forced:], grown.score[extra:]
+        pairs = min(len(loss), len(gain))
+        gains = (gain[:pairs] > loss[:pairs] + margin).long().cumprod(0).bool()
+        return int(dropped.size[forced : forced + pairs][gains].sum())
+
+    def without_excess(self, dropped: Units, grown: Units) -> Units:
+        """Where too few pairs could grow, the best of the dropped edges stay."""
+        missing = self.goal - (self.now - _number(dropped) + _number(grown))
+        if self.length is not None or missing <= 0:
+            return dropped
+        lost, won = self._degrees(dropped), self._degrees(grown)
+        now = [have - a + b for have, a, b in zip((self.into, self.out), lost, won, strict=True)]
+        into = _least(
+            None if self.rules.max_in is None else self.rules.max_in - now[0],
+            lost[0] - won[0] if self.rules.same_in_degree else None,
+        )
+        out = None if self.rules.max_out is None else self.rules.max_out - now[1]
+        places = torch.arange(len(dropped.score)).flip(0)  # the last to be dropped stays first
+        places = places[~torch.isin(self._keys(dropped.at(places)), self._keys(grown))]
+        stays = places[_places(dropped.at(places), Room(missing, math.inf, into, out, self.both))]
+        gone = torch.ones(len(dropped.score), dtype=torch.bool)
+        gone[stays] = False
+        return dropped.at(gone)
+
+    def _keys(self, some: Units) -> Tensor:
+        return pair_keys(some.target, some.source, self.graph.num_sources)
+
+    def result(self, dropped: Units, grown: Units) -> Selection:
+        """The units as edges, on the device of the graph."""
+        keys = edge_keys(self.graph).cpu()
+        drop = torch.searchsorted(
+            keys, pair_keys(*dropped.edges(self.both), self.graph.num_sources)
+        )
+        targets, sources = grown.edges(self.both)
+        missing = 0 if self.length is not None else self.goal - self.now + len(drop) - len(targets)
+        device = self.graph.device
+        return Selection(drop.to(device), targets.to(device), sources.to(device), missing)
+
+
+def _places(some: Units, room: Room) -> Tensor:
+    return take(some.target, some.source, some.length, room)
+
+
+def _number(some: Units) -> int:
+    return int(some.size.sum())
+
+
+def _least(*limits: Tensor | None) -> Tensor | None:
+    """The tightest of several limits per column."""
+    given = [limit for limit in limits if limit is not None]
+    return torch.stack(given).amin(0) if given else None

@@ -1,0 +1,143 @@
+"""Listening to a model: what its columns tell each other, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.exchange import Exchange
+from graphcolumns.ops.precision import product_dtype
+
+MIXING = ("mixing", "linear_mixing")
+
+
+class Traced(NamedTuple):
+    """What columns told each other in ``T`` steps on a slice of ``b`` samples, detached.
+
+    Attributes:
+        q: ``[T, N, b, H, D]``, or ``[T, N, 1, H, D]`` for queries that do not depend on the input.
+        k: ``[T, M, b, H, D]``.
+        v: ``[T, M, b, H, Dv]``.
+        lse: ``[T, N, b, H]``.
+        out: ``[T, N, b, H, Dv]``.
+        grad_out: ``[T, N, b, H, Dv]``, the gradient of the loss of each sample.
+        bias: Of the edges, ``[T, E, H]``, ``[E]`` or ``[E, H]`` if all steps share it, or None.
+        scale: Of the scores.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    lse: Tensor
+    out: Tensor
+    grad_out: Tensor
+    bias: Tensor | None
+    scale: float
+
+
+def attentive_graph(model: nn.Module, graph: ColumnGraph | None) -> ColumnGraph:
+    """The graph whose edges can be scored: the given one, or that of the model.
+
+    Raises:
+        ValueError: There is none, or the model mixes along it without attention.
+    """
+    found = getattr(model, "graph", None) if graph is None else graph
+    if not isinstance(found, ColumnGraph):
+        raise ValueError(
+            f"{type(model).__name__} has no ColumnGraph named graph: pass graph= the one along "
+            "which its columns attend"
+        )
+    layers = [m for m in model.modules() if isinstance(m, ColumnAttention)]
+    mixing = sorted({layer.mode for layer in layers if layer.mode in MIXING})
+    if mixing or not layers:
+        raise ValueError(
+            "scores of edges need attention (modes attention, selection, identity), got "
+            f"{mixing or 'a model without ColumnAttention'}: in the mixing modes the gradient of "
+            "the edge bias says all there is"
+        )
+    return found
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model without dropout; afterwards every module is in the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
+def listening(model: nn.Module, graph: ColumnGraph) -> Iterator[list[Exchange]]:
+    """Collects the exchanges along ``graph`` of a model that runs."""
+    heard: list[Exchange] = []
+    layers = [module for module in model.modules() if isinstance(module, ColumnAttention)]
+
+    def listen(exchange: Exchange) -> None:
+        if exchange.graph is graph or exchange.graph.same_topology(graph):
+            # Of a model without trained parameters: somebody has to ask for the gradient.
+            exchange.out.requires_grad_()
+            heard.append(_as_multiplied(exchange))
+
+    try:
+        for layer in layers:
+            layer.listener = listen
+        yield heard
+    finally:
+        for layer in layers:
+            del layer.listener
+
+
+def _as_multiplied(exchange: Exchange) -> Exchange:
+    """Without gradients but at ``out``, and in the dtype in which autocast multiplied."""
+    q, k, v = (x.detach().to(product_dtype(x)) for x in (exchange.q, exchange.k, exchange.v))
+    bias = None if exchange.bias is None else exchange.bias.detach()
+    return exchange._replace(q=q, k=k, v=v, bias=bias, lse=exchange.lse.detach())
+
+
+def stack(heard: list[Exchange], grads: tuple[Tensor, ...]) -> Traced:
+    """The steps of one slice as tensors; empties the list.
+
+    Raises:
+        ValueError: Steps of different kinds.
+    """
+    shapes = {(x.q.shape, x.v.shape, x.scale) for x in heard}
+    if len(shapes) > 1:
+        raise ValueError(
+            "edges are scored over steps that agree in heads, widths and scale, "
+            f"got {sorted(map(str, shapes))}: pass graph= to look at one kind of step"
+        )
+    scale, width, bias = heard[0].scale, heard[0].q.shape[-1], _stack_bias(heard)
+    names = ("q", "k", "v", "lse", "out")
+    lists = {name: [getattr(x, name).detach() for x in heard] for name in names}
+    heard.clear()  # so that what is stacked is freed, one kind after the other
+    q, k, v, lse, out = (torch.stack(lists.pop(name)) for name in names)
+    scale = width**-0.5 if scale is None else scale
+    return Traced(q, k, v, lse, out, torch.stack(grads), bias, scale)
+
+
+def _stack_bias(heard: list[Exchange]) -> Tensor | None:
+    biases = [exchange.bias for exchange in heard]
+    if all(_same(bias, biases[0]) for bias in biases):
+        return biases[0]
+    shape = (heard[0].graph.num_edges, heard[0].q.shape[2])
+    return torch.stack([_per_head(bias, shape, heard[0].lse) for bias in biases])
+
+
+def _same(x: Tensor | None, y: Tensor | None) -> bool:
+    return x is y or (x is not None and y is not None and torch.equal(x, y))
+
+
+def _per_head(bias: Tensor | None, shape: tuple[int, int], like: Tensor) -> Tensor:
+    if bias is None:
+        return like.new_zeros(shape)
+    return (bias[:, None] if bias.dim() == 1 else bias).to(like.dtype).expand(shape)

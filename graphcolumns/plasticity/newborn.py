@@ -1,0 +1,109 @@
+"""What a newborn edge starts from: its parameters, and the second moments of stock optimizers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.plasticity.rewiring import Rewiring
+
+# (module, name of the parameter, rewiring) -> first value of every newborn, [born, ...]
+Newborn = Callable[[nn.Module, str, Rewiring], Tensor]
+
+
+def zero(module: nn.Module, name: str, rewiring: Rewiring) -> Tensor:
+    """Newborns start at 0: for signed weights, a start that changes nothing."""
+    values: Tensor = getattr(module, name)
+    return values.new_zeros((len(rewiring.born), *values.shape[1:]))
+
+
+def node_mean(module: nn.Module, name: str, rewiring: Rewiring) -> Tensor:
+    r"""Newborns start at the mean over the in-edges that their target had before the change.
+
+    Attention does not change when a constant is added to all scores of one column and head, and
+    with this start neither does what a newborn is worth. 0 where a column had no in-edge.
+    """
+    values: Tensor = getattr(module, name).detach()
+    before = rewiring.before
+    rows = _rows(values)
+    degree = before.in_degree.clamp(min=1).to(values)
+    # Sums over sorted segments: one writer per column, so the same bits at any thread count.
+    total = torch.segment_reduce(rows, "sum", offsets=before.rowptr.to(rows.device), initial=0)
+    mean = total / degree[:, None]
+    targets = rewiring.graph.target[rewiring.born].long().to(values.device)
+    return mean[targets].reshape(len(targets), *values.shape[1:])
+
+
+def epsilon(share: float, gap: Tensor) -> Newborn:
+    r"""Newborns start with at most so much attention, so that the function hardly changes.
+
+    :math:`b_0 = \mathrm{logit}(\varepsilon) - \max_x (s^{qk}_{ij} - \mathrm{lse}_i)`, so that the
+    attention :math:`\sigma(s^{qk} + b_0 - \mathrm{lse})` of a newborn is at most
+    :math:`\varepsilon` on every sample that the gap was measured on.
+
+    Args:
+        share: `eps`, in (0, 1).
+        gap: the largest `s_qk - lse` of every newborn in the order of `rewiring.born`,
+            `[born, H]`, without any edge bias in `s_qk`.
+
+    Raises:
+        ValueError: `share` is not in (0, 1).
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"epsilon must give newborns a share in (0, 1). Got share={share}.")
+    start = math.log(share) - math.log1p(-share) - gap
+
+    def first(module: nn.Module, name: str, rewiring: Rewiring) -> Tensor:
+        values: Tensor = getattr(module, name)
+        if values.ndim == 1:  # one score for all heads: the head that would look most decides
+            return start.amin(1).to(values)
+        names = [other for other in module.edge_tensors if other != name]  # type: ignore[union-attr]
+        others = [getattr(module, other, None) for other in names]
+        # Scores add up; where there is one for all heads, that one makes the start.
+        shared = any(torch.is_tensor(other) and other.ndim == 1 for other in others)
+        return torch.zeros_like(start).to(values) if shared else start.to(values)
+
+    return first
+
+
+def neighbours_median(moment: Tensor, rewiring: Rewiring) -> Tensor:
+    """The median over the survivors on the target of every newborn, `[born, ...]`.
+
+    Where no survivor listens for the target, the median over all survivors; 0 without any. With
+    a warm second moment a newborn takes steps of the usual size, although its optimizer has one
+    step count for all edges.
+
+    Args:
+        moment: a second moment, `[E, ...]`.
+        rewiring: the change.
+    """
+    origin = rewiring.origin.to(moment.device)
+    alive = origin >= 0
+    rows = _rows(moment[origin[alive]])
+    target = rewiring.graph.target.to(moment.device)
+    newborn_target = target[~alive].long()
+    if not len(rows):
+        return moment.new_zeros((len(newborn_target), *moment.shape[1:]))
+    count = torch.bincount(target[alive].long(), minlength=rewiring.graph.num_columns)
+    median = _segment_median(rows, count)
+    median[count == 0] = rows.median(0).values
+    return median[newborn_target].reshape(len(newborn_target), *moment.shape[1:])
+
+
+def _segment_median(rows: Tensor, count: Tensor) -> Tensor:
+    """Lower median of every segment and column of sorted segments, `[N, K]`; 0 where empty."""
+    segment = torch.repeat_interleave(torch.arange(len(count), device=rows.device), count)
+    by_value = rows.argsort(dim=0, stable=True)
+    by_segment = segment[by_value].argsort(dim=0, stable=True)
+    ordered = rows.gather(0, by_value.gather(0, by_segment))
+    end = count.cumsum(0)
+    middle = (end - count + (count - 1).clamp(min=0) // 2).clamp(max=len(rows) - 1)
+    return ordered[middle]
+
+
+def _rows(values: Tensor) -> Tensor:
+    """Everything of an edge in one row, `[E, K]`."""
+    return values[:, None] if values.ndim == 1 else values.flatten(1)

@@ -1,0 +1,84 @@
+"""Curvature under the model's own predictions: every class by hand, and drawn without bias."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from graphcolumns.ops import EdgeScores
+from graphcolumns.plasticity import scores
+from graphcolumns.plasticity.fisher import fisher
+from graphcolumns.plasticity.trace import trace
+from tests.models.variants import make
+
+
+@pytest.fixture
+def model():
+    return make().double()
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(3, 1, 4, 4, dtype=torch.float64)
+
+
+PAIRS = torch.cartesian_prod(torch.arange(4), torch.arange(32)).T
+
+
+def cross_entropy(output, labels: Tensor) -> Tensor:
+    return F.cross_entropy(output.logits, labels, reduction="none")
+
+
+def test_every_class_weighted_by_its_probability(model, images):
+    expected = torch.zeros(2, PAIRS.shape[1], dtype=torch.float64)
+    for image in images.split(1):
+        p = model.eval()(image).logits.softmax(-1).detach()[0]
+        for label in range(5):
+            got = trace(model, image, torch.tensor([label]), cross_entropy, *PAIRS)
+            squares = torch.stack([got.deletion_squares, got.insertion_squares])
+            expected += p[label] * squares
+    got = fisher(model, images, *PAIRS, slice_size=2)
+    assert got.samples == 3
+    torch.testing.assert_close(got.deletion_squares, expected[0])
+    torch.testing.assert_close(got.insertion_squares, expected[1])
+
+
+def test_draws_are_without_bias(model, images):
+    """Also where the model is nearly sure: the case that plain sampling misses."""
+    with torch.no_grad():
+        for parameter in model.readout.parameters():
+            parameter.mul_(20.0)
+    exact = fisher(model, images, *PAIRS).insertion_squares.sum()
+    drawn = fisher(model, images, *PAIRS, draws=60).insertion_squares.sum()
+    assert float(drawn) == pytest.approx(float(exact), rel=0.15)
+
+
+def test_draws_do_not_depend_on_slices(model, images):
+    one = fisher(model, images, *PAIRS, draws=2, seed=3, slice_size=1)
+    all_at_once = fisher(model, images, *PAIRS, draws=2, seed=3)
+    torch.testing.assert_close(one.deletion_squares, all_at_once.deletion_squares)
+    other = fisher(model, images, *PAIRS, draws=2, seed=3, update=1)
+    assert not torch.allclose(one.insertion_squares, other.insertion_squares)
+
+
+def test_a_model_that_is_sure_stays_finite(model, images):
+    with torch.no_grad():
+        for parameter in model.readout.parameters():
+            parameter.mul_(1e4)
+    assert fisher(model, images, *PAIRS, draws=2).insertion_squares.isfinite().all()
+    assert fisher(model, images, *PAIRS).insertion_squares.isfinite().all()
+
+
+def test_scores_take_it():
+    table = torch.zeros(10, 1)
+    first = EdgeScores.of(2, table + torch.tensor([[0, 0, 0, 4, 9, 0, 0, 0, -4, 9]]).T)
+    curved = EdgeScores.of(4, table + 8.0)
+    assert scores.fisher_taylor(first, curved).tolist() == [2 + 0.5 * 2]
+    assert scores.insertion(first, curvature=curved).tolist() == [2 - 0.5 * 2]
+
+
+def test_what_it_does_not_take(model, images):
+    with pytest.raises(ValueError, match="draws must be at least 1"):
+        fisher(model, images, *PAIRS, draws=0)
+    with pytest.raises(ValueError, match="at least one sample"):
+        fisher(model, images[:0], *PAIRS)
