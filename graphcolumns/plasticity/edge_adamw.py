@@ -67,6 +67,17 @@ class EdgeAdamW(AdamW):
                 "a group with edges=True holds parameters [E, ...]. Got one without dimensions."
             )
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state of another run, that of `torch.optim.AdamW` included.
+
+        Which groups are per edge stays as it was made here; a single step count becomes that of
+        every edge.
+        """
+        edges = [group["edges"] for group in self.param_groups]
+        super().load_state_dict(state_dict)
+        for group, mine in zip(self.param_groups, edges, strict=True):
+            group["edges"] = mine
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of every parameter that has a gradient.
