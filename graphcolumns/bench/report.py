@@ -152,9 +152,14 @@ def save(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> list[Path]
     return [folder / name for name in files]
 
 
+def recycled() -> bool:
+    """Whether glibc keeps large blocks that are freed, instead of giving them back."""
+    return os.environ.get("MALLOC_MMAP_MAX_") == "0"
+
+
 def _allocator() -> str:
     """Peers that write large tensors depend on whether freed memory goes back to the system."""
-    if os.environ.get("MALLOC_MMAP_MAX_") == "0":
+    if recycled():
         return "memory recycled (MALLOC_MMAP_MAX_=0)"
     return "the default allocator"
 
