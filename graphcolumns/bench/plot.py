@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from graphcolumns.bench.report import Row
 
 OURS = "ours"
-SCALING = ("edges", "columns", "columns, random order")
 
 
 def picture(rows: Sequence[Row]) -> bytes:

@@ -1,4 +1,4 @@
-"""The cases, fixed before anything was tuned, and the run of some of them."""
+"""The cases, and the run of some of them."""
 
 from __future__ import annotations
 
