@@ -6,5 +6,6 @@ from graphcolumns.data.image_folder import image_folder
 from graphcolumns.data.matching import matching
 from graphcolumns.data.mnist import mnist
 from graphcolumns.data.natural_patches import natural_patches
+from graphcolumns.data.planted import planted
 
-__all__ = ["Dataset", "digits", "image_folder", "matching", "mnist", "natural_patches"]
+__all__ = ["Dataset", "digits", "image_folder", "matching", "mnist", "natural_patches", "planted"]

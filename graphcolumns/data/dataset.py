@@ -9,7 +9,9 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-Task = Literal["classification", "denoising"]
+from graphcolumns.data.checks import check_choice, check_inputs, check_labels, check_truth
+
+Task = Literal["classification", "denoising", "binary"]
 HeldOut = Literal["test", "validation"]
 
 
@@ -21,13 +23,16 @@ class Dataset:
 
     Args:
         train_inputs: `[n, channels, Y, X]` float32.
-        train_labels: `[n]` int64 in `[0, num_classes)`; for denoising the clean inputs.
+        train_labels: `[n]` int64 in `[0, num_classes)`; for denoising the clean inputs; for binary
+            `[n, num_classes]` of 0 and 1.
         test_inputs: `[m, channels, Y, X]` float32.
         test_labels: as `train_labels`, for the held-out samples.
-        num_classes: values that a model predicts per sample: classes, or the values of one clean
-            input (`channels * Y * X`).
-        task: `"classification"` or `"denoising"`.
+        num_classes: values that a model predicts per sample: classes, the values of one clean
+            input (`channels * Y * X`), or the bits of one sample.
+        task: `"classification"`, `"denoising"` or `"binary"` (several yes-or-no answers).
         held_out: what the second half is: `"test"`, or a `"validation"` fold of the training half.
+        truth: the edges that the task asks for, if that is known: targets and sources `[2, P]`
+            int64, ids of columns in the user's order.
 
     Raises:
         ValueError: a value breaks a rule above.
@@ -41,14 +46,16 @@ class Dataset:
     num_classes: int
     task: Task = "classification"
     held_out: HeldOut = "test"
+    truth: Tensor | None = None
 
     def __post_init__(self) -> None:
-        _check_choice("task", self.task, get_args(Task))
-        _check_choice("held_out", self.held_out, get_args(HeldOut))
+        check_choice("task", self.task, get_args(Task))
+        check_choice("held_out", self.held_out, get_args(HeldOut))
         for half in ("train", "test"):
             inputs, labels = getattr(self, f"{half}_inputs"), getattr(self, f"{half}_labels")
-            _check_inputs(f"{half}_inputs", inputs)
-            _check_labels(f"{half}_labels", labels, inputs, self.num_classes, self.task)
+            check_inputs(f"{half}_inputs", inputs)
+            check_labels(f"{half}_labels", labels, inputs, self.num_classes, self.task)
+        check_truth(self.truth)
         if self.train_inputs.shape[1:] != self.test_inputs.shape[1:]:
             raise ValueError(
                 "train_inputs and test_inputs must have the same channels and size. Got "
@@ -75,7 +82,7 @@ class Dataset:
     def validation(self, fold: int, folds: int = 5, seed: int = 0) -> Dataset:
         """The training half split again: all folds but one to train on, one to score.
 
-        Stratified by class (plain k-fold for denoising). The test half is not in the result.
+        Stratified by class (plain k-fold for other tasks). The test half is not in the result.
 
         Args:
             fold: which fold to score, in `[0, folds)`.
@@ -107,53 +114,28 @@ class Dataset:
             held_out="validation",
         )
 
+    def truth_at(self, permutation: Tensor | None = None) -> Tensor:
+        """The edges that the task asks for, in the column order of a reordered geometry.
+
+        Args:
+            permutation: of `geometry.reorder()`: column n there is column `permutation[n]` of the
+                user (default: the user's order).
+
+        Returns:
+            Targets and sources, `[2, P]` int64, sorted by (target, source) as edges are.
+
+        Raises:
+            ValueError: the data set knows no truth.
+        """
+        if self.truth is None:
+            raise ValueError(f"{self} knows no true edges: data.planted() does.")
+        place = None if permutation is None else permutation.to(self.truth.device).argsort()
+        target, source = self.truth if place is None else place[self.truth]
+        order = torch.argsort(target * (int(source.max()) + 1) + source)
+        return torch.stack([target[order], source[order]])
+
     def to(self, device: torch.device | str) -> Dataset:
         """The same samples on `device`."""
         names = ("train_inputs", "train_labels", "test_inputs", "test_labels")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
-
-
-def _check_inputs(name: str, inputs: Tensor) -> None:
-    if not torch.is_tensor(inputs) or inputs.dtype != torch.float32:
-        got = inputs.dtype if torch.is_tensor(inputs) else type(inputs).__name__
-        raise TypeError(f"{name} must be a float32 tensor. Got {got}.")
-    if inputs.ndim != 4 or 0 in inputs.shape:
-        raise ValueError(
-            f"{name} must have shape (n, channels, Y, X), none of them 0. "
-            f"Got {tuple(inputs.shape)}."
-        )
-    if not torch.isfinite(inputs).all():
-        raise ValueError(f"{name} must be finite. Drop or fill samples with NaN or infinity.")
-
-
-def _check_labels(name: str, labels: Tensor, inputs: Tensor, num_classes: int, task: Task) -> None:
-    if not torch.is_tensor(labels):
-        raise TypeError(f"{name} must be a tensor. Got {type(labels).__name__}.")
-    if task == "denoising":
-        expected = inputs.shape
-        if num_classes != inputs[0].numel():
-            raise ValueError(
-                f"denoising predicts every value: num_classes must be {inputs[0].numel()} for "
-                f"inputs {tuple(inputs.shape[1:])}. Got {num_classes}."
-            )
-    else:
-        expected = inputs.shape[:1]
-        if labels.dtype != torch.int64:
-            raise TypeError(f"{name} must be an int64 tensor. Got {labels.dtype}; call .long().")
-    if labels.shape != expected:
-        raise ValueError(
-            f"{name} must have shape {tuple(expected)}, a label per input. "
-            f"Got {tuple(labels.shape)}."
-        )
-    if task == "denoising":
-        _check_inputs(name, labels)
-    elif bool(((labels < 0) | (labels >= num_classes)).any()):
-        raise ValueError(
-            f"{name} must lie in [0, num_classes={num_classes}). "
-            f"Got {int(labels.min())} to {int(labels.max())}."
-        )
+        moved = {name: getattr(self, name).to(device) for name in names}
+        return replace(self, **moved, truth=None if self.truth is None else self.truth.to(device))

@@ -9,7 +9,7 @@ from graphcolumns.nn.expert_map import ExpertMap
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.pool import LearnedPool
 from graphcolumns.nn.positions import LearnedPositions
-from graphcolumns.nn.readout import MeanReadout, SpatialReadout
+from graphcolumns.nn.readout import ColumnReadout, MeanReadout, SpatialReadout
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
 
@@ -17,6 +17,7 @@ __all__ = [
     "Column",
     "ColumnAttention",
     "ColumnConv",
+    "ColumnReadout",
     "EdgeBias",
     "ExpertMap",
     "LearnedPool",

@@ -61,6 +61,7 @@ class ColumnAttention(nn.Module):
     """
 
     no_weight_decay = ("selector",)
+    column_tensors = ("selector",)
 
     listener: Callable[[Exchange], None] | None = None
 

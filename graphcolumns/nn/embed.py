@@ -52,6 +52,9 @@ class PatchEmbed(nn.Module):
         TypeError: Images of whole numbers, or of another dtype than the weights.
     """
 
+    # Untied maps are per token: no part of this belongs to a column of the sheet.
+    own_columns = True
+
     blur: Tensor | None
     permutation: Tensor | None
 

@@ -30,6 +30,7 @@ class Mixture(nn.Module):
     """
 
     no_weight_decay = ("weight",)
+    column_tensors = ("weight", "log_sharpness")
 
     def __init__(
         self,

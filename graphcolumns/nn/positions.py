@@ -96,6 +96,11 @@ class LearnedPositions(nn.Module):
         before = geometry.positions - self.origin if on_sphere else self.offset
         self.offset[changed] = (before + moved)[changed].to(self.offset.dtype)
 
+    def rescaled(self, coarse: "LearnedPositions", columns: Tensor) -> None:
+        """Every column moves from its start as far as the column it comes from did."""
+        self.offset.copy_((coarse.free * coarse.offset)[columns])
+        self.separate()
+
     def after_step(self) -> None:
         """What the training loop calls after every step of the optimizer: :meth:`separate`."""
         self.separate()

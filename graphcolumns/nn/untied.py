@@ -134,6 +134,12 @@ class UntiedLinear(nn.Module):
         self.reset_parameters()
 
     @property
+    def column_tensors(self) -> tuple[str, ...]:
+        """The parameters whose first dimension is the columns."""
+        per_column = {"untied": ("weight", "bias"), "lowrank": ("down", "up", "bias")}
+        return per_column.get(self.weights, ())
+
+    @property
     def lazy(self) -> bool:
         """Whether the layer still waits for its first input."""
         return isinstance(self.weight, UninitializedParameter)

@@ -65,6 +65,12 @@ class UntiedLayerNorm(nn.Module):
             self.direction = nn.Parameter(torch.empty(2, rank, channels))
         self.reset_parameters()
 
+    @property
+    def column_tensors(self) -> tuple[str, ...]:
+        """The parameters whose first dimension is the columns."""
+        per_column = {"untied": ("weight", "bias"), "lowrank": ("coefficient",)}
+        return per_column.get(self.weights, ())
+
     def reset_parameters(self) -> None:
         """Gain one, bias zero."""
         nn.init.ones_(self.weight)

@@ -10,7 +10,7 @@ from graphcolumns.train.terms import TASKS
 
 
 def evaluate(model: nn.Module, data: Dataset, half: str, batch_size: int = 256) -> dict[str, float]:
-    """Loss, and for classification accuracy, on one half of the data.
+    """Loss, and for all tasks but denoising accuracy, on one half of the data.
 
     The model is put in evaluation mode (no dropout) and back; no gradients, no randomness.
 
@@ -22,7 +22,7 @@ def evaluate(model: nn.Module, data: Dataset, half: str, batch_size: int = 256) 
 
     Returns:
         A dictionary with `loss`, the mean, and (not for denoising) `accuracy`, the fraction of
-        samples that are right.
+        samples that are right, or of the answers of a binary task.
     """
     if half not in ("train", "test"):
         raise ValueError(f"half must be 'train' or 'test'. Got {half!r}.")
@@ -34,9 +34,17 @@ def evaluate(model: nn.Module, data: Dataset, half: str, batch_size: int = 256) 
     finally:
         model.train(was_training)
     scores = {"loss": float(TASKS[data.task](logits, labels))}
-    if data.task == "classification":
-        scores["accuracy"] = float((logits.argmax(1) == labels).double().mean())
+    right = correct(data.task, logits, labels)
+    if right is not None:
+        scores["accuracy"] = float(right.double().mean())
     return scores
+
+
+def correct(task: str, logits: Tensor, labels: Tensor) -> Tensor | None:
+    """Which answers are right: `[B]` classes or `[B, K]` bits, bool; None for denoising."""
+    if task == "classification":
+        return logits.argmax(1) == labels
+    return (logits > 0) == labels.bool() if task == "binary" else None
 
 
 @torch.no_grad()

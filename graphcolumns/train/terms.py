@@ -19,6 +19,14 @@ Term = Callable[[nn.Module, Any, Tensor], Tensor]
 TASKS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "classification": losses.cross_entropy,
     "denoising": losses.squared_error,
+    "binary": losses.binary_cross_entropy,
+}
+
+# The same of every sample alone, [B]; their mean is the loss of the task. Scores of edges need it.
+EACH: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "classification": losses.cross_entropy_each,
+    "denoising": losses.squared_error_each,
+    "binary": losses.binary_cross_entropy_each,
 }
 
 
@@ -61,3 +69,9 @@ def _missing(model: nn.Module, name: str, remedy: str) -> NoReturn:
         f"the loss term {name!r} cannot be computed: {type(model).__name__} has {remedy}, or set "
         f"the weight of {name!r} to 0."
     )
+
+
+def per_sample(task: str) -> Callable[[Any, Tensor], Tensor]:
+    """From what a model returned and the labels to the task's loss of every sample, `[B]`."""
+    loss = EACH[task]
+    return lambda output, labels: loss(output.logits, labels)

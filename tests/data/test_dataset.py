@@ -4,6 +4,7 @@ import torch
 from graphcolumns.data import Dataset
 
 INPUTS, LABELS = torch.rand(20, 2, 3, 4), torch.arange(20) % 2
+BITS = torch.stack([LABELS, 1 - LABELS], 1)
 
 
 def dataset(**changes) -> Dataset:
@@ -49,6 +50,25 @@ def test_folds_of_a_denoising_set():
     assert torch.equal(data.test_labels, data.test_inputs)
 
 
+@pytest.mark.parametrize("bits", [BITS, BITS.float(), BITS.bool()])
+def test_folds_of_a_binary_set(bits):
+    truth = torch.tensor([[0, 1], [1, 0]])
+    data = dataset(train_labels=bits, test_labels=bits[:6], task="binary", truth=truth)
+    fold = data.validation(0)
+    assert (fold.task, len(fold.train_labels), len(fold.test_labels)) == ("binary", 16, 4)
+    assert torch.equal(fold.truth, truth)
+    assert torch.equal(data.to("cpu").truth, truth)
+
+
+def test_truth_in_another_order_of_columns():
+    # Column n of a reordered sheet is column permutation[n] of the user.
+    data, permutation = dataset(truth=torch.tensor([[0, 2], [1, 0]])), torch.tensor([2, 0, 1])
+    assert data.truth_at(permutation).tolist() == [[0, 1], [1, 2]]
+    assert data.truth_at().tolist() == [[0, 2], [1, 0]]
+    with pytest.raises(ValueError, match=r"knows no true edges: data\.planted\(\) does"):
+        dataset().truth_at()
+
+
 @pytest.mark.parametrize(
     ("fold", "folds", "message"),
     [
@@ -79,8 +99,17 @@ def test_wrong_folds(fold, folds, message):
         ({"train_labels": LABELS[:3]}, ValueError, r"train_labels must have shape \(20,\)"),
         ({"train_labels": [0, 1]}, TypeError, "train_labels must be a tensor. Got list"),
         ({"num_classes": 1}, ValueError, r"\[0, num_classes=1\). Got 0 to 1"),
-        ({"task": "regression"}, ValueError, "'classification', 'denoising'. Got 'regression'"),
+        ({"task": "regression"}, ValueError, "'denoising', 'binary'. Got 'regression'"),
         ({"task": "denoising"}, ValueError, "num_classes must be 24"),
+        ({"task": "binary"}, ValueError, r"train_labels must have shape \(20, 2\)"),
+        (
+            {"task": "binary", "train_labels": BITS, "test_labels": BITS[:6] + 1},
+            ValueError,
+            "test_labels must hold 0 and 1, no or yes. Got 2",
+        ),
+        ({"truth": torch.zeros(2, 3)}, TypeError, "truth must be an int64 tensor. Got torch.float"),
+        ({"truth": torch.zeros(3, 2).long()}, ValueError, r"shape \(2, P\), .*Got \(3, 2\)"),
+        ({"truth": torch.tensor([[0], [-1]])}, ValueError, "ids of columns"),
     ],
 )
 def test_wrong_parts(changes, error, message):

@@ -24,6 +24,18 @@ def test_squared_error_by_hand():
     assert losses.squared_error(predicted, clean).item() == (4 + 9) / 4
 
 
+def test_binary_cross_entropy_by_hand():
+    logits = torch.tensor([[0.0, math.log(3.0)], [0.0, -math.log(3.0)]])
+    labels = torch.tensor([[1, 1], [0, 1]])
+    # Chances of the right answers: 1/2, 3/4; 1/2, 1/4.
+    expected = (math.log(2) + math.log(4 / 3) + math.log(2) + math.log(4)) / 4
+    assert losses.binary_cross_entropy(logits, labels).item() == pytest.approx(expected)
+    assert losses.binary_cross_entropy(logits, labels.float()).item() == pytest.approx(expected)
+    each = losses.binary_cross_entropy_each(logits, labels).tolist()
+    halves = [(math.log(2) + math.log(4 / 3)) / 2, (math.log(2) + math.log(4)) / 2]
+    assert each == pytest.approx(halves)
+
+
 def test_wiring_is_the_mean_cost():
     assert losses.wiring(torch.tensor([[1.0, 2.0], [3.0, 6.0]])).item() == 3.0
 

@@ -82,6 +82,7 @@ class Columnformer(nn.Module):
     """
 
     no_weight_decay = ("position", "time")
+    column_tensors = ("position",)
 
     direct_edges: Tensor | None
     placed: Tensor
@@ -171,6 +172,11 @@ class Columnformer(nn.Module):
     def rewired(self, graph: ColumnGraph) -> None:
         """Takes a new topology; :math:`D_0` stays that of the first one."""
         self.graph = graph
+
+    @property
+    def receptive(self) -> Tensor:
+        """The token that each column sees, ``[N]`` int64, -1 for none."""
+        return torch.where(self.seen.flatten() > 0, self.placed, -1)
 
     def edge_cost(self) -> Tensor | None:
         """The cost ``[E]`` of every edge as the forward pass reports it, or None.

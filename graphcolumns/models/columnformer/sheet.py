@@ -5,6 +5,7 @@ from torch import Tensor
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.columnformer.answers import READOUTS, make_readout
 from graphcolumns.models.columnformer.model import Columnformer
 from graphcolumns.models.columnformer.receptive import check_ids, topographic_tokens
 from graphcolumns.models.columnformer.width import of_width
@@ -15,7 +16,6 @@ from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.embed import PatchEmbed, as_pair
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.positions import LearnedPositions
-from graphcolumns.nn.readout import MeanReadout, SpatialReadout
 
 
 def sheet(
@@ -51,6 +51,7 @@ def sheet(
     drive: str = "every_step",
     outputs: str = "all",
     readout: str = "mean",
+    readout_weights: str = "shared",
     position_embedding: bool = True,
     time_embedding: bool = False,
     dropout: float = 0.0,
@@ -61,6 +62,7 @@ def sheet(
     memory: str = "store",
     std: float | None = None,
     permutation: Tensor | None = None,
+    receptive: Tensor | None = None,
 ) -> Columnformer:
     r"""Builds a columnformer on a sheet, every ingredient a keyword.
 
@@ -99,7 +101,9 @@ def sheet(
             token n.
         drive: The input enters the ``"initial"`` state only, or at ``"every_step"``.
         outputs: Columns that are read: ``"all"``, or ``"last_sheet"`` (the last P columns).
-        readout: ``"mean"`` or ``"spatial"`` (a map per class).
+        readout: ``"mean"``, ``"spatial"`` (a map per class), or ``"columns"``: each column that is
+            read gives one answer of its own, in the user's order, so that there are ``K`` of them.
+        readout_weights: ``"shared"`` or ``"untied"`` weights of the readout ``"columns"``.
         position_embedding: Whether to learn a code per column.
         time_embedding: Whether to learn a code per step.
         dropout: Of activations.
@@ -111,6 +115,8 @@ def sheet(
         std: Of the initial weights (default: uniform with fan-in).
         permutation: Of ``geometry.reorder()``: column n here is column ``permutation[n]`` of the
             user, whose order decides who sees which token.
+        receptive: Token that each column sees, ``[N]`` int64, -1 for none, in place of ``inputs``;
+            it may leave tokens unseen, so that there may be more of them than columns.
 
     Returns:
         A :class:`Columnformer`.
@@ -121,7 +127,7 @@ def sheet(
     """
     check_choice("inputs", inputs, ("topographic", "first_sheet"))
     check_choice("outputs", outputs, ("all", "last_sheet"))
-    check_choice("readout", readout, ("mean", "spatial"))
+    check_choice("readout", readout, READOUTS)
     check_choice("edge_bias", edge_bias, ("none", "edge", "head", "both"))
     check_counts(depth=depth, heads=heads)
     check_dropout(dropout=dropout, edge_dropout=edge_dropout)
@@ -158,7 +164,7 @@ def sheet(
             image_size, in_channels, channels, patch, stride, padding, blur, weights=embed_weights
         )
         tokens = embed.num_tokens
-        if count < tokens:
+        if count < tokens and (receptive is None or outputs == "last_sheet"):
             raise ValueError(
                 f"{tokens} receptive fields need at least as many columns, got {count}: "
                 "use a larger patch or stride, or a larger sheet"
@@ -166,12 +172,9 @@ def sheet(
         seen = torch.where(user < tokens, user, -1)
         if inputs == "topographic":
             seen = topographic_tokens(geometry, *embed.grid)
-        read = None if outputs == "all" else torch.where(user >= count - tokens)[0]
-        head = (
-            MeanReadout(channels, num_classes, read)
-            if readout == "mean"
-            else SpatialReadout(count if read is None else tokens, channels, num_classes, read)
-        )
+        seen = seen if receptive is None else receptive
+        first = 0 if outputs == "all" else count - tokens
+        head = make_readout(readout, readout_weights, channels, num_classes, user, first)
         return Columnformer(
             graph,
             embed,
