@@ -29,6 +29,13 @@ class Selection(NamedTuple):
     missing: int
 
 
+class Gaining(NamedTuple):
+    """Swaps that gain."""
+
+    births: int  # units, those that the budget wants in any case included
+    edges: int  # that are swapped
+
+
 class Choice:
     """A selection in the making: the graph, the rules, the budget."""
 
@@ -125,20 +132,24 @@ class Choice:
         both = (torch.cat(parts) for parts in zip(forced, rest.at(dies), strict=True))
         return Units(*both), new.at(born)
 
-    def gaining(self, dropped: Units, grown: Units, margin: float) -> int:
-        """How many edges are swapped if every swap must gain."""
+    def gaining(self, dropped: Units, grown: Units, margin: float) -> Gaining | None:
+        """The swaps before the first one that does not gain; None if all do."""
         forced = int((dropped.size.cumsum(0) - dropped.size < self._forced()).sum())
         extra = int((grown.size.cumsum(0) - grown.size < self.goal - self.now).sum())
         loss, gain = dropped.score[forced:], grown.score[extra:]
         pairs = min(len(loss), len(gain))
-        gains = (gain[:pairs] > loss[:pairs] + margin).long().cumprod(0).bool()
-        return int(dropped.size[forced : forced + pairs][gains].sum())
+        bad = (~(gain[:pairs] > loss[:pairs] + margin)).nonzero()[:, 0]
+        if not len(bad):
+            return None
+        first = int(bad[0])
+        return Gaining(extra + first, int(dropped.size[forced : forced + first].sum()))
 
-    def without_excess(self, dropped: Units, grown: Units) -> Units:
-        """Where too few pairs could grow, the best of the dropped edges stay."""
+    def without_excess(self, dropped: Units, grown: Units) -> Tensor:
+        """Which of the dropped edges die; where too few pairs could grow, the best of them stay."""
+        dies = torch.ones(len(dropped.score), dtype=torch.bool)
         missing = self.goal - (self.now - _number(dropped) + _number(grown))
         if self.length is not None or missing <= 0:
-            return dropped
+            return dies
         lost, won = self._degrees(dropped), self._degrees(grown)
         now = [have - a + b for have, a, b in zip((self.into, self.out), lost, won, strict=True)]
         into = _least(
@@ -149,9 +160,8 @@ class Choice:
         places = torch.arange(len(dropped.score)).flip(0)  # the last to be dropped stays first
         places = places[~torch.isin(self._keys(dropped.at(places)), self._keys(grown))]
         stays = places[_places(dropped.at(places), Room(missing, math.inf, into, out, self.both))]
-        gone = torch.ones(len(dropped.score), dtype=torch.bool)
-        gone[stays] = False
-        return dropped.at(gone)
+        dies[stays] = False
+        return dies
 
     def _keys(self, some: Units) -> Tensor:
         return pair_keys(some.target, some.source, self.graph.num_sources)

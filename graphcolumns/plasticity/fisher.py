@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import EdgeScores
@@ -15,6 +16,7 @@ from graphcolumns.plasticity.listen import evaluating
 from graphcolumns.plasticity.trace import trace
 
 Logits = Callable[[Any], Tensor]
+Answers = Literal["classes", "bits"]
 LEAST = 1e-12  # weight of a class in the draw: never 0 / 0
 
 
@@ -33,6 +35,7 @@ def fisher(
     seed: int = 0,
     update: int = 0,
     logits: Logits = _logits,
+    answers: Answers = "classes",
     graph: ColumnGraph | None = None,
     newborn_bias: Tensor | None = None,
     slice_size: int = 8,
@@ -59,6 +62,11 @@ def fisher(
         seed: Of the draws.
         update: Number of the change of topology.
         logits: From the output of the model to ``[B, K]`` (default: ``output.logits``).
+        answers: ``"classes"``, one of K with cross-entropy; or ``"bits"``, K yes-or-no answers
+            whose loss is their mean binary cross-entropy: these are always drawn (default: once),
+            each from its own :math:`\sigma(z)`, and moments are scaled by K, because the
+            curvature of a mean is that of the sum over K, and its squared gradient that over
+            :math:`K^2`.
         graph: As in trace.
         newborn_bias: As in trace.
         slice_size: As in trace.
@@ -78,7 +86,10 @@ def fisher(
     if not len(inputs):
         raise ValueError("inputs must hold at least one sample, got none")
     losses: list[Callable[[Any, Tensor], Tensor]]
-    if draws is None:
+    if answers == "bits":
+        many = 1 if draws is None else draws
+        losses = [partial(_of_bits, logits, seed, update, n, many) for n in range(many)]
+    elif draws is None:
         classes = range(_classes(model, inputs, logits))
         losses = [partial(_of_class, logits, label) for label in classes]
     else:
@@ -118,3 +129,16 @@ def _of_draw(
     label = (q.cumsum(-1) < u[:, None]).sum(-1, keepdim=True).clamp(max=q.shape[-1] - 1)
     weight = (p.gather(1, label) / (q.gather(1, label) * draws)).sqrt()
     return (-log_p.gather(1, label) * weight)[:, 0]
+
+
+def _of_bits(
+    logits: Logits, seed: int, update: int, draw: int, draws: int, output: Any, samples: Tensor
+) -> Tensor:
+    """The mean loss over bits drawn from the model, scaled to the curvature of the mean."""
+    values = logits(output).float()
+    bits = values.shape[1]
+    counters = samples[:, None] * bits + torch.arange(bits, device=samples.device)
+    u = uniform(seed, "fisher bits", update * draws + draw, counters).to(values)
+    drawn = (u < values.detach().sigmoid()).to(values)
+    each = binary_cross_entropy_with_logits(values, drawn, reduction="none").mean(1)
+    return each * (bits / draws) ** 0.5

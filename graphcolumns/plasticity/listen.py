@@ -127,13 +127,14 @@ def stack(heard: list[Exchange], grads: tuple[Tensor, ...]) -> Traced:
 
 def _stack_bias(heard: list[Exchange]) -> Tensor | None:
     biases = [exchange.bias for exchange in heard]
-    if all(_same(bias, biases[0]) for bias in biases):
+    if all(same(bias, biases[0]) for bias in biases):
         return biases[0]
     shape = (heard[0].graph.num_edges, heard[0].q.shape[2])
     return torch.stack([_per_head(bias, shape, heard[0].lse) for bias in biases])
 
 
-def _same(x: Tensor | None, y: Tensor | None) -> bool:
+def same(x: Tensor | None, y: Tensor | None) -> bool:
+    """Whether both are the same scores, or none."""
     return x is y or (x is not None and y is not None and torch.equal(x, y))
 
 

@@ -88,11 +88,14 @@ def select(
     if margin is not None and length is not None:
         return choice.result(*choice.exchange(old, new, swaps, margin))
     dropped, grown = choice.swap(old, new, again, swaps)
-    while margin is not None and (gaining := choice.gaining(dropped, grown, margin)) < swaps:
-        swaps = gaining
-        dropped, grown = choice.swap(old, new, again, swaps)
-    dropped = choice.without_excess(dropped, grown)
-    return choice.result(dropped, grown)
+    dies = choice.without_excess(dropped, grown)
+    while margin is not None and (few := choice.gaining(dropped.at(dies), grown, margin)):
+        if again is None:
+            grown = grown.at(slice(few.births))
+        else:
+            dropped, grown = choice.swap(old, new, again, few.edges)
+        dies = choice.without_excess(dropped, grown)
+    return choice.result(dropped.at(dies), grown)
 
 
 def soft(

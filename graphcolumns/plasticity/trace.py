@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import EdgeScores, edge_scores
 from graphcolumns.ops.edge_scores.checks import check_pairs
-from graphcolumns.plasticity.listen import Traced, attentive_graph, evaluating, listening, stack
+from graphcolumns.plasticity.listen import (
+    Traced,
+    attentive_graph,
+    evaluating,
+    listening,
+    same,
+    stack,
+)
 from graphcolumns.plasticity.pair_bias import check_newborn, edge_ids, pair_bias
 
 # (output of the model, labels) -> the loss of every sample, [B].
@@ -95,14 +102,17 @@ def _trace_sorted(
     ids = edge_ids(graph, targets, sources)
     sole = (ids >= 0) & (graph.in_degree.index_select(0, targets) == 1)
     total: EdgeScores | None = None
+    known: Tensor | None = None  # of the edges, the same in every slice unless inputs make it
+    bias: Tensor | None = None
     for part in walk(model, inputs, labels, losses, graph=graph, slice_size=slice_size):
-        bias = pair_bias(part.bias, newborn_bias, graph, ids, targets)
+        if total is None or not same(part.bias, known):
+            known, bias = part.bias, pair_bias(part.bias, newborn_bias, graph, ids, targets)
         scores = edge_scores(
             *part[:6], targets, sources,
             bias=bias, sole=sole, scale=part.scale, chunk=chunk, backend=backend,
         )  # fmt: skip
         total = scores if total is None else total.add_(scores)
-        del part, scores, bias  # before the next slice goes through the model
+        del part, scores  # before the next slice goes through the model
     if total is None:
         raise ValueError("inputs must hold at least one sample, got none")
     return total

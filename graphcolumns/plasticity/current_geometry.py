@@ -1,0 +1,39 @@
+"""Where the columns of a model are now."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from graphcolumns.geometry import Geometry
+from graphcolumns.nn.positions import LearnedPositions
+
+
+@torch.no_grad()
+def current_geometry(model: nn.Module, geometry: Geometry | None = None) -> Geometry:
+    """The geometry at the positions that a model has learned so far, as a value.
+
+    Candidates for new edges must be drawn, and edges measured, where the columns are, not where
+    they started: call this at every update and pass the result to `Distance` and to `rewire`. The
+    model moves on; the value does not.
+
+    Args:
+        model: a model; its `nn.LearnedPositions` says where its columns are.
+        geometry: what to return for a model whose columns do not move.
+
+    Raises:
+        ValueError: several modules learn positions, or none does and no geometry is given.
+    """
+    owners = [part for part in model.modules() if isinstance(part, LearnedPositions)]
+    if len(owners) > 1:
+        raise ValueError(
+            f"one module must say where the columns are. Got {len(owners)} LearnedPositions; pass "
+            "the part of the model that holds the one meant."
+        )
+    if owners:
+        return owners[0].geometry()
+    if geometry is None:
+        raise ValueError(
+            "the columns of the model do not move, so their geometry must be given. Got None."
+        )
+    return geometry

@@ -1,0 +1,116 @@
+"""From a rule and a look at the model to the edges that die and the pairs that are born."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphcolumns.plasticity.candidates import candidates
+from graphcolumns.plasticity.choice import Selection
+from graphcolumns.plasticity.evidence import Evidence, Survey
+from graphcolumns.plasticity.rule import Rule
+from graphcolumns.plasticity.select import select, soft
+
+
+def decide(
+    rule: Rule, survey: Survey, resting: Tensor | None = None, second: Survey | None = None
+) -> Selection:
+    """The swaps of one update.
+
+    Args:
+        rule: what decides.
+        survey: the look at the model.
+        resting: sorted keys of pairs that died too recently, see `CoolDown`.
+        second: for `accept="split"`, a look on other samples.
+
+    Raises:
+        ValueError: what `candidates` and `select` refuse, or a score of another shape.
+    """
+    edges = survey.edges()
+    budget = _budget(rule, survey)
+    pairs = survey.candidates(*_drawn(rule, edges, budget, resting))
+    if rule.choose is not None:
+        return rule.choose(edges, pairs)
+    limits = {**budget, "constraints": rule.constraints, "overhead": rule.overhead}
+    worth = _score(rule, "prune", edges)
+    options: dict[str, Any] = {
+        **limits,
+        "eligible": rule.constraints.may_die(survey.graph, edges.age, rule.grace),
+        "regrow_score": _score(rule, "grow", edges) if rule.regrow else None,
+        "margin": None if rule.accept == "always" else rule.margin,
+        "pair_length": pairs.distance if budget["length"] is not None else None,
+        "fraction": rule.fraction_at(survey.step),
+    }
+    ends = pairs.targets, pairs.sources
+    chosen = select(survey.graph, worth, ends, _score(rule, "grow", pairs), **options)
+    return chosen if second is None else _confirmed(rule, second, chosen, limits)
+
+
+def _confirmed(rule: Rule, survey: Survey, chosen: Selection, limits: dict[str, Any]) -> Selection:
+    """What of `chosen` still gains on other samples: the same choice, among the chosen only."""
+    edges, pairs = survey.edges(), survey.candidates(chosen.targets, chosen.sources)
+    offered = torch.zeros(len(edges), dtype=torch.bool)
+    offered[chosen.drop] = True
+    return select(
+        survey.graph,
+        _score(rule, "prune", edges),
+        (pairs.targets, pairs.sources),
+        _score(rule, "grow", pairs),
+        fraction=1.0,
+        eligible=offered,
+        margin=rule.margin,
+        pair_length=pairs.distance if limits["length"] is not None else None,
+        **limits,
+    )
+
+
+def _budget(rule: Rule, survey: Survey) -> dict[str, Any]:
+    if rule.budget is None:
+        return {"edges": None, "length": None}
+    step, graph = survey.step, survey.graph
+    edges = rule.budget.edges(step, graph, rule.constraints.self_loops)
+    return {"edges": edges, "length": rule.budget.length(step)}
+
+
+def _drawn(
+    rule: Rule, edges: Evidence, budget: dict[str, Any], resting: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """As many candidates per edge that may be born as the rule wants."""
+    if not rule.grows:
+        return edges.targets[:0], edges.sources[:0]
+    now = len(edges)
+    swaps = rule.fraction_at(edges.step) * now
+    more = 0 if budget["edges"] is None else max(0, budget["edges"] - now)
+    return candidates(
+        edges.graph,
+        rule.sampler(edges),
+        math.ceil(rule.per_grow * (swaps + more)),
+        seed=edges.seed,
+        update=edges.update,
+        constraints=rule.constraints,
+        resting=resting,
+    )
+
+
+def _score(rule: Rule, name: str, evidence: Evidence) -> Tensor:
+    """The score of a rule as `select` takes it: drawn with a temperature if it has one."""
+    score = getattr(rule, name)
+    if score is None or not len(evidence):
+        return torch.zeros(len(evidence), dtype=torch.float64)
+    values: Tensor = score(evidence)
+    if values.shape != (len(evidence),):
+        raise ValueError(
+            f"the {name} score of a rule must give one number per pair, [{len(evidence)}]. Got "
+            f"{list(values.shape)}."
+        )
+    temperature = rule.temperature_at(evidence.step)
+    if temperature is None:
+        return values
+    # Weight 0 is drawn last; it stays a number, because `-inf` never grows at all.
+    weight = values.double().clamp(min=torch.finfo(torch.float64).tiny).log() * temperature
+    ends = evidence.targets, evidence.sources
+    purpose = {"prune": "drop", "grow": "grow"}[name]
+    return soft(weight, evidence.graph, ends, evidence.seed, evidence.update, purpose)
