@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 
 from graphcolumns.checkpoint.disk import damaged, digest
 from graphcolumns.checkpoint.folder import FORMAT, STATE, TOPOLOGY, WEIGHTS, find
-from graphcolumns.checkpoint.topology import check_same_edges, read_topology
+from graphcolumns.checkpoint.topology import check_same_edges, graph_of, read_topology
+from graphcolumns.plasticity import Plasticity, Rewiring, carry
 
 KEYS = ("step", "train_seconds", "optimizer", "scaler", "weights_digest")  # of state.pt
 
@@ -33,14 +34,17 @@ def load(
     *,
     optimizer: Optimizer | None = None,
     scaler: GradScaler | None = None,
+    plasticity: Plasticity | None = None,
 ) -> Progress:
     """Put a checkpoint into a model (and its optimizer) built from the same configuration.
 
     Args:
         run: the run folder.
-        model: receives the weights, and `wiring_norm`; its graph must have the same edges.
+        model: receives the weights, and `wiring_norm`; its graph must have the same edges, unless
+            they changed during the run: then it is brought to those of the checkpoint.
         optimizer: receives its moments.
         scaler: receives its state.
+        plasticity: receives what its rule remembers.
 
     Raises:
         FileNotFoundError: no checkpoint.
@@ -51,6 +55,9 @@ def load(
     if state["weights_digest"] != digest(folder / WEIGHTS):
         raise damaged(folder / WEIGHTS, "its content does not match the digest in state.pt")
     topology = read_topology(run)
+    if state.get("plasticity") is not None:
+        before = graph_of(model)
+        carry(Rewiring.between(before, topology.graph.to(before.device)), model)
     check_same_edges(topology.graph, model, folder / TOPOLOGY)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
@@ -66,6 +73,8 @@ def load(
         optimizer.load_state_dict(state["optimizer"])
     if scaler is not None and state["scaler"] is not None:
         scaler.load_state_dict(state["scaler"])
+    if plasticity is not None and state.get("plasticity") is not None:
+        plasticity.load_state_dict(state["plasticity"])
     return Progress(state["step"], state["train_seconds"])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -25,6 +27,7 @@ def save(
     scaler: GradScaler | None = None,
     train_seconds: float = 0.0,
     permutation: Tensor | None = None,
+    plasticity: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
@@ -36,6 +39,7 @@ def save(
         scaler: the state of loss scaling.
         train_seconds: time spent so far.
         permutation: the user's id of each column, `[N]` int64.
+        plasticity: what a rule remembers between updates, if edges change.
 
     Raises:
         TypeError: `model.graph` is not a ColumnGraph.
@@ -59,6 +63,7 @@ def save(
         "train_seconds": train_seconds,
         "optimizer": None if optimizer is None else optimizer.state_dict(),
         "scaler": None if scaler is None else scaler.state_dict(),
+        "plasticity": None if plasticity is None else dict(plasticity),
         "weights_digest": digest(new / WEIGHTS),
     }
     torch.save(state, new / STATE)

@@ -10,12 +10,14 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from graphcolumns.cli.check import OPTIONS, check
+from graphcolumns.cli.check import OPTIONAL, OPTIONS, check
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import LearnedPositions
 from graphcolumns.train import TERMS, check_fit, check_options, derive
+from graphcolumns.train.options import count_steps
+from graphcolumns.train.rewiring import begin
 from graphcolumns.train.terms import Term
 
 FOLDS = 5
@@ -31,6 +33,12 @@ class Parts(NamedTuple):
     model: nn.Module
     losses: dict[str, tuple[float, Term]]
     options: dict[str, Any]  # the other keyword arguments of `train`
+
+    def length(self) -> tuple[int, int]:
+        """Optimizer steps of the run, and its seed."""
+        options = self.options
+        length = options["steps"], options["epochs"], options["batch_size"]
+        return count_steps(*length, len(self.data.train_inputs)), options["seed"]
 
     @torch.no_grad()
     def current(self) -> Parts:
@@ -83,8 +91,9 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
         options["epochs"] = None
     unchecked = ("compile", "seed", "evaluate_test", "progress", "tensorboard")
     check_options(**{name: value for name, value in options.items() if name not in unchecked})
-    if config["augmentation"] is not None:
-        options["augmentation"] = _callable("augmentation", config)
+    for name in OPTIONAL:
+        if config[name] is not None:
+            options[name] = _callable(name, config)
     return options
 
 
@@ -99,10 +108,13 @@ def _call(name: str, config: Mapping[str, Any], *args: Any, **kwargs: Any) -> An
 
 
 def _try_out(parts: Parts) -> None:
-    """One sample through model and losses, in evaluation mode."""
+    """One sample through model and losses, in evaluation mode, and whether the rule can start."""
     with _noting("while trying one sample"):
         parts.model.eval()
         check_fit(parts.model, parts.data, parts.losses, parts.options.get("augmentation"))
+    with _noting("while starting the rule of plasticity"):
+        rule = parts.options.get("plasticity")
+        begin(rule, parts.model, parts.data, parts.geometry, *parts.length())
 
 
 @contextmanager

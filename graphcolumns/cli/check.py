@@ -28,7 +28,9 @@ BUILT: Mapping[str, Sequence[str]] = {
     ),
     "data": (),
     "augmentation": ("inputs", "generator"),
+    "plasticity": ("steps",),
 }
+OPTIONAL = ("augmentation", "plasticity")  # null: without
 # The other top-level keys.
 VALUES: Mapping[str, Any] = {
     "name": str,
@@ -67,7 +69,7 @@ def check(config: Mapping[str, Any]) -> None:
     for name, value in config["optimizer"].items():
         check_value(f"optimizer.{name}", value, hints[name])
     for name, later in BUILT.items():
-        if name != "augmentation" or config[name] is not None:
+        if name not in OPTIONAL or config[name] is not None:
             check_call(name, config[name], later)
 
 

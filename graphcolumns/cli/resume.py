@@ -42,6 +42,7 @@ def run_training(parts: Parts, run: Path, report: bool, resume: bool = False) ->
         losses=parts.losses,
         permutation=parts.permutation,
         unit=parts.geometry.unit,
+        geometry=parts.geometry,
         resume=resume,
         **parts.options,
     )

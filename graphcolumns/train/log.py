@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from graphcolumns.checkpoint.lines import cut
+
 
 class Log:
     """Appends to `metrics.jsonl`, and to TensorBoard if asked.
@@ -54,31 +56,6 @@ class Log:
         """Make sure that all entries are on disk: called before each checkpoint."""
         self._file.flush()
         os.fsync(self._file.fileno())
-
-
-def cut(path: Path, step: int) -> None:
-    """Keep the entries up to `step` of a metrics file; a half-written line ends it too."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n") or _step(line, path) > step:
-            break
-        kept.append(line)
-    shorter = path.with_suffix(".tmp")
-    shorter.write_text("".join(kept), encoding="utf-8")
-    shorter.replace(path)
-
-
-def _step(line: str, path: Path) -> int:
-    try:
-        number: int = json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is damaged: {line.strip()!r} is not an entry of a run. Restore the file from "
-            "a copy, or remove it to go on without a record of the steps so far."
-        ) from error
-    return number
 
 
 def _summary_writer(run: Path, step: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,11 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from graphcolumns import checkpoint
+from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.data import Dataset
+from graphcolumns.geometry import Geometry
+from graphcolumns.plasticity import Plasticity, Rule
+from graphcolumns.train import rewiring
 from graphcolumns.train.evaluate import evaluate
 from graphcolumns.train.fit import check_fit
 from graphcolumns.train.log import Log
@@ -24,7 +29,7 @@ from graphcolumns.train.options import check_options, count_steps
 from graphcolumns.train.step import after_step, train_step
 from graphcolumns.train.streams import batch_indices, derive, generator
 from graphcolumns.train.summary import Value, describe_machine, describe_model
-from graphcolumns.train.terms import TASKS, Term
+from graphcolumns.train.terms import TASKS, Term, per_sample
 
 Metric = Callable[[nn.Module, Dataset], float]
 Augmentation = Callable[..., Tensor]
@@ -55,6 +60,8 @@ def train(
     augmentation: Augmentation | None = None,
     permutation: Tensor | None = None,
     unit: str | None = None,
+    plasticity: Rule | Callable[..., Rule] | None = None,
+    geometry: Geometry | None = None,
     seed: int = 0,
     progress: bool = True,
     tensorboard: bool = False,
@@ -95,6 +102,9 @@ def train(
         augmentation: `augmentation(inputs, generator=...)`, applied to every training batch.
         permutation: the user's id of each column `[N]`, kept in the checkpoint.
         unit: of the distances of the graph, for the summary.
+        plasticity: a rule by which edges die and are born, or a function of `steps` that returns
+            one, such as `presets.rigl`. Births and deaths are written to `run/edges.jsonl`.
+        geometry: where the columns are, in the order of the graph: measures newborn edges.
         seed: of everything random here.
         progress: show a progress bar.
         tensorboard: also write TensorBoard events.
@@ -131,16 +141,21 @@ def train(
     steps = count_steps(steps, epochs, batch_size, len(data.train_inputs))
     model, data = model.to(device).train(), data.to(device)
     check_fit(model, data, losses or {}, augmentation)
-    optimizer = adamw(model, lr, weight_decay, betas)
+    changing = rewiring.begin(plasticity, model, data, geometry, steps, seed)
+    fitted, aside = rewiring.set_aside(data, changing, seed)
+    optimizer = adamw(model, lr, weight_decay, betas, plastic=changing is not None)
     scaler = GradScaler(torch.device(device).type, enabled=amp == "float16")
     terms = {"task": (1.0, _task(data)), **(losses or {})}
+    each = per_sample(data.task)
     forward = cast(nn.Module, torch.compile(model)) if compile else model
-    done, seconds = _begin(run, model, optimizer, scaler, permutation, resume)
+    done, seconds = _begin(run, model, optimizer, scaler, permutation, changing, resume)
+    if changing is not None:
+        checkpoint.begin_history(run, done, graph_of(model))
     started = time.perf_counter() - seconds
     with Log(run, done, tensorboard) as log, _bar(done, steps, progress) as bar:
         for step in range(done, steps):
             torch.manual_seed(derive(seed, "dropout", step))
-            inputs, labels = _batch(data, step, batch_size, seed, augmentation)
+            inputs, labels = _batch(fitted, step, batch_size, seed, augmentation)
             rate = learning_rate(step, steps, lr, warmup, min_lr)
             set_learning_rate(optimizer, rate)
             values = train_step(
@@ -154,9 +169,16 @@ def train(
                 clip=clip,
                 parts=grad_accumulation,
                 amp=amp,
+                watch=None if changing is None else partial(changing.watch, model),
+                skip=changing is not None and changing.due(step + 1) and changing.rule.skip,
             )
             after_step(model)
             entry = {"step": step + 1, "lr": rate, **values}
+            if changing is not None and changing.due(step + 1):
+                samples = rewiring.samples(aside, changing, seed, augmentation)
+                update = changing.update(model, optimizer, step + 1, *samples, each)
+                checkpoint.write_event(run, step + 1, update.number, update.rewiring)
+                entry |= update.metrics
             if _due(step + 1, evaluate_every):
                 entry |= _scores(model, data, metrics, held_out=data.held_out == "validation")
             log.write(entry)
@@ -171,6 +193,7 @@ def train(
                     scaler=scaler,
                     train_seconds=seconds,
                     permutation=permutation,
+                    plasticity=None if changing is None else changing.state_dict(),
                 )
             bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
             bar.update()
@@ -193,14 +216,23 @@ def _begin(
     optimizer: Optimizer,
     scaler: GradScaler,
     permutation: Tensor | None,
+    changing: Plasticity | None,
     resume: bool,
 ) -> checkpoint.Progress:
     """Read the last checkpoint, or write the first one."""
     if resume and any((run / name).exists() for name in ("checkpoint", "checkpoint.old")):
-        return checkpoint.load(run, model, optimizer=optimizer, scaler=scaler)
+        return checkpoint.load(run, model, optimizer=optimizer, scaler=scaler, plasticity=changing)
     if not resume:
         checkpoint.check_free(run)
-    checkpoint.save(run, model, step=0, optimizer=optimizer, scaler=scaler, permutation=permutation)
+    checkpoint.save(
+        run,
+        model,
+        step=0,
+        optimizer=optimizer,
+        scaler=scaler,
+        permutation=permutation,
+        plasticity=None if changing is None else changing.state_dict(),
+    )
     return checkpoint.Progress(step=0, train_seconds=0.0)
 
 

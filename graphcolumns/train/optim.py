@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from math import cos, pi
+from typing import Any
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
+from graphcolumns.plasticity import EdgeAdamW, edge_parameters
 
-def adamw(model: nn.Module, lr: float, weight_decay: float, betas: tuple[float, float]) -> AdamW:
+
+def adamw(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    betas: tuple[float, float],
+    plastic: bool = False,
+) -> AdamW:
     """Fused AdamW in two groups: parameters that decay, and those that do not.
+
+    Where edges change (`plastic`), parameters per edge have groups of their own in an
+    `EdgeAdamW`, in which every edge counts its own steps.
 
     Not decayed: scalars and vectors (`ndim <= 1`), and parameters that their module names in its
     class attribute `no_weight_decay`: biases, norms, embeddings. The names are needed because the
@@ -18,12 +30,19 @@ def adamw(model: nn.Module, lr: float, weight_decay: float, betas: tuple[float, 
     Source: Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019.
     """
     kept = undecayed(model)
+    per_edge = set(edge_parameters(model)) if plastic else set()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p not in kept], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p in kept], "weight_decay": 0.0},
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [p for p in parameters if (p in kept) == bare and (p in per_edge) == edges],
+            "weight_decay": 0.0 if bare else weight_decay,
+            **({"edges": edges} if plastic else {}),
+        }
+        for edges in (False, True)
+        for bare in (False, True)
     ]
-    return AdamW([g for g in groups if g["params"]], lr=lr, betas=betas, fused=True)
+    optimizer = EdgeAdamW if plastic else AdamW
+    return optimizer([g for g in groups if g["params"]], lr=lr, betas=betas, fused=True)
 
 
 def undecayed(model: nn.Module) -> set[nn.Parameter]:

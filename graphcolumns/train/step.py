@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf, isfinite
 
 import torch
@@ -28,6 +28,8 @@ def train_step(
     clip: float | None = None,
     parts: int = 1,
     amp: str | None = None,
+    watch: Callable[[], None] | None = None,
+    skip: bool = False,
 ) -> dict[str, float]:
     """Inputs -> model -> losses -> backward -> optimizer.
 
@@ -43,6 +45,8 @@ def train_step(
         parts: the batch goes through the model in that many parts, each weighted by its share of
             the samples, which gives the gradient of the whole batch.
         amp: None, `"bfloat16"` or `"float16"`.
+        watch: called between the backward pass and the optimizer's step, to look at gradients.
+        skip: everything but the optimizer's step.
 
     Returns:
         `loss`, every term by name, and `gradient_norm` before clipping.
@@ -64,7 +68,10 @@ def train_step(
     loss, *each, gradient_norm = torch.cat([(weights @ values)[None], values, norm[None]]).tolist()
     result = {"loss": loss, **dict(zip(terms, each, strict=True)), "gradient_norm": gradient_norm}
     _check_finite(result, step, scaler)
-    scaler.step(optimizer)
+    if watch is not None:
+        watch()
+    if not skip:
+        scaler.step(optimizer)
     scaler.update()
     return result
 

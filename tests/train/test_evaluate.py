@@ -2,7 +2,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from graphcolumns.data import Dataset
 from graphcolumns.train import evaluate
+from graphcolumns.train.evaluate import correct
 from tests.train.tiny import task, tiny
 
 
@@ -13,6 +15,27 @@ def test_scores_are_those_of_the_whole_half_at_once():
     expected = functional.cross_entropy(logits, data.test_labels).item()
     assert scores["loss"] == pytest.approx(expected, rel=1e-5)
     assert scores["accuracy"] == (logits.argmax(1) == data.test_labels).double().mean().item()
+
+
+def test_bits_are_counted_one_by_one():
+    logits = torch.tensor([[2.0, -1.0, 0.5], [-0.1, -3.0, 4.0]])
+    labels = torch.tensor([[1, 1, 1], [0, 0, 0]])
+    assert correct("binary", logits, labels).tolist() == [[True, False, True], [True, True, False]]
+    assert correct("classification", logits, torch.tensor([0, 1])).tolist() == [True, False]
+    assert correct("denoising", logits, logits) is None
+
+
+def test_scores_of_a_binary_task():
+    base = task()
+    bits = [(inputs.flatten(1)[:, :3] > 0.5).long() for inputs in
+            (base.train_inputs, base.test_inputs)]  # fmt: skip
+    data = Dataset(base.train_inputs, bits[0], base.test_inputs, bits[1], 3, "binary")
+    model = tiny().eval()
+    scores = evaluate(model, data, "test", batch_size=7)
+    logits = model(data.test_inputs).logits
+    expected = functional.binary_cross_entropy_with_logits(logits, bits[1].float()).item()
+    assert scores["loss"] == pytest.approx(expected, rel=1e-5)
+    assert scores["accuracy"] == ((logits > 0) == (bits[1] == 1)).double().mean().item()
 
 
 def test_it_leaves_the_mode_and_the_random_state_alone():

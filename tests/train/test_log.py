@@ -1,6 +1,7 @@
 import json
 
-from graphcolumns.train.log import Log, cut
+from graphcolumns.checkpoint.lines import cut
+from graphcolumns.train.log import Log
 
 
 def test_entries_after_the_checkpoint_and_torn_lines_are_cut(tmp_path):
