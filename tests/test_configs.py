@@ -11,6 +11,7 @@ from graphcolumns.cli.build import build
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.help import GROUPS, choices, overview
+from graphcolumns.cli.suite import SUITE
 from graphcolumns.cli.train import plain
 from graphcolumns.connect import nearest
 
@@ -20,6 +21,8 @@ NEEDED = {
     "mnist": ["data.path=FOLDER"],
     "image_folder": ["data.path=FOLDER"],
     "surface": ["geometry.path=FILE"],
+    "gmp": ["plasticity.degree=2"],
+    "wiring": ["plasticity.budget=300"],
 }
 
 
@@ -36,8 +39,8 @@ def test_the_default_is_the_default_sheet():
 
 def test_groups_are_the_folders():
     folders = {path.name for path in CONFIGS.iterdir() if path.is_dir()} - {"__pycache__"}
-    assert folders == set(GROUPS)
-    assert len(CHOICES) == len(list(CONFIGS.glob("*/*.yaml")))
+    assert folders == {*GROUPS, SUITE}
+    assert len(CHOICES) + len(choices(SUITE)) == len(list(CONFIGS.glob("*/*.yaml")))
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)

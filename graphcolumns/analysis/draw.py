@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from graphcolumns.analysis.layout import Floats, Ids, Panel
 
 MAP = "viridis"
+# Of edges; distinct for every kind of colour vision (Okabe and Ito).
+BORN, DIED, BRIEF, STAYED = "#0072B2", "#D55E00", "#CC79A7", "#8C8C8C"
 
 
 def scale(values: Floats) -> Normalize:
@@ -71,18 +73,39 @@ def wires(
     axes: Axes, panel: Panel, targets: Ids, sources: Ids, values: Floats, norm: Normalize
 ) -> None:
     """Edges whose two ends are on the panel, as lines coloured by `values` `[E]`."""
-    place = np.full(int(max(targets.max(), sources.max(), panel.members.max())) + 1, -1)
-    place[panel.members] = np.arange(len(panel.members))
-    here = (place[targets] >= 0) & (place[sources] >= 0) & (targets != sources)
-    ends = np.stack([panel.places[place[e[here]]] for e in (targets, sources)], axis=1)
+    ends, here = _ends(panel, targets, sources)
     lines = LineCollection(list(ends), cmap=MAP, norm=norm, linewidths=0.7, alpha=0.7)
     lines.set_array(values[here])
     axes.add_collection(lines)
 
 
+def lines(axes: Axes, panel: Panel, targets: Ids, sources: Ids, **style: Any) -> None:
+    """Edges whose two ends are on the panel, as lines that all look the same."""
+    if len(targets):
+        axes.add_collection(LineCollection(list(_ends(panel, targets, sources)[0]), **style))
+
+
 def bar(figure: Figure, axes: Any, norm: Normalize, label: str, cmap: str = MAP) -> None:
     """The colour scale beside the axes."""
     figure.colorbar(ScalarMappable(norm, cmap), ax=axes, label=label, shrink=0.85, pad=0.01)
+
+
+def key_above(axes: Axes, columns: int = 4) -> None:
+    """The legend in a row above the axes, where it covers nothing."""
+    if not axes.get_legend_handles_labels()[0]:
+        return
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, fontsize=8,
+        borderaxespad=0.2, columnspacing=1.2, handlelength=1.6,
+    )  # fmt: skip
+
+
+def _ends(panel: Panel, targets: Ids, sources: Ids) -> tuple[Floats, NDArray[np.bool_]]:
+    """Both ends `[K, 2, 2]` of the edges that are on the panel, and which edges these are `[E]`."""
+    place = np.full(int(max(targets.max(), sources.max(), panel.members.max())) + 1, -1)
+    place[panel.members] = np.arange(len(panel.members))
+    here = (place[targets] >= 0) & (place[sources] >= 0) & (targets != sources)
+    return np.stack([panel.places[place[e[here]]] for e in (targets, sources)], axis=1), here
 
 
 def _box(panel: Panel) -> tuple[float, float, float, float]:

@@ -31,7 +31,7 @@ class Observation(NamedTuple):
         fields: `[K, Y, X]`, the receptive fields of the chosen columns: mean over samples of
             `|d sum(state) / d pixel|`, summed over image channels.
         inputs: `[S, channels, Y, X]`.
-        labels: `[S]` class ids, or clean inputs.
+        labels: `[S]` class ids, clean inputs, or `[S, num_classes]` of 0 and 1.
         logits: `[S, num_classes]`.
     """
 

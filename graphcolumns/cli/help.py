@@ -9,6 +9,7 @@ GROUPS = {
     "graph": "who listens to whom",
     "model": "what a column does",
     "budget": "how wide it may be",
+    "plasticity": "which edges die and are born, by what rule",
     "data": "what is learned",
     "optimizer": "how",
     "experiment": "a tried combination of all of these",
@@ -22,6 +23,7 @@ Commands
   graphcolumns evaluate RUN            score a run on its held-out half
   graphcolumns report RUN              write RUN/report.html again
   graphcolumns collect FOLDER          the runs of a sweep as one table and one figure
+  graphcolumns experiment [NAME]       arms x seeds of trainings, compared (experiment --help)
   graphcolumns bench                   measure the kernels against peers (bench --help)
   graphcolumns build-kernels           compile the C++ kernels now, not at their first use
   graphcolumns --help | --version

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from graphcolumns.cli.collect import collect
 from graphcolumns.cli.evaluate import evaluate
+from graphcolumns.cli.experiment import experiment
 from graphcolumns.cli.help import overview
 from graphcolumns.cli.kernels import bench, build_kernels
 from graphcolumns.cli.report import report
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "evaluate": evaluate,
     "report": report,
     "collect": collect,
+    "experiment": experiment,
     "bench": bench,
     "build-kernels": build_kernels,
 }

@@ -10,7 +10,7 @@ import torch
 
 from geometries import cortex, grid, sphere
 from graphcolumns.analysis import interactive, report
-from graphcolumns.data import natural_patches
+from graphcolumns.data import Dataset, natural_patches, planted
 from tests.analysis.sheets import build, images
 from tests.analysis.test_observe import F, light_up
 
@@ -138,6 +138,32 @@ def test_denoising(tmp_path):
     assert (tmp_path / "report/restored.png").exists()
     assert not (tmp_path / "report/confusion.png").exists()
     assert "of the input as it came" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("readout", ["columns", "mean"])
+def test_yes_or_no(tmp_path, readout):
+    data, (geometry, permutation) = planted(8, 8, count=40), grid.sheet(8, 8).reorder()
+    model = build(geometry, permutation, num_classes=64, readout=readout)
+    report.write(tmp_path, model=model, data=data, geometry=geometry, permutation=permutation)
+    found = [float(row["right"]) for row in rows(tmp_path / "report/answers.csv")]
+    answers = model.eval()(data.test_inputs).logits > 0
+    expected = (answers == data.test_labels.bool()).double().mean(0)
+    assert found == pytest.approx(expected.tolist())
+    text = (tmp_path / "report.html").read_text()
+    assert "yes-or-no answers about 20 inputs" in text
+    assert f"{100 * expected.mean():.2f} %" in text
+    commoner = (data.train_labels.double().mean(0).round() == data.test_labels).double().mean()
+    assert "always the commoner answer" in text
+    assert f"{100 * commoner:.2f} %" in text
+    assert not (tmp_path / "report/confusion.png").exists()
+
+
+def test_yes_or_no_of_fewer_answers_than_columns(tmp_path):
+    images, bits = torch.rand(12, 1, 8, 8), torch.arange(36).reshape(12, 3) % 2
+    data = Dataset(images, bits, images, bits, 3, "binary")
+    geometry = grid.sheet(8, 8)
+    report.write(tmp_path, model=build(geometry), data=data, geometry=geometry)
+    assert len(rows(tmp_path / "report/answers.csv")) == 3
 
 
 def test_edges_to_oneself_only_and_nothing_logged(tmp_path):

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from graphcolumns.analysis.entries import REWIRING, read, series
 from graphcolumns.analysis.picture import Picture, png, table
 
-HIDDEN = ("step",)
+HIDDEN = ("step", *REWIRING)
 
 
 def learning(run: Path) -> Picture | None:
-    """Every number of `metrics.jsonl` against the optimizer step; None without entries."""
-    entries = _read(run / "metrics.jsonl")
+    """Every number of `metrics.jsonl` against the optimizer step; None without entries.
+
+    What updates of the wiring note has pictures of its own.
+    """
+    entries = read(run)
     if not entries:
         return None
     names = [name for name in dict.fromkeys(k for e in entries for k in e) if name not in HIDDEN]
@@ -31,19 +32,21 @@ def learning(run: Path) -> Picture | None:
         "learning rate": [name for name in names if name == "lr"],
     }
     shown = {label: group for label, group in groups.items() if group}
+    if not shown:
+        return None
     figure = Figure(figsize=(3.4 * len(shown), 2.8), layout="constrained")
     for axes, (label, group) in zip(
         figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
     ):
         for name in group:
-            steps, values = _series(entries, name)
+            steps, values = series(entries, name)
             axes.plot(steps, values, lw=0.6, alpha=0.35 if len(steps) > 50 else 1.0, color=None)
             if len(steps) > 50:
                 axes.plot(steps, _smooth(values), lw=1.6, color=axes.lines[-1].get_color())
             axes.lines[-1].set_label(name)
         axes.set(xlabel="optimizer step", ylabel=label)
         axes.grid(alpha=0.25)
-        if label == "loss" and all(_series(entries, name)[1].min() > 0 for name in group):
+        if label == "loss" and all(series(entries, name)[1].min() > 0 for name in group):
             axes.set_yscale("log")
         if len(group) > 1:
             axes.legend(frameon=False, fontsize=8)
@@ -54,17 +57,6 @@ def learning(run: Path) -> Picture | None:
         "The held-out half is not in it: it is scored once, at the end."
     )
     return Picture("learning", "Learning", caption, png(figure), table(columns))
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _series(entries: Sequence[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    pairs = [(entry["step"], entry[name]) for entry in entries if entry.get(name) is not None]
-    return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs], dtype=float)
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

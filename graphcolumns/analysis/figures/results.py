@@ -1,4 +1,4 @@
-"""What was answered: confusions of classes, or restored images."""
+"""What was answered: confusions of classes, restored images, or yes-or-no answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
+from graphcolumns.analysis import draw
+from graphcolumns.analysis.layout import panels
 from graphcolumns.analysis.observe import Observation
 from graphcolumns.analysis.picture import Picture, png, table
 
@@ -65,4 +67,29 @@ def restored(seen: Observation) -> Picture:
         f"as it came: {noise.mean():.4g}.",
         png(figure),
         table({"sample": np.arange(len(error)), "error": error, "error_of_input": noise}),
+    )
+
+
+def answers(seen: Observation) -> Picture:
+    """How often each yes-or-no answer is right; on the sheet, if there is one per column."""
+    right = ((seen.logits > 0) == seen.labels.bool()).double().mean(0).numpy()
+    if len(right) == seen.geometry.num_columns:
+        sides = panels(seen.geometry)
+        figure, axes = draw.rows(sides, 1, height=2.6)
+        norm = draw.scale(np.array([0.5, 1.0]))
+        for cell, side in zip(axes[0], sides, strict=True):
+            draw.paint(cell, side, right, norm)
+            cell.set_title(side.title, fontsize=8)
+        draw.bar(figure, axes, norm, "share of right answers")
+    else:
+        figure = Figure(figsize=(6, 2.6), layout="constrained")
+        figure.subplots().plot(right, ".")
+        figure.axes[0].set(xlabel="answer", ylabel="share that is right", ylim=(0, 1.02))
+    return Picture(
+        "answers",
+        "Answers",
+        f"Share of {len(seen.labels)} held-out samples for which each answer is right; guessing "
+        f"gives 0.5. Mean {right.mean():.3g}, from {right.min():.3g} to {right.max():.3g}.",
+        png(figure),
+        table({"answer": np.arange(len(right)), "right": right}),
     )

@@ -18,11 +18,12 @@ from graphcolumns.analysis.figures.activity import activity
 from graphcolumns.analysis.figures.attention import chosen, listened
 from graphcolumns.analysis.figures.fields import fields
 from graphcolumns.analysis.figures.learning import learning
-from graphcolumns.analysis.figures.results import confusion, restored
+from graphcolumns.analysis.figures.results import answers, confusion, restored
 from graphcolumns.analysis.figures.wiring import adjacency, degrees, lengths, wires
 from graphcolumns.analysis.layout import is_spatial
 from graphcolumns.analysis.observe import Observation, observe
 from graphcolumns.analysis.picture import Picture
+from graphcolumns.analysis.report.rewired import chapter
 from graphcolumns.analysis.report.story import facts, scores, sentence
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
@@ -43,11 +44,13 @@ def write(
     """Write `report.html` and its pictures and tables into a run folder.
 
     The page stands alone: pictures, tables up to 200 kB and scripts are inside, nothing is loaded.
-    Surfaces and clouds of columns in space can also be turned when plotly is installed. An earlier
-    report of the run is replaced; nothing else in the folder is touched.
+    Surfaces and clouds of columns in space can also be turned when plotly is installed. A run that
+    changed its wiring has a chapter about that. An earlier report of the run is replaced; nothing
+    else in the folder is touched.
 
     Args:
-        run: the run folder; `metrics.jsonl` and `summary.json` are read if they are there.
+        run: the run folder; `metrics.jsonl`, `edges.jsonl` and `summary.json` are read if they are
+            there.
         model: the trained `Columnformer`, on the device of the data.
         data: its held-out half is shown to the model.
         geometry: of the columns, in the order of the model.
@@ -69,7 +72,7 @@ def write(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         seen = observe(model, data, geometry, permutation)
-    pictures = _pictures(run, seen, data)
+    pictures, rewired = _pictures(run, seen, data), chapter(run, seen, permutation)
     summary = _summary(run)
     page = (
         _environment()
@@ -80,16 +83,19 @@ def write(
             scores=scores(summary, seen, data),
             facts=facts(model, seen, summary),
             pictures=[_on_page(picture) for picture in pictures],
+            rewired=None
+            if rewired is None
+            else {"text": rewired.text, "pictures": [_on_page(p) for p in rewired.pictures]},
             config=config,
             script=interactive.script() if any(picture.html for picture in pictures) else "",
             turnable=is_spatial(geometry) and not interactive.installed(),
         )
     )
-    return _store(run, page, pictures)
+    return _store(run, page, pictures + (rewired.pictures if rewired else []))
 
 
 def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
-    result = restored if data.task == "denoising" else confusion
+    result = {"denoising": restored, "binary": answers}.get(data.task, confusion)
     made = [
         learning(run),
         result(seen),

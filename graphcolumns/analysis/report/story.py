@@ -12,6 +12,11 @@ from graphcolumns.analysis.connectome import wire_lengths
 from graphcolumns.analysis.observe import Observation
 from graphcolumns.data import Dataset
 
+LEARNED = {
+    "classification": "classification of",
+    "denoising": "denoising of",
+    "binary": "yes-or-no answers about",
+}
 LARGEST_NEIGHBOURS = 20_000  # training samples up to which nearest neighbours are a quick baseline
 
 
@@ -32,7 +37,7 @@ def sentence(model: nn.Module, seen: Observation, data: Dataset) -> str:
     return (
         f"A sheet of {seen.graph.num_columns:,} columns of width {column.channels}, {kind}, "
         f"{steps}; {seen.graph.num_edges:,} edges say who listens to whom. "
-        f"It learned {data.task} of {len(data.train_inputs):,} inputs of {size} values."
+        f"It learned {LEARNED[data.task]} {len(data.train_inputs):,} inputs of {size} values."
     )
 
 
@@ -46,14 +51,16 @@ def scores(summary: Mapping[str, Any], seen: Observation, data: Dataset) -> list
             (f"mean squared error, {half}", f"{float(error):.4g}"),
             ("of the input as it came", f"{float(noise):.4g}"),
         ]
-    shown = (seen.logits.argmax(1) == seen.labels).double().mean()
+    binary = data.task == "binary"
+    answers = (seen.logits > 0).long() if binary else seen.logits.argmax(1)
+    shown = (answers == seen.labels).double().mean()
     accuracy = summary.get(f"{data.held_out}_accuracy")
     rows = [(f"accuracy, {half}", _percent(shown if accuracy is None else accuracy))]
     if accuracy is None and len(seen.labels) < len(data.test_labels):
         rows = [(f"accuracy, first {len(seen.labels):,} samples of the {half}", _percent(shown))]
     if summary.get("train_accuracy") is not None:
         rows.append(("accuracy, training half", _percent(summary["train_accuracy"])))
-    return rows + _baselines(data)
+    return rows + (_baselines_of_bits(data) if binary else _baselines(data))
 
 
 def _baselines(data: Dataset) -> list[tuple[str, str]]:
@@ -65,6 +72,12 @@ def _baselines(data: Dataset) -> list[tuple[str, str]]:
         right = model.score(data.test_inputs.cpu().flatten(1).numpy(), held)
         rows.append(("baseline: the nearest training image", _percent(right)))
     return rows
+
+
+def _baselines_of_bits(data: Dataset) -> list[tuple[str, str]]:
+    commonest = data.train_labels.double().mean(0).round()
+    share = (data.test_labels == commonest).double().mean()
+    return [("baseline: always the commoner answer", _percent(share))]
 
 
 def facts(model: nn.Module, seen: Observation, summary: Mapping[str, Any]) -> list[tuple[str, str]]:

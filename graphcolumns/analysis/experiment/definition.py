@@ -1,0 +1,199 @@
+"""What an experiment is: a claim, what would falsify it, and the trainings that decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+Overrides = tuple[str, ...]
+KEYS = ("claim", "falsified_if", "base", "arms", "baseline", "variants", "seeds", "tuning")
+OPTIONAL = ("measure",)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to do it.
+
+    Args:
+        overrides: of `graphcolumns train`.
+        variants: name -> overrides, applied after those of the arm.
+        grid: key -> the values that are tried; every combination is one trial. Empty: not tuned.
+        tuned: the variant that is tuned for all of them; None: each on its own.
+    """
+
+    overrides: Overrides
+    variants: Mapping[str, Overrides]
+    grid: Mapping[str, tuple[Any, ...]]
+    tuned: str | None = None
+
+    def tuned_on(self, variant: str) -> str:
+        """The variant whose trials choose the values for `variant`."""
+        return variant if self.tuned is None else self.tuned
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How every arm is tuned.
+
+    Args:
+        trials: combinations that every arm tries.
+        seed: of these runs; never one of the seeds that are reported.
+        fold: part of the training half that scores them, 0 to 4.
+    """
+
+    trials: int
+    seed: int
+    fold: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Columns of the rows: the axes of the figure (x may be `"variant"`), and more to show."""
+
+    y: str = "test_accuracy"
+    x: str = "variant"
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A frozen value; `read` makes one from a file and checks it.
+
+    Args:
+        name: of its folder of results.
+        claim: what it is to show.
+        falsified_if: the result that would refute the claim, said before any run.
+        base: overrides of `graphcolumns train` that all runs share.
+        arms: name -> Arm.
+        baseline: the arm that the others are compared with, seed by seed.
+        seeds: one final run each.
+        tuning: None: arms run as they are.
+        measure: what is drawn.
+    """
+
+    name: str
+    claim: str
+    falsified_if: str
+    base: Overrides
+    arms: Mapping[str, Arm]
+    baseline: str
+    seeds: tuple[int, ...]
+    tuning: Tuning | None
+    measure: Measure
+
+
+def read(path: str | Path, extra: Overrides = (), tune: bool = True) -> Experiment:
+    """An experiment from its YAML file.
+
+    Args:
+        path: the file; its name without `.yaml` is the name of the experiment.
+        extra: overrides that are added to `base`.
+        tune: False: as if the file said `tuning: null`.
+
+    Returns:
+        The experiment, with lists of overrides as tuples, and variants and grids given to each
+        arm that has none of its own.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a key is missing or unknown, an arm has another number of trials than the
+            others, or something is named that does not exist.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no experiment {path}.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {error}") from error
+    _check_keys(str(path), content, KEYS, OPTIONAL)
+    tuning = content["tuning"] if tune else None
+    if tuning is not None:
+        _check_keys("tuning", tuning, ("trials", "seed", "fold", "grid"), ("tuned_on",))
+    measure = _mapping("measure", content.get("measure", {}))
+    _check_keys("measure", measure, (), ("x", "y", "also"))
+    experiment = Experiment(
+        name=path.stem,
+        claim=str(content["claim"]).strip(),
+        falsified_if=str(content["falsified_if"]).strip(),
+        base=(*_overrides("base", content["base"]), *extra),
+        arms={
+            str(name): _arm(str(name), arm, content["variants"], tuning)
+            for name, arm in _mapping("arms", content["arms"]).items()
+        },
+        baseline=str(content["baseline"]),
+        seeds=tuple(content["seeds"]),
+        tuning=tuning and Tuning(tuning["trials"], tuning["seed"], tuning["fold"]),
+        measure=Measure(**{**measure, "also": tuple(measure.get("also", ()))}),
+    )
+    _check(experiment)
+    return experiment
+
+
+def _arm(name: str, given: Any, variants: Any, tuning: Mapping[str, Any] | None) -> Arm:
+    """An arm is a list of overrides, or a mapping with its own variants and grid."""
+    given = given if isinstance(given, Mapping) else {"overrides": given}
+    _check_keys(f"arms.{name}", given, ("overrides",), ("variants", "grid", "tuned_on"))
+    own = _mapping(f"arms.{name}.variants", given.get("variants", variants))
+    grid = {} if tuning is None else given.get("grid", tuning["grid"])
+    return Arm(
+        overrides=_overrides(f"arms.{name}", given["overrides"]),
+        variants={str(key): _overrides(f"variants.{key}", own[key]) for key in own},
+        grid={key: tuple(values) for key, values in _mapping("grid", grid).items()},
+        tuned=None if tuning is None else given.get("tuned_on", tuning.get("tuned_on")),
+    )
+
+
+def _check(experiment: Experiment) -> None:
+    arms, tuning = experiment.arms, experiment.tuning
+    if experiment.baseline not in arms:
+        raise ValueError(
+            f"baseline must be one of the arms {', '.join(arms)}. Got {experiment.baseline!r}."
+        )
+    seeds = experiment.seeds
+    if not seeds or len(set(seeds)) < len(seeds) or not all(isinstance(s, int) for s in seeds):
+        raise ValueError(f"seeds must be different whole numbers. Got {list(seeds)}.")
+    if tuning is None:
+        return
+    if tuning.seed in seeds:
+        raise ValueError(f"tuning.seed must not be one of the seeds {seeds}. Got {tuning.seed}.")
+    for name, arm in arms.items():
+        trials = prod(len(values) for values in arm.grid.values())
+        if trials != tuning.trials:
+            raise ValueError(
+                f"every arm gets the same tuning budget: the grid of {name} must have "
+                f"tuning.trials={tuning.trials} combinations. Got {trials}: {dict(arm.grid)}."
+            )
+        if arm.tuned is not None and arm.tuned not in arm.variants:
+            raise ValueError(
+                f"arm {name} is to be tuned on {arm.tuned!r} and has no such variant. Say "
+                f"`tuned_on: VARIANT` (or null) in the arm; variants: {', '.join(arm.variants)}."
+            )
+
+
+def _check_keys(where: str, given: Any, needed: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    given = _mapping(where, given)
+    missing = [key for key in needed if key not in given]
+    unknown = [str(key) for key in given if key not in (*needed, *optional)]
+    if missing or unknown:
+        wrong = [f"lacks {', '.join(missing)}"] * bool(missing)
+        wrong += [f"has the unknown key {', '.join(unknown)}"] * bool(unknown)
+        known = ", ".join((*needed, *optional))
+        raise ValueError(f"{where} {' and '.join(wrong)}. Keys: {known}.")
+
+
+def _mapping(where: str, value: Any) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where} must be keys with values. Got {value!r}.")
+    return value
+
+
+def _overrides(where: str, value: Any) -> Overrides:
+    if not isinstance(value, list) or not all(isinstance(v, str) and "=" in v for v in value):
+        raise ValueError(f"{where} must be a list of KEY=VALUE of `graphcolumns train`. {value!r}.")
+    return tuple(value)

@@ -1,0 +1,191 @@
+"""Which trainings an experiment consists of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from graphcolumns.analysis.experiment.definition import Experiment, Overrides
+
+TUNE, FINAL = "tune", "final"
+Row = dict[str, Any]
+Key = tuple[str, str, str, int, int | None]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One training.
+
+    Args:
+        kind: `"tune"` (scored on the validation part) or `"final"`.
+        arm: its arm.
+        variant: its variant.
+        seed: its seed.
+        trial: which combination of the grid; None for a final run.
+        tuned: the overrides that the grid gave.
+        overrides: all of `graphcolumns train`.
+        fingerprint: of all in the definition that decides this run.
+    """
+
+    kind: str
+    arm: str
+    variant: str
+    seed: int
+    trial: int | None
+    tuned: Overrides
+    overrides: Overrides
+    fingerprint: str
+
+    @property
+    def key(self) -> Key:
+        """What makes it the same run as that of a row."""
+        return self.kind, self.arm, self.variant, self.seed, self.trial
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The part of an experiment to run; None: all of it."""
+
+    arms: Sequence[str] | None = None
+    variants: Sequence[str] | None = None
+    seeds: Sequence[int] | None = None
+
+
+def key_of(row: Row) -> Key:
+    """The key of the run that a row is the result of."""
+    return row["kind"], row["arm"], row["variant"], row["seed"], row["trial"]
+
+
+def places(experiment: Experiment, chosen: Filter | None = None) -> list[tuple[str, str]]:
+    """The pairs (arm, variant) that are run.
+
+    Raises:
+        ValueError: the filter names something that is not there, or nothing is left.
+    """
+    chosen = chosen or Filter()
+    variants = dict.fromkeys(v for arm in experiment.arms.values() for v in arm.variants)
+    _check_known("arm", chosen.arms, experiment.arms)
+    _check_known("variant", chosen.variants, variants)
+    _check_known("seed", chosen.seeds, experiment.seeds)
+    found = [
+        (name, variant)
+        for name, arm in experiment.arms.items()
+        for variant in arm.variants
+        if (chosen.arms is None or name in chosen.arms)
+        and (chosen.variants is None or variant in chosen.variants)
+    ]
+    if not found:
+        raise ValueError("no arm has a chosen variant: nothing to run.")
+    return found
+
+
+def tuning_runs(experiment: Experiment, chosen: Filter | None = None) -> list[Planned]:
+    """The trials that the chosen part of an experiment needs, arm by arm."""
+    if experiment.tuning is None:
+        return []
+    tuning = experiment.tuning
+    on = [(a, experiment.arms[a].tuned_on(v)) for a, v in places(experiment, chosen)]
+    return [
+        _planned(experiment, TUNE, arm, variant, tuning.seed, trial, tuned, f"fold={tuning.fold}")
+        for arm, variant in dict.fromkeys(on)
+        for trial, tuned in enumerate(combinations(experiment, arm))
+    ]
+
+
+def final_runs(
+    experiment: Experiment, rows: Sequence[Row], chosen: Filter | None = None
+) -> list[Planned]:
+    """The runs that are reported, without those whose trials all failed or are not done."""
+    seeds = [s for s in experiment.seeds if not chosen or not chosen.seeds or s in chosen.seeds]
+    best = {place: choose(experiment, rows, *place) for place in places(experiment, chosen)}
+    # Seed by seed, so that an experiment that is stopped early has all arms of the first seeds.
+    return [
+        _planned(experiment, FINAL, arm, variant, seed, None, tuned)
+        for seed in seeds
+        for (arm, variant), tuned in best.items()
+        if tuned is not None
+    ]
+
+
+def choose(experiment: Experiment, rows: Sequence[Row], arm: str, variant: str) -> Overrides | None:
+    """The combination with the best validation accuracy; among equals, the lowest loss.
+
+    Returns:
+        Its overrides (none for an arm that is not tuned), or None: no trial has a result.
+    """
+    if experiment.tuning is None:
+        return ()
+    on = experiment.arms[arm].tuned_on(variant)
+    done = [
+        row
+        for row in rows
+        if (row["kind"], row["arm"], row["variant"]) == (TUNE, arm, on) and row["status"] == "ok"
+    ]
+    if not done:
+        return None
+    return combinations(experiment, arm)[min(done, key=_rank)["trial"]]
+
+
+def combinations(experiment: Experiment, arm: str) -> list[Overrides]:
+    """Every combination of the grid of an arm, as overrides."""
+    grid = experiment.arms[arm].grid
+    return [
+        tuple(f"{key}={_text(value)}" for key, value in zip(grid, values, strict=True))
+        for values in product(*grid.values())
+    ]
+
+
+def fingerprint(experiment: Experiment, arm: str, variant: str) -> str:
+    """Twelve hexadecimal digits that change with all that decides the runs of one arm and variant.
+
+    Other arms, other variants, more seeds and the texts of the experiment are not in it.
+    """
+    own, tuning = experiment.arms[arm], experiment.tuning
+    parts = [experiment.base, own.overrides, own.variants[variant]]
+    if tuning is not None:
+        on = own.variants[own.tuned_on(variant)]
+        grid = combinations(experiment, arm)
+        parts += [on, (str(tuning.seed), str(tuning.fold)), *grid]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _rank(row: Row) -> tuple[float, float, int]:
+    accuracy, loss = row.get("validation_accuracy"), row.get("validation_loss")
+    return -(accuracy or 0.0), float("inf") if loss is None else loss, row["trial"]
+
+
+def _planned(
+    experiment: Experiment,
+    kind: str,
+    arm: str,
+    variant: str,
+    seed: int,
+    trial: int | None,
+    tuned: Overrides,
+    *more: str,
+) -> Planned:
+    own = experiment.arms[arm]
+    overrides = (
+        *(*experiment.base, *own.overrides, *own.variants[variant]),
+        *(*tuned, f"seed={seed}", *more),
+    )
+    mark = fingerprint(experiment, arm, variant)
+    return Planned(kind, arm, variant, seed, trial, tuned, overrides, mark)
+
+
+def _check_known(kind: str, asked: Sequence[Any] | None, known: Any) -> None:
+    for value in asked or ():
+        if value not in known:
+            raise ValueError(
+                f"there is no {kind} {value!r} in this experiment; it has "
+                f"{', '.join(map(str, known))}."
+            )
+
+
+def _text(value: Any) -> str:
+    """A value as the command line takes it."""
+    return json.dumps(value) if value is None or isinstance(value, bool | list) else str(value)

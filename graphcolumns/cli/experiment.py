@@ -1,0 +1,173 @@
+"""`graphcolumns experiment`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from tqdm import tqdm
+
+from graphcolumns.analysis import experiment as results
+from graphcolumns.analysis.experiment import Experiment, Rows
+from graphcolumns.analysis.experiment.plan import (
+    Filter,
+    Planned,
+    combinations,
+    final_runs,
+    places,
+    tuning_runs,
+)
+from graphcolumns.analysis.picture import png
+from graphcolumns.checkpoint import write_text
+from graphcolumns.cli.check import check
+from graphcolumns.cli.compose import compose
+from graphcolumns.cli.suite import Options, overview, read, separate
+from graphcolumns.cli.train import plain
+from graphcolumns.cli.workers import Job, Workers
+
+
+def experiment(arguments: list[str]) -> None:
+    """Run the arms of an experiment over its seeds, and compare them: `[NAME] [KEY=VALUE ...]`."""
+    asked = _parser().parse_intermixed_args(arguments)
+    if asked.name is None:
+        print(overview())
+        return
+    options, extra = separate(Path(asked.name).stem, asked.overrides)
+    definition = read(asked.name, extra, options.tuning)
+    chosen = Filter(asked.only, asked.variants, asked.seeds)
+    rows = Rows(options.out / "rows.csv", definition)
+    if asked.dry_run:
+        print(_plan(definition, rows, chosen))
+        return
+    if asked.retry:
+        rows.drop_failed()
+    _check(definition, chosen)
+    try:
+        _run(definition, rows, chosen, options)
+    except KeyboardInterrupt:
+        print("graphcolumns: stopped; the same command continues.", file=sys.stderr)
+        sys.exit(130)
+    _conclude(definition, rows, options.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "graphcolumns experiment",
+        description=experiment.__doc__,
+        epilog="KEY=VALUE: processes=2, out=FOLDER, keep_runs=true, tuning=null (arms as they "
+        "are), or an override of `graphcolumns train` for every run.",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="one of the list, or a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--only", type=_names, metavar="ARM,...", help="these arms")
+    parser.add_argument("--variants", type=_names, metavar="NAME,...", help="these variants")
+    parser.add_argument("--seeds", type=_numbers, metavar="0,1,...", help="these seeds")
+    parser.add_argument("--retry", action="store_true", help="run again what failed")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run")
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+def _check(definition: Experiment, chosen: Filter | None) -> None:
+    """The configuration of every arm and variant, with its first trial, before any of them runs."""
+    runs = final_runs(_untuned(definition), [], chosen)
+    for run in {(run.arm, run.variant): run for run in runs}.values():
+        try:
+            check(plain(compose([*run.overrides, *combinations(definition, run.arm)[0]])))
+        except Exception as error:
+            error.add_note(f"(in arm {run.arm!r}, variant {run.variant!r})")
+            raise
+
+
+def _untuned(definition: Experiment) -> Experiment:
+    """The same without tuning: its final runs are known before any trial."""
+    return Experiment(**{**vars(definition), "tuning": None})
+
+
+def _plan(definition: Experiment, rows: Rows, chosen: Filter) -> str:
+    tuning = tuning_runs(definition, chosen)
+    final = final_runs(_untuned(definition), [], chosen)
+    planned = [*tuning, *final]
+    there = rows.keys()
+    done = sum(run.key in there for run in planned)
+    example = shlex.join(["graphcolumns", "train", *(tuning or final)[0].overrides])
+    return "\n".join(
+        [
+            f"{len(planned)} runs: {len(tuning)} to tune, {len(final)} to report; {done} are done.",
+            f"{len(places(definition, chosen))} pairs of arm and variant; one run, for example:",
+            example,
+        ]
+    )
+
+
+def _run(definition: Experiment, rows: Rows, chosen: Filter, options: Options) -> None:
+    tuning = tuning_runs(definition, chosen)
+    count = len(tuning) + len(final_runs(_untuned(definition), [], chosen))
+    with (
+        Workers(options.processes) as workers,
+        tqdm(total=count, desc=definition.name, unit="run") as bar,
+    ):
+        _stage(tuning, rows, options, workers, bar)
+        _stage(final_runs(definition, rows.all(), chosen), rows, options, workers, bar)
+
+
+def _stage(
+    planned: Sequence[Planned], rows: Rows, options: Options, workers: Workers, bar: Any
+) -> None:
+    done = rows.keys()
+    left = [run for run in planned if run.key not in done]
+    bar.update(len(planned) - len(left))
+    folder = options.out.absolute() / "runs"
+    jobs = [Job(run.overrides, folder / _folder(run), options.keep_runs) for run in left]
+    for place, result in workers.execute(jobs):
+        rows.add(left[place], result)
+        if result["status"] != "ok":
+            run = left[place]
+            bar.write(f"failed: {run.arm}, {run.variant}, seed {run.seed}: {result['error']}")
+        bar.update()
+
+
+def _folder(run: Planned) -> str:
+    last = f"seed{run.seed}" if run.trial is None else f"trial{run.trial}"
+    return "/".join(_plain_name(part) for part in (run.kind, run.arm, run.variant, last))
+
+
+def _plain_name(text: str) -> str:
+    """Letters that every file system and hydra take; different texts stay different."""
+    return "".join(c if c.isalnum() or c in "-_." else f"_{ord(c):x}_" for c in text)
+
+
+def _conclude(definition: Experiment, rows: Rows, out: Path) -> None:
+    """Write the page and the figure, and print the page."""
+    write_text(
+        out / "definition.yaml", yaml.safe_dump(_listed(asdict(definition)), sort_keys=False)
+    )
+    text = results.page(definition, rows.all())
+    write_text(out / "table.md", text)
+    new = out / "figure.png.tmp"
+    new.write_bytes(png(results.figure(definition, rows.all())))
+    new.replace(out / "figure.png")
+    print(text)
+    for name in ("rows.csv", "table.md", "figure.png"):
+        print(os.path.relpath(out / name))
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, tuple | list) else value
