@@ -2,6 +2,7 @@
 
 import os
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings
 
 from geometries import cortex, grid, learned, sphere
 from graphcolumns.ops import extension
+from graphcolumns.plasticity import presets
 
 # One list per kind. A test that takes an argument `backend` or `geometry` runs once per entry, so a
 # new member is one line here and inherits every invariant of its kind.
@@ -37,6 +39,22 @@ GEOMETRIES = [
     pytest.param(lambda: cortex.fsaverage(2, "both", "inflated", True), id="fsaverage-both"),
 ]
 
+# Functions of the length of a run that return a Rule, for sheets of 16 columns and 64 edges.
+FEW = {"every": 2, "stop": 1.0, "samples": 16, "check": 16}
+FALLING = {"degree": 2, "initial": 4, **FEW}
+RULES = [
+    pytest.param(presets.static, id="static"),
+    pytest.param(partial(presets.set, **FEW), id="set"),
+    pytest.param(partial(presets.rigl, **FEW), id="rigl"),
+    pytest.param(partial(presets.gmp, **FALLING), id="gmp"),
+    pytest.param(partial(presets.granet, **FALLING), id="granet"),
+    pytest.param(partial(presets.chts, **FALLING), id="chts"),
+    pytest.param(partial(presets.mest, **FEW), id="mest"),
+    pytest.param(partial(presets.homeostatic, rate=3.0, length=2.0, **FEW), id="homeostatic"),
+    pytest.param(partial(presets.exact, fraction=0.5, **FEW), id="exact"),
+    pytest.param(partial(presets.wiring, budget=40.0, fraction=0.5, **FEW), id="wiring"),
+]
+
 # A wrong id or a wrong pointer in a sparse tensor is an error where it is made, not a crash later.
 torch.sparse.check_sparse_tensor_invariants.enable()
 
@@ -55,6 +73,11 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module", params=GEOMETRIES)
 def geometry(request: pytest.FixtureRequest):
     return request.param()
+
+
+@pytest.fixture(scope="module", params=RULES)
+def rule(request: pytest.FixtureRequest):
+    return request.param(steps=8)
 
 
 @pytest.fixture(autouse=True)

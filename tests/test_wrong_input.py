@@ -26,7 +26,7 @@ from graphcolumns import (
     untied_linear,
 )
 from graphcolumns.cli import main
-from graphcolumns.data import Dataset, digits, image_folder, matching, mnist
+from graphcolumns.data import Dataset, digits, image_folder, matching, mnist, planted
 from graphcolumns.models.columnformer import Columnformer, sheet, staged
 from graphcolumns.nn import (
     Column,
@@ -61,6 +61,7 @@ POINTS = torch.zeros(2, 2)
 X, Q, W = torch.zeros(6, 2, 4), torch.zeros(6, 2, 2, 2), torch.zeros(6, 4, 5)
 SCORES, IMAGES = torch.zeros(12), torch.zeros(4, 1, 2, 2)
 LABELS = torch.tensor([0, 1, 0, 1])
+BITS = torch.stack([LABELS, 1 - LABELS], 1)
 
 
 def ids(*values: int) -> Tensor:
@@ -417,6 +418,12 @@ DATA = [
         "train_size must be between 10 (one per class) and 888, or 898 for all. Got 3."),
     bad("patches that do not fit", lambda: matching(size=3, patch=2),
         "two patches must fit: need size >= 2 * patch. Got 3 and 2."),
+    bad("votes that tie", lambda: planted(channels=2),
+        "channels must be at least 1; for patterns='sign' channels must be odd and context even, "
+        "so that votes never tie. Got channels=2, context=2."),
+    bad("bits that are counts", lambda: data(task="binary", train_labels=BITS + 1,
+                                             test_labels=BITS),
+        "train_labels must hold 0 and 1, no or yes. Got 2."),
 ]
 # fmt: on
 

@@ -1,4 +1,4 @@
-"""Peak memory of one call, in a process of its own."""
+"""Peak memory of one call, in a process of its own, or of a whole process."""
 
 from __future__ import annotations
 
@@ -29,22 +29,37 @@ def peak(build: Callable[..., Work], *arguments: Any, device: str = "cpu") -> fl
     Returns:
         Bytes, or NaN where the system does not tell, or the process ran out of memory.
     """
+    needed = alone(_measure, build, arguments, device)
+    return float("nan") if needed is None else float(needed)
+
+
+def alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function at the top of a module returns in a new process; None if that was killed."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(theirs, build, arguments, device))
+    process = context.Process(target=_send, args=(theirs, function, arguments))
     process.start()
     theirs.close()
     try:
-        return float(ours.recv())
+        return ours.recv()
     except EOFError:  # killed
-        return float("nan")
+        return None
     finally:
         process.join()
 
 
-def _measure(
-    pipe: Any, build: Callable[..., Work], arguments: tuple[Any, ...], device: str
-) -> None:
+def most(device: str) -> float:
+    """Bytes of the whole process so far, at most; on a GPU what torch handed out."""
+    if device == "cuda":
+        return float(torch.cuda.max_memory_allocated())
+    return float(resident("VmHWM"))
+
+
+def _send(pipe: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    pipe.send(function(*arguments))
+
+
+def _measure(build: Callable[..., Work], arguments: tuple[Any, ...], device: str) -> float:
     work = build(*arguments)
     work()
     wait(device)
@@ -53,15 +68,13 @@ def _measure(
         torch.cuda.reset_peak_memory_stats()
         work()
         wait(device)
-        pipe.send(torch.cuda.max_memory_allocated() - before)
-        return
+        return torch.cuda.max_memory_allocated() - before
     _give_back()
     before = resident("VmRSS")
     if not _forget_peak():
-        pipe.send(float("nan"))
-        return
+        return float("nan")
     work()
-    pipe.send(resident("VmHWM") - before)
+    return resident("VmHWM") - before
 
 
 def _give_back() -> None:

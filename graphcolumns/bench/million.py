@@ -1,4 +1,7 @@
-"""A sheet of a million columns, trained for a few steps: does it fit, and does the loss fall?"""
+"""A sheet of a million columns, trained for a few steps: does it fit, and does the loss fall?
+
+Then its edges are changed once, and it goes on.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from graphcolumns import connect
-from graphcolumns.bench.clock import Limits, Time
-from graphcolumns.bench.memory import resident
+from graphcolumns import connect, plasticity
+from graphcolumns.bench.clock import Limits, Time, wait
+from graphcolumns.bench.memory import most
 from graphcolumns.bench.report import Row
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.columnformer.recurrence import run as step_of
 from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.ops import EdgeScores
+from graphcolumns.plasticity import scores
+from graphcolumns.plasticity.trace import trace
 
-SIDE, DEGREE, CHANNELS, DEPTH, STEPS = 1000, 32, 16, 2, 20
+SIDE, DEGREE, CHANNELS, DEPTH, STEPS, MORE = 1000, 32, 16, 2, 20, 5
 NOISE = 0.5
+# What is kept for the backward pass: mixed weights have activations of every shared set.
+MEMORY = {"shared": "store", "mixture": "recompute"}
+PROPOSAL = plasticity.Mixture([plasticity.TwoHop(), plasticity.Uniform()], [0.7, 0.3])
+RULES = plasticity.Constraints(max_dropped=1, max_new=1)
+FRACTION, PER_BIRTH = 0.01, 8  # of the edges, offered for a swap; candidates for each
 
 
 class Denoiser(nn.Module):
@@ -32,17 +44,21 @@ class Denoiser(nn.Module):
         attention = ColumnAttention(
             count, CHANNELS, 1, weights=weights, edge_bias=EdgeBias(graph, 1)
         )
-        self.graph = graph
+        self.graph, self.memory = graph, MEMORY[weights]
         self.embed, self.answer = nn.Linear(1, CHANNELS), nn.Linear(CHANNELS, 1)
         self.column = Column(count, attention, 2 * CHANNELS, weights=weights, norm_weights="shared")
 
-    def forward(self, image: Tensor) -> Tensor:
-        """From noisy pixels `[N]` to clean ones `[N]`."""
-        state = self.embed(image[:, None, None])
-        for uses in self.column.unroll(DEPTH, 1):
-            state, _ = self.column(state, self.graph, None, uses)
+    def forward(self, images: Tensor) -> Tensor:
+        """From noisy pixels `[B, N]` to clean ones `[B, N]`."""
+        state = self.embed(images.T[..., None])
+        for uses in self.column.unroll(DEPTH, len(images)):
+            state, _ = step_of(self.memory, self.column, state, self.graph, None, uses)
         answer: Tensor = self.answer(state)
-        return answer[:, 0, 0]
+        return answer[..., 0].T
+
+    def rewired(self, graph: ColumnGraph) -> None:
+        """Takes the new edges."""
+        self.graph = graph
 
 
 def rows(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
@@ -54,38 +70,69 @@ def rows(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
     shape = f"N={side**2} K={DEGREE} C={CHANNELS} B=1 T={DEPTH}"
     yield Row("million", shape, "connecting", Time(seconds, seconds, seconds))
     for weights in ("shared", "mixture"):
-        yield _train(graph, side, weights, shape, device)
+        yield from _train(graph, side, weights, shape, device)
 
 
-def _train(graph: ColumnGraph, side: int, weights: str, shape: str, device: str) -> Row:
+def _train(graph: ColumnGraph, side: int, weights: str, shape: str, device: str) -> Iterator[Row]:
     torch.manual_seed(0)
     model = Denoiser(graph, weights).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2, fused=True)
-    clean = _image(side).to(device)
+    clean = _image(side).to(device)[None]
     losses, times = [], []
     for _ in tqdm(range(STEPS), desc=f"million, {weights}", unit="step", leave=False):
         start = time.perf_counter()
-        noisy = clean + NOISE * torch.randn_like(clean)
-        loss = F.mse_loss(model(noisy), clean)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        losses.append(loss.item())
+        losses.append(_step(model, optimizer, clean))
         times.append(time.perf_counter() - start)
     low, middle, high = torch.tensor(times).quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
-    return Row(
+    yield Row(
         "million", shape, f"{weights} weights, a training step", Time(middle, low, high),
-        memory=_peak(device),
+        memory=most(device),
         note=f"loss {losses[0]:.3f} to {losses[-1]:.3f}, noise {NOISE**2:.3f}",
         values={"first_loss": losses[0], "last_loss": losses[-1]},
     )  # fmt: skip
+    if weights == "shared":
+        start = time.perf_counter()
+        swaps = _rewire(model, optimizer, clean, side)
+        wait(device)
+        seconds = time.perf_counter() - start
+        after = [_step(model, optimizer, clean) for _ in range(MORE)]
+        yield Row(
+            "million", shape, "one rewiring", Time(seconds, seconds, seconds), memory=most(device),
+            note=f"{swaps} of {graph.num_edges} edges; loss {after[0]:.3f}, then {after[-1]:.3f}",
+            values={"swaps": float(swaps), "loss_after": after[0], "last_loss": after[-1]},
+        )  # fmt: skip
 
 
-def _peak(device: str) -> float:
-    """Of the whole process so far: graph, weights, moments and activations."""
-    if device == "cuda":
-        return float(torch.cuda.max_memory_allocated())
-    return float(resident("VmHWM"))
+def _step(model: Denoiser, optimizer: torch.optim.Optimizer, clean: Tensor) -> float:
+    loss = F.mse_loss(model(clean + NOISE * torch.randn_like(clean)), clean)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def _rewire(model: Denoiser, optimizer: torch.optim.Optimizer, clean: Tensor, side: int) -> int:
+    """Edges and candidates are scored one after the other, on fresh noise, and change places."""
+    graph = model.graph
+    noisy = clean + NOISE * torch.randn_like(clean)
+
+    def seen(targets: Tensor, sources: Tensor) -> EdgeScores:
+        return trace(model, noisy, clean, _loss_of_each, targets, sources)
+
+    worth = scores.taylor(seen(graph.target, graph.source))
+    count = PER_BIRTH * round(FRACTION * graph.num_edges)
+    pairs = plasticity.candidates(graph, PROPOSAL, count, constraints=RULES)
+    gain = scores.insertion(seen(*pairs))
+    options = {"fraction": FRACTION, "margin": 0.0, "constraints": RULES}
+    chosen = plasticity.select(graph, worth, pairs, gain, **options)
+    rewiring = plasticity.rewire(graph, chosen.drop, (chosen.targets, chosen.sources), _grid(side))
+    del worth, gain, pairs, graph
+    plasticity.carry(rewiring, model, optimizer, state="median")
+    return len(chosen.drop)
+
+
+def _loss_of_each(answer: Tensor, clean: Tensor) -> Tensor:
+    return (answer - clean).square().sum(1)
 
 
 def _grid(side: int) -> Geometry:

@@ -74,13 +74,16 @@ class Problem:
         )
 
 
-def graph_of(shape: Shape) -> ColumnGraph:
-    """Nearest neighbours of points drawn uniformly in the unit square."""
+def geometry_of(shape: Shape) -> Geometry:
+    """Points drawn uniformly in the unit square."""
     points = torch.rand(shape.columns, 2, generator=torch.Generator().manual_seed(0))
     geometry = Geometry(points, unit="mm")
-    if shape.order == "spatial":
-        geometry, _ = geometry.reorder()
-    return connect.nearest(geometry, shape.degree)
+    return geometry.reorder()[0] if shape.order == "spatial" else geometry
+
+
+def graph_of(shape: Shape) -> ColumnGraph:
+    """Nearest neighbours of these points."""
+    return connect.nearest(geometry_of(shape), shape.degree)
 
 
 def draw(shape: Shape, device: str = "cpu") -> Problem:

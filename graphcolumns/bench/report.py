@@ -20,6 +20,7 @@ import torch
 from graphcolumns.bench.clock import Limits, Time
 
 BEYOND_CACHE = 16384  # columns from which no cache holds all rows
+GROWING = {"rewiring": "(edges + candidates)"}  # what a case is plotted against, if not its name
 PACKAGES = ("torch", "torch_geometric", "torch_scatter", "triton", "numpy", "scipy")
 
 
@@ -77,10 +78,11 @@ def _growth(case: str, rows: Sequence[Row]) -> list[str]:
         if len(large) < 2:
             continue
         time = slope(large, case, lambda row: row.seconds.median if row.seconds else None)
-        line = f"{who}: time grows as {case}^{time:.2f}"
+        what = GROWING.get(case, case)
+        line = f"{who}: time grows as {what}^{time:.2f}"
         line += f" from {large[0].values[case]:,.0f} on" if len(large) < len(own) else ""
         if all(row.memory for row in own):
-            line += f", peak memory as {case}^{slope(own, case, lambda row: row.memory):.2f}"
+            line += f", peak memory as {what}^{slope(own, case, lambda row: row.memory):.2f}"
         lines += [f"{line}.", ""]
     return lines
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from graphcolumns.bench import million, peers, products, sheet_step
+from graphcolumns.bench import million, peers, products, rewiring, sheet_step
 from graphcolumns.bench.clock import ROUNDS, Limits, limits, race
 from graphcolumns.bench.memory import peak
 from graphcolumns.bench.peers import PEERS
@@ -90,10 +90,11 @@ CASES: Mapping[str, Case] = {
     "columns": columns,
     "step": step,
     "memory": memory,
+    "rewiring": rewiring.rows,
     "million": million.rows,
 }
 # Not part of a run unless it is named: minutes, and gigabytes.
-ON_REQUEST = ("million",)
+ON_REQUEST = ("rewiring", "million")
 
 
 def run(
@@ -108,7 +109,7 @@ def run(
     Args:
         device: `"cpu"` or `"cuda"`.
         quick: small shapes and three rounds, to see that everything runs. Not for numbers.
-        cases: names out of `CASES` (default: all but `million`).
+        cases: names out of `CASES` (default: all but `rewiring` and `million`).
         out: folder of the results; earlier ones are replaced.
         progress: show a progress bar.
 

@@ -50,30 +50,37 @@ def choose(
         return "triton" if triton_runs(graph, dtype) else "reference"
     if backend not in BACKENDS:
         raise ValueError(f"backend must be 'auto' or one of {BACKENDS}, got {backend!r}")
-    if backend == "scatter" and find_spec("torch_scatter") is None:
-        raise ImportError(
-            "backend='scatter' needs torch-scatter, which is not installed: "
-            "pip install --no-build-isolation torch-scatter==2.1.2, or use backend='reference'"
-        )
+    if backend == "scatter":
+        check_scatter()
     if backend == "cpp" and graph.device.type != "cpu":
         raise ValueError(
             f"backend='cpp' runs on the CPU, and the graph is on {graph.device}: use "
             "backend='auto', or move graph and tensors with .to('cpu')"
         )
     if backend == "triton":
-        _check_triton(graph)
+        check_triton(graph.device, "the graph is")
     return backend
 
 
-def _check_triton(graph: ColumnGraph) -> None:
+def check_scatter() -> None:
+    """Raises ImportError without torch-scatter."""
+    if find_spec("torch_scatter") is None:
+        raise ImportError(
+            "backend='scatter' needs torch-scatter, which is not installed: "
+            "pip install --no-build-isolation torch-scatter==2.1.2, or use backend='reference'"
+        )
+
+
+def check_triton(device: torch.device, what: str) -> None:
+    """Raises ImportError without triton, ValueError where it cannot run; ``what`` is there."""
     if not has_triton():
         raise ImportError(
             "backend='triton' needs triton, which is not installed: on Linux pip install triton "
             "(torch for CUDA brings its own), or use backend='auto'"
         )
-    if graph.device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+    if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         raise ValueError(
-            f"backend='triton' runs on CUDA, and the graph is on {graph.device}: use "
+            f"backend='triton' runs on CUDA, and {what} on {device}: use "
             "backend='auto', or move graph and tensors with .to('cuda'). (Tests run it on the CPU, "
             "slowly, with TRITON_INTERPRET=1 set before triton is imported)"
         )
@@ -130,4 +137,4 @@ DENSE_LIMIT = 2**27
 DENSE_FROM_CPP = 48
 # E B H D of a call. Below, the reference takes milliseconds: a short run would wait for the
 # compiler longer than it could gain.
-CPP_FROM = 2**20
+CPP_FROM = 2**16

@@ -75,6 +75,21 @@ def grid(rows: int, groups: int) -> Grid:
     return Grid(patches * groups, patches, patch)
 
 
+def grid_of_blocks(count: int, block: int) -> int:
+    """Programs for a list, so many entries each.
+
+    Raises:
+        ValueError: More programs than CUDA can start.
+    """
+    programs = ceil_div(count, block)
+    if programs > MOST_PROGRAMS:
+        raise ValueError(
+            f"backend='triton' starts at most {MOST_PROGRAMS} programs, and {count} pairs need "
+            f"{programs}: split the list"
+        )
+    return programs
+
+
 def power_of_two(number: int) -> int:
     """The least one that is not below ``number``."""
     return 1 << max(number - 1, 0).bit_length()

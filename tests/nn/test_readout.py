@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphcolumns.nn import MeanReadout, SpatialReadout
+from graphcolumns.nn import ColumnReadout, MeanReadout, SpatialReadout
 
 N, B, C, K = 6, 3, 5, 4
 COLUMNS = torch.tensor([4, 1, 2])
@@ -51,6 +51,27 @@ def test_spatial_equals_its_formula(columns):
     assert sum(p.numel() for p in readout.parameters()) == count
 
 
+@pytest.mark.parametrize("weights", ["shared", "untied"])
+def test_columns_answer_for_themselves(weights):
+    readout, state = scrambled(ColumnReadout(C, COLUMNS, weights)), torch.randn(N, B, C)
+    weight, bias = readout.linear.weight, readout.linear.bias
+    answers = []
+    for k, n in enumerate(COLUMNS.tolist()):
+        w, c = (weight, bias) if weights == "shared" else (weight[k], bias[k])
+        answers.append(normed(readout.norm, state[n]) @ w[:, 0] + c[0])
+    torch.testing.assert_close(readout(state), torch.stack(answers, 1), atol=1e-5, rtol=1e-5)
+    sets = 1 if weights == "shared" else 3
+    assert sum(p.numel() for p in readout.parameters()) == sets * (C + 1) + 2 * C
+
+
+def test_an_answer_hears_its_own_column_only():
+    state = torch.randn(N, B, C, requires_grad=True)
+    for k, n in enumerate(COLUMNS.tolist()):
+        answer = ColumnReadout(C, COLUMNS)(state)[:, k]
+        (grad,) = torch.autograd.grad(answer.sin().sum(), state)
+        assert (grad.abs().amax((1, 2)) > 0).nonzero().flatten().tolist() == [n]
+
+
 def test_uniform_map_is_the_mean_of_normed_columns():
     spatial, mean = SpatialReadout(N, C, K), MeanReadout(C, K, norm="before")
     mean.load_state_dict({k: v for k, v in spatial.state_dict().items() if k != "map"})
@@ -59,7 +80,15 @@ def test_uniform_map_is_the_mean_of_normed_columns():
     torch.testing.assert_close(spatial(state), mean(state), atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("make", [lambda: MeanReadout(C, K), lambda: SpatialReadout(N, C, K)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MeanReadout(C, K),
+        lambda: SpatialReadout(N, C, K),
+        lambda: ColumnReadout(C, COLUMNS),
+        lambda: ColumnReadout(C, COLUMNS, "untied"),
+    ],
+)
 def test_gradients_and_reset(make):
     readout, drawn = scrambled(make()), []
     readout(torch.randn(N, B, C)).sin().sum().backward()
@@ -76,7 +105,11 @@ def test_gradients_and_reset(make):
 
 def test_other_columns_are_not_read():
     state = torch.randn(N, B, C, requires_grad=True)
-    for readout in (MeanReadout(C, K, COLUMNS), SpatialReadout(3, C, K, COLUMNS)):
+    for readout in (
+        MeanReadout(C, K, COLUMNS),
+        SpatialReadout(3, C, K, COLUMNS),
+        ColumnReadout(C, COLUMNS),
+    ):
         (grad,) = torch.autograd.grad(readout(state).sin().sum(), state)
         read = grad.abs().amax((1, 2)) > 0
         assert read.nonzero().flatten().tolist() == [1, 2, 4]
@@ -91,6 +124,9 @@ def test_errors():
         (r"ids \[O\] of columns, got \[\]", lambda: MeanReadout(C, K, torch.tensor(3))),
         (r"must name 4 columns, got \[3\]", lambda: SpatialReadout(4, C, K, COLUMNS)),
         ("num_columns must be at least 1, got 0", lambda: SpatialReadout(0, C, K)),
+        (r"ids \[O\] of columns, got \[0\]", lambda: ColumnReadout(C, torch.arange(0))),
+        ("weights must be one of .*, got 'tied'", lambda: ColumnReadout(C, COLUMNS, "tied")),
+        ("channels must be at least 1, got 0", lambda: ColumnReadout(0, COLUMNS)),
     ]:
         with pytest.raises(ValueError, match=match):
             call()

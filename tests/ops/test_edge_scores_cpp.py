@@ -7,7 +7,7 @@ import torch
 
 from graphcolumns.ops import edge_scores
 from tests.ops.cases import MASKS
-from tests.ops.score_cases import Steps, draw_steps
+from tests.ops.score_cases import Steps, calm, draw_steps
 
 pytestmark = pytest.mark.cpp
 module = import_module("graphcolumns.ops.edge_scores")  # beside its function of that name
@@ -18,11 +18,6 @@ SHAPES = {  # batch, heads, width, width of values: lanes and rows of all kinds
     "rows of vectors": (4, 4, 16, 32),
     "two slices of samples": (70, 2, 4, 4),
 }
-
-
-def calm(steps: Steps) -> Steps:
-    """No pair has nearly all attention: there both subtract rounded numbers, each in its way."""
-    return steps._replace(q=0.2 * steps.q, lse=steps.lse.clamp(min=1.0) + 3.0)
 
 
 def assert_same(steps: Steps, tolerance: float, **options) -> None:

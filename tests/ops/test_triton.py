@@ -30,7 +30,12 @@ NO_TRITON = (
 )
 
 
-CASES = ("triton_cases.py", "triton_special_cases.py", "triton_linear_cases.py")
+CASES = (
+    "triton_cases.py",
+    "triton_special_cases.py",
+    "triton_linear_cases.py",
+    "triton_score_cases.py",
+)
 
 
 def run_tests(*names: str, **environment: str) -> None:

@@ -5,15 +5,20 @@ import math
 import torch
 from torch import Tensor
 
-from graphcolumns.ops import extension
-from graphcolumns.ops.backend import CPP_FROM
-from graphcolumns.ops.edge_scores import checks, cpp, reference
+from graphcolumns.ops import extension, tiles
+from graphcolumns.ops.backend import CPP_FROM, check_scatter, check_triton, has_triton
+from graphcolumns.ops.edge_scores import checks, cpp, reference, scatter, triton
 from graphcolumns.ops.edge_scores.sums import EdgeScores
 from graphcolumns.ops.precision import as_given
 
 __all__ = ["EdgeScores", "edge_scores"]
 
-KERNELS = {"reference": reference.edge_scores, "cpp": cpp.edge_scores}
+KERNELS = {
+    "reference": reference.edge_scores,
+    "scatter": scatter.edge_scores,
+    "cpp": cpp.edge_scores,
+    "triton": triton.edge_scores,
+}
 
 
 @torch.no_grad()
@@ -66,9 +71,10 @@ def edge_scores(
       listen to: its effect is that of ``out = 0``, :math:`-g_i^\top \mathrm{out}_i`, for pairs
       marked ``sole`` (``p`` alone cannot tell the only edge from one that got all attention).
 
-    Nothing of size N x M or P x B is ever made: memory beside the inputs is
-    ``O(P + chunk * slice_size * H * D)``, in ``cpp`` ``O(P + T N B H)``. A pair may be listed
-    twice. Half precisions are summed in float32. The result is not differentiable.
+    Nothing of size N x M or P x B is made: memory beside the inputs is
+    ``O(P + chunk * slice_size * H * D)``, in ``cpp`` and ``triton`` ``O(P + T N B H)``; only
+    ``scatter``, a peer to measure against, gathers all pairs. A pair may be listed twice. Half
+    precisions are summed in float32. The result is not differentiable.
 
     Args:
         q: Queries of ``T`` steps ``[T, N, B, H, D]``, or ``[T, N, 1, H, D]``.
@@ -86,8 +92,9 @@ def edge_scores(
         scale: Of the dot products (default: ``D ** -0.5``).
         chunk: Pairs at a time in the reference (default: by memory).
         slice_size: Samples at a time in the reference (default: 16).
-        backend: ``"reference"``, ``"cpp"`` (CPU, float32 and float64), or ``"auto"``: ``cpp`` for
-            large calls where it runs.
+        backend: ``"reference"``, ``"scatter"`` (torch-scatter), ``"cpp"`` (CPU, float32 and
+            float64), ``"triton"`` (CUDA; other types than float32, bfloat16 and float16 take the
+            reference), or ``"auto"``: ``cpp`` for large calls and ``triton``, where they run.
 
     Returns:
         :class:`EdgeScores`, at least float32. Sums of several calls for the same pairs add up.
@@ -96,7 +103,8 @@ def edge_scores(
         ValueError: Shapes, ids or devices that do not fit, or an unknown backend.
         TypeError: Ids that are not integers, values that are not floating, or a dtype that ``cpp``
             does not have.
-        ImportError: ``backend="cpp"`` without a compiler.
+        ImportError: ``backend="cpp"`` without a compiler, ``scatter`` without torch-scatter, or
+            ``triton`` without triton.
 
     Example:
         >>> import torch
@@ -130,8 +138,14 @@ def _choose(backend: str, q: Tensor, v: Tensor, pairs: int) -> str:
         raise ValueError(f"backend='cpp' runs on the CPU, got tensors on {q.device}")
     if backend == "cpp" and q.dtype not in cpp.DTYPES:
         raise TypeError(f"backend='cpp' takes float32 and float64, got {q.dtype}: use 'reference'")
+    if backend == "scatter":
+        check_scatter()
+    if backend == "triton":
+        check_triton(q.device, "tensors are")
     if backend != "auto":
         return backend
+    if q.device.type == "cuda" and q.dtype in tiles.DTYPES and has_triton():
+        return "triton"
     fits = q.device.type == "cpu" and q.dtype in cpp.DTYPES
     large = pairs * q.shape[0] * v.shape[2:].numel() >= CPP_FROM
     return "cpp" if fits and large and extension.ready() else "reference"
