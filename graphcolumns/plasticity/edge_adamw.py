@@ -93,8 +93,10 @@ class EdgeAdamW(AdamW):
         held = [(p, p.grad) for group in groups for p in group["params"]]
         for p, _ in held:  # parameters without a gradient are left alone
             p.grad = None
+        # Once a plain AdamW exists, torch has wrapped its step to call hooks; ours calls them.
+        step: Callable[[Any], Any] = getattr(AdamW.step, "__wrapped__", AdamW.step)
         try:
-            super().step()
+            step(self) if getattr(AdamW.step, "hooked", False) else super().step()
         finally:
             for p, grad in held:
                 p.grad = grad

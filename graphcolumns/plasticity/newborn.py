@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from graphcolumns.plasticity.pair_bias import node_mean as mean_of_open
 from graphcolumns.plasticity.rewiring import Rewiring
 
 # (module, name of the parameter, rewiring) -> first value of every newborn, [born, ...]
@@ -21,18 +22,13 @@ def zero(module: nn.Module, name: str, rewiring: Rewiring) -> Tensor:
 
 
 def node_mean(module: nn.Module, name: str, rewiring: Rewiring) -> Tensor:
-    r"""Newborns start at the mean over the in-edges that their target had before the change.
+    r"""Newborns start at the mean over the open in-edges that their target had before the change.
 
     Attention does not change when a constant is added to all scores of one column and head, and
     with this start neither does what a newborn is worth. 0 where a column had no in-edge.
     """
     values: Tensor = getattr(module, name).detach()
-    before = rewiring.before
-    rows = _rows(values)
-    degree = before.in_degree.clamp(min=1).to(values)
-    # Sums over sorted segments: one writer per column, so the same bits at any thread count.
-    total = torch.segment_reduce(rows, "sum", offsets=before.rowptr.to(rows.device), initial=0)
-    mean = total / degree[:, None]
+    mean = mean_of_open(_rows(values), rewiring.before)
     targets = rewiring.graph.target[rewiring.born].long().to(values.device)
     return mean[targets].reshape(len(targets), *values.shape[1:])
 

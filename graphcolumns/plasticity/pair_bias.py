@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.ops import segment_sum
 from graphcolumns.plasticity.keys import edge_keys, pair_keys
 
 
@@ -31,8 +30,12 @@ def node_mean(bias: Tensor, graph: ColumnGraph) -> Tensor:
         ``[N]`` or ``[N, H]``, 0 for a column without open in-edges.
     """
     is_open = bias != float("-inf")
-    total = segment_sum(bias.masked_fill(~is_open, 0.0), graph.target, graph.num_columns)
-    count = segment_sum(is_open.to(bias.dtype), graph.target, graph.num_columns)
+    ends = graph.rowptr.to(bias.device)
+    # Sums over sorted segments: one writer per column, so the same bits at any thread count.
+    total, count = (
+        torch.segment_reduce(values, "sum", offsets=ends, initial=0)
+        for values in (bias.masked_fill(~is_open, 0.0), is_open.to(bias.dtype))
+    )
     return total / count.clamp(min=1.0)
 
 

@@ -12,6 +12,7 @@ from triton.compiler import ASTSource
 
 from graphcolumns.ops.column_attention import triton as attention
 from graphcolumns.ops.edge_linear import triton as linear
+from graphcolumns.ops.edge_scores import triton as scores
 from graphcolumns.ops.views import Views
 from tests.ops.cases import graph_of
 
@@ -101,3 +102,27 @@ def test_edge_linear(dtype, heads, width, built):
     y = linear.forward(x, weight, views)
     linear.backward(torch.empty_like(y), x, weight, views)
     assert built.keys() >= {"sum_rows", "differentiate_weights"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "options"),
+    [
+        (torch.float32, (4, 8, 4, 16), {"bias", "sole"}),
+        (torch.bfloat16, (2, 5, 3, 24), {"bias of steps"}),
+        (torch.float16, (1, 3, 40, 128), {"shared"}),
+        (torch.float32, (1, 1, 1, 1), set()),
+    ],
+)
+def test_edge_scores(dtype, shape, options, built):
+    steps, batch, heads, width = shape
+    k = v = out = torch.empty(steps, 20, batch, heads, width, dtype=dtype)
+    q = k[:, :, :1] if "shared" in options else k
+    pair, lse = torch.empty(40, dtype=torch.int64), torch.empty(k.shape[:4])
+    bias = {
+        "bias": torch.empty(40, heads),
+        "bias of steps": torch.empty(steps, 40, heads, dtype=dtype),
+    }
+    values = next((bias[name] for name in options if name in bias), None)
+    sole = torch.empty(40, dtype=torch.bool) if "sole" in options else None
+    scores.edge_scores(q, k, v, lse, out, out, pair, pair, values, sole, 0.25, None, None)
+    assert "score_pairs" in built

@@ -203,3 +203,16 @@ def test_errors():
     p.grad = torch.eye(4, 2).to_sparse()
     with pytest.raises(ValueError, match="dense gradients"):
         optimizer.step()
+
+
+def test_hooks_are_called_once_although_a_plain_adamw_exists():
+    edge, other = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(3))
+    torch.optim.AdamW([other])  # from now on torch's own step calls hooks too
+    optimizer = EdgeAdamW([{"params": [edge], "edges": True}, {"params": [other]}])
+    calls = []
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    edge.grad, other.grad = torch.ones(3), torch.ones(3)
+    optimizer.step()
+    assert calls == ["before", "after"]
+    assert (edge < 0).all() and torch.equal(edge, other)
