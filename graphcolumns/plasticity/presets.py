@@ -19,20 +19,29 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
-from graphcolumns.plasticity import grow, homeostasis, prune, samplers
-from graphcolumns.plasticity.budget import At, Budget, Every
+from graphcolumns.plasticity import grow as growth
+from graphcolumns.plasticity import homeostasis, samplers
+from graphcolumns.plasticity import prune as pruning
+from graphcolumns.plasticity.budget import At, Budget, BudgetUnit, Every
 from graphcolumns.plasticity.constraints import Constraints
 from graphcolumns.plasticity.rule import Rule, Score
 from graphcolumns.plasticity.samplers import Sampler
-from graphcolumns.plasticity.schedules import Cosine, Cubic, Linear, Schedule, Sigmoid
+from graphcolumns.plasticity.schedules import Cosine, Cubic, Exponential, Linear, Schedule, Sigmoid
 
 Magnitude = Literal["mass", "bias"]
-SIZES: dict[str, Score] = {"mass": prune.mass, "bias": prune.bias}
+CURVES: dict[str, type[Linear]] = {
+    "linear": Linear,
+    "cosine": Cosine,
+    "cubic": Cubic,
+    "sigmoid": Sigmoid,
+    "exponential": Exponential,
+}
+SIZES: dict[str, Score] = {"mass": pruning.mass, "bias": pruning.bias}
 
 
 def static(steps: int) -> Rule:
     """Nothing ever changes: the baseline."""
-    return Rule(prune=prune.random, when=At(()), samples=2, check=0)  # it looks at none
+    return Rule(prune=pruning.random, when=At(()), samples=2, check=0)  # it looks at none
 
 
 def sernn(steps: int) -> Rule:
@@ -64,7 +73,7 @@ def set(
     return _rule(
         _when(steps, every, start, stop),
         degree,
-        {"prune": SIZES[magnitude], "grow": grow.random, "sampler": sampler, "per_grow": 2},
+        {"prune": SIZES[magnitude], "grow": growth.random, "sampler": sampler, "per_grow": 2},
         {"fraction": fraction, "cool_down": 0},
         options,
     )
@@ -96,7 +105,7 @@ def rigl(
     return _rule(
         when,
         degree,
-        {"prune": SIZES[magnitude], "grow": grow.rigl_abs, "sampler": sampler},
+        {"prune": SIZES[magnitude], "grow": growth.rigl_abs, "sampler": sampler},
         {
             "per_grow": per_grow,
             "fraction": _cosine(fraction, when),
@@ -164,7 +173,7 @@ def granet(
     return _rule(
         when,
         None,
-        {"prune": SIZES[magnitude], "grow": grow.rigl_abs, "sampler": sampler},
+        {"prune": SIZES[magnitude], "grow": growth.rigl_abs, "sampler": sampler},
         {
             "per_grow": per_grow,
             "fraction": _cosine(fraction, when),
@@ -204,7 +213,7 @@ def chts(
     return _rule(
         when,
         None,
-        {"prune": prune.relative_importance, "grow": grow.ch2_l3n, "sampler": sampler},
+        {"prune": pruning.relative_importance, "grow": growth.ch2_l3n, "sampler": sampler},
         {
             "per_grow": per_grow,
             "fraction": _cosine(fraction, when),
@@ -238,7 +247,7 @@ def mest(
     return _rule(
         when,
         degree,
-        {"prune": partial(prune.mest, weight=weight), "grow": grow.random, "sampler": sampler},
+        {"prune": partial(pruning.mest, weight=weight), "grow": growth.random, "sampler": sampler},
         {"per_grow": 2, "fraction": Linear(fraction, 0.0, *_span(when)), "cool_down": 0},
         options,
     )
@@ -284,7 +293,7 @@ def homeostatic(
             f"rate={rate}, decay={decay} and activity={activity}."
         )
     parts: dict[str, Any] = {
-        "prune": prune.random,
+        "prune": pruning.random,
         "remember": partial(homeostasis.remember, rate=rate, activity=activity, decay=decay),
         "choose": partial(homeostasis.choose, length=length),
         "sampler": samplers.uniform,
@@ -314,7 +323,7 @@ def exact(
     cosine; the share that is swapped is found by the rule.
     """
     when = _when(steps, every, start, stop)
-    parts = {"prune": prune.fisher_taylor, "grow": grow.insertion, "sampler": sampler}
+    parts = {"prune": pruning.fisher_taylor, "grow": growth.insertion, "sampler": sampler}
     numbers = {
         "per_grow": per_grow,
         "fraction": _cosine(fraction, when),
@@ -361,6 +370,60 @@ def wiring(
         )
     limit = {"budget": Budget(budget, "length"), "overhead": overhead}
     return exact(steps, every, start, stop, fraction, **{**limit, **options})
+
+
+def custom(
+    steps: int,
+    prune: Score,
+    grow: Score | None = None,
+    sampler: Sampler = samplers.uniform,
+    per_grow: float = 8.0,
+    every: int = 100,
+    start: float = 0.0,
+    stop: float = 0.75,
+    fraction: float = 0.3,
+    decay: Literal["constant", "linear", "cosine", "cubic"] = "cosine",
+    budget: float | None = None,
+    unit: BudgetUnit = "mean_degree",
+    initial: float | None = None,
+    curve: Literal["linear", "cosine", "cubic", "sigmoid", "exponential"] = "cubic",
+    temperature: tuple[float, float] | None = None,
+    **options: Any,
+) -> Rule:
+    """Any two scores on any schedule: the rule that a configuration spells out.
+
+    Args:
+        steps: length of the run.
+        prune: what an edge is worth, see `graphcolumns.plasticity.prune`.
+        grow: what a candidate would be worth, see `graphcolumns.plasticity.grow`; None: nothing is
+            born.
+        sampler: where candidates come from.
+        per_grow: candidates per edge that may be born.
+        every: steps between updates.
+        start: of the updates, as a share of the run.
+        stop: of the updates.
+        fraction: share of edges offered for a swap at the first update.
+        decay: how that share falls to 0 at the end of updates, or `"constant"`.
+        budget: what there is at the last update, in `unit` (default: as many edges as at the
+            start).
+        unit: `"edges"`, `"mean_degree"`, `"density"` or `"length"`.
+        initial: what there is at the first update (default: the budget at once).
+        curve: how the budget goes from one to the other.
+        temperature: exponent of the scores at the first and at the last update, to draw by chance
+            (default: the best).
+        **options: of the rule.
+    """
+    when = _when(steps, every, start, stop)
+    numbers: dict[str, Any] = {"per_grow": per_grow, "fraction": fraction}
+    if decay != "constant":
+        numbers["fraction"] = CURVES[decay](fraction, 0.0, *_span(when))
+    if temperature is not None:
+        numbers["temperature"] = Linear(*temperature, *_updates(when))
+    if budget is not None:
+        ends = None if initial is None else CURVES[curve](initial, budget, *_updates(when))
+        numbers["budget"] = Budget(budget if ends is None else ends, unit)
+    parts = {"prune": prune, "grow": grow, "sampler": sampler}
+    return _rule(when, None, parts, numbers, options)
 
 
 def _rule(
