@@ -15,8 +15,12 @@ export OMP_WAIT_POLICY := passive
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.demo ## Train the default sheet on handwritten digits
-	$(BIN)/graphcolumns train experiment=digits run=runs/demo-$$(date +%Y%m%d-%H%M%S)
+demo: $(VENV)/.demo ## Train the default sheet on handwritten digits, then one that finds its wiring
+	@run=runs/demo-$$(date +%Y%m%d-%H%M%S); \
+	  echo "1 of 2: digits, on edges that stay: there, rewiring has earned nothing."; \
+	  $(BIN)/graphcolumns train experiment=digits run=$$run/digits && \
+	  echo "2 of 2: a task that needs far edges, from near ones: they alone give 75 %." && \
+	  $(BIN)/graphcolumns train experiment=planted plasticity=exact plasticity.every=50 run=$$run/wiring
 
 # One process per core, of one thread each.
 test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k graph")
