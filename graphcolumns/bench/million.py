@@ -123,8 +123,9 @@ def _rewire(model: Denoiser, optimizer: torch.optim.Optimizer, clean: Tensor, si
     count = PER_BIRTH * round(FRACTION * graph.num_edges)
     pairs = plasticity.candidates(graph, PROPOSAL, count, constraints=RULES)
     gain = scores.insertion(seen(*pairs))
-    options = {"fraction": FRACTION, "margin": 0.0, "constraints": RULES}
-    chosen = plasticity.select(graph, worth, pairs, gain, **options)
+    chosen = plasticity.select(
+        graph, worth, pairs, gain, fraction=FRACTION, margin=0.0, constraints=RULES
+    )
     rewiring = plasticity.rewire(graph, chosen.drop, (chosen.targets, chosen.sources), _grid(side))
     del worth, gain, pairs, graph
     plasticity.carry(rewiring, model, optimizer, state="median")

@@ -121,8 +121,8 @@ def _the_rest(ends: list[tuple[Tensor, Tensor]], places: Tensor) -> Tensor:
             fit.append(place)
             for ids, left in columns:
                 left[ids[place]] -= 1
-    for (_, left), (_, now) in zip(ends, columns, strict=True):
-        left.copy_(torch.tensor(now))
+    for (_, room), (_, now) in zip(ends, columns, strict=True):
+        room.copy_(torch.tensor(now))
     return torch.tensor(fit, dtype=torch.int64)
 
 

@@ -74,6 +74,7 @@ class Rule:
 
     Raises:
         ValueError: a number out of range, or parts that do not go together.
+        TypeError: a count that is not a whole number.
     """
 
     prune: Score
@@ -110,6 +111,8 @@ class Rule:
                 raise ValueError(f"{name} must be one of {known}. Got {getattr(self, name)!r}.")
         least = {"per_grow": 1, "groups": 1, "grace": 0, "cool_down": 0, "samples": 2, "check": 0}
         for name, low in least.items():
+            if name != "per_grow" and not isinstance(getattr(self, name), int):
+                raise TypeError(f"{name} must be a whole number. Got {getattr(self, name)!r}.")
             if not low <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least {low}. Got {getattr(self, name)}.")
         for name in ("reserve", "share"):

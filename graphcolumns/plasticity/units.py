@@ -20,8 +20,8 @@ class Units(NamedTuple):
     score: Tensor  # [U] float64, both ways
     size: Tensor  # [U] int64, edges in the unit: 1 or 2
 
-    def at(self, places: Tensor) -> Units:
-        """The units at these places, or where a mask is true."""
+    def at(self, places: Tensor | slice) -> Units:
+        """The units at these places, or in a slice, or where a mask is true."""
         return Units(*(values[places] for values in self))
 
     def best(self, highest: bool, overhead: float | None = None) -> Units:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from graphcolumns.bench import million, run, sheet_step
+from graphcolumns.bench import million, rewiring, run, sheet_step
 from graphcolumns.bench.clock import Limits, Time, race
-from graphcolumns.bench.memory import peak
+from graphcolumns.bench.memory import alone, peak
 from graphcolumns.bench.problem import Shape, draw, graph_of
 from graphcolumns.bench.report import Row, markdown, slope
 from graphcolumns.bench.sheet_step import StepShape
@@ -119,9 +119,48 @@ def test_a_small_million(monkeypatch):
     """Three thousand columns: the loss falls below that of the noisy image."""
     monkeypatch.setattr(million, "SIDE", 56)
     rows = list(million.rows("cpu", False, Limits(1.0, 1.0)))
-    assert [row.who.split(" ")[0] for row in rows] == ["connecting", "shared", "mixture"]
-    for row in rows[1:]:
+    works = ["connecting", "shared", "one", "mixture"]
+    assert [row.who.split(" ")[0] for row in rows] == works
+    for row in (rows[1], rows[3]):
         assert row.values["last_loss"] < 0.5 * row.values["first_loss"]
+    assert rows[2].values["swaps"] > 0
+    assert rows[2].values["last_loss"] < 0.5 * rows[1].values["first_loss"]
+
+
+def test_an_update_changes_edges_and_their_state():
+    size = rewiring.Size(256, degree=8, batch=2, depth=2, channels=16)
+    update = rewiring.Update(size)
+    before = update.model.graph
+    update.step()
+    update()
+    after = update.model.graph
+    assert after.num_edges == before.num_edges
+    assert not after.same_topology(before)
+    assert len(update.model.column.attention.edge_bias.per_head) == after.num_edges
+    assert list(update.seconds) == [
+        "candidates", "scores", "choice", "new graph", "state of edges"
+    ]  # fmt: skip
+    assert all(seconds > 0 for seconds in update.seconds.values())
+    update.step()  # the optimizer has come along
+
+
+def test_rows_of_updates(monkeypatch):
+    def measured(function, size, device, rounds):
+        stages = {"candidates": 1.0, "scores": size.columns / 1024}
+        return {"stages": [stages], "steps": [2.0], "cpu": [3.0], "memory": 2**30}
+
+    monkeypatch.setattr(rewiring, "alone", measured)
+    rows = list(rewiring.rows("cpu", True, Limits(1.0, 1.0)))
+    assert [row.seconds.median for row in rows] == [5.0, 9.0]
+    assert rows[0].note == "candidates 20%, scores 80%; 2.50 training steps"
+    assert rows[0].values["rewiring"] == 4096 * 32 + 8 * round(0.1 * 4096 * 32)
+    assert "an update: time grows as (edges + candidates)^0.85" in markdown(rows)
+    monkeypatch.setattr(rewiring, "alone", lambda *x: None)
+    assert next(rewiring.rows("cpu", True, Limits(1.0, 1.0))).note.startswith("did not come to")
+
+
+def test_alone_returns_what_a_function_returns():
+    assert alone(sum, [1, 2]) == 3
 
 
 @pytest.mark.parametrize(

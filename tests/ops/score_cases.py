@@ -72,7 +72,7 @@ def draw_steps(
 
 
 def calm(steps: Steps) -> Steps:
-    """No pair has nearly all attention: there backends subtract rounded numbers, each in its way."""
+    """No pair has nearly all attention: backends differ there in rounding."""
     return steps._replace(q=0.2 * steps.q, lse=steps.lse.clamp(min=1.0) + 3.0)
 
 

@@ -22,6 +22,7 @@ TYPES = {
     torch.float16: "*fp16",
     torch.int32: "*i32",
     torch.int64: "*i64",
+    torch.uint8: "*u8",
 }
 SHARED_MEMORY = 48 * 1024  # bytes that every CUDA device gives a program
 

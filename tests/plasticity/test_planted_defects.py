@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from graphcolumns import checkpoint
-from graphcolumns.checkpoint import load as loading
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import EdgeBias
 from graphcolumns.ops import EdgeScores
@@ -32,7 +31,9 @@ from tests.plasticity.learners import LOSSES, SHEET, batch, descend, learner, op
 from tests.plasticity.sheets import eight, eight_rewired
 from tests.plasticity.test_candidates import test_pinned_random_numbers
 
-CARRY = importlib.import_module("graphcolumns.plasticity.carry")  # not the function
+# The modules, not the functions of the same name.
+CARRY = importlib.import_module("graphcolumns.plasticity.carry")
+LOAD = importlib.import_module("graphcolumns.checkpoint.load")
 
 
 def budgets_are_whole_numbers(tmp_path):
@@ -179,17 +180,17 @@ def a_score_of_zero_is_an_edge(tmp_path):
 
 
 def topology_from_values(patch):
-    read = loading.read_topology
+    read = LOAD.read_topology
 
     def guessed(run):
         topology = read(run)
-        weights = loading.load_file(run / "checkpoint" / "model.safetensors")
+        weights = LOAD.load_file(run / "checkpoint" / "model.safetensors")
         [common] = [value for name, value in weights.items() if name.endswith("common")]
         edges = topology.graph.edge_index[:, common != 0]
         graph = ColumnGraph.from_edge_index(edges.long(), 16)
         return topology._replace(graph=graph.remeasure(SHEET))
 
-    patch.setattr(loading, "read_topology", guessed)
+    patch.setattr(LOAD, "read_topology", guessed)
 
 
 def a_rule_goes_on_where_it_was(tmp_path):

@@ -12,6 +12,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity import (
     Budget,
+    Constraints,
     Plasticity,
     Rule,
     grow,
@@ -100,17 +101,18 @@ def test_mest_adds_the_gradient():
 
 def test_rigl_takes_the_largest_gradients_dropped_edges_among_them():
     model, optimizer = trained()
-    rule = presets.rigl(8, every=1, fraction=0.5, sampler=samplers.everything, **FEW)
+    free_to_die = {"constraints": Constraints(), "sampler": samplers.everything}
+    rule = presets.rigl(8, every=1, fraction=0.75, **free_to_die, **FEW)
     graph = model.graph
     mass = formulas.mass(scores_of(model, rule))
-    dropped = torch.tensor(sorted(lowest(mass, 32)))
+    dropped = torch.tensor(sorted(lowest(mass, 48)))
     every = torch.arange(16).repeat_interleave(16), torch.arange(16).repeat(16)
     new = every[0] * 16 + every[1]
     free = ~contains(edge_keys(graph), new) & (every[0] != every[1])
     targets = torch.cat([every[0][free], graph.target[dropped].long()])
     sources = torch.cat([every[1][free], graph.source[dropped].long()])
     size = formulas.rigl_abs(scores_of(model, rule, targets, sources))
-    best = size.argsort(descending=True)[:32]
+    best = size.argsort(descending=True)[:48]
     expected = set((targets * 16 + sources)[best].tolist())
     # What wins although it was dropped goes on as before.
     kept = [e for e in dropped.tolist() if int(edge_keys(graph)[e]) in expected]
@@ -266,7 +268,8 @@ def test_homeostasis_by_hand():
     after = rewire(graph, chosen.drop, (chosen.targets, chosen.sources), SHEET).graph
     assert (after.in_degree[12:] < graph.in_degree[12:]).all()
     assert (after.in_degree <= memory["ends_in"]).all()
-    assert (after.out_degree <= memory["ends_out"]).all()
+    over = after.out_degree > memory["ends_out"]  # the last in-edge of a listener stays
+    assert not over[chosen.sources].any()
     assert int(after.in_degree.min()) >= 1
     born = torch.bincount(chosen.targets, minlength=16)
     assert born[:4].sum() > 0
@@ -293,25 +296,26 @@ def test_homeostasis_leaves_every_column_an_edge():
 
 def test_exact_swaps_only_what_gains_on_both_halves():
     model, _ = trained(12)
-    rule = presets.exact(100, every=10, fraction=0.5, margin=1e-3, samples=32, check=0,
+    rule = presets.exact(100, every=10, fraction=0.5, margin=1e-5, samples=32, check=0,
                          tolerance=None, groups=1)  # fmt: skip
     inputs, labels = batch(rule)
+    old = torch.ones(64, dtype=torch.int64)
     looks = [
-        Survey(model, SHEET, inputs[part], labels[part], LOSSES, step=10)
+        Survey(model, SHEET, inputs[part], labels[part], LOSSES, step=10, age=old)
         for part in (slice(0, 16), slice(16, 32))
     ]
-    alone = decide(rule, Survey(model, SHEET, inputs[:16], labels[:16], LOSSES, step=10))
+    alone = decide(rule, Survey(model, SHEET, inputs[:16], labels[:16], LOSSES, step=10, age=old))
     chosen = decide(rule, looks[0], second=looks[1])
     assert 0 < len(chosen.drop) == len(chosen.targets) < len(alone.drop)
     assert set(chosen.drop.tolist()) <= set(alone.drop.tolist())
     assert chosen.missing == 0
     # k-th against k-th on the second half, both in units of loss.
-    second = Survey(model, SHEET, inputs[16:], labels[16:], LOSSES, step=10)
+    second = Survey(model, SHEET, inputs[16:], labels[16:], LOSSES, step=10, age=old)
     edges, pairs = second.edges(), second.candidates(chosen.targets, chosen.sources)
     cost, gain = rule.prune(edges)[chosen.drop], rule.grow(pairs)
     assert (cost.diff() >= 0).all()
     assert (gain.diff() <= 0).all()
-    assert (gain > cost + 1e-3).all()
+    assert (gain > cost + 1e-5).all()
 
 
 @pytest.mark.parametrize("budget", [30.0, 45.0, 70.0])

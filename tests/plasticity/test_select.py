@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity import rewire
+from graphcolumns.plasticity import greedy, rewire
 from graphcolumns.plasticity.constraints import Constraints
 from graphcolumns.plasticity.cool_down import CoolDown
 from graphcolumns.plasticity.greedy import Room, take
@@ -519,3 +520,40 @@ def test_errors():
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=match):
             call()
+
+
+ROOMS = st.none() | st.lists(st.integers(-1, 4), min_size=5, max_size=5)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=60),
+    ROOMS, ROOMS, st.none() | st.integers(-1, 30), st.sampled_from([2, 2**16]),
+    st.sampled_from([1 / 16, 0.9]),
+)  # fmt: skip
+def test_taking_together_is_taking_one_by_one(edges, into, out, most, chunk, slow):
+    targets, sources = pair_tensors(edges)
+    limits = [None if x is None else torch.tensor(x) for x in (into, out)]
+    room = Room(math.inf if most is None else most, math.inf, *limits)
+    lengths = torch.zeros(len(edges), dtype=torch.float64)
+    one_by_one = greedy._one_by_one((targets, sources, lengths), room)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(greedy, "CHUNK", chunk)
+        patch.setattr(greedy, "SLOW", slow)
+        assert torch.equal(take(targets, sources, lengths, room), one_by_one)
+    for limit, values in zip(limits, (into, out), strict=True):
+        assert values is None or limit.tolist() == values  # what was given is not used up
+
+
+def test_a_column_without_candidates_does_not_stop_the_others():
+    # Of the deaths 0<-1 (1), 1<-2 (2) and 2<-3 (3), the first has nothing to grow in its column.
+    rules = Constraints(same_in_degree=True)
+    targets, sources = pair_tensors([(1, 3), (2, 0)])
+    options = {"fraction": 0.375, "constraints": rules, "margin": 0.0}
+    drop = torch.tensor([5.0, 1, 4, 2, 8, 7, 3, 6])
+    choice = select(eight(), drop, (targets, sources), torch.tensor([4.0, 9.0]), **options)
+    assert choice.drop.tolist() == [3, 6]  # 1<-2 and 2<-3; 0<-1 stays
+    assert grown(choice) == [(2, 0), (1, 3)]  # 9 > 2 and 4 > 3
+    assert choice.missing == 0
+    choice = select(eight(), drop, (targets, sources), torch.tensor([2.5, 9.0]), **options)
+    assert choice.drop.tolist() == [6]  # 2.5 is not above 3: 1<-3 is not born, and 1<-2 stays
+    assert grown(choice) == [(2, 0)]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from graphcolumns.plasticity import (
     Budget,
@@ -35,10 +36,14 @@ def choice(drop=(), born=()) -> Selection:
     return Selection(torch.tensor(list(drop), dtype=torch.int64), pairs[:, 0], pairs[:, 1], 0)
 
 
-def trial_of(model, rule: Rule, length: float | None = None, dtype=torch.float32) -> Trial:
+def in_full(output, labels):
+    return functional.cross_entropy(output.logits, labels, reduction="none")
+
+
+def trial_of(model, rule: Rule, dtype=torch.float32) -> Trial:
     data = rows()
     inputs, labels = data.train_inputs.to(dtype), data.train_labels
-    return Trial(rule, model, SHEET, inputs[:16], inputs[16:32], labels[16:32], LOSSES, length)
+    return Trial(rule, model, SHEET, inputs[:16], inputs[16:32], labels[16:32], in_full)
 
 
 def test_a_copy_shares_all_that_is_not_per_edge():
@@ -161,15 +166,15 @@ def test_what_the_budget_demands_is_made_whatever_it_costs(tolerance, died, born
     assert update.metrics["accepted"] == pytest.approx((died + born) / 42)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("length", [None, 52.0, 38.0])
 def test_rules_hold_whichever_groups_are_made(monkeypatch, length, seed):
     """Losses drawn by lot: a part of the swaps keeps to what all of them keep to."""
     generator = torch.Generator().manual_seed(seed)
     monkeypatch.setattr(Trial, "loss", lambda *_: float(torch.rand((), generator=generator)))
-    limits = Constraints(min_in=2, max_in=5, min_out=1)
+    limits = Constraints(min_in=2, max_in=8, min_out=1)
     wire = {} if length is None else {"budget": Budget(length, "length"), "overhead": 1.0}
-    rule = limited(0.0, accept="net_gain", margin=-1.0, constraints=limits, fraction=0.6, **wire)
+    rule = limited(0.0, accept="net_gain", margin=-1.0, constraints=limits, **wire)
     model, changing, happened = learner(), Plasticity(rule, SHEET, seed), 0
     for step in range(1, 5):
         rewiring = changing.update(model, None, step, *batch(rule), LOSSES).rewiring

@@ -80,6 +80,8 @@ def _effects(
 def _summed(effects: Tensor) -> Tensor:
     """Over samples, ``[10, P]``."""
     mass, gradient, deletion, would_be, advantage, gate, insertion = effects
-    rows = (mass, gradient, gradient.abs(), deletion, deletion**2)
-    rows += (would_be, advantage, gate, insertion, insertion**2)
+    rows = (
+        mass, gradient, gradient.abs(), deletion, deletion**2,
+        would_be, advantage, gate, insertion, insertion**2,
+    )  # fmt: skip
     return torch.stack(rows).sum(2)

@@ -46,8 +46,9 @@ def edge_scores(
     if grid == 0:
         return sums
     values = three_axes(bias)
-    tensors = {"q": q, "k": k, "v": v, "grad": grad_out, "lse": lse, "delta": _delta(grad_out, out)}
-    tensors |= {"bias": values, "target": targets, "source": sources}
+    tensors: dict[str, Tensor | None] = {"q": q, "k": k, "v": v, "grad": grad_out, "lse": lse}
+    tensors |= {"delta": _delta(grad_out, out), "bias": values}
+    tensors |= {"target": targets, "source": sources}
     tensors["sole"] = None if sole is None else sole.to(torch.uint8)
     with torch.cuda.device_of(q):
         score_pairs[(grid,)](

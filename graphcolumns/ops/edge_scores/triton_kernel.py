@@ -86,7 +86,7 @@ def score_pairs(
         u_mass, u_gradient, u_deletion, u_would_be = none, none, none, none
         u_advantage, u_gate, u_insertion, u_given = none, none, none, none
         row, other, edge = i, j, e  # of the step: ids of int64, and so is what is added to them
-        for _ in range(0, steps):
+        for t in range(0, steps):  # noqa: B007 (_ is taken)
             for part in range(block * parts, block * parts + parts):
                 lane, head, exists = lanes_of(part, batch, H, BATCH, HEADS)
                 at, width_exists = numbers_of(lane, exists, D, WIDTH)
