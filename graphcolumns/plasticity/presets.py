@@ -16,6 +16,8 @@ score (`magnitude="bias"`).
 
 from __future__ import annotations
 
+from dataclasses import fields
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal
 
@@ -437,6 +439,11 @@ def _rule(
     defaults: dict[str, Any] = {"when": when, "constraints": Constraints(min_in=1)}
     if degree is not None:
         defaults["budget"] = Budget(degree, "mean_degree")
+    known = [entry.name for entry in fields(Rule)]
+    for name in options:
+        if name not in known:
+            close = "".join(f" Did you mean {n!r}?" for n in get_close_matches(name, known, 1))
+            raise ValueError(f"a rule has no option {name!r}.{close} Options: {', '.join(known)}.")
     return Rule(**{**defaults, **parts, **numbers, **options})
 
 

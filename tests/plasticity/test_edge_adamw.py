@@ -215,4 +215,5 @@ def test_hooks_are_called_once_although_a_plain_adamw_exists():
     edge.grad, other.grad = torch.ones(3), torch.ones(3)
     optimizer.step()
     assert calls == ["before", "after"]
-    assert (edge < 0).all() and torch.equal(edge, other)
+    assert (edge < 0).all()
+    assert torch.equal(edge, other)
