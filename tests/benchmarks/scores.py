@@ -12,6 +12,7 @@ measured on samples of their own: trained on, or not.
 import argparse
 import itertools
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -163,7 +164,10 @@ def table(rows: list[dict], kind: str, scored: str) -> str:
         for share, half in itertools.product(STAGES, ("trained", "held out")):
             wanted = {"kind": kind, "score": name, "scored_on": scored, "measured_on": half}
             found = [r for r in rows if r["share"] == share and wanted.items() <= r.items()]
-            rho = [r["rho"] for r in found]
+            rho = [r["rho"] for r in found if not math.isnan(r["rho"])]
+            if not rho:  # a score that is the same for all, such as the bias at the start
+                cells.append("none")
+                continue
             spread = f" ± {statistics.stdev(rho):.2f}" if len(rho) > 1 else ""
             harm = statistics.mean(r["harmful_top"] for r in found)
             cells.append(f"{statistics.mean(rho):.2f}{spread} / {harm:.0%}")

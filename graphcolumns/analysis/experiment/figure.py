@@ -8,6 +8,7 @@ from math import isnan
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from graphcolumns.analysis.experiment.definition import Experiment
 from graphcolumns.analysis.experiment.page import is_share, label
@@ -89,3 +90,6 @@ def _scale(axes: Axes, at: Mapping[float | str, float], named: bool) -> None:
         axes.set_xticks(list(at.values()), list(map(str, at)))
     elif at and min(at.values()) > 0 and max(at.values()) > 10 * min(at.values()):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
