@@ -90,14 +90,15 @@ def replay(events: Iterable[Event], columns: int, sources: int | None = None) ->
         alive -= died
         twice = born & alive
         if twice or len(born) != event.born.shape[1]:
-            raise ValueError(f"update {event.update}: {_name(twice, many)} is born twice.")
+            which = _name(twice, many) if twice else "an edge"
+            raise ValueError(f"update {event.update}: {which} is born twice.")
         alive |= born
     keys = torch.tensor(sorted(alive), dtype=torch.int64)
     return ColumnGraph.from_edge_index(torch.stack([keys % many, keys // many]), columns, many)
 
 
 def _name(keys: set[int], sources: int) -> str:
-    target, source = divmod(min(keys, default=0), sources)
+    target, source = divmod(min(keys), sources)
     return f"the edge (source {source}, target {target})"
 
 

@@ -14,7 +14,7 @@ from graphcolumns.cli.check import OPTIONAL, OPTIONS, check
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn import LearnedPositions
+from graphcolumns.plasticity import current_geometry
 from graphcolumns.train import TERMS, check_fit, check_options, derive
 from graphcolumns.train.options import count_steps
 from graphcolumns.train.rewiring import begin
@@ -42,12 +42,10 @@ class Parts(NamedTuple):
 
     @torch.no_grad()
     def current(self) -> Parts:
-        """The same with the columns where the model has moved them, if it learns positions."""
-        positions = getattr(self.model, "positions", None)
-        if not isinstance(positions, LearnedPositions):
-            return self
+        """The same with the edges of the model now, and its columns where it has moved them."""
         graph: Any = self.model.graph
-        return self._replace(geometry=positions.geometry().to("cpu"), graph=graph.to("cpu"))
+        geometry = current_geometry(self.model, self.geometry).to("cpu")
+        return self._replace(geometry=geometry, graph=graph.to("cpu"))
 
 
 def build(config: Mapping[str, Any]) -> Parts:

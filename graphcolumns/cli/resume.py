@@ -12,7 +12,7 @@ from graphcolumns.cli.report import write_report
 from graphcolumns.train import train
 
 SHOWN = (
-    *("test_accuracy", "validation_accuracy", "train_accuracy", "edges", "density"),
+    *("test_accuracy", "validation_accuracy", "train_accuracy", "updates", "edges", "density"),
     *("wiring_length", "parameters", "train_seconds", "peak_memory_mb"),
 )
 

@@ -90,19 +90,22 @@ class Choice:
         out = self.out - rules.min_out if rules.min_out else None
         if self.length is None:
             return _places(old, Room(swaps + self._forced(), math.inf, into, out, self.both))
-        places = _places(old, Room(math.inf, math.inf, into, out, self.both))
-        possible = old.at(places)
-        left = self._wire() - possible.length.cumsum(0)
-        excess = self._wire() > self.length
-        enough = int((left > self.length).sum()) + 1 if excess else 0
-        if enough > len(left):
-            raise ValueError(
-                f"no edge set that keeps to the constraints is as short as {self.length}. The "
-                f"edges that may be dropped leave {float(left[-1]) if len(left) else self._wire()};"
-                " raise the budget, or start from a shorter graph."
-            )
-        wanted = int((possible.size.cumsum(0) <= swaps).sum())
-        return places[: max(enough, wanted)]
+        room = Room(math.inf, math.inf, into, out, self.both)
+        longest = torch.argsort(old.length, descending=True, stable=True)
+        # Where the least worthy leave too much, constraints have kept long edges: longest first.
+        for order in (torch.arange(len(old.length)), longest):
+            places = order[_places(old.at(order), room)]
+            possible = old.at(places)
+            left = self._wire() - possible.length.cumsum(0)
+            enough = int((left > self.length).sum()) + 1 if self._wire() > self.length else 0
+            if enough <= len(left):
+                wanted = int((possible.size.cumsum(0) <= swaps).sum())
+                return places[: max(enough, wanted)]
+        raise ValueError(
+            f"the edges that may be dropped leave {float(left[-1]) if len(left) else self._wire()},"
+            f" longer than the budget of {self.length}: the others are pinned, too young, or kept "
+            "by the constraints. Raise the budget, or start from a shorter graph."
+        )
 
     def _forced(self) -> int:
         """How many edges die because the budget shrinks."""

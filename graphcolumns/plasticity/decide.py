@@ -101,10 +101,20 @@ def _score(rule: Rule, name: str, evidence: Evidence) -> Tensor:
     if score is None or not len(evidence):
         return torch.zeros(len(evidence), dtype=torch.float64)
     values: Tensor = score(evidence)
+    if not torch.is_tensor(values):
+        raise TypeError(
+            f"the {name} score of a rule must be a tensor. Got {type(values).__name__}."
+        )
     if values.shape != (len(evidence),):
         raise ValueError(
             f"the {name} score of a rule must give one number per pair, [{len(evidence)}]. Got "
             f"{list(values.shape)}."
+        )
+    if bool(values.isnan().any()):
+        where = int(values.isnan().nonzero()[0, 0])
+        raise ValueError(
+            f"the {name} score of a rule must be a number for every pair. Got NaN for (source "
+            f"{int(evidence.sources[where])}, target {int(evidence.targets[where])})."
         )
     temperature = rule.temperature_at(evidence.step)
     if temperature is None:

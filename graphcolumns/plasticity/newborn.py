@@ -28,7 +28,7 @@ def node_mean(module: nn.Module, name: str, rewiring: Rewiring) -> Tensor:
     with this start neither does what a newborn is worth. 0 where a column had no in-edge.
     """
     values: Tensor = getattr(module, name).detach()
-    mean = mean_of_open(_rows(values), rewiring.before)
+    mean = mean_of_open(rows(values), rewiring.before)
     targets = rewiring.graph.target[rewiring.born].long().to(values.device)
     return mean[targets].reshape(len(targets), *values.shape[1:])
 
@@ -78,28 +78,28 @@ def neighbours_median(moment: Tensor, rewiring: Rewiring) -> Tensor:
     """
     origin = rewiring.origin.to(moment.device)
     alive = origin >= 0
-    rows = _rows(moment[origin[alive]])
+    values = rows(moment[origin[alive]])
     target = rewiring.graph.target.to(moment.device)
     newborn_target = target[~alive].long()
-    if not len(rows):
+    if not len(values):
         return moment.new_zeros((len(newborn_target), *moment.shape[1:]))
     count = torch.bincount(target[alive].long(), minlength=rewiring.graph.num_columns)
-    median = _segment_median(rows, count)
-    median[count == 0] = rows.median(0).values
+    median = _segment_median(values, count)
+    median[count == 0] = values.median(0).values
     return median[newborn_target].reshape(len(newborn_target), *moment.shape[1:])
 
 
-def _segment_median(rows: Tensor, count: Tensor) -> Tensor:
+def _segment_median(values: Tensor, count: Tensor) -> Tensor:
     """Lower median of every segment and column of sorted segments, `[N, K]`; 0 where empty."""
-    segment = torch.repeat_interleave(torch.arange(len(count), device=rows.device), count)
-    by_value = rows.argsort(dim=0, stable=True)
+    segment = torch.repeat_interleave(torch.arange(len(count), device=values.device), count)
+    by_value = values.argsort(dim=0, stable=True)
     by_segment = segment[by_value].argsort(dim=0, stable=True)
-    ordered = rows.gather(0, by_value.gather(0, by_segment))
+    ordered = values.gather(0, by_value.gather(0, by_segment))
     end = count.cumsum(0)
-    middle = (end - count + (count - 1).clamp(min=0) // 2).clamp(max=len(rows) - 1)
+    middle = (end - count + (count - 1).clamp(min=0) // 2).clamp(max=len(values) - 1)
     return ordered[middle]
 
 
-def _rows(values: Tensor) -> Tensor:
+def rows(values: Tensor) -> Tensor:
     """Everything of an edge in one row, `[E, K]`."""
     return values[:, None] if values.ndim == 1 else values.flatten(1)

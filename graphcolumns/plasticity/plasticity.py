@@ -88,7 +88,8 @@ class Plasticity:
         rule, graph = self.rule, _graph(model)
         list(edge_tensors(model, graph))  # refuses what cannot be carried along
         memory = dict(self.memory)
-        if rule.watch_movement:
+        biased = any(isinstance(part, EdgeBias) for part in model.modules())
+        if rule.watch_movement and biased:
             memory["movement"] = torch.zeros(graph.num_edges, device=graph.device)
         look = Survey(
             model, self._geometry(model), inputs, labels, losses,
@@ -96,7 +97,11 @@ class Plasticity:
         )  # fmt: skip
         if rule.remember is not None:
             look.memory = memory | dict(rule.remember(look.edges()))
-        decide(rule, look)
+        chosen = decide(rule, look)
+        if rule.check:
+            length = None if rule.budget is None else rule.budget.length(step)
+            samples = inputs, inputs, labels
+            Trial(rule, model, look.geometry, *samples, losses, length).judge(chosen)
 
     def due(self, step: int) -> bool:
         """Whether an update is due after `step` optimizer steps."""
@@ -159,6 +164,9 @@ class Plasticity:
         carry(rewiring, model, optimizer, newborn=trial.newborn(rewiring))
         self._remember(rewiring)
         metrics = self._described(rewiring)
+        goal = None if rule.budget is None else rule.budget.edges(step, rewiring.before)
+        if goal is not None and goal != rewiring.graph.num_edges:
+            metrics["edges_missing"] = goal - rewiring.graph.num_edges
         if verdict.predicted is not None and verdict.realised is not None:
             metrics |= {
                 "predicted_change": verdict.predicted,

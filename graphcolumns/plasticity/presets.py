@@ -171,7 +171,7 @@ def granet(
     NeurIPS 2021.
     """
     when = _when(steps, every, start, stop)
-    budget = None if degree is None else _falling("granet", when, degree, initial, Cubic)
+    budget = _falling("granet", when, degree, initial, Cubic, needed=False)
     return _rule(
         when,
         None,
@@ -211,7 +211,7 @@ def chts(
     transformers and LLMs to perform as fully connected, NeurIPS 2025.
     """
     when = _when(steps, every, start, stop)
-    budget = None if degree is None else _falling("chts", when, degree, initial, Sigmoid)
+    budget = _falling("chts", when, degree, initial, Sigmoid, needed=False)
     return _rule(
         when,
         None,
@@ -421,6 +421,8 @@ def custom(
         numbers["fraction"] = CURVES[decay](fraction, 0.0, *_span(when))
     if temperature is not None:
         numbers["temperature"] = Linear(*temperature, *_updates(when))
+    if budget is None and initial is not None:
+        raise ValueError(f"custom goes from initial to budget. Got initial={initial}, budget=None.")
     if budget is not None:
         ends = None if initial is None else CURVES[curve](initial, budget, *_updates(when))
         numbers["budget"] = Budget(budget if ends is None else ends, unit)
@@ -476,9 +478,16 @@ def _cosine(fraction: float, when: Every) -> Schedule:
 
 
 def _falling(
-    name: str, when: Every, degree: float | None, initial: float | None, curve: type[Linear]
-) -> Budget:
+    name: str,
+    when: Every,
+    degree: float | None,
+    initial: float | None,
+    curve: type[Linear],
+    needed: bool = True,
+) -> Budget | None:
     """From `initial` to `degree` in-edges per column."""
+    if degree is None and not needed and initial is None:
+        return None
     if degree is None:
         raise ValueError(f"{name} prunes to a budget. Got degree=None; give the mean in-degree.")
     if initial is None:

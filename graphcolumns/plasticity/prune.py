@@ -48,7 +48,10 @@ def movement(edges: Evidence) -> Tensor:
     Needs `Rule(watch_movement=True)`.
     """
     if "movement" not in edges.memory:
-        raise ValueError("movement must be accumulated: Rule(watch_movement=True).")
+        raise ValueError(
+            "movement is accumulated from the gradients of an edge bias: Rule(watch_movement=True) "
+            "and a model with edge_bias='edge'. Got none so far."
+        )
     return edges.memory["movement"]
 
 

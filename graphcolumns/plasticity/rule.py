@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from torch import Tensor
@@ -43,7 +43,8 @@ class Rule:
         budget: how many edges, or how much wire, there are afterwards (default: as many edges as
             now).
         accept: `"always"` swaps; `"net_gain"` only while the k-th birth gains more than the k-th
-            death costs, so both scores must be in one unit; `"split"` does so on one half of the
+            death costs (under a budget of length: than the deaths that make room for it), so both
+            scores must be in one unit; `"split"` does so on one half of the
             samples and again, with what it chose, on the other: the best of many noisy scores is
             partly luck.
         margin: least gain of a swap, in the unit of the scores (not for `"always"`).
@@ -52,7 +53,7 @@ class Rule:
         groups: into how many groups the swaps are parted for that test, the best first.
         regrow: what is dropped competes with the candidates and, if it wins, goes on as before.
         temperature: draw edges and candidates with a probability that grows with score ** T,
-            instead of taking the best (Gumbel top-k).
+            instead of taking the best (Gumbel top-k); scores of 0 and below are all alike.
         newborn: a newborn's edge bias: `"node_mean"` of its target, `"zero"`, or `"epsilon"`, so
             low that it gets at most `share` of the attention.
         share: for `"epsilon"`.
@@ -136,8 +137,23 @@ class Rule:
             )
         if self.temperature is not None and self.accept != "always":
             raise ValueError(f"a temperature draws, and accept='always'. Got {self.accept!r}.")
+        self._check_choose()
         if self.newborn == "epsilon" and not self.share:
             raise ValueError("newborn='epsilon' needs a share above 0. Got share=0.")
+
+    def _check_choose(self) -> None:
+        """What decides by itself knows no budget, and of the constraints those on candidates."""
+        if self.choose is None:
+            return
+        rules = replace(self.constraints, self_loops=False, forbidden=None, min_in=0)
+        strict = vars(rules) != vars(Constraints()) or self.constraints.min_in > 1
+        others = (self.budget, self.temperature, self.overhead)
+        if strict or self.accept != "always" or self.regrow or any(x is not None for x in others):
+            raise ValueError(
+                "a rule that chooses by itself takes no budget, accept, regrow, temperature or "
+                "overhead, and of the constraints self_loops, forbidden and min_in up to 1. Got "
+                f"{self.constraints}, accept={self.accept!r}, budget={self.budget}."
+            )
 
     @property
     def wanted(self) -> int:
@@ -155,6 +171,12 @@ class Rule:
             return
         rules, columns = self.constraints, graph.num_columns
         edges = self.budget.edges(step, graph, rules.self_loops)
+        if None not in (edges, rules.max_in) and edges > rules.max_in * columns:  # type: ignore[operator]
+            raise ValueError(
+                f"{columns} columns of at most {rules.max_in} in-edges (constraints.max_in) hold "
+                f"no more than {rules.max_in * columns} edges. Got a budget of {edges} at step "  # type: ignore[operator]
+                f"{step}; lower it."
+            )
         if edges is not None and edges < rules.min_in * columns:
             raise ValueError(
                 f"{columns} columns of at least {rules.min_in} in-edges (constraints.min_in) need "

@@ -16,7 +16,12 @@ from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.train.terms import Term
 
 # What `metrics.jsonl` says of a step besides the extra losses.
-RESERVED = ("step", "lr", "loss", "task", "gradient_norm")
+RESERVED = (
+    *("step", "lr", "loss", "task", "gradient_norm"),
+    *("edges", "edges_born", "edges_died", "edges_missing", "churn", "wiring_length"),
+    *("mean_length", "explored", "newborn_survival", "degree_gini", "dead_columns"),
+    *("jaccard_first", "predicted_change", "realised_change", "accepted"),
+)
 
 
 def check_fit(

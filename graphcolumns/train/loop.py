@@ -203,6 +203,7 @@ def train(
         **describe_model(model, unit),
         "seed": seed,
         "steps": steps,
+        **({} if changing is None else {"updates": changing.updates}),
         "train_seconds": seconds,
         **describe_machine(torch.device(device)),
     }

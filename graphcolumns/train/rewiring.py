@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
+from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.plasticity import Plasticity, Rule
 from graphcolumns.train.streams import derive, generator
 from graphcolumns.train.terms import per_sample
@@ -42,7 +43,8 @@ def begin(
         )
     graph = graph_of(model)
     due = [step for step in range(1, steps + 1) if rule.when(step)]
-    if due and geometry is None and graph.distance is not None and rule.grows:
+    moving = any(isinstance(part, LearnedPositions) for part in model.modules())
+    if due and geometry is None and not moving and graph.distance is not None and rule.grows:
         raise ValueError(
             "newborn edges of a graph with distances must be measured. Got geometry=None; pass "
             "train(..., geometry=...), the one that measured the graph."

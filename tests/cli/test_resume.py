@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from graphcolumns.cli import main
+from graphcolumns.checkpoint import read_history, replay
+from graphcolumns.cli import load, main
 from graphcolumns.cli.help import choices
 
 STEPS = 12
@@ -61,3 +62,20 @@ def test_killed_before_the_first_checkpoint(tmp_path):
     (run / "config.yaml").write_text(config)
     assert main(["resume", str(run)]) == 0
     assert artefacts(run) == artefacts(tmp_path / "whole")
+
+
+def test_killed_while_edges_change(tmp_path):
+    rule = ["plasticity=exact", "plasticity.every=4", "plasticity.stop=1.0", "steps=12"]
+    arguments = ["experiment=planted", *SHORT, *rule, "plasticity.tolerance=0.1"]
+    assert main(["train", *arguments, f"run={tmp_path / 'whole'}"]) == 0
+    run = tmp_path / "killed"
+    kill(arguments, run, after=7)
+    assert main(["resume", str(run)]) == 0
+    assert artefacts(run) == artefacts(tmp_path / "whole")
+    assert (run / "edges.jsonl").read_bytes() == (tmp_path / "whole/edges.jsonl").read_bytes()
+    events, parts = read_history(run), load(run)
+    assert [event.step for event in events] == [0, 4, 8, 12]
+    assert sum(event.born.shape[1] for event in events[1:]) > 0
+    ended = replay(events, parts.geometry.num_columns)
+    assert ended.same_topology(parts.graph)
+    assert parts.graph.same_topology(parts.model.graph)

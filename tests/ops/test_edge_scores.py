@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.testing import assert_close
 
 from graphcolumns import column_attention
 from graphcolumns.ops import edge_scores
@@ -111,6 +112,38 @@ class TestIdentities:
         assert float(later.run().deletion[pair]) == pytest.approx(
             -float(steps.run().insertion[pair]), abs=1e-13
         )
+
+
+def test_all_pairs_are_the_dense_formula():
+    r"""The gate of every pair at once, :math:`\sum_{t,h,b} P \circ (G V^\top - D)`."""
+    mask = torch.rand(6, 5) < 0.5
+    mask[:, 0] = True  # nobody hears nothing
+    steps = draw_steps(mask)
+    scale = steps.q.shape[-1] ** -0.5
+    score = torch.einsum("tnbhd,tmbhd->tbhnm", steps.q, steps.k) * scale
+    score = score + steps.matrix.permute(2, 0, 1)
+    ratio = (score - steps.lse.permute(0, 2, 3, 1)[..., None]).exp()
+    heard = torch.einsum("tnbhd,tmbhd->tbhnm", steps.grad_out, steps.v)
+    own = (steps.grad_out * steps.out).sum(-1).permute(0, 2, 3, 1)[..., None]
+    dense = (ratio * (heard - own)).sum((0, 1, 2))
+    found = torch.zeros_like(dense)
+    found[steps.targets, steps.sources] = steps.run().gate
+    assert_close(found, dense, rtol=1e-12, atol=1e-12)
+
+
+def test_an_edge_without_attention_can_go_unnoticed():
+    graph = graph_of(torch.ones(4, 4, dtype=torch.bool))
+    q, k, v = torch.randn(3, 4, 2, 2, 3, dtype=torch.float64).unbind(0)
+    bias = torch.randn(16, dtype=torch.float64)
+    closed = torch.tensor([1, 7, 12])
+    bias[closed] = float("-inf")
+    kept = torch.ones(16, dtype=torch.bool).index_fill(0, closed, False)
+    full = column_attention(q, k, v, graph, bias=bias, backend="reference")
+    less = column_attention(
+        q, k, v, graph_of(kept.view(4, 4)), bias=bias[kept], backend="reference"
+    )
+    assert_close(full.out, less.out, rtol=1e-15, atol=1e-15)
+    assert_close(full.lse, less.lse, rtol=1e-15, atol=1e-15)
 
 
 class TestTheLinearisedLoss:

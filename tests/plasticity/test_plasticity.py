@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity import Plasticity, Rule, grow, presets, prune
+from graphcolumns.plasticity import Budget, Constraints, Plasticity, Rule, grow, presets, prune
 from graphcolumns.plasticity.keys import edge_keys
 from tests.conftest import RULES
 from tests.plasticity.learners import (
@@ -26,6 +27,7 @@ from tests.plasticity.learners import (
     rows,
 )
 
+FEW = {"samples": 16, "check": 8}
 FREE = ("homeostatic", "wiring")  # whose number of edges nobody sets
 
 
@@ -251,3 +253,48 @@ def test_a_rehearsal_changes_nothing():
     assert changing.memory == {}
     assert model.graph is graph
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("bias", ["edge", "head", "both", "none"])
+@pytest.mark.parametrize("newborn", ["zero", "epsilon", "node_mean"])
+def test_newborns_start_on_every_kind_of_bias(bias, newborn):
+    rule = presets.rigl(8, every=2, samples=16, check=8, newborn=newborn)
+    *_, (_, _, update) = live(rule, model=learner(edge_bias=bias))
+    assert update.metrics["edges_born"] >= 0
+    assert math.isfinite(update.metrics["predicted_change"])
+
+
+@pytest.mark.parametrize("newborn", ["zero", "epsilon"])
+def test_edges_die_and_none_are_born(newborn):
+    rule = presets.gmp(8, every=2, stop=1.0, degree=2, initial=4, newborn=newborn, **FEW)
+    *_, (model, _, _) = live(rule)
+    assert model.graph.num_edges == 32
+
+
+@pytest.mark.parametrize(
+    ("score", "error", "message"),
+    [
+        (lambda pairs: torch.full((len(pairs),), torch.nan), ValueError, "grow score .* Got NaN"),
+        (lambda pairs: [0.0] * len(pairs), TypeError, "must be a tensor. Got list"),
+    ],
+)
+def test_a_score_that_is_no_number(score, error, message):
+    rule = Rule(prune=prune.mass, grow=score, **FEW)
+    with pytest.raises(error, match=message):
+        list(live(rule))
+
+
+def test_a_rule_that_chooses_keeps_no_budget():
+    with pytest.raises(ValueError, match="takes no budget"):
+        presets.homeostatic(10, constraints=Constraints(max_in=5))
+    with pytest.raises(ValueError, match="takes no budget"):
+        presets.homeostatic(10, budget=Budget(64))
+
+
+def test_what_a_budget_lacks_is_said():
+    rule = Rule(
+        prune=prune.mass, grow=grow.random, budget=Budget(6, "mean_degree"), per_grow=1,
+        constraints=Constraints(max_new=1), fraction=0.0, **FEW,
+    )  # fmt: skip
+    (_, _, update), *_ = live(rule)
+    assert update.metrics["edges_missing"] == 96 - update.metrics["edges"] > 0

@@ -508,7 +508,7 @@ def test_errors():
         ("max_in must be at least min_in", lambda: Constraints(min_in=3, max_in=2)),
         ("min_out must not be negative", lambda: Constraints(min_out=-1)),
         ("choose one", lambda: Constraints(symmetric=True, same_in_degree=True)),
-        ("as short as 1.0",
+        ("longer than the budget of 1.0",
          lambda: choose(length=1.0, pair_length=torch.zeros(0), constraints=Constraints(min_in=1))),
         ("one score that is a number",
          lambda: select(eight(), torch.full((8,), torch.nan), none, torch.zeros(0), fraction=0.5)),
@@ -557,3 +557,15 @@ def test_a_column_without_candidates_does_not_stop_the_others():
     choice = select(eight(), drop, (targets, sources), torch.tensor([2.5, 9.0]), **options)
     assert choice.drop.tolist() == [6]  # 2.5 is not above 3: 1<-3 is not born, and 1<-2 stays
     assert grown(choice) == [(2, 0)]
+
+
+def test_a_budget_of_wire_that_can_be_met_is_met():
+    """The least worthy edges are the short ones: then the longest go instead."""
+    index = torch.tensor([[0, 1, 0, 1], [0, 0, 1, 1]])  # 0<-0, 0<-1, 1<-0, 1<-1
+    graph = ColumnGraph.from_edge_index(index, 2, distance=line(2).distance(index[1], index[0]))
+    none = torch.empty(0, dtype=torch.int64)
+    chosen = select(
+        graph, torch.tensor([0.0, 1.0, 1.0, 0.0]), (none, none), torch.zeros(0),
+        fraction=0.0, length=0.5, pair_length=torch.zeros(0), constraints=Constraints(min_in=1),
+    )  # fmt: skip
+    assert chosen.drop.sort().values.tolist() == [1, 2]

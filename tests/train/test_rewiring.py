@@ -235,10 +235,6 @@ def rigl(**options):
             {"plasticity": partial(presets.gmp, degree=0.5, initial=4, **FEW)}, {}, ValueError,
             "Got a budget of 15 at step 4",
         ),
-        (
-            {"plasticity": partial(presets.wiring, budget=3.0, **FEW)}, {}, ValueError,
-            "no edge set that keeps to the constraints is as short as 3.0",
-        ),
         ({"plasticity": presets.gmp}, {}, ValueError, "gmp prunes to a budget"),
         (
             {"plasticity": rigl(constraints=Constraints(min_in=5))}, {}, ValueError,
@@ -246,7 +242,7 @@ def rigl(**options):
         ),
         ({"plasticity": rigl(fraction=1.5)}, {}, ValueError, r"fraction must be in \[0, 1\]"),
         ({"plasticity": lambda steps: 3}, {}, TypeError, "must be a Rule or a function"),
-        ({"plasticity": rigl(fracton=1.0)}, {}, ValueError, "no option 'fracton'. Did you mean 'fraction'"),
+        ({"plasticity": rigl(fracton=1.0)}, {}, ValueError, "Did you mean 'fraction'"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_fails_before_anything_is_written(tmp_path, change, model, error, message):
