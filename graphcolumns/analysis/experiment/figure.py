@@ -41,9 +41,10 @@ def figure(experiment: Experiment, rows: Sequence[Row]) -> Figure:
         own = [point for point in found if point.arm == arm]
         is_baseline = arm == experiment.baseline
         colour = "black" if is_baseline else colours(index % colours.N)
-        # Arms at the same place stand side by side where places are names.
-        aside = 0.5 * (index / max(len(arms) - 1, 1) - 0.5) if _named(found) else 0.0
-        _line(axes, experiment, own, [at[p.x] + aside for p in own], colour, is_baseline, index)
+        # Side by side where places are shared, and at its number where each arm has its own.
+        rank = (index / max(len(arms) - 1, 1) - 0.5) * (2 * len(at) <= len(found))
+        places = [_aside(at[p.x], rank, at, _named(found)) for p in own]
+        _line(axes, experiment, own, places, colour, is_baseline, index)
     _scale(axes, at, _named(found))
     axes.set_xlabel(label(experiment.measure.x))
     axes.set_ylabel(label(experiment.measure.y))
@@ -85,10 +86,23 @@ def _places(found: Sequence[Point]) -> dict[float | str, float]:
     return {x: i if isinstance(x, str) else float(x) for i, x in enumerate(different)}
 
 
+def _aside(place: float, rank: float, at: Mapping[float | str, float], named: bool) -> float:
+    """Arms at the same place stand side by side: `rank` is from -1/2 to 1/2."""
+    if named:
+        return place + 0.5 * rank
+    if _logarithmic(at):
+        return place * 1.15**rank
+    return place + 0.05 * rank * (max(at.values()) - min(at.values()))
+
+
+def _logarithmic(at: Mapping[float | str, float]) -> bool:
+    return bool(at) and min(at.values()) > 0 and max(at.values()) > 10 * min(at.values())
+
+
 def _scale(axes: Axes, at: Mapping[float | str, float], named: bool) -> None:
     if named:
         axes.set_xticks(list(at.values()), list(map(str, at)))
-    elif at and min(at.values()) > 0 and max(at.values()) > 10 * min(at.values()):
+    elif _logarithmic(at):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
