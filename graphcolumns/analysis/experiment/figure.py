@@ -42,7 +42,8 @@ def figure(experiment: Experiment, rows: Sequence[Row]) -> Figure:
         is_baseline = arm == experiment.baseline
         colour = "black" if is_baseline else colours(index % colours.N)
         # Side by side where places are shared, and at its number where each arm has its own.
-        rank = (index / max(len(arms) - 1, 1) - 0.5) * (2 * len(at) <= len(found))
+        shared = _named(found) or 2 * len(at) <= len(found)
+        rank = index / max(len(arms) - 1, 1) - 0.5 if shared else 0.0
         places = [_aside(at[p.x], rank, at, _named(found)) for p in own]
         _line(axes, experiment, own, places, colour, is_baseline, index)
     _scale(axes, at, _named(found))
