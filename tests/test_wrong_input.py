@@ -615,7 +615,7 @@ PLUS = "Any other argument of graphcolumns.connect.nearest is added with a plus"
 COMMANDS = [
     bad("unknown command", ["trian"],
         "unknown command 'trian'. Did you mean `graphcolumns train`? Commands: train, resume, "
-        "evaluate, report, collect, bench, build-kernels; see `graphcolumns --help`."),
+        "evaluate, report, collect, experiment, bench, build-kernels; see `graphcolumns --help`."),
     bad("report of no run", ["report", "nowhere"],
         "there is no nowhere/config.yaml: nowhere is not a run folder."),
     bad("collect from nowhere", ["collect", "nowhere"], "there is no folder nowhere."),
@@ -623,14 +623,16 @@ COMMANDS = [
         "there is no finished run below .: no summary.json. Did the sweep finish?"),
     bad("no command", ["graph=nearest"],
         "unknown command 'graph=nearest'. Did you mean `graphcolumns train`? Commands: train, "
-        "resume, evaluate, report, collect, bench, build-kernels; see `graphcolumns --help`."),
+        "resume, evaluate, report, collect, experiment, bench, build-kernels; "
+        "see `graphcolumns --help`."),
     bad("misspelt key", ["train", "graph.degre=3"],
         "unknown key 'graph.degre'. Did you mean 'degree'? Keys in graph: degree, self_loops. "
         f"{PLUS}: +graph.degre=VALUE."),
     bad("misspelt group", ["train", "optimiser.lr=1"],
         "unknown key 'optimiser.lr'. Did you mean 'optimizer'? Keys: graph, model, data, "
-        "optimizer, name, degree, seed, run, epochs, steps, batch_size, losses, augmentation, "
-        "fold, evaluate_test, evaluate_every, device, amp, compile, grad_accumulation, "
+        "optimizer, name, degree, seed, run, epochs, steps, batch_size, losses, plasticity, "
+        "augmentation, fold, evaluate_test, evaluate_every, device, amp, compile, "
+        "grad_accumulation, "
         "checkpoint_every, progress, report, tensorboard, geometry."),
     bad("unknown choice", ["train", "graph=neerest"],
         "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: complete, "

@@ -44,6 +44,9 @@ class Parts(NamedTuple):
     def current(self) -> Parts:
         """The same with the edges of the model now, and its columns where it has moved them."""
         graph: Any = self.model.graph
+        moving = getattr(self.model, "positions", None) is not None
+        if not moving and graph.same_topology(self.graph.to(graph.device)):
+            return self
         geometry = current_geometry(self.model, self.geometry).to("cpu")
         return self._replace(geometry=geometry, graph=graph.to("cpu"))
 
