@@ -81,7 +81,7 @@ def figure(rows: list[dict], path: Path) -> None:
         axis.set_xscale("symlog", linthresh=1e-2)
         axis.set_yscale("symlog", linthresh=1e-2)
         axis.set(xlim=(-reach, reach), ylim=(-reach, reach))
-        axis.legend(fontsize=7, loc="upper left")
+        axis.legend(fontsize=7, loc="lower right")
     panels.supxlabel("predicted change of the loss (nats)")
     panels.supylabel("measured change of the loss (nats)")
     panels.savefig(path, dpi=120)
