@@ -294,6 +294,27 @@ def test_to_another_device_and_back():
     assert_equal(again.to("cpu"), graph)
 
 
+def star(leaves: int, others: int = 40) -> ColumnGraph:
+    """Column 0 listens to many sources; of the other columns each listens to one."""
+    target = torch.cat([torch.zeros(leaves, dtype=torch.long), torch.arange(1, others)])
+    source = torch.cat([torch.arange(leaves), torch.arange(1, others)])
+    return ColumnGraph.from_edge_index(torch.stack([source, target]), others, leaves)
+
+
+def test_hubs():
+    """More than 256 edges in a row, and more than four times the mean."""
+    assert star(256).hubs == (False, False)
+    assert star(257).hubs == (True, False)
+    assert star(257, others=5).hubs == (True, False)  # 257 > 4 * 261 / 5
+    assert star(257, others=4).hubs == (False, False)  # 257 < 4 * 260 / 4
+    graph = star(300)
+    assert graph.reverse().hubs == (False, True)
+    assert graph.reverse().reverse().hubs == graph.to("meta").hubs == (True, False)
+    assert pickle.loads(pickle.dumps(graph)).hubs == (True, False)
+    _, spec = pytree.tree_flatten(graph)
+    assert pytree.treespec_loads(pytree.treespec_dumps(spec)) == spec
+
+
 # Other libraries
 
 

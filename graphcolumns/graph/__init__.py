@@ -49,6 +49,8 @@ class ColumnGraph:
     Attributes:
         target: `[E]` int32, filled at construction.
         by_source: the same edges sorted by source, filled at construction.
+        hubs: whether a column has far more in-edges than others, and a source far more out-edges
+            (more than 256, and four times the mean), filled at construction. Kernels divide those.
 
     Raises:
         ValueError, TypeError: see `validate`.
@@ -60,6 +62,7 @@ class ColumnGraph:
     num_sources: int
     target: Tensor = field(init=False)
     by_source: BySource = field(init=False)
+    hubs: tuple[bool, bool] = field(init=False, default=(False, False))
 
     def __post_init__(self) -> None:
         self.validate()
@@ -69,6 +72,8 @@ class ColumnGraph:
         # The one place that writes to the frozen value: views are never filled lazily.
         object.__setattr__(self, "target", target)
         object.__setattr__(self, "by_source", BySource(colptr, target[order], order))
+        hubs = (edges.has_hubs(self.rowptr), edges.has_hubs(colptr))
+        object.__setattr__(self, "hubs", hubs)
 
     def __repr__(self) -> str:
         return (
@@ -175,7 +180,8 @@ class ColumnGraph:
         colptr, target, permutation = self.by_source
         back = BySource(self.rowptr, self.source, torch.argsort(permutation))
         distance = None if self.distance is None else self.distance[permutation]
-        return _assemble(colptr, target, distance, self.num_columns, self.source[permutation], back)
+        views = (self.num_columns, self.source[permutation], back, self.hubs[::-1])
+        return _assemble(colptr, target, distance, *views)
 
     def remeasure(self, geometry: Geometry, sources: Geometry | None = None) -> ColumnGraph:
         """The same edges with lengths from `geometry`, differentiable in its positions.
@@ -191,7 +197,7 @@ class ColumnGraph:
         geometry.require_columns(self.num_columns)
         (sources or geometry).require_columns(self.num_sources)
         distance = geometry.distance(self.target, self.source, sources)
-        views = (self.num_sources, self.target, self.by_source)
+        views = (self.num_sources, self.target, self.by_source, self.hubs)
         return _assemble(self.rowptr, self.source, distance, *views)
 
     def same_topology(self, other: ColumnGraph) -> bool:
@@ -302,6 +308,7 @@ def _assemble(
     num_sources: int,
     target: Tensor,
     by_source: BySource,
+    hubs: tuple[bool, bool],
 ) -> ColumnGraph:
     """A graph from parts known to be right, where `__init__` would check and sort again."""
     graph = object.__new__(ColumnGraph)
@@ -311,23 +318,26 @@ def _assemble(
     object.__setattr__(graph, "num_sources", num_sources)
     object.__setattr__(graph, "target", target)
     object.__setattr__(graph, "by_source", by_source)
+    object.__setattr__(graph, "hubs", hubs)
     return graph
 
 
-def _flatten(graph: ColumnGraph) -> tuple[list[Any], int]:
+def _flatten(graph: ColumnGraph) -> tuple[list[Any], tuple[int, bool, bool]]:
     parts = [graph.rowptr, graph.source, graph.distance, graph.target, *graph.by_source]
-    return parts, graph.num_sources
+    return parts, (graph.num_sources, *graph.hubs)
 
 
-def _unflatten(parts: Any, num_sources: int) -> ColumnGraph:
+def _unflatten(parts: Any, known: tuple[int, bool, bool]) -> ColumnGraph:
     rowptr, source, distance, target, *by_source = parts
-    return _assemble(rowptr, source, distance, num_sources, target, BySource(*by_source))
+    num_sources, *hubs = known
+    views = (num_sources, target, BySource(*by_source), (hubs[0], hubs[1]))
+    return _assemble(rowptr, source, distance, *views)
 
 
-def _flatten_with_keys(graph: ColumnGraph) -> tuple[list[Any], int]:
+def _flatten_with_keys(graph: ColumnGraph) -> tuple[list[Any], tuple[int, bool, bool]]:
     names = ("rowptr", "source", "distance", "target", "colptr", "by_target", "permutation")
-    parts, num_sources = _flatten(graph)
-    return list(zip(map(pytree.GetAttrKey, names), parts, strict=True)), num_sources
+    parts, known = _flatten(graph)
+    return list(zip(map(pytree.GetAttrKey, names), parts, strict=True)), known
 
 
 # Tracing (torch.export, functional transforms) takes a graph apart and puts it together again.
@@ -336,5 +346,7 @@ pytree.register_pytree_node(
     _flatten,
     _unflatten,
     serialized_type_name="graphcolumns.ColumnGraph",
+    to_dumpable_context=list,
+    from_dumpable_context=tuple,
     flatten_with_keys_fn=_flatten_with_keys,
 )

@@ -9,6 +9,9 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 
 MAX_ID = 2**31 - 1  # ids are int32, half the memory traffic of int64
+# A row of more edges than this, and of so many times the mean, keeps others waiting.
+LONG_ROW = 256
+FAR_LONGER = 4
 
 
 def edge_order(edge_index: Tensor) -> Tensor:
@@ -29,6 +32,12 @@ def expand(pointers: Tensor, num_positions: int) -> Tensor:
     # torch.repeat_interleave starts all threads even for a handful of edges.
     positions = torch.arange(num_positions, device=pointers.device)
     return torch.searchsorted(pointers[1:], positions, right=True, out_int32=True)
+
+
+def has_hubs(pointers: Tensor) -> bool:
+    """Whether a row is so much longer than others that one worker would do it last and alone."""
+    mean = int(pointers[-1]) / (len(pointers) - 1)
+    return int(pointers.diff().max()) > max(LONG_ROW, FAR_LONGER * mean)
 
 
 def plain(edge_index: Tensor) -> Tensor:

@@ -36,6 +36,8 @@ CASES = (
     "triton_linear_cases.py",
     "triton_score_cases.py",
 )
+HUBS = ("triton_hub_cases.py",)
+TILES = ("triton_tile_cases.py",)
 
 
 def run_tests(*names: str, **environment: str) -> None:
@@ -59,8 +61,9 @@ def run_tests(*names: str, **environment: str) -> None:
 
 @needs_triton
 @pytest.mark.timeout(400)
-def test_interpreted_on_the_cpu():
-    run_tests(*CASES, TRITON_INTERPRET="1")
+@pytest.mark.parametrize("files", [CASES, HUBS, TILES], ids=["rows", "hubs", "tiles"])
+def test_interpreted_on_the_cpu(files):
+    run_tests(*files, TRITON_INTERPRET="1")
 
 
 @needs_triton
@@ -72,7 +75,7 @@ def test_kernels_compile_for_cuda(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.timeout(1200)
 def test_on_cuda():
-    run_tests(*CASES)
+    run_tests(*CASES, *HUBS, *TILES)
 
 
 def attend(backend: str) -> None:

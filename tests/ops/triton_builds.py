@@ -10,7 +10,11 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from graphcolumns.ops.column_attention import tiled
 from graphcolumns.ops.column_attention import triton as attention
+from graphcolumns.ops.column_attention.tiled import tiled_attention
+from graphcolumns.ops.column_attention.triton_hubs import Cut
+from graphcolumns.ops.column_attention.windows import Windows
 from graphcolumns.ops.edge_linear import triton as linear
 from graphcolumns.ops.edge_scores import triton as scores
 from graphcolumns.ops.views import Views
@@ -91,6 +95,43 @@ def test_attention(dtype, capability, shape, options, built):
     arriving = (torch.empty_like(out), torch.empty_like(total), torch.empty_like(lse))
     attention.backward(*arriving, q, k, v, *edge_values, out, total, lse, *rest)
     assert built.keys() >= {"attend", "differentiate_columns", "differentiate_sources"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "capability"), [(torch.float32, 90), (torch.bfloat16, 90), (torch.float16, 80)]
+)
+def test_attention_with_hubs(dtype, capability, built):
+    built["run"].capability = capability
+    views = Views.of(graph_of(torch.ones(40, 40, dtype=torch.bool)))
+    q = k = v = torch.empty(40, 3, 3, 24, dtype=dtype)
+    bias, cost = torch.empty(1600, 3), torch.empty(1600)
+    cut, rest = Cut(16, 16), (views, 0.25, 0.0, None)
+    out, total, lse = cut.forward(q, k, v, bias, cost, *rest)
+    arriving = (torch.empty_like(out), torch.empty_like(total), torch.empty_like(lse))
+    cut.backward(*arriving, q, k, v, bias, cost, out, total, lse, *rest)
+    kernels = {"attend", "differentiate_columns", "differentiate_sources"}
+    assert built.keys() >= kernels | {"merge_levels", "merge_rows"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "capability", "shape", "bias"),
+    [
+        (torch.float32, 90, (3, 4, 16), 4),
+        (torch.float32, 80, (2, 1, 128), 0),
+        (torch.bfloat16, 90, (1, 3, 24), 1),
+        (torch.bfloat16, 80, (2, 2, 128), 2),
+        (torch.float16, 90, (2, 2, 64), 0),
+    ],
+)
+def test_tiles(dtype, capability, shape, bias, built, monkeypatch):
+    monkeypatch.setattr(tiled, "check_triton", lambda *x: None)  # nothing runs
+    built["run"].capability = capability
+    graph = graph_of(torch.ones(40, 40, dtype=torch.bool))
+    q = torch.empty(40, *shape, dtype=dtype)
+    values = torch.empty(1600, bias).squeeze(1) if bias else None
+    tiled_attention(q, q, q, graph, Windows.of(graph), bias=values)
+    kernel = built["attend_tiles"]
+    assert "mma" in kernel.asm["ptx"] or dtype == torch.float32  # tensor cores
 
 
 @pytest.mark.parametrize(

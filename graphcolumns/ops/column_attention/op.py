@@ -1,18 +1,20 @@
 """The registered op: one forward, one backward, whichever kernel computes them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.column_attention import cpp, dense, reference, triton
+from graphcolumns.ops.column_attention import cpp, dense, reference, triton, triton_hubs
 from graphcolumns.ops.precision import accumulator, as_given
 from graphcolumns.ops.views import Views
 
 PLAIN = {"reference": reference, "dense": dense}  # plain torch: autograd differentiates them again
-FUSED = {
+FUSED: Mapping[str, Any] = {
     "cpp": cpp,
     "triton": triton,
+    **triton_hubs.CUTS,
 }  # kernels of their own; a second derivative is that of the reference
 
 

@@ -1,7 +1,8 @@
 """Attention along edges in Triton for CUDA: its kernels behind two functions.
 
 Memory is O((N + M) B H D + E). Every row has one writer: the same bits in every run. Float32,
-bfloat16 and float16; other types take the reference.
+bfloat16 and float16; other types take the reference. Long rows can be cut into segments, which are
+done at the same time; that pass then holds a row of float32 sums per segment.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor
 from graphcolumns.ops import tiles
 from graphcolumns.ops.column_attention import reference
 from graphcolumns.ops.column_attention.triton_call import Call
+from graphcolumns.ops.column_attention.triton_segments import Segments
 from graphcolumns.ops.views import Views
 
 
@@ -25,27 +27,41 @@ def forward(
     scale: float,
     dropout: float,
     seed: Tensor | None,
+    *,
+    longest: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """See :func:`~graphcolumns.ops.column_attention.reference.forward`."""
+    """See :func:`~graphcolumns.ops.column_attention.reference.forward`.
+
+    ``longest``: in-edges that are done one after the other at most (default: all of a column).
+    """
     if q.dtype not in tiles.DTYPES:
         ends = views.source, views.target
         return reference.forward(q, k, v, bias, cost, *ends, scale, dropout, seed)
+    call = Call(q, k, v, bias, cost, scale, dropout, seed)
+    if longest is None:
+        return attend_rows(call, views.rowptr, views.source, v.dtype)
+    cut = Segments.of(views.rowptr, len(views.source), longest)
+    parts = call._replace(q=cut.spread(q))
+    out, total, lse = attend_rows(parts, cut.pointers, views.source, torch.float32)
+    merged = cut.levels(lse)
+    if cost is not None:
+        total = cut.average(total, lse, merged, torch.float32)
+    return cut.average(out, lse, merged, v.dtype), total, merged
+
+
+def attend_rows(
+    call: Call, rowptr: Tensor, source: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Out in ``dtype``, cost and lse of the rows that ``rowptr`` names."""
     from graphcolumns.ops.column_attention.triton_forward import attend
 
-    shape = (q.shape[0], *v.shape[1:3])
-    out = v.new_empty((*shape, v.shape[3]))
-    total = q.new_empty(0 if cost is None else shape, dtype=torch.float32)
+    q, v, columns = call.q, call.v, call.q.shape[0]
+    shape = (columns, *v.shape[1:3])
+    out = v.new_empty((*shape, v.shape[3]), dtype=dtype)
+    total = q.new_empty(0 if call.cost is None else shape, dtype=torch.float32)
     lse = q.new_empty(shape, dtype=torch.float32)
-    call = Call(q, k, v, bias, cost, scale, dropout, seed)
-    columns = q.shape[0]
-    tile = call.tile(columns, views.source.shape[0])
-    tensors = {
-        "rowptr": views.rowptr,
-        "source": views.source,
-        "out": out,
-        "total": total,
-        "lse": lse,
-    }
+    tile = call.tile(columns, source.shape[0])
+    tensors = {"rowptr": rowptr, "source": source, "out": out, "total": total, "lse": lse}
     call.launch(attend, tile, columns, call.parts(tile), tensors, columns=columns)
     return out, total, lse
 
@@ -66,8 +82,13 @@ def backward(
     scale: float,
     dropout: float,
     seed: Tensor | None,
+    *,
+    longest: tuple[int | None, int | None] = (None, None),
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
-    """See :func:`~graphcolumns.ops.column_attention.reference.backward`; not differentiable."""
+    """See :func:`~graphcolumns.ops.column_attention.reference.backward`; not differentiable.
+
+    ``longest``: edges of a column, and of a source, that are done one after the other at most.
+    """
     if q.dtype not in tiles.DTYPES:
         saved = (grad_out, grad_total, grad_lse, q, k, v, bias, cost, out, total, lse)
         ends = views.source, views.target
@@ -75,16 +96,36 @@ def backward(
     call = Call(q, k, v, bias, cost, scale, dropout, seed)
     arrived = {"lse": lse, "grad_out": grad_out, "grad_total": grad_total}
     known = {"out": out, "total": total, "grad_lse": grad_lse, **arrived}
-    delta = torch.empty_like(lse, memory_format=torch.contiguous_format)
-    grad_q, grad_bias, grad_cost = _over_columns(call, views, delta=delta, **known)
-    grad_k, grad_v = _over_sources(call, views, delta=delta, **arrived)
+    delta, grad_q, grad_bias, grad_cost = _columns(call, views, known, longest[0])
+    grad_k, grad_v = _sources(call, views, {"delta": delta, **arrived}, longest[1])
     return grad_q, grad_k, grad_v, grad_bias, grad_cost
 
 
+def _columns(
+    call: Call, views: Views, known: dict[str, Tensor], longest: int | None
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Delta, and the gradients of q, bias and cost."""
+    # Queries without a batch: one gradient for many inputs, added before it is rounded.
+    dtype = torch.float32 if call.shared_query else call.q.dtype
+    if longest is None:
+        delta, grad_q, *edges = _over_columns(call, views.rowptr, views.source, known, dtype)
+    else:
+        cut = Segments.of(views.rowptr, len(views.source), longest)
+        # What is absent is an empty tensor.
+        known = {name: x if len(x) == 0 else cut.spread(x) for name, x in known.items()}
+        parts = call._replace(q=cut.spread(call.q))
+        rows = (cut.pointers, views.source)
+        delta, grad_q, *edges = _over_columns(parts, *rows, known, torch.float32)
+        delta, grad_q = cut.begin(delta), cut.add(grad_q, dtype)
+    if call.shared_query:
+        grad_q = grad_q.sum(1, keepdim=True).to(call.q.dtype)
+    return delta, grad_q, _total(edges[0], call.bias), _total(edges[1], call.cost)
+
+
 def _over_columns(
-    call: Call, views: Views, **given: Tensor
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """The gradients of q, bias and cost; writes delta.
+    call: Call, rowptr: Tensor, source: Tensor, known: dict[str, Tensor], dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Delta, the gradient of q, and sums for those of bias and cost.
 
     The last two gradients are sums over the batch. A program that does all parts of the lanes of
     its columns owns their edges, and adds up by itself. Where columns are too few to fill a GPU
@@ -93,23 +134,21 @@ def _over_columns(
     """
     from graphcolumns.ops.column_attention.triton_columns import differentiate_columns
 
-    q, columns, edges = call.q, call.q.shape[0], views.source.shape[0]
+    q, columns, edges = call.q, call.q.shape[0], source.shape[0]
     tile = call.tile(columns, edges)
     parts = call.parts(tile)
     parts_each, groups = _groups(call, columns, parts)
-    # Queries without a batch: one gradient for many inputs, added before it is rounded.
-    wide = torch.float32 if call.shared_query else q.dtype
-    grad_q = q.new_empty((columns, *call.k.shape[1:]), dtype=wide)
+    delta = torch.empty_like(known["lse"], memory_format=torch.contiguous_format)
+    grad_q = q.new_empty((columns, *call.k.shape[1:]), dtype=dtype)
     sums = {
         f"grad_{name}": q.new_zeros((groups, *(() if x is None else x.shape)), dtype=torch.float32)
         for name, x in (("bias", call.bias), ("cost", call.cost))
     }
-    tensors = {"rowptr": views.rowptr, "source": views.source, "grad_q": grad_q, **given, **sums}
+    tensors = {"rowptr": rowptr, "source": source, "delta": delta, "grad_q": grad_q}
     numbers = {"columns": columns, "edges": edges, "parts": parts, "parts_each": parts_each}
+    tensors |= known | sums
     call.launch(differentiate_columns, tile, columns, groups, tensors, **numbers)
-    if call.shared_query:
-        grad_q = grad_q.sum(1, keepdim=True).to(q.dtype)
-    return grad_q, _total(sums["grad_bias"], call.bias), _total(sums["grad_cost"], call.cost)
+    return delta, grad_q, sums["grad_bias"], sums["grad_cost"]
 
 
 def _groups(call: Call, columns: int, parts: int) -> tuple[int, int]:
@@ -127,14 +166,33 @@ def _total(sums: Tensor, like: Tensor | None) -> Tensor | None:
     return None if like is None else sums.sum(0).to(like.dtype)
 
 
-def _over_sources(call: Call, views: Views, **given: Tensor) -> tuple[Tensor, Tensor]:
+def _sources(
+    call: Call, views: Views, known: dict[str, Tensor], longest: int | None
+) -> tuple[Tensor, Tensor]:
     """The gradients of k and v."""
+    if longest is None:
+        return _over_sources(call, views, views.colptr, known, (call.k.dtype, call.v.dtype))
+    cut = Segments.of(views.colptr, len(views.source), longest)
+    parts = call._replace(k=cut.spread(call.k), v=cut.spread(call.v))
+    wide = (torch.float32, torch.float32)
+    grad_k, grad_v = _over_sources(parts, views, cut.pointers, known, wide)
+    return cut.add(grad_k, call.k.dtype), cut.add(grad_v, call.v.dtype)
+
+
+def _over_sources(
+    call: Call,
+    views: Views,
+    colptr: Tensor,
+    known: dict[str, Tensor],
+    dtypes: tuple[torch.dtype, torch.dtype],
+) -> tuple[Tensor, Tensor]:
     from graphcolumns.ops.column_attention.triton_sources import differentiate_sources
 
     sources = call.k.shape[0]
     tile = call.tile(sources, views.source.shape[0])
-    grad_k, grad_v = call.k.new_empty(call.k.shape), call.v.new_empty(call.v.shape)
-    tensors = {"grad_k": grad_k, "grad_v": grad_v, "colptr": views.colptr, **given}
+    grad_k = call.k.new_empty(call.k.shape, dtype=dtypes[0])
+    grad_v = call.v.new_empty(call.v.shape, dtype=dtypes[1])
+    tensors = {"grad_k": grad_k, "grad_v": grad_v, "colptr": colptr, **known}
     tensors |= {"csc_target": views.csc_target, "csc_edge": views.csc_edge}
     call.launch(differentiate_sources, tile, sources, call.parts(tile), tensors, sources=sources)
     return grad_k, grad_v

@@ -77,8 +77,8 @@ class Call(NamedTuple):
             "D": width,
             "DV": value_width,
             "SHARED_QUERY": self.shared_query,
-            "BIAS": _per_edge(self.bias),
-            "COST": _per_edge(self.cost),
+            "BIAS": per_edge(self.bias),
+            "COST": per_edge(self.cost),
             "DROPOUT": self.seed is not None,
             "EDGES": tile.edges,
             "BATCH": tile.batch,
@@ -88,7 +88,7 @@ class Call(NamedTuple):
         }
 
 
-def _per_edge(values: Tensor | None) -> int:
+def per_edge(values: Tensor | None) -> int:
     """Values per edge, 0 for none."""
     if values is None:
         return 0

@@ -1,0 +1,148 @@
+"""Attention in tiles on tensor cores, for measurements: no backend, and never chosen by `auto`.
+
+Nobody has measured yet where it is faster than the rows of :mod:`triton`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.ops import tiles
+from graphcolumns.ops.backend import check_triton
+from graphcolumns.ops.column_attention import checks, triton, triton_hubs
+from graphcolumns.ops.column_attention.op import column_attention_backward_op
+from graphcolumns.ops.column_attention.triton_call import Call, per_edge
+from graphcolumns.ops.column_attention.windows import WINDOW, Windows
+from graphcolumns.ops.views import Views
+
+SLOTS = 32  # sources of a window that are read at a time
+WIDEST = 128  # numbers of a head: tiles of more do not fit every GPU
+
+
+def tiled_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    graph: ColumnGraph,
+    windows: Windows,
+    *,
+    bias: Tensor | None = None,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Out and lse of :func:`~graphcolumns.ops.column_attention`, without cost and dropout.
+
+    Forward, windows of 16 columns are matrix products with their sources; backward is that of the
+    row kernels. A key or value that is not finite reaches all columns of its window.
+
+    Args:
+        q: ``[N, B, H, D]`` or ``[N, 1, H, D]``, float32, bfloat16 or float16.
+        k: ``[M, B, H, D]``.
+        v: ``[M, B, H, Dv]``; D and Dv are 128 at most.
+        graph: Who listens to whom.
+        windows: ``Windows.of(graph)``, made once.
+        bias: ``[E]`` or ``[E, H]``.
+        scale: Of the dot products (default: ``D ** -0.5``).
+
+    Raises:
+        ValueError: Shapes or devices that do not fit the graph, or heads that are too wide.
+        TypeError: Tensors that are not of one floating dtype, or of another than those above.
+        ImportError: Without triton.
+    """
+    checks.check(q, k, v, graph, bias, None, scale, 0.0, None)
+    check_triton(graph.device, "the graph is")
+    if q.dtype not in tiles.DTYPES:
+        raise TypeError(f"tiles take float32, bfloat16 and float16, got {q.dtype}")
+    if max(q.shape[3], v.shape[3]) > WIDEST:
+        raise ValueError(f"tiles take heads of {WIDEST} numbers at most, got {q.shape[3]}")
+    scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
+    return _Tiled.apply(q, k, v, bias, graph, windows, scale)
+
+
+class _Tiled(torch.autograd.Function):
+    """Tiles forward, rows backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        bias: Tensor | None,
+        graph: ColumnGraph,
+        windows: Windows,
+        scale: float,
+    ) -> tuple[Tensor, Tensor]:
+        """Out ``[N, B, H, Dv]`` and lse ``[N, B, H]``."""
+        call = Call(q, k, v, bias, None, scale, 0.0, None)
+        out = v.new_empty((q.shape[0], *v.shape[1:]))
+        lse = q.new_empty(out.shape[:3], dtype=torch.float32)
+        _launch(call, windows, out, lse)
+        if len(windows.rows):
+            part = call._replace(
+                q=q.index_select(0, windows.rows),
+                bias=None if bias is None else bias.index_select(0, windows.row_edge),
+            )
+            rest, _, level = triton.attend_rows(part, windows.rowptr, windows.row_source, v.dtype)
+            out.index_copy_(0, windows.rows, rest)
+            lse.index_copy_(0, windows.rows, level)
+        ctx.save_for_backward(q, k, v, bias, out, lse)
+        ctx.graph, ctx.scale = graph, scale
+        return out, lse
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_out: Tensor, grad_lse: Tensor) -> tuple[Tensor | None, ...]:
+        """See :func:`~graphcolumns.ops.column_attention.triton.backward`."""
+        q, k, v, bias, out, lse = ctx.saved_tensors
+        none, backend = lse.new_empty(0), triton_hubs.for_graph("triton", ctx.graph)
+        arrived = (grad_out, none, grad_lse, q, k, v, bias, None, out, none, lse)
+        rest = (*Views.of(ctx.graph), ctx.scale, 0.0, None, backend)
+        grad_q, grad_k, grad_v, grad_bias, _ = column_attention_backward_op(*arrived, *rest)
+        grad_bias = None if bias is None else grad_bias
+        return grad_q, grad_k, grad_v, grad_bias, None, None, None
+
+
+def _launch(call: Call, windows: Windows, out: Tensor, lse: Tensor) -> None:
+    from graphcolumns.ops.column_attention.triton_tiles import attend_tiles
+
+    given = {"q": call.q, "k": call.k, "v": call.v, "bias": call.bias}
+    tensors = {name: call.q if x is None else x.contiguous() for name, x in given.items()}
+    tensors |= {name: getattr(windows, name) for name in ("window", "first", "source", "edge")}
+    columns, batch, heads, value_width = out.shape
+    widths = [max(16, tiles.power_of_two(width)) for width in (call.q.shape[3], value_width)]
+    programs = len(windows.window) * heads * batch
+    if programs > tiles.MOST_PROGRAMS:
+        raise ValueError(f"CUDA starts {tiles.MOST_PROGRAMS} programs at most, needed: {programs}")
+    if programs == 0:
+        return
+    with torch.cuda.device_of(call.q):
+        attend_tiles[(programs,)](
+            **tensors,
+            listeners=windows.listeners,
+            out=out,
+            lse=lse,
+            columns=columns,
+            batch=batch,
+            windows=len(windows.window),
+            scale=call.scale,
+            H=heads,
+            D=call.q.shape[3],
+            DV=value_width,
+            SHARED_QUERY=call.shared_query,
+            BIAS=per_edge(call.bias),
+            ROWS=WINDOW,
+            SLOTS=SLOTS,
+            WIDTH=widths[0],
+            VALUE_WIDTH=widths[1],
+            # The interpreter would multiply the bits of bfloat16 as whole numbers.
+            WIDE=os.environ.get("TRITON_INTERPRET") == "1",
+            num_warps=tiles.warps(SLOTS * max(widths)),
+            enable_fp_fusion=True,
+        )
