@@ -13,6 +13,9 @@ import torch
 
 from graphcolumns.bench.clock import Work, wait
 
+M_MMAP_THRESHOLD = -3  # the name of an option in glibc's malloc.h
+LARGE = 2**16  # bytes
+
 
 def peak(build: Callable[..., Work], *arguments: Any, device: str = "cpu") -> float:
     """Bytes that a call needs beyond what was there before it.
@@ -60,6 +63,7 @@ def _send(pipe: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -
 
 
 def _measure(build: Callable[..., Work], arguments: tuple[Any, ...], device: str) -> float:
+    _keep_nothing()
     work = build(*arguments)
     work()
     wait(device)
@@ -77,12 +81,25 @@ def _measure(build: Callable[..., Work], arguments: tuple[Any, ...], device: str
     return resident("VmHWM") - before
 
 
+def _keep_nothing() -> None:
+    """Every large block goes back to the system when it is freed.
+
+    glibc keeps freed blocks of up to 32 MiB for later, more or fewer of them from run to run: as
+    much as a call needs, and nothing that a call can be blamed for.
+    """
+    _glibc("mallopt", M_MMAP_THRESHOLD, LARGE)
+
+
 def _give_back() -> None:
     """Free memory that glibc holds back to the system, or a call could use it unseen."""
+    _glibc("malloc_trim", 0)
+
+
+def _glibc(name: str, *arguments: int) -> None:
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not every libc has it
-        if trim is not None:
-            trim(0)
+        function = getattr(ctypes.CDLL(None), name, None)  # not every libc has it
+        if function is not None:
+            function(*arguments)
 
 
 def _forget_peak() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import NamedTuple
 
 import torch
@@ -22,17 +23,20 @@ class Shape(NamedTuple):
     columns: int  # N
     degree: int  # K, in-edges per column
     batch: int  # B
-    order: str = "spatial"  # of the columns: along a Hilbert curve, or "random"
+    order: str = "spatial"  # of the columns: along a Hilbert curve, "random", or a "grid" by rows
     heads: int = HEADS
     width: int = WIDTH
     dtype: torch.dtype = torch.float32
+    far: float = 0.0  # share of the in-edges that come from anywhere
 
     def __str__(self) -> str:
         text = f"N={self.columns} K={self.degree} B={self.batch}"
         if (self.heads, self.width) != (HEADS, WIDTH):
             text += f" H={self.heads} D={self.width}"
         if self.order != "spatial":
-            text += f", {self.order} order"
+            text += ", grid" if self.order == "grid" else f", {self.order} order"
+        if self.far:
+            text += f", {self.far:.0%} far"
         return text if self.dtype == torch.float32 else f"{text}, {str(self.dtype)[6:]}"
 
 
@@ -55,13 +59,13 @@ class Problem:
     @property
     def flops(self) -> tuple[int, int]:
         """Operations of the forward and of the backward pass (two passes, without atomics)."""
-        n, k, b, _, h, d, _ = self.shape
+        n, k, b, _, h, d, *_ = self.shape
         return 4 * n * k * b * h * d, 14 * n * k * b * h * d
 
     @property
     def bytes(self) -> tuple[int, int]:
         """Bytes that must move at least, forward and backward: every input and output once."""
-        n, k, b, _, h, d, dtype = self.shape
+        n, k, b, _, h, d, dtype, _ = self.shape
         size, edges = dtype.itemsize, n * k
         forward = 4 * n * b * h * d * size + edges * (4 + h * size) + 4 * n * b * h
         backward = 8 * n * b * h * d * size + edges * (12 + 2 * h * size) + 8 * n * b * h
@@ -82,8 +86,42 @@ def geometry_of(shape: Shape) -> Geometry:
 
 
 def graph_of(shape: Shape) -> ColumnGraph:
-    """Nearest neighbours of these points."""
+    """Nearest neighbours of these points, some replaced by far ones; or windows of a grid."""
+    if shape.order == "grid":
+        return windows(isqrt(shape.columns), isqrt(shape.degree))
+    if shape.far:
+        return with_far_edges(geometry_of(shape), shape.degree, round(shape.far * shape.degree))
     return connect.nearest(geometry_of(shape), shape.degree)
+
+
+def windows(side: int, window: int) -> ColumnGraph:
+    """Every column of a square grid, row by row, listens to the `window` x `window` around it.
+
+    At a border the window moves inwards, so that all have the same size: the neighbourhood of
+    Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
+    """
+    start = (torch.arange(side) - window // 2).clamp(0, side - window)
+    line = start[:, None] + torch.arange(window)  # [side, window], along one axis
+    source = line[:, None, :, None] * side + line[None, :, None, :]  # rows x columns, both windows
+    target = torch.arange(side**2).repeat_interleave(window**2)
+    return ColumnGraph.from_edge_index(torch.stack([source.flatten(), target]), side**2)
+
+
+def with_far_edges(geometry: Geometry, degree: int, far: int) -> ColumnGraph:
+    """`degree - far` nearest columns, and `far` others drawn uniformly, for every column."""
+    n = geometry.num_columns
+    generator = torch.Generator().manual_seed(0)
+    drawn = connect.random(geometry, degree, self_loops=False).source.view(n, degree).long()
+    # In random order; those that are near anyway come last. There are enough of the others.
+    order = torch.rand(drawn.shape, generator=generator)
+    near = drawn[:, :0]
+    if far < degree:
+        near = connect.nearest(geometry, degree - far).source.view(n, degree - far).long()
+        order += (drawn[:, :, None] == near[:, None, :]).any(-1)
+    chosen = drawn.gather(1, order.argsort(1)[:, :far])
+    source = torch.cat([near, chosen], 1).flatten()
+    target = torch.arange(n).repeat_interleave(degree)
+    return ColumnGraph.from_edge_index(torch.stack([source, target]), n)
 
 
 def draw(shape: Shape, device: str = "cpu") -> Problem:

@@ -21,7 +21,10 @@ from graphcolumns.bench.clock import Limits, Time
 
 BEYOND_CACHE = 16384  # columns from which no cache holds all rows
 GROWING = {"rewiring": "(edges + candidates)"}  # what a case is plotted against, if not its name
-PACKAGES = ("torch", "torch_geometric", "torch_scatter", "triton", "numpy", "scipy")
+PACKAGES = (
+    *("torch", "torch_geometric", "torch_scatter", "triton", "natten", "anemoi-models"),
+    *("numpy", "scipy"),
+)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -35,9 +35,12 @@ class StepShape(NamedTuple):
         return f"N={n} C={c} K={k} B={b} T={t}"
 
 
-def ours(shape: StepShape, device: str = "cpu") -> Work:
-    """One recurrent layer of untied columns, forward, backward and AdamW."""
-    return _step(shape, device, unrolled=True)
+def ours(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
+    """One recurrent layer of untied columns, forward, backward and AdamW.
+
+    `inside` the backward pass AdamW takes each gradient as soon as it is complete and frees it.
+    """
+    return _step(shape, device, unrolled=True, inside=inside)
 
 
 def reference(shape: StepShape, device: str = "cpu") -> Work:
@@ -46,12 +49,13 @@ def reference(shape: StepShape, device: str = "cpu") -> Work:
     return _patched(_step(shape, device, unrolled=False), with_reference)
 
 
-def pyg(shape: StepShape, device: str = "cpu") -> Work:
+def pyg(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
     """The same with PyG's softmax and scatter for attention, weight gradients by autograd."""
-    return _patched(_step(shape, device, unrolled=False), _pyg_attention)
+    return _patched(_step(shape, device, unrolled=False, inside=inside), _pyg_attention)
 
 
 STEPS = {"ours": ours, "our reference, autograd": reference, "PyG softmax and scatter": pyg}
+INSIDE = {"ours": ours, "PyG softmax and scatter": pyg}
 
 
 def parts(shape: StepShape, device: str = "cpu") -> dict[str, Work]:
@@ -65,12 +69,14 @@ def parts(shape: StepShape, device: str = "cpu") -> dict[str, Work]:
     }
 
 
-def _step(shape: StepShape, device: str, unrolled: bool) -> Work:
+def _step(shape: StepShape, device: str, unrolled: bool, inside: bool = False) -> Work:
     torch.manual_seed(0)
     n, c, k, b, depth = shape
     graph = graph_of(Shape(n, k, b)).to(device)
     column = _column(graph, c).to(device)
-    optimizer = torch.optim.AdamW(column.parameters(), fused=True)
+    optimizers = [] if inside else [torch.optim.AdamW(column.parameters(), fused=True)]
+    for parameter in column.parameters() if inside else ():
+        parameter.register_post_accumulate_grad_hook(_adamw_of(parameter))
     x = torch.randn(n, b, c, device=device)
 
     def work() -> None:
@@ -79,10 +85,21 @@ def _step(shape: StepShape, device: str, unrolled: bool) -> Work:
         for use in uses:
             state, _ = column(state, graph, None, use)
         state.square().mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    return work
+
+
+def _adamw_of(parameter: Tensor) -> Callable[[Tensor], None]:
+    optimizer = torch.optim.AdamW([parameter], fused=True)
+
+    def step(_: Tensor) -> None:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    return work
+    return step
 
 
 def _column(graph: ColumnGraph, channels: int) -> Column:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from graphcolumns.bench import million, peers, products, rewiring, sheet_step
+from graphcolumns.bench import million, neighbourhoods, products, rewiring, sheet_step
 from graphcolumns.bench.clock import ROUNDS, Limits, limits, race
+from graphcolumns.bench.contest import QUICK_ROUNDS, against, growth
 from graphcolumns.bench.memory import peak
-from graphcolumns.bench.peers import PEERS
-from graphcolumns.bench.problem import Problem, Shape, draw
-from graphcolumns.bench.report import Row, headline, machine, markdown, recycled, save
+from graphcolumns.bench.problem import Shape
+from graphcolumns.bench.report import Row, headline, machine, markdown, save
 
 Case = Callable[[str, bool, Limits], Iterator[Row]]
 
@@ -22,11 +21,6 @@ SHARED_GPU = [Shape(4096, 32, b) for b in (1, 8, 32)] + [Shape(65536, 64, 8)]
 DENSE = [Shape(n, 16, 8) for n in (512, 1024, 2048, 4096)] + [Shape(16384, 16, 1)]
 EDGES = [Shape(4096, k, 8) for k in (8, 16, 32, 64, 128)]
 COLUMNS = [Shape(4**n, 16, 1) for n in range(5, 10)]
-# Shapes whose peak memory is measured too, a process per peer; and one that is worth the minutes
-# that compiling PyG takes on a CPU.
-WEIGHED = (Shape(1024, 64, 8), Shape(4096, 16, 8))
-COMPILED = Shape(4096, 16, 8)
-QUICK_ROUNDS = 3
 
 
 def shared_batch(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
@@ -34,18 +28,18 @@ def shared_batch(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
     shapes = SHARED_GPU if device == "cuda" else SHARED
     skipped = ("masked SDPA",) if device == "cpu" else ()
     for shape in shapes[:1] if quick else shapes:
-        yield from _against("shared batch", shape, device, quick, machine, leave_out=skipped)
+        yield from against("shared batch", shape, device, quick, machine, leave_out=skipped)
 
 
 def dense(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
     """Against the dense columnformer, from few columns to many."""
     for shape in DENSE[:2] if quick else DENSE:
-        yield from _against("dense", shape, device, quick, machine, only=("masked SDPA",))
+        yield from against("dense", shape, device, quick, machine, only=("masked SDPA",))
 
 
 def edges(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
     """Time and memory against the number of edges, columns fixed."""
-    yield from _growth("edges", EDGES[:3] if quick else EDGES, device, quick, machine)
+    yield from growth("edges", EDGES[:3] if quick else EDGES, device, quick, machine)
 
 
 def columns(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
@@ -53,7 +47,7 @@ def columns(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
     shapes = COLUMNS[:3] if quick else COLUMNS
     for order in ("spatial", "random"):
         ordered = [shape._replace(order=order) for shape in shapes]
-        yield from _growth("columns", ordered, device, quick, machine)
+        yield from growth("columns", ordered, device, quick, machine)
 
 
 def step(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
@@ -75,6 +69,9 @@ def step(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
             share = seconds.median / times["ours"].median
             note = f"{share:.0%} of our step"
             yield Row("step", str(shape), f"{name} alone", seconds, note=note)
+    for name, build in sheet_step.INSIDE.items():
+        memory, note = peak(build, shape, device, True, device=device), "AdamW while gradients come"
+        yield Row("step", str(shape), name, memory=memory, note=note)
     yield from products.rows(shape, device, rounds, machine)
 
 
@@ -88,6 +85,8 @@ CASES: Mapping[str, Case] = {
     "dense": dense,
     "edges": edges,
     "columns": columns,
+    "grid": neighbourhoods.grid,
+    "long_range": neighbourhoods.long_range,
     "step": step,
     "memory": memory,
     "rewiring": rewiring.rows,
@@ -134,59 +133,3 @@ def run(
         save(Path(out), rows, about)  # what is measured is kept, whatever comes next
     print(f"{headline(about)}\n\n{markdown(rows)}")
     return rows
-
-
-def _against(
-    case: str,
-    shape: Shape,
-    device: str,
-    quick: bool,
-    machine: Limits,
-    only: Sequence[str] = tuple(PEERS),
-    leave_out: Sequence[str] = (),
-) -> Iterator[Row]:
-    """Our row, and one for each peer."""
-    problem = draw(shape, device)
-    works, missing = {"ours": peers.ours(problem)}, {}
-    for name in (name for name in only if name not in leave_out):
-        why = PEERS[name].missing(problem, device)
-        if name == "PyG compiled" and device == "cpu" and (quick or shape != COMPILED):
-            why = f"takes a minute to compile; only for {COMPILED}"
-        if why:
-            missing[name] = why
-        else:
-            works[name] = PEERS[name].build(problem)
-    rounds = QUICK_ROUNDS if quick or shape.columns >= 16384 else ROUNDS
-    times = race(works, rounds, device)
-    # Where freed memory is kept for later, nobody can see what a call needs.
-    weighed = not quick and (device == "cuda" or shape in WEIGHED) and not recycled()
-    for name, seconds in times.items():
-        limit = problem.least_seconds(machine) / seconds.median
-        yield Row(
-            case, str(shape), name, seconds, seconds.median / times["ours"].median, limit,
-            peak(_solve, name, shape, device, device=device) if weighed else None,
-        )  # fmt: skip
-    for name, why in missing.items():
-        yield Row(case, str(shape), name, note=why)
-
-
-def _growth(
-    case: str, shapes: Sequence[Shape], device: str, quick: bool, machine: Limits
-) -> Iterator[Row]:
-    """Our rows alone, with what they are plotted against."""
-    for shape in shapes:
-        problem: Problem = draw(shape, device)
-        rounds = QUICK_ROUNDS if quick else ROUNDS
-        seconds = race({"ours": peers.ours(problem)}, rounds, device)["ours"]
-        who = "ours" if shape.order == "spatial" else "ours, random order"
-        yield Row(
-            case, str(shape), who, seconds, None, problem.least_seconds(machine) / seconds.median,
-            None if quick else peak(_solve, "ours", shape, device, device=device),
-            values={"edges": float(shape.columns * shape.degree), "columns": float(shape.columns)},
-        )  # fmt: skip
-
-
-def _solve(name: str, shape: Shape, device: str) -> Callable[[], object]:
-    """The work of a peer, for a process of its own."""
-    build = peers.ours if name == "ours" else PEERS[name].build
-    return partial(build(draw(shape, device)))

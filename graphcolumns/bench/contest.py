@@ -1,0 +1,119 @@
+"""One problem, everyone on it: rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from graphcolumns.bench import peers
+from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
+from graphcolumns.bench.memory import peak
+from graphcolumns.bench.peers import PEERS, Peer
+from graphcolumns.bench.problem import Problem, Shape, draw
+from graphcolumns.bench.report import Row, recycled
+
+# Shapes whose peak memory is measured too, a process per peer; and one that is worth the minutes
+# that compiling PyG takes on a CPU.
+WEIGHED = (Shape(1024, 64, 8), Shape(4096, 16, 8))
+COMPILED = Shape(4096, 16, 8)
+QUICK_ROUNDS = 3
+# Largest difference to our gradients, over their largest number, of a peer that no test has seen
+# run. GPUs may multiply float32 matrices in fewer bits.
+TOLERANCE = {torch.float32: 5e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+
+
+def against(
+    case: str,
+    shape: Shape,
+    device: str,
+    quick: bool,
+    machine: Limits,
+    field: Mapping[str, Peer] = PEERS,
+    only: Sequence[str] | None = None,
+    leave_out: Sequence[str] = (),
+    weigh: bool = True,
+) -> Iterator[Row]:
+    """Our row, and one for each peer: its time, or why there is none."""
+    problem = draw(shape, device)
+    works: dict[str, Work] = {"ours": peers.ours(problem)}
+    missing: dict[str, str] = {}
+    for name in (name for name in only or field if name not in leave_out):
+        why = _missing(name, field[name], problem, device, quick)
+        built = why or _build(field[name], problem)
+        if isinstance(built, str):
+            missing[name] = built
+        else:
+            works[name] = built
+    rounds = QUICK_ROUNDS if quick or shape.columns >= 16384 else ROUNDS
+    times = race(works, rounds, device)
+    # Where freed memory is kept for later, nobody can see what a call needs.
+    weigh = weigh and not quick and (device == "cuda" or shape in WEIGHED) and not recycled()
+    for name, seconds in times.items():
+        limit = problem.least_seconds(machine) / seconds.median
+        yield Row(
+            case, str(shape), name, seconds, seconds.median / times["ours"].median, limit,
+            peak(solve, name, shape, device, device=device) if weigh else None,
+        )  # fmt: skip
+    for name, why in missing.items():
+        yield Row(case, str(shape), name, note=why)
+
+
+def growth(
+    case: str, shapes: Sequence[Shape], device: str, quick: bool, machine: Limits
+) -> Iterator[Row]:
+    """Our rows alone, with what they are plotted against."""
+    for shape in shapes:
+        problem: Problem = draw(shape, device)
+        rounds = QUICK_ROUNDS if quick else ROUNDS
+        seconds = race({"ours": peers.ours(problem)}, rounds, device)["ours"]
+        who = "ours" if shape.order == "spatial" else "ours, random order"
+        yield Row(
+            case, str(shape), who, seconds, None, problem.least_seconds(machine) / seconds.median,
+            None if quick else peak(solve, "ours", shape, device, device=device),
+            values={"edges": float(shape.columns * shape.degree), "columns": float(shape.columns)},
+        )  # fmt: skip
+
+
+def solve(name: str, shape: Shape, device: str) -> Callable[[], object]:
+    """The work of a peer, for a process of its own."""
+    build = peers.ours if name == "ours" else PEERS[name].build
+    return partial(build(draw(shape, device)))
+
+
+def _missing(name: str, peer: Peer, problem: Problem, device: str, quick: bool) -> str:
+    if name == "PyG compiled" and device == "cpu" and (quick or problem.shape != COMPILED):
+        return f"takes a minute to compile; only for {COMPILED}"
+    return peer.missing(problem, device)
+
+
+def _build(peer: Peer, problem: Problem) -> Work | str:
+    """Its work; or what is wrong with it, of a peer that can only be tried where it is installed.
+
+    Those come in versions that nobody here has seen: one that fails costs its own row only, and
+    one that computes something else is not timed.
+    """
+    if peer.restore is None:
+        return peer.build(problem)
+    try:
+        work = peer.build(problem)
+        theirs = [peer.restore(problem, grad) for grad in cast(tuple[Tensor, ...], work())]
+    except Exception as error:
+        return f"fails: {type(error).__name__}: {' '.join(str(error).split())[:100]}"
+    return _difference(problem, theirs) or work
+
+
+def _difference(problem: Problem, theirs: Sequence[Tensor]) -> str:
+    """Which gradient is not ours, and by how much; "" if all are. Three are those without bias."""
+    ours = peers.ours_unbiased if len(theirs) == 3 else peers.ours
+    expected = cast(tuple[Tensor, ...], ours(problem)())
+    names = ("q", "k", "v", "bias")
+    for name, mine, other in zip(names[: len(theirs)], expected, theirs, strict=True):
+        mine, other = mine.float(), other.float()
+        error = float((mine - other).abs().max() / mine.abs().max())
+        if not error <= TOLERANCE[problem.shape.dtype]:  # NaN is an error too
+            return f"not timed: its gradient of {name} is off by {error:.1g} of the largest"
+    return ""
