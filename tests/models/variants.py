@@ -22,6 +22,7 @@ VARIANTS = {
     "first": {"value": "input", "qk_channels": 3, "skip_attention": False, "inputs": "first_sheet"},
     "in time": {"time_embedding": True, "wiring": "distance", "outputs": "last_sheet"},
     "recomputed": {"memory": "recompute", "dropout": 0.2, "edge_dropout": 0.2},
+    "communicable": {"wiring": "communicability"},
     "spatial": {"readout": "spatial", "wiring": "gaussian", "edge_dropout": 0.2},
 }
 

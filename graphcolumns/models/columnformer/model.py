@@ -7,7 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.columnformer.costs import WIRINGS, edge_cost
+from graphcolumns.models.columnformer.costs import (
+    WIRINGS,
+    check_communicable,
+    communicability_cost,
+    edge_cost,
+)
 from graphcolumns.models.columnformer.device import moved
 from graphcolumns.models.columnformer.paths import check_paths
 from graphcolumns.models.columnformer.receptive import check_direct_edges, receptive_tokens
@@ -15,6 +20,7 @@ from graphcolumns.models.columnformer.recurrence import code, run, steps
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.overhear import overhearing
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.wiring import distance_cost
 from graphcolumns.ops.column_attention.checks import check_graph
@@ -26,7 +32,8 @@ class ColumnformerOutput(NamedTuple):
     Attributes:
         logits: ``[B, K]``.
         state: ``[N, B, C]``, the columns after the last step.
-        cost: ``[T, N, B, H]``, the expected cost of every column, or None.
+        cost: ``[T, N, B, H]``, the expected cost of every column, or None; with communicability
+            ``[1, N, 1, 1]``, because that is one number for all steps, samples and heads.
         states: ``[T, N, B, C]``, the columns after every step, or None.
     """
 
@@ -62,8 +69,9 @@ class Columnformer(nn.Module):
         direct_edges: Column or input that each column copies before steps 1, 2, ...: ids ``[N]``
             into ``[input; x]``, so below ``N`` an input and from ``N`` on a column.
         wiring: Cost of edges reported by the forward pass: ``None``, ``"distance"``
-            (:math:`d^p / D_0`, in units of uniform attention on this graph) or ``"gaussian"``
-            (:math:`-\log` of a Gaussian over the in-edges).
+            (:math:`d^p / D_0`, in units of uniform attention on this graph), ``"gaussian"``
+            (:math:`-\log` of a Gaussian over the in-edges) or ``"communicability"`` (distance times
+            communicability, see :func:`.communicability_cost`; up to 1024 columns).
         wiring_power: The exponent ``p``.
         wiring_sigma: Radius of the Gaussian, in the unit of the graph.
         positions: Where the columns are, if that is learned: the graph is measured there at every
@@ -125,6 +133,8 @@ class Columnformer(nn.Module):
         graph = self.graph
         self.wiring_norm = 1.0 if graph.distance is None else distance_cost(graph, wiring_power)[1]
         self.edge_cost()  # an edge without length or a negative sigma is an error now, not later
+        if wiring == "communicability":
+            check_communicable(graph, self.columns)
         first: Any = self.columns[0]
         count, tokens = graph.num_columns, int(embed.num_tokens)  # type: ignore[arg-type]
         receptive = receptive_tokens(receptive, count, tokens)
@@ -200,8 +210,27 @@ class Columnformer(nn.Module):
         tokens = self.embed(images)
         inputs = tokens.index_select(0, self.placed) * self.seen.to(tokens.dtype)
         start = inputs if self.position is None else inputs + self.position
-        x, cost = start, self.edge_cost()
-        states, costs = [], []
+        walk = start, inputs, depth, return_states
+        if self.wiring == "communicability":
+            with overhearing(self.columns) as heard:
+                x, states, _ = self._walk(*walk, None)
+            lengths = self.edge_cost()
+            assert lengths is not None
+            costs = [communicability_cost(heard, lengths)]
+        else:
+            x, states, costs = self._walk(*walk, self.edge_cost())
+        return ColumnformerOutput(
+            self.readout(x),
+            x,
+            torch.stack(costs) if costs else None,
+            torch.stack(states) if states else None,
+        )
+
+    def _walk(
+        self, start: Tensor, inputs: Tensor, depth: int, keep: bool, cost: Tensor | None
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """The last state; the states after every step if kept; the costs if edges have any."""
+        x, states, costs = start, [], []
         for t, (column, uses) in enumerate(steps(self.columns, depth, x.shape[1])):
             if t and self.direct_edges is not None:
                 x = torch.cat([start, x]).index_select(0, self.direct_edges)
@@ -210,16 +239,11 @@ class Columnformer(nn.Module):
             if self.time is not None:
                 x = x + self.time[t]
             x, expected = run(self.memory, column, x, self._graph, cost, uses)
-            if return_states:
+            if keep:
                 states.append(x)
             if expected is not None:
                 costs.append(expected)
-        return ColumnformerOutput(
-            self.readout(x),
-            x,
-            torch.stack(costs) if costs else None,
-            torch.stack(states) if states else None,
-        )
+        return x, states, costs
 
     def _check_depth(self, depth: int) -> None:
         limited = not self.recurrent or self.time is not None

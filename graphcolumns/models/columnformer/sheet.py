@@ -108,7 +108,8 @@ def sheet(
         time_embedding: Whether to learn a code per step.
         dropout: Of activations.
         edge_dropout: Of edges.
-        wiring: Cost reported by the forward pass: None, ``"distance"`` or ``"gaussian"``.
+        wiring: Cost reported by the forward pass: None, ``"distance"``, ``"gaussian"`` or
+            ``"communicability"``.
         wiring_power: Exponent of the distance.
         wiring_sigma: Radius of the Gaussian cost, in the unit of the geometry.
         memory: ``"store"`` or ``"recompute"`` the activations of a step.

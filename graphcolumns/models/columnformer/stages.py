@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.columnformer.costs import WIRINGS, edge_cost
+from graphcolumns.models.columnformer.costs import EXPECTED, edge_cost
 from graphcolumns.models.columnformer.device import moved
 from graphcolumns.models.columnformer.model import ColumnformerOutput
 from graphcolumns.models.columnformer.paths import check_paths
@@ -36,7 +36,8 @@ class StagedColumnformer(nn.Module):
         readout: State ``[N_S, B, C]`` of the last sheet to class scores.
         static_pool: Whether the keys of pooling are the codes of the columns below instead of
             their tokens: then a map from sheet to sheet does not depend on the input.
-        wiring: Cost reported by the forward pass, see :class:`Columnformer`.
+        wiring: Cost reported by the forward pass, None, ``"distance"`` or ``"gaussian"``, see
+            :class:`Columnformer`.
         wiring_power: The exponent ``p``.
         wiring_sigma: Radius of the Gaussian, in the unit of the graphs.
         memory: ``"store"`` or ``"recompute"`` the activations of every step.
@@ -71,7 +72,7 @@ class StagedColumnformer(nn.Module):
         super().__init__()
         check_choice("memory", memory, ("store", "recompute"))
         if wiring is not None:
-            check_choice("wiring", wiring, WIRINGS)
+            check_choice("wiring", wiring, EXPECTED)
         self.embed, self.readout = embed, readout
         self.stages = nn.ModuleList(stages)
         self.static_pool, self.memory = static_pool, memory
