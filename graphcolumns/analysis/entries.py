@@ -13,8 +13,9 @@ from graphcolumns.analysis.layout import Floats, Ids
 
 # What an update of the wiring adds to the entry of its step.
 REWIRING = (
-    *("edges", "edges_born", "edges_died", "churn", "wiring_length", "mean_length", "explored"),
-    *("newborn_survival", "degree_gini", "dead_columns", "jaccard_first"),
+    *("edges", "edges_born", "edges_died", "edges_missing", "churn", "wiring_length"),
+    *("mean_length", "explored", "explored_beyond", "newborn_survival", "degree_gini"),
+    *("dead_columns", "jaccard_first"),
     *("predicted_change", "realised_change", "accepted"),
 )
 
@@ -31,3 +32,25 @@ def series(entries: Sequence[dict[str, Any]], name: str) -> tuple[Ids, Floats]:
     """Steps and values of one number, where it was noted."""
     pairs = [(entry["step"], entry[name]) for entry in entries if entry.get(name) is not None]
     return np.array([p[0] for p in pairs], dtype=np.int64), np.array([p[1] for p in pairs], float)
+
+
+def spikes(entries: Sequence[dict[str, Any]], window: int = 10) -> list[float]:
+    """What each update of the edges did to the training loss of the steps around it.
+
+    The mean loss of `window` steps after the update minus that of as many before. The step of the
+    update is one of those before: its loss was that of the old edges. Left out are updates that
+    changed nothing, and those with fewer steps on one side or with another such update among them.
+    """
+    loss = np.array([entry["loss"] for entry in entries], float)
+    changed = [i for i, entry in enumerate(entries) if _changed(entry)]
+    found = []
+    for place in changed:
+        first, last = place + 1 - window, place + 1 + window
+        others = [i for i in changed if first <= i < last - 1 and i != place]
+        if first >= 0 and last <= len(loss) and not others:
+            found.append(float(loss[place + 1 : last].mean() - loss[first : place + 1].mean()))
+    return found
+
+
+def _changed(entry: dict[str, Any]) -> bool:
+    return bool(entry.get("edges_born") or entry.get("edges_died"))

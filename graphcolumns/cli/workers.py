@@ -22,7 +22,7 @@ import torch
 from omegaconf import OmegaConf
 
 from graphcolumns import checkpoint
-from graphcolumns.analysis.entries import read
+from graphcolumns.analysis.entries import read, spikes
 from graphcolumns.cli.build import build
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.resume import run_training
@@ -116,7 +116,8 @@ def fit(job: Job) -> Result:
 
     Returns:
         `status`, `error`, all of `summary.json`, and of `metrics.jsonl` the last value of what the
-        summary lacks (`last_KEY`) and the mean of what only some steps have (`mean_KEY`).
+        summary lacks (`last_KEY`), the mean of what only some steps have (`mean_KEY`), and how much
+        the training loss rose at an update (`mean_spike`).
     """
     shutil.rmtree(job.run, ignore_errors=True)  # what a run that was stopped left
     try:
@@ -172,4 +173,6 @@ def _reported(run: Path) -> Result:
                 series.setdefault(name, []).append(value)
     last = {f"last_{name}": values[-1] for name, values in series.items()}
     some = {name: values for name, values in series.items() if len(values) < len(entries)}
+    if rises := spikes(entries):
+        some["spike"] = rises
     return summary | last | {f"mean_{name}": mean(values) for name, values in some.items()}

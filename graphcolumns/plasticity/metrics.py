@@ -58,10 +58,10 @@ def describe(
     Args:
         graph: the edges after the update.
         rewiring: the update, if there was one: adds `edges_born`, `edges_died`, `churn`.
-        past: what was before this update: adds `explored` and `jaccard_first`, and after an update
-            that grew something `newborn_survival`.
+        past: what was before this update: adds `explored`, `explored_beyond` and `jaccard_first`,
+            and after an update that grew something `newborn_survival`.
         outputs: ids of the columns that are read, for `dead_columns` (default: all).
-        pairs: allowed pairs, for `explored` (default: all `N M`, self-edges counted).
+        pairs: allowed pairs, for both `explored` (default: all `N M`, self-edges counted).
 
     Returns:
         Always `edges`, `degree_gini` (of in-degrees), `dead_columns`; of a graph with distances
@@ -77,6 +77,7 @@ def describe(
     if past is not None:
         now = past if rewiring is None else past.after(rewiring)
         entry["explored"] = explored(now, _pairs(graph, pairs))
+        entry["explored_beyond"] = explored_beyond(now, _pairs(graph, pairs))
         entry["jaccard_first"] = jaccard(past.first, edge_keys(graph))
         if rewiring is not None and len(past.newborn):
             entry["newborn_survival"] = newborn_survival(past, rewiring)

@@ -19,7 +19,9 @@ from graphcolumns.plasticity.current_geometry import current_geometry
 from graphcolumns.plasticity.decide import decide
 from graphcolumns.plasticity.evidence import Survey
 from graphcolumns.plasticity.metrics import Past, describe
+from graphcolumns.plasticity.pause import Pause
 from graphcolumns.plasticity.per_edge import edge_tensors
+from graphcolumns.plasticity.ranks import require_same_edges
 from graphcolumns.plasticity.rewiring import Rewiring
 from graphcolumns.plasticity.rule import Rule
 from graphcolumns.plasticity.trace import Losses
@@ -55,6 +57,7 @@ class Plasticity:
         self.age: Tensor | None = None
         self.memory: dict[str, Tensor] = {}
         self.resting = CoolDown.empty()
+        self.pause = Pause()
         self.past: Past | None = None
 
     def start(self, model: nn.Module) -> None:
@@ -105,7 +108,7 @@ class Plasticity:
 
     def due(self, step: int) -> bool:
         """Whether an update is due after `step` optimizer steps."""
-        return self.rule.when(step)
+        return self.rule.when(step) and self.pause.over(step, self.rule.when)
 
     @torch.no_grad()
     def watch(self, model: nn.Module) -> None:
@@ -143,7 +146,8 @@ class Plasticity:
             losses: from the output of the model and the labels to one loss per sample `[B]`.
 
         Raises:
-            ValueError: fewer samples than the rule wants, or what scores and choices refuse.
+            ValueError: fewer samples than the rule wants, or what scores and choices refuse; of
+                several processes that train together, some chose other edges than others.
         """
         self.start(model)
         rule, geometry = self.rule, self._geometry(model)
@@ -161,9 +165,10 @@ class Plasticity:
         trial = Trial(rule, model, geometry, scored, *check, losses, length)
         verdict = trial.judge(chosen)
         rewiring = verdict.rewiring
+        require_same_edges(rewiring.graph)
         carry(rewiring, model, optimizer, newborn=trial.newborn(rewiring))
-        self._remember(rewiring)
-        metrics = self._described(rewiring)
+        self._remember(rewiring, step)
+        metrics = self._described(rewiring, model)
         goal = None if rule.budget is None else rule.budget.edges(step, rewiring.before)
         if goal is not None and goal != rewiring.graph.num_edges:
             metrics["edges_missing"] = goal - rewiring.graph.num_edges
@@ -206,16 +211,19 @@ class Plasticity:
         aside = slice(rule.samples, rule.wanted)
         return looks, (inputs[aside], labels[aside])
 
-    def _remember(self, rewiring: Rewiring) -> None:
+    def _remember(self, rewiring: Rewiring, step: int) -> None:
         assert self.age is not None
         self.age = rewiring.carried(self.age + 1)
+        changed = bool(len(rewiring.died) or len(rewiring.born))
+        self.pause = self.pause.after(step, changed, self.rule.longest_pause)
         if self.rule.cool_down:
             self.resting = self.resting.after(rewiring, self.updates, self.rule.cool_down)
         self.memory.pop("movement", None)  # accumulated from one update to the next
 
-    def _described(self, rewiring: Rewiring) -> dict[str, float]:
+    def _described(self, rewiring: Rewiring, model: nn.Module) -> dict[str, float]:
         assert self.past is not None
-        metrics = describe(rewiring.graph, rewiring, self.past)
+        outputs = getattr(getattr(model, "readout", None), "columns", None)
+        metrics = describe(rewiring.graph, rewiring, self.past, outputs)
         self.past = self.past.after(rewiring)
         return metrics
 
@@ -232,6 +240,7 @@ class Plasticity:
             "age": self.age,
             "memory": dict(self.memory),
             "resting": (self.resting.keys, self.resting.died),
+            "pause": (self.pause.since, self.pause.length),
             "past": None if past is None else dict(past),
         }
 
@@ -240,6 +249,7 @@ class Plasticity:
         self.updates, self.age = state["updates"], state["age"]
         self.memory = dict(state["memory"])
         self.resting = CoolDown(*state["resting"])
+        self.pause = Pause(*state["pause"])
         self.past = None if state["past"] is None else Past(**state["past"])
 
 

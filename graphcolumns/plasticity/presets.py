@@ -51,7 +51,7 @@ def sernn(steps: int) -> Rule:
 
     Source: Achterberg et al., Spatially embedded recurrent neural networks, Nature Machine
     Intelligence 2023, whose weights are regularised by distance and communicability; here it is
-    the attention, by distance.
+    the attention (`model.wiring=communicability`).
     """
     return static(steps)
 
@@ -314,27 +314,31 @@ def exact(
     per_grow: float = 8.0,
     tolerance: float | None = 0.0,
     groups: int = 4,
+    errors: float = 2.0,
     **options: Any,
 ) -> Rule:
     r"""Swaps that lower the loss: exact one-sided insertion against Fisher-Taylor deletion.
 
     The best candidate takes the place of the worst edge only while
-    :math:`G > S`, both in units of loss, on one half of the samples and again on the other
-    (`accept="split"`); then the loss is measured on further samples, group by group, and swaps
-    that raise it by more than `tolerance` are not made. The share that is offered falls along a
-    cosine; the share that is swapped is found by the rule.
+    :math:`G - z\,\mathrm{SE} > S`, both in units of loss, on one half of the samples and again on
+    the other (`accept="split"`), with `errors` as z: the best of many noisy gains is partly luck.
+    Then the loss is measured on further samples, group by group, and swaps that raise it by more
+    than `tolerance` are not made. The share that is offered falls along a cosine; the share that is
+    swapped is found by the rule. While it finds none, its updates become rare (`longest_pause`).
     """
     when = _when(steps, every, start, stop)
-    parts = {"prune": pruning.fisher_taylor, "grow": growth.insertion, "sampler": sampler}
+    grow = partial(growth.insertion, errors=errors)
+    parts = {"prune": pruning.fisher_taylor, "grow": grow, "sampler": sampler}
     numbers = {
         "per_grow": per_grow,
         "fraction": _cosine(fraction, when),
         "accept": "split",
         "tolerance": tolerance,
         "groups": 1 if tolerance is None else groups,
-        "samples": 128,
-        "check": 128,
+        "samples": 64,
+        "check": 64,
         "grace": 1,
+        "longest_pause": 7,
     }
     return _rule(when, degree, parts, numbers, options)
 

@@ -19,8 +19,8 @@ from graphcolumns.train.terms import Term
 RESERVED = (
     *("step", "lr", "loss", "task", "gradient_norm"),
     *("edges", "edges_born", "edges_died", "edges_missing", "churn", "wiring_length"),
-    *("mean_length", "explored", "newborn_survival", "degree_gini", "dead_columns"),
-    *("jaccard_first", "predicted_change", "realised_change", "accepted"),
+    *("mean_length", "explored", "explored_beyond", "newborn_survival", "degree_gini"),
+    *("dead_columns", "jaccard_first", "predicted_change", "realised_change", "accepted"),
 )
 
 

@@ -61,6 +61,7 @@ def test_an_update_by_hand():
         "edges_died": 2,
         "churn": 5 / 17,
         "explored": 11 / 16,
+        "explored_beyond": 3 / 8,
         "jaccard_first": 6 / 11,
     }
 

@@ -14,7 +14,9 @@ import torch
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Budget, Constraints, Plasticity, Rule, grow, presets, prune
+from graphcolumns.plasticity.budget import Every
 from graphcolumns.plasticity.keys import edge_keys
+from graphcolumns.plasticity.schedules import Cosine
 from tests.conftest import RULES
 from tests.plasticity.learners import (
     LOSSES,
@@ -235,6 +237,17 @@ def test_what_an_update_leaves_alone():
         assert all(len(value) == 64 for value in optimizer.state[p].values())
 
 
+def test_columns_that_no_answer_depends_on_are_dead():
+    """Sixteen columns that hear themselves alone: all are alive while all are read."""
+    rule = Rule(prune=prune.random, fraction=0.0, samples=2, check=0)
+    model, dead = learner(degree=1), []
+    for columns in (None, torch.tensor([5, 6])):
+        model.readout.columns = columns
+        update = Plasticity(rule, SHEET).update(model, None, 2, *batch(rule), LOSSES)
+        dead.append(update.metrics["dead_columns"])
+    assert dead == [0, 14]
+
+
 def test_too_few_samples():
     rule = presets.set(8)
     with pytest.raises(ValueError, match=r"wants 128 samples\. Got 48"):
@@ -298,3 +311,25 @@ def test_what_a_budget_lacks_is_said():
     )  # fmt: skip
     (_, _, update), *_ = live(rule)
     assert update.metrics["edges_missing"] == 96 - update.metrics["edges"] > 0
+
+
+def test_a_rule_that_changes_nothing_looks_less_often_also_when_taken_up_again():
+    rule = Rule(prune=prune.taylor, when=Every(2, start=2), fraction=0.0, longest_pause=3, **FEW)
+    model, changing = learner(), Plasticity(rule, SHEET)
+    looked = []
+    for step in range(1, 25):
+        back = Plasticity(rule, SHEET)
+        if changing.past is not None:
+            back.load_state_dict(copy.deepcopy(changing.state_dict()))
+        assert changing.due(step) == back.due(step)
+        if changing.due(step):
+            looked.append(step)
+            changing.update(model, optimizer_of(model), step, *batch(rule), LOSSES)
+    assert looked == [2, 6, 14, 22]
+
+
+def test_no_update_is_left_out_where_the_budget_changes():
+    falling = Budget(Cosine(80.0, 64.0, start=0, stop=10), "edges")
+    with pytest.raises(ValueError, match="longest_pause=7; set it to 0"):
+        presets.exact(10, budget=falling)
+    presets.exact(10, budget=falling, longest_pause=0)
