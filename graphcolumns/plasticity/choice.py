@@ -70,7 +70,7 @@ class Choice:
         number = math.inf if self.length is not None else self.goal - self.now + _number(dropped)
         slack = math.inf
         if self.length is not None:
-            slack = self.length - self._wire() + float(dropped.length.sum())
+            slack = self.length - self._wire() + float(dropped.length.double().sum())
         lost_in, lost_out = self._degrees(dropped)
         into = _least(
             None if self.rules.max_in is None else self.rules.max_in - self.into + lost_in,
@@ -96,7 +96,7 @@ class Choice:
         for order in (torch.arange(len(old.length)), longest):
             places = order[_places(old.at(order), room)]
             possible = old.at(places)
-            left = self._wire() - possible.length.cumsum(0)
+            left = self._wire() - possible.length.double().cumsum(0)
             enough = int((left > self.length).sum()) + 1 if self._wire() > self.length else 0
             if enough <= len(left):
                 wanted = int((possible.size.cumsum(0) <= swaps).sum())
@@ -126,7 +126,7 @@ class Choice:
         assert self.length is not None
         forced = old.at(self._drop(old, 0))
         rest = old.at(~torch.isin(self._keys(old), self._keys(forced)))
-        slack = self.length - self._wire() + float(forced.length.sum())
+        slack = self.length - self._wire() + float(forced.length.double().sum())
         lost = self._degrees(forced)
         degrees = self.into - lost[0], self.out - lost[1], lost[0]
         dies, born = exchange(
@@ -175,7 +175,7 @@ class Choice:
         drop = torch.searchsorted(
             keys, pair_keys(*dropped.edges(self.both), self.graph.num_sources)
         )
-        targets, sources = grown.edges(self.both)
+        targets, sources = (ends.long() for ends in grown.edges(self.both))
         missing = 0 if self.length is not None else self.goal - self.now + len(drop) - len(targets)
         device = self.graph.device
         return Selection(drop.to(device), targets.to(device), sources.to(device), missing)

@@ -11,7 +11,7 @@ from graphcolumns.graph.edges import check_range
 
 def pair_keys(targets: Tensor, sources: Tensor, num_sources: int) -> Tensor:
     """The key of each (target, source) pair, int64: `N M` may be far above 2^31."""
-    return targets.long() * num_sources + sources.long()
+    return (targets.long() * num_sources).add_(sources)
 
 
 def edge_keys(graph: ColumnGraph) -> Tensor:

@@ -77,20 +77,24 @@ def neighbours_median(moment: Tensor, rewiring: Rewiring) -> Tensor:
         rewiring: the change.
     """
     origin = rewiring.origin.to(moment.device)
-    alive = origin >= 0
-    values = rows(moment[origin[alive]])
     target = rewiring.graph.target.to(moment.device)
+    alive = origin >= 0
     newborn_target = target[~alive].long()
-    if not len(values):
-        return moment.new_zeros((len(newborn_target), *moment.shape[1:]))
-    count = torch.bincount(target[alive].long(), minlength=rewiring.graph.num_columns)
-    median = _segment_median(values, count)
-    median[count == 0] = values.median(0).values
+    # Often few columns have newborns, and only they need sorting.
+    asked = torch.zeros(rewiring.graph.num_columns, dtype=torch.bool, device=moment.device)
+    asked[newborn_target] = True
+    there = alive & asked.index_select(0, target)
+    count = torch.bincount(target[there], minlength=len(asked))
+    median = _segment_median(rows(moment[origin[there]]), count)
+    if bool(alive.any()) and bool((count[newborn_target] == 0).any()):
+        median[count == 0] = rows(moment[origin[alive]]).median(0).values
     return median[newborn_target].reshape(len(newborn_target), *moment.shape[1:])
 
 
 def _segment_median(values: Tensor, count: Tensor) -> Tensor:
     """Lower median of every segment and column of sorted segments, `[N, K]`; 0 where empty."""
+    if not len(values):
+        return values.new_zeros(len(count), values.shape[1])
     segment = torch.repeat_interleave(torch.arange(len(count), device=values.device), count)
     by_value = values.argsort(dim=0, stable=True)
     by_segment = segment[by_value].argsort(dim=0, stable=True)

@@ -43,27 +43,22 @@ def rewire(
 
     Source: Evci et al., Rigging the lottery, ICML 2020, for the regrown edges of RigL.
     """
-    survives = _survivors(graph, drop)
-    keys = edge_keys(graph)
-    wanted = _wanted(graph, grow)
+    survives, wanted = _survivors(graph, drop), _wanted(graph, grow)
     if keep_regrown:
-        survives |= contains(wanted, keys)
-        wanted = wanted[~contains(keys, wanted)]
-    kept = survives.nonzero()[:, 0]
-    _check_absent(wanted, keys[kept], graph)
-    old, new = _places(keys[kept], wanted)
-    origin = torch.full((len(kept) + len(wanted),), NEWBORN, device=graph.device)
-    origin[old] = kept
-    merged = torch.empty_like(origin)
-    merged[old], merged[new] = keys[kept], wanted
-    target, source = merged // graph.num_sources, merged % graph.num_sources
+        survives |= contains(wanted, edge_keys(graph))
+        wanted = wanted[~contains(edge_keys(graph), wanted)]
+    alive = _alive(graph, survives, wanted)
+    # One list at a time: of millions of edges, each is a large part of the memory.
+    rowptr = pointers(
+        _merged(alive, graph.target[survives], wanted // graph.num_sources), graph.num_columns
+    )
+    source = _merged(alive, graph.source[survives], wanted % graph.num_sources)
     distance = None
     if graph.distance is not None:
-        distance = graph.distance.new_empty(len(origin))
-        distance[old] = graph.distance[kept]
-        distance[new] = _measured(graph, merged[new], geometry, sources).to(distance)
-    rowptr = pointers(target, graph.num_columns)
-    after = ColumnGraph(rowptr, source.int(), distance, graph.num_sources)
+        born = _measured(graph, wanted, geometry, sources)
+        distance = _merged(alive, graph.distance[survives], born)
+    after = ColumnGraph(rowptr, source, distance, graph.num_sources)
+    origin = _merged(alive, survives.nonzero()[:, 0], torch.full_like(wanted, NEWBORN))
     return Rewiring(after, origin, graph)
 
 
@@ -106,11 +101,21 @@ def _name(key: Tensor, graph: ColumnGraph) -> str:
     return f"(source {source}, target {target})"
 
 
-def _places(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the entries of two sorted lists without common keys go in their merged list."""
-    ranks = [torch.arange(len(keys), device=keys.device) for keys in (first, second)]
-    smaller = torch.searchsorted(second, first), torch.searchsorted(first, second)
-    return ranks[0] + smaller[0], ranks[1] + smaller[1]
+def _alive(graph: ColumnGraph, survives: Tensor, wanted: Tensor) -> Tensor:
+    """Which of the edges afterwards are survivors, `[E']` bool; the others are `wanted`."""
+    kept = edge_keys(graph)[survives]
+    _check_absent(wanted, kept, graph)
+    places = torch.searchsorted(kept, wanted) + torch.arange(len(wanted), device=graph.device)
+    alive = torch.ones(len(kept) + len(wanted), dtype=torch.bool, device=graph.device)
+    alive[places] = False
+    return alive
+
+
+def _merged(alive: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    """The values of survivors and newborns in the order of the edges, in the type of `old`."""
+    values = old.new_empty(len(alive))
+    values[alive], values[~alive] = old, new.to(old)
+    return values
 
 
 def _measured(

@@ -60,10 +60,12 @@ class Rewiring:
                 f"origin must lie in [-1, {self.before.num_edges}), -1 for a newborn. "
                 f"Got {int(self.origin[bad][0])}."
             )
-        edges = self.survived.nonzero()[:, 0]
-        old, new = edge_keys(self.before)[self.origin[edges]], edge_keys(self.graph)[edges]
-        if not torch.equal(old, new):
-            edge = int(edges[(old != new).nonzero()[0, 0]])
+        alive = self.survived
+        old, before, after = self.origin[alive], self.before, self.graph
+        moved = before.target[old] != after.target[alive]
+        moved |= before.source[old] != after.source[alive]
+        if moved.any():
+            edge = int(alive.nonzero()[moved][0])
             raise ValueError(
                 "a survivor must keep its target and source, or it would get the state of another "
                 f"edge. Edge {edge} has origin {int(self.origin[edge])}; call rewire, which "

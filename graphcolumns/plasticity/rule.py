@@ -135,6 +135,11 @@ class Rule:
                 f"not symmetric. Got tolerance={self.tolerance} and "
                 f"symmetric={self.constraints.symmetric}."
             )
+        if self.regrow and self.groups > 1:
+            raise ValueError(
+                "a dropped edge that regrows is no swap that could be tried alone. Got regrow=True "
+                f"and groups={self.groups}; set groups to 1."
+            )
         if self.regrow and (self.accept != "always" or self.grow is None):
             raise ValueError(
                 f"regrow takes part in accept='always', by its score for growing. Got "

@@ -77,8 +77,7 @@ def select(
     die = die & rules.may_die(graph).cpu()
     distance = None if length is None else graph.distance
     both = rules.symmetric
-    old = units(graph, graph.target, graph.source, drop_score, distance, both)
-    old = old.at(_all_may(graph, old, die, both)).best(False, overhead)
+    old = _droppable(graph, drop_score, distance, die, both).best(False, overhead)
     again = None if regrow_score is None else _rescored(graph, old, regrow_score, distance, both)
     may = rules.may_grow(graph, *pairs).cpu() & (grow_score.cpu() > least)
     targets, sources, score = (x.cpu()[may] for x in (*pairs, grow_score))
@@ -121,14 +120,17 @@ def soft(
     return log_weight.cpu().double() + gumbel(seed, purpose, update, keys)
 
 
-def _all_may(graph: ColumnGraph, old: Units, die: Tensor, both: bool) -> Tensor:
+def _droppable(
+    graph: ColumnGraph, score: Tensor, length: Tensor | None, die: Tensor, both: bool
+) -> Units:
     """Units of which every edge may die."""
+    old = units(graph, graph.target, graph.source, score, length, both)
+    if not both:  # each unit is an edge, in the order of the edges
+        return old.at(die)
     keys = edge_keys(graph).cpu()
-    may = die[torch.searchsorted(keys, pair_keys(old.target, old.source, graph.num_sources))]
-    if both:
-        back = pair_keys(old.source, old.target, graph.num_sources)
-        may = may & die[torch.searchsorted(keys, back)]
-    return may
+    ends = (old.target, old.source), (old.source, old.target)
+    there, back = (torch.searchsorted(keys, pair_keys(*e, graph.num_sources)) for e in ends)
+    return old.at(die[there] & die[back])
 
 
 def _rescored(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,28 @@ class Verdict(NamedTuple):
     made: int  # those that were made
 
 
+class Foresight(NamedTuple):
+    """What one look at a model says of a change before it is made.
+
+    Attributes:
+        rewiring: The change.
+        alone: What each death, then each birth, would do to the mean loss on its own, `[D + G]`.
+        loss: The mean loss before it.
+    """
+
+    rewiring: Rewiring
+    alone: Tensor
+    loss: float
+
+    def of(self, part: Rewiring) -> float:
+        r"""Of a part of the change, :math:`\Delta L \approx \sum_{dies} E[u^-] + \sum_{born} E[u^+]`."""
+        made = [
+            torch.isin(all_, some)
+            for all_, some in zip(_keys(self.rewiring), _keys(part), strict=True)
+        ]
+        return float(self.alone[torch.cat(made)].sum())
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
     """Tries changes of topology on samples set aside, on copies of what is kept per edge.
@@ -69,17 +91,19 @@ class Trial:
 
     def judge(self, chosen: Selection) -> Verdict:
         """Make the swaps, or those groups of them after which the loss is no higher."""
-        offered = len(chosen.drop) + len(chosen.targets)
+        offered = _size(chosen)
         if not len(self.inputs):
             return Verdict(self.rewiring(chosen), None, None, offered, offered)
-        before = self.loss(self.model)
+        if not offered:
+            return Verdict(self.rewiring(chosen), 0.0, 0.0, 0, 0)
+        foresight = self._foresee(self.rewiring(chosen))
+        before = foresight.loss
         if self.rule.tolerance is None:
             made, after = chosen, self._after(self.rewiring(chosen))
         else:
             made, after = self._tolerated(chosen, before, self.rule.tolerance)
-        predicted = self._predicted(made)
-        swaps = len(made.drop) + len(made.targets)
-        return Verdict(self.rewiring(made), predicted, after - before, offered, swaps)
+        rewiring = self.rewiring(made)
+        return Verdict(rewiring, foresight.of(rewiring), after - before, offered, _size(made))
 
     def rewiring(self, chosen: Selection) -> Rewiring:
         """The change of topology."""
@@ -117,6 +141,9 @@ class Trial:
         made, loss, forced = None, before, True
         for group in self._groups(chosen):
             tried = group if made is None else joined(made, group)
+            if not _size(tried):  # the budget demands nothing
+                made, forced = tried, False
+                continue
             rewiring = self.rewiring(tried)
             allowed = self._allowed(rewiring)
             if not allowed and not forced:
@@ -155,23 +182,26 @@ class Trial:
             return False
         return True
 
-    def _predicted(self, made: Selection) -> float:
-        r""":math:`\Delta L \approx \sum_{dies} E[u^-] + \sum_{born} E[u^+]`."""
-        graph: ColumnGraph = self.model.graph  # type: ignore[assignment]
-        rewiring = self.rewiring(made)
+    def _foresee(self, rewiring: Rewiring) -> Foresight:
+        """Look once at the model as it is, along the edges that would die and be born."""
+        before, after = rewiring.before, rewiring.graph
         gone, born = rewiring.died, rewiring.born
-        after = rewiring.graph
-        targets = torch.cat([graph.target[gone], after.target[born]]).long()
-        if not len(targets):
-            return 0.0
-        sources = torch.cat([graph.source[gone], after.source[born]]).long()
+        targets = torch.cat([before.target[gone], after.target[born]]).long()
+        sources = torch.cat([before.source[gone], after.source[born]]).long()
+        seen: list[Tensor] = []
+
+        def losses(output: Any, labels: Tensor) -> Tensor:
+            seen.append(self.losses(output, labels))
+            return seen[-1]
+
         scores = trace(
-            self.model, self.inputs, self.labels, self.losses, targets, sources,
+            self.model, self.inputs, self.labels, losses, targets, sources,
             newborn_bias=self._start(rewiring), slice_size=self.slice_size,
         )  # fmt: skip
         died = len(gone)
-        total = scores.deletion[:died].double().sum() + scores.insertion[died:].double().sum()
-        return float(total) / scores.samples
+        alone = torch.cat([scores.deletion[:died], scores.insertion[died:]]).double()
+        loss = float(torch.cat([each.detach() for each in seen]).double().mean())
+        return Foresight(rewiring, alone / scores.samples, loss)
 
     def _start(self, rewiring: Rewiring) -> Tensor | None:
         """The bias of deaths (any) and births, where births do not start at the mean."""
@@ -186,6 +216,15 @@ class Trial:
         assert torch.is_tensor(total)
         every = torch.cat([total.new_zeros(len(rewiring.died), total.shape[1]), total])
         return every[:, 0] if every.shape[1] == 1 else every
+
+
+def _size(chosen: Selection) -> int:
+    return len(chosen.drop) + len(chosen.targets)
+
+
+def _keys(rewiring: Rewiring) -> tuple[Tensor, Tensor]:
+    """Of the edges that die, and of those that are born."""
+    return edge_keys(rewiring.before)[rewiring.died], edge_keys(rewiring.graph)[rewiring.born]
 
 
 def changed(model: nn.Module, rewiring: Rewiring, newborn: Newborn) -> nn.Module:

@@ -12,13 +12,16 @@ from graphcolumns.plasticity.keys import pair_keys
 
 
 class Units(NamedTuple):
-    """Edges or pairs, each once, on the CPU; with symmetric edges only those with `t >= s`."""
+    """Edges or pairs, each once, on the CPU; with symmetric edges only those with `t >= s`.
 
-    target: Tensor  # [U] int64
-    source: Tensor  # [U] int64
-    length: Tensor  # [U] float64, both ways
+    In narrow types, since all edges of a graph may be held a few times over while they are sorted.
+    """
+
+    target: Tensor  # [U] int32
+    source: Tensor  # [U] int32
+    length: Tensor  # [U] in the type of the lengths, both ways
     score: Tensor  # [U] float64, both ways
-    size: Tensor  # [U] int64, edges in the unit: 1 or 2
+    size: Tensor  # [U] int8, edges in the unit: 1 or 2
 
     def at(self, places: Tensor | slice) -> Units:
         """The units at these places, or in a slice, or where a mask is true."""
@@ -31,7 +34,7 @@ class Units(NamedTuple):
         """
         rank = self.score
         if overhead is not None:
-            rank = self.score / (overhead * self.size + self.length)
+            rank = self.score / (overhead * self.size + self.length.double())
         return self.at(torch.argsort(rank, stable=True, descending=highest))
 
     def merged(self, other: Units, num_sources: int) -> Units:
@@ -66,9 +69,9 @@ def units(
     Raises:
         ValueError: not one score or length per pair, or a score that is not a number.
     """
-    targets, sources = targets.cpu().long(), sources.cpu().long()
+    targets, sources = targets.cpu().int(), sources.cpu().int()
     score = score.detach().cpu().double()
-    length = torch.zeros_like(score) if length is None else length.detach().cpu().double()
+    length = torch.zeros(score.shape) if length is None else length.detach().cpu()
     for name, values in (("score", score), ("length", length)):
         if values.shape != targets.shape or bool(values.isnan().any()):
             raise ValueError(
@@ -77,22 +80,22 @@ def units(
             )
     first = _first(pair_keys(targets, sources, graph.num_sources))
     targets, sources, score, length = (x[first] for x in (targets, sources, score, length))
-    size = torch.ones_like(targets)
+    size = torch.ones_like(targets, dtype=torch.int8)
     if symmetric:
         low, high = torch.minimum(targets, sources), torch.maximum(targets, sources)
         keys, place = pair_keys(high, low, graph.num_sources).unique(return_inverse=True)
         score = torch.zeros(len(keys), dtype=score.dtype).index_add_(0, place, score)
         length = torch.empty(len(keys), dtype=length.dtype).index_copy_(0, place, length)
-        targets, sources = keys // graph.num_sources, keys % graph.num_sources
-        size = 1 + (targets != sources).long()
+        targets, sources = (keys // graph.num_sources).int(), (keys % graph.num_sources).int()
+        size = 1 + (targets != sources).to(size)
         length = length * size
     return Units(targets, sources, length, score, size)
 
 
-def _first(keys: Tensor) -> Tensor:
+def _first(keys: Tensor) -> Tensor | slice:
     """Where each key occurs first, in the order of the keys."""
-    if bool((keys[1:] > keys[:-1]).all()):  # as those of a graph are: nothing to sort
-        return torch.arange(len(keys))
+    if bool((keys[1:] > keys[:-1]).all()):  # as those of a graph are: nothing to sort or to copy
+        return slice(None)
     order = torch.argsort(keys, stable=True)
     new = torch.ones_like(order, dtype=torch.bool)
     new[1:] = keys[order][1:] != keys[order][:-1]

@@ -145,6 +145,10 @@ def test_misaligned_survivors_are_refused():
     shifted[[2, 3]] = shifted[[3, 2]]
     with pytest.raises(ValueError, match="Edge 2 has origin 3; call rewire"):
         Rewiring(rewiring.graph, shifted, rewiring.before)
+    elsewhere = rewiring.origin.clone()
+    elsewhere[[0, 2]] = elsewhere[[2, 0]]  # 0<-0 and 1<-0: the same source, another target
+    with pytest.raises(ValueError, match="Edge 0 has origin 2; call rewire"):
+        Rewiring(rewiring.graph, elsewhere, rewiring.before)
 
 
 def test_errors():

@@ -212,3 +212,38 @@ def test_without_samples_everything_is_made():
     update = Plasticity(rule, SHEET).update(learner(), None, 1, *batch(rule), LOSSES)
     assert len(update.rewiring.born) == math.floor(0.3 * 64)
     assert "realised_change" not in update.metrics
+
+
+def test_the_prediction_is_that_of_the_swaps_that_were_made():
+    """Looked at together with those that were refused, on the model before the change."""
+    model = learner()
+    descend(model, optimizer_of(model), 4)
+    rule = limited(0.0, groups=4)
+    all_of = choice([3, 17, 29, 40], [(0, 15), (5, 12), (9, 0), (14, 2)])
+    trial = trial_of(model, rule)
+    verdict = trial.judge(all_of)
+    assert 0 < verdict.made < verdict.offered
+    gone, born = verdict.rewiring.died, verdict.rewiring.born
+    before, after = verdict.rewiring.before, verdict.rewiring.graph
+    deaths, births = (
+        trace(
+            model, trial.inputs, trial.labels, in_full, graph.target[ids].long(),
+            graph.source[ids].long(),
+        )
+        for graph, ids in ((before, gone), (after, born))
+    )  # fmt: skip
+    expected = (deaths.deletion.sum() + births.insertion.sum()) / 16
+    assert verdict.predicted == pytest.approx(float(expected), rel=1e-4, abs=1e-7)
+
+
+def test_where_nothing_was_chosen_nothing_is_computed(monkeypatch):
+    model = learner()
+    trial = trial_of(model, limited(0.0))
+    monkeypatch.setattr(type(model), "forward", lambda *_: pytest.fail("the model ran"))
+    verdict = trial.judge(choice())
+    assert (verdict.predicted, verdict.realised, verdict.offered, verdict.made) == (0.0, 0.0, 0, 0)
+
+
+def test_what_regrows_is_in_no_group():
+    with pytest.raises(ValueError, match="set groups to 1"):
+        limited(0.0, regrow=True)
