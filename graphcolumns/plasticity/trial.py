@@ -55,7 +55,7 @@ class Foresight(NamedTuple):
     loss: float
 
     def of(self, part: Rewiring) -> float:
-        r"""Of a part of the change, :math:`\Delta L \approx \sum_{dies} E[u^-] + \sum_{born} E[u^+]`."""
+        r"""Of a part of it, :math:`\Delta L \approx \sum_{dies} E[u^-] + \sum_{born} E[u^+]`."""
         made = [
             torch.isin(all_, some)
             for all_, some in zip(_keys(self.rewiring), _keys(part), strict=True)
