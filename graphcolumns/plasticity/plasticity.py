@@ -19,7 +19,6 @@ from graphcolumns.plasticity.current_geometry import current_geometry
 from graphcolumns.plasticity.decide import decide
 from graphcolumns.plasticity.evidence import Survey
 from graphcolumns.plasticity.metrics import Past, describe
-from graphcolumns.plasticity.pause import Pause
 from graphcolumns.plasticity.per_edge import edge_tensors
 from graphcolumns.plasticity.ranks import require_same_edges
 from graphcolumns.plasticity.rewiring import Rewiring
@@ -57,7 +56,6 @@ class Plasticity:
         self.age: Tensor | None = None
         self.memory: dict[str, Tensor] = {}
         self.resting = CoolDown.empty()
-        self.pause = Pause()
         self.past: Past | None = None
 
     def start(self, model: nn.Module) -> None:
@@ -108,7 +106,7 @@ class Plasticity:
 
     def due(self, step: int) -> bool:
         """Whether an update is due after `step` optimizer steps."""
-        return self.rule.when(step) and self.pause.over(step, self.rule.when)
+        return self.rule.when(step)
 
     @torch.no_grad()
     def watch(self, model: nn.Module) -> None:
@@ -167,7 +165,7 @@ class Plasticity:
         rewiring = verdict.rewiring
         require_same_edges(rewiring.graph)
         carry(rewiring, model, optimizer, newborn=trial.newborn(rewiring))
-        self._remember(rewiring, step)
+        self._remember(rewiring)
         metrics = self._described(rewiring, model)
         goal = None if rule.budget is None else rule.budget.edges(step, rewiring.before)
         if goal is not None and goal != rewiring.graph.num_edges:
@@ -211,11 +209,9 @@ class Plasticity:
         aside = slice(rule.samples, rule.wanted)
         return looks, (inputs[aside], labels[aside])
 
-    def _remember(self, rewiring: Rewiring, step: int) -> None:
+    def _remember(self, rewiring: Rewiring) -> None:
         assert self.age is not None
         self.age = rewiring.carried(self.age + 1)
-        changed = bool(len(rewiring.died) or len(rewiring.born))
-        self.pause = self.pause.after(step, changed, self.rule.longest_pause)
         if self.rule.cool_down:
             self.resting = self.resting.after(rewiring, self.updates, self.rule.cool_down)
         self.memory.pop("movement", None)  # accumulated from one update to the next
@@ -240,7 +236,6 @@ class Plasticity:
             "age": self.age,
             "memory": dict(self.memory),
             "resting": (self.resting.keys, self.resting.died),
-            "pause": (self.pause.since, self.pause.length),
             "past": None if past is None else dict(past),
         }
 
@@ -249,7 +244,6 @@ class Plasticity:
         self.updates, self.age = state["updates"], state["age"]
         self.memory = dict(state["memory"])
         self.resting = CoolDown(*state["resting"])
-        self.pause = Pause(*state["pause"])
         self.past = None if state["past"] is None else Past(**state["past"])
 
 

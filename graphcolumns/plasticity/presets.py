@@ -313,7 +313,7 @@ def exact(
     sampler: Sampler = samplers.thorough,
     per_grow: float = 8.0,
     tolerance: float | None = 0.0,
-    groups: int = 4,
+    groups: int = 8,
     errors: float = 2.0,
     **options: Any,
 ) -> Rule:
@@ -324,7 +324,7 @@ def exact(
     the other (`accept="split"`), with `errors` as z: the best of many noisy gains is partly luck.
     Then the loss is measured on further samples, group by group, and swaps that raise it by more
     than `tolerance` are not made. The share that is offered falls along a cosine; the share that is
-    swapped is found by the rule. While it finds none, its updates become rare (`longest_pause`).
+    swapped is found by the rule.
     """
     when = _when(steps, every, start, stop)
     grow = partial(growth.insertion, errors=errors)
@@ -338,7 +338,6 @@ def exact(
         "samples": 64,
         "check": 64,
         "grace": 1,
-        "longest_pause": 7,
     }
     return _rule(when, degree, parts, numbers, options)
 

@@ -60,9 +60,6 @@ class Rule:
         constraints: rules for the edge set.
         grace: updates that an edge is safe after its birth.
         cool_down: updates that a pair rests after its death.
-        longest_pause: after an update that changed nothing this many updates at most are left out:
-            one, then three, then seven, until one changes something. Not with a budget that is a
-            schedule, whose last value might fall into a pause.
         overhead: see `select`; for budgets of length.
         samples: samples that scores are measured on.
         check: further samples on which the loss is predicted and measured before and after every
@@ -99,7 +96,6 @@ class Rule:
     constraints: Constraints = field(default_factory=Constraints)
     grace: int = 0
     cool_down: int = 1
-    longest_pause: int = 0
     overhead: float | None = None
     samples: int = 64
     check: int = 64
@@ -114,8 +110,7 @@ class Rule:
             if getattr(self, name) not in get_args(kind):
                 known = ", ".join(map(repr, get_args(kind)))
                 raise ValueError(f"{name} must be one of {known}. Got {getattr(self, name)!r}.")
-        least = {"per_grow": 1, "groups": 1, "samples": 2, "check": 0}
-        least |= {"grace": 0, "cool_down": 0, "longest_pause": 0}
+        least = {"per_grow": 1, "groups": 1, "grace": 0, "cool_down": 0, "samples": 2, "check": 0}
         for name, low in least.items():
             if name != "per_grow" and not isinstance(getattr(self, name), int):
                 raise TypeError(f"{name} must be a whole number. Got {getattr(self, name)!r}.")
@@ -147,11 +142,6 @@ class Rule:
             )
         if self.temperature is not None and self.accept != "always":
             raise ValueError(f"a temperature draws, and accept='always'. Got {self.accept!r}.")
-        if self.longest_pause and self.budget is not None and callable(self.budget.value):
-            raise ValueError(
-                "a budget that is a schedule is met at updates, and none may be left out. Got "
-                f"longest_pause={self.longest_pause}; set it to 0."
-            )
         self._check_choose()
         if self.newborn == "epsilon" and not self.share:
             raise ValueError("newborn='epsilon' needs a share above 0. Got share=0.")

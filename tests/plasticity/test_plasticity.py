@@ -14,9 +14,7 @@ import torch
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Budget, Constraints, Plasticity, Rule, grow, presets, prune
-from graphcolumns.plasticity.budget import Every
 from graphcolumns.plasticity.keys import edge_keys
-from graphcolumns.plasticity.schedules import Cosine
 from tests.conftest import RULES
 from tests.plasticity.learners import (
     LOSSES,
@@ -311,25 +309,3 @@ def test_what_a_budget_lacks_is_said():
     )  # fmt: skip
     (_, _, update), *_ = live(rule)
     assert update.metrics["edges_missing"] == 96 - update.metrics["edges"] > 0
-
-
-def test_a_rule_that_changes_nothing_looks_less_often_also_when_taken_up_again():
-    rule = Rule(prune=prune.taylor, when=Every(2, start=2), fraction=0.0, longest_pause=3, **FEW)
-    model, changing = learner(), Plasticity(rule, SHEET)
-    looked = []
-    for step in range(1, 25):
-        back = Plasticity(rule, SHEET)
-        if changing.past is not None:
-            back.load_state_dict(copy.deepcopy(changing.state_dict()))
-        assert changing.due(step) == back.due(step)
-        if changing.due(step):
-            looked.append(step)
-            changing.update(model, optimizer_of(model), step, *batch(rule), LOSSES)
-    assert looked == [2, 6, 14, 22]
-
-
-def test_no_update_is_left_out_where_the_budget_changes():
-    falling = Budget(Cosine(80.0, 64.0, start=0, stop=10), "edges")
-    with pytest.raises(ValueError, match="longest_pause=7; set it to 0"):
-        presets.exact(10, budget=falling)
-    presets.exact(10, budget=falling, longest_pause=0)
