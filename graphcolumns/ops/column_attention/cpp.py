@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcolumns.ops import extension
+from graphcolumns.ops import extension, pages
 from graphcolumns.ops.column_attention import reference
 from graphcolumns.ops.views import Views
 
@@ -58,6 +58,7 @@ def forward(
         "total": q.new_empty(0 if cost is None else shape),
         "lse": q.new_empty(shape),
     }
+    pages.advise(tensors["out"], tensors["total"], tensors["lse"])
     _run("attention_forward", tensors, views, scale, dropout, seed)
     return tensors["out"], tensors["total"], tensors["lse"]  # type: ignore[return-value]
 
@@ -88,12 +89,14 @@ def backward(
     grads = {
         f"grad_{name}": None if x is None else torch.empty_like(x) for name, x in inputs.items()
     }
+    delta = torch.empty_like(lse)
+    pages.advise(delta, *grads.values())
     tensors = {
         **inputs,
         **grads,
         "out": out.contiguous(),
         "lse": lse.contiguous(),
-        "delta": torch.empty_like(lse),
+        "delta": delta,
         "grad_out": grad_out.contiguous(),
         "grad_lse": grad_lse.contiguous(),
         "total": total.contiguous(),

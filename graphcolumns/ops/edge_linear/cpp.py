@@ -5,7 +5,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from graphcolumns.ops import extension
+from graphcolumns.ops import extension, pages
 from graphcolumns.ops.views import Views
 
 _TENSORS = ("x", "weight", "grad", "out", "grad_weight", "pointers", "edge", "other")
@@ -29,6 +29,7 @@ def backward(grad: Tensor, x: Tensor, weight: Tensor, views: Views) -> tuple[Ten
     """See :func:`~graphcolumns.ops.edge_linear.reference.backward`; not differentiable."""
     grad_x = _sum_rows(grad, weight, views.colptr, views.csc_target, views.csc_edge)
     grad_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
+    pages.advise(grad_weight)
     given = {"grad": grad, "grad_weight": grad_weight, "other": views.source}
     _run("edge_linear_weight_gradient", x, views.rowptr, **given)
     return grad_x, grad_weight
@@ -39,6 +40,7 @@ def _sum_rows(
 ) -> Tensor:
     """Rows of ``x`` at ``other``, times the weights of their edges, summed between ``pointers``."""
     out = x.new_empty((pointers.shape[0] - 1, *x.shape[1:]))
+    pages.advise(out)
     given = {"weight": weight, "other": other, "edge": edge}
     _run("edge_linear_sum_rows", x, pointers, out=out, **given)
     return out
