@@ -25,7 +25,7 @@ GRID_GPU = [
     Shape(256**2, 9**2, 1, "grid", 4, 64, HALF),
     Shape(128**2, 33**2, 1, "grid", 4, 32, HALF),
 ]
-FAR = (0.0, 0.01, 0.1, 0.5, 1.0)
+FAR = (0.0, 1 / 64, 6 / 64, 0.5, 1.0)  # of the in-edges
 LONG_RANGE = [Shape(4096, 64, 8, far=far) for far in FAR]
 LONG_RANGE_GPU = [Shape(65536, 64, 8, dtype=HALF, far=far) for far in FAR]
 

@@ -88,7 +88,12 @@ def geometry_of(shape: Shape) -> Geometry:
 def graph_of(shape: Shape) -> ColumnGraph:
     """Nearest neighbours of these points, some replaced by far ones; or windows of a grid."""
     if shape.order == "grid":
-        return windows(isqrt(shape.columns), isqrt(shape.degree))
+        side, window = isqrt(shape.columns), isqrt(shape.degree)
+        if (side**2, window**2) != (shape.columns, shape.degree) or window > side:
+            raise ValueError(
+                f"a grid has a square of columns and windows of a square within it. Got {shape}."
+            )
+        return windows(side, window)
     if shape.far:
         return with_far_edges(geometry_of(shape), shape.degree, round(shape.far * shape.degree))
     return connect.nearest(geometry_of(shape), shape.degree)

@@ -18,7 +18,8 @@ def communicability(weights: Tensor) -> Tensor:
         C = \exp\left(S^{-1/2} |W| S^{-1/2}\right), \qquad S_i = \sum_j |W_{ij}|, \qquad C_{ii} = 0
 
     Computed in float64; differentiable, through the exponential and through :math:`S`. A column
-    that sends nothing has the mean strength of those that do, where the paper divides by 0.
+    that sends nothing has the mean strength of those that do, where the paper divides by 0. One
+    that sends next to nothing keeps its own: :math:`C_{ij}` grows as :math:`S_j^{-1/2}` with it.
 
     Args:
         weights: `W`, `[N, N]`, row i what i sends.

@@ -12,7 +12,8 @@ from graphcolumns.graph import ColumnGraph
 def require_same_edges(graph: ColumnGraph) -> None:
     """Compare the edges over all processes of the default group; alone, there is nothing to do.
 
-    Every process has to call it, and each sends 64 characters, however many edges there are.
+    Every process has to call it, and each sends 64 characters, however many edges there are; over
+    NCCL by the current CUDA device, which each has to have set (`torch.cuda.set_device(rank)`).
 
     Raises:
         ValueError: the processes do not have the same edges.

@@ -128,7 +128,7 @@ class Rule:
             raise ValueError(
                 "groups of swaps are tried one by one where there is a tolerance and edges are "
                 f"not symmetric. Got tolerance={self.tolerance} and "
-                f"symmetric={self.constraints.symmetric}."
+                f"symmetric={self.constraints.symmetric}; set groups to 1."
             )
         if self.regrow and self.groups > 1:
             raise ValueError(

@@ -91,6 +91,7 @@ class Trial:
 
     def judge(self, chosen: Selection) -> Verdict:
         """Make the swaps, or those groups of them after which the loss is no higher."""
+        chosen = self._without_regrown(chosen) if self.rule.regrow else chosen
         offered = _size(chosen)
         if not len(self.inputs):
             return Verdict(self.rewiring(chosen), None, None, offered, offered)
@@ -111,6 +112,15 @@ class Trial:
         born = chosen.targets, chosen.sources
         geometry, again = self.geometry, self.rule.regrow
         return rewire(graph, chosen.drop, born, geometry=geometry, keep_regrown=again)
+
+    def _without_regrown(self, chosen: Selection) -> Selection:
+        """What is dropped and grown goes on: it is neither a death nor a birth."""
+        graph: ColumnGraph = self.model.graph  # type: ignore[assignment]
+        dropped = edge_keys(graph)[chosen.drop]
+        grown = pair_keys(chosen.targets, chosen.sources, graph.num_sources)
+        dies, born = ~torch.isin(dropped, grown), ~torch.isin(grown, dropped)
+        ends = chosen.targets[born], chosen.sources[born]
+        return Selection(chosen.drop[dies], *ends, chosen.missing)
 
     def newborn(self, rewiring: Rewiring) -> Newborn:
         """How newborns start; `"epsilon"` measures the model before the change."""
@@ -191,8 +201,9 @@ class Trial:
         seen: list[Tensor] = []
 
         def losses(output: Any, labels: Tensor) -> Tensor:
-            seen.append(self.losses(output, labels))
-            return seen[-1]
+            each = self.losses(output, labels)
+            seen.append(each.detach())  # or the activations of every slice would be kept
+            return each
 
         scores = trace(
             self.model, self.inputs, self.labels, losses, targets, sources,
@@ -200,7 +211,7 @@ class Trial:
         )  # fmt: skip
         died = len(gone)
         alone = torch.cat([scores.deletion[:died], scores.insertion[died:]]).double()
-        loss = float(torch.cat([each.detach() for each in seen]).double().mean())
+        loss = float(torch.cat(seen).double().mean())
         return Foresight(rewiring, alone / scores.samples, loss)
 
     def _start(self, rewiring: Rewiring) -> Tensor | None:

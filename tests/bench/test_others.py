@@ -215,3 +215,9 @@ def test_far_edges_replace_the_farthest_of_the_near(far):
     kept = torch.isin(keys[1], keys[0]).float().mean().item()
     assert kept == pytest.approx(1 - far, abs=0.05)
     assert str(shape._replace(far=far)).endswith(f"{far:.0%} far")
+
+
+@pytest.mark.parametrize(("columns", "degree"), [(50, 4), (49, 8), (4, 9)])
+def test_a_grid_that_is_none(columns, degree):
+    with pytest.raises(ValueError, match="a grid has a square of columns"):
+        graph_of(Shape(columns, degree, 1, "grid"))

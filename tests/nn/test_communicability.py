@@ -73,6 +73,17 @@ def test_equals_networkx_where_all_have_as_many_neighbours(graph):
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("least", [1e-4, 1e-8, 1e-12])
+def test_to_a_column_that_sends_little_it_grows_with_the_root(least):
+    """C = S^(1/2) exp(P) S^(-1/2), and every row of P adds up to 1."""
+    weights = weights_of(4, 0, 1.0).abs()
+    weights[3] *= least / weights[3].sum()
+    strength = weights.sum(1)
+    walks = torch.from_numpy(scipy.linalg.expm((weights / strength[:, None]).numpy()))
+    expected = (strength[:, None] / strength).sqrt() * walks.fill_diagonal_(0)
+    torch.testing.assert_close(communicability(weights), expected, rtol=1e-9, atol=0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_its_derivative(seed):
     weights = weights_of(4, seed, 0.8) + 0.5  # no weight at 0, where the size has no derivative

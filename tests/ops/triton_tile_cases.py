@@ -91,8 +91,10 @@ class TestExact:
 
 
 class TestRefuses:
-    def test_wide_heads(self):
+    @pytest.mark.parametrize("narrow", [(), ("q", "k")])
+    def test_wide_heads(self, narrow):
         case = on_device(draw(torch.ones(1, 1).bool(), width=129, cost=None))
+        case = case._replace(**{name: getattr(case, name)[..., :1] for name in narrow})
         message = "tiles take heads of 128 numbers at most, got 129"
         with pytest.raises(ValueError, match=exactly(message)):
             run(case)

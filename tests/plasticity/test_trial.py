@@ -1,7 +1,9 @@
 """What a change does to the loss: on a copy, predicted and measured, and group after group."""
 
 import copy
+import gc
 import math
+import weakref
 
 import pytest
 import torch
@@ -247,3 +249,49 @@ def test_where_nothing_was_chosen_nothing_is_computed(monkeypatch):
 def test_what_regrows_is_in_no_group():
     with pytest.raises(ValueError, match="set groups to 1"):
         limited(0.0, regrow=True)
+
+
+def test_what_regrows_is_neither_death_nor_birth():
+    """Edge 3 is dropped and grows again; the budget wants one edge less, and that is edge 9."""
+    model = learner()
+    trial = trial_of(model, limited(-1e9, groups=1, regrow=True))
+    again = int(model.graph.target[3]), int(model.graph.source[3])
+    verdict = trial.judge(choice(drop=[3, 9], born=[again]))
+    assert verdict.rewiring.died.tolist() == [9]
+    assert (verdict.offered, verdict.made) == (1, 1)
+    alone = trial.judge(choice(drop=[9]))
+    assert verdict.predicted == pytest.approx(alone.predicted)
+    assert verdict.predicted != 0
+
+
+def test_a_look_keeps_nothing_of_earlier_slices():
+    marks: list[weakref.ref] = []
+    held: list[int] = []
+
+    class Mark:
+        """As long-lived as the activations of a slice."""
+
+    class Marked(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark = Mark()
+            marks.append(weakref.ref(ctx.mark))
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad
+
+    def losses(output, labels):
+        gc.collect()
+        held.append(sum(mark() is not None for mark in marks))
+        return Marked.apply(in_full(output, labels))
+
+    trial = trial_of(learner(), limited(None))
+    trial = Trial(
+        trial.rule, trial.model, SHEET, trial.scored, trial.inputs, trial.labels, losses,
+        slice_size=4,
+    )  # fmt: skip
+    foresight = trial._foresee(trial.rewiring(choice([3], [(0, 15)])))
+    assert held == [0, 0, 0, 0]
+    assert foresight.loss == trial.loss(trial.model)

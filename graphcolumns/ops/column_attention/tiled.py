@@ -59,8 +59,8 @@ def tiled_attention(
     check_triton(graph.device, "the graph is")
     if q.dtype not in tiles.DTYPES:
         raise TypeError(f"tiles take float32, bfloat16 and float16, got {q.dtype}")
-    if max(q.shape[3], v.shape[3]) > WIDEST:
-        raise ValueError(f"tiles take heads of {WIDEST} numbers at most, got {q.shape[3]}")
+    if (width := max(q.shape[3], v.shape[3])) > WIDEST:
+        raise ValueError(f"tiles take heads of {WIDEST} numbers at most, got {width}")
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     return _Tiled.apply(q, k, v, bias, graph, windows, scale)
 
