@@ -28,7 +28,8 @@ from graphcolumns.analysis.picture import png
 from graphcolumns.checkpoint import write_text
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
-from graphcolumns.cli.suite import Options, overview, read, separate
+from graphcolumns.cli.script import Script
+from graphcolumns.cli.suite import Options, overview, read, script, separate
 from graphcolumns.cli.train import plain
 from graphcolumns.cli.workers import Job, Workers
 
@@ -40,6 +41,10 @@ def experiment(arguments: list[str]) -> None:
         print(overview())
         return
     options, extra = separate(Path(asked.name).stem, asked.overrides)
+    command = script(asked.name)
+    if command is not None:
+        _decide(command, asked, options.out)
+        return
     definition = read(asked.name, extra, options.tuning)
     chosen = Filter(asked.only, asked.variants, asked.seeds)
     rows = Rows(options.out / "rows.csv", definition)
@@ -55,6 +60,23 @@ def experiment(arguments: list[str]) -> None:
         print("graphcolumns: stopped; the same command continues.", file=sys.stderr)
         sys.exit(130)
     _conclude(definition, rows, options.out)
+
+
+def _decide(command: Script, asked: argparse.Namespace, out: Path) -> None:
+    """Run an experiment that is a command; leave with its status if that is not 0."""
+    given = [text for text in asked.overrides if not text.startswith("out=")]
+    given += [
+        f"--{name}" for name in ("only", "variants", "seeds", "retry") if getattr(asked, name)
+    ]
+    if given:
+        raise ValueError(
+            f"{command.name!r} trains no arms but runs one command; only out=FOLDER and --dry-run "
+            f"can be given. Got {shlex.join(given)}."
+        )
+    if asked.dry_run:
+        print(shlex.join(command.words(out)))
+    elif status := command.run(out):
+        sys.exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:

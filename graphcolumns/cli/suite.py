@@ -14,6 +14,7 @@ from graphcolumns.analysis import experiment
 from graphcolumns.analysis.experiment import Experiment
 from graphcolumns.cli.compose import near
 from graphcolumns.cli.help import choices
+from graphcolumns.cli.script import Script
 
 SUITE = "suite"
 
@@ -73,11 +74,19 @@ def read(name: str, extra: tuple[str, ...] = (), tune: bool = True) -> Experimen
         return experiment.read(path, extra, tune)
 
 
+def script(name: str) -> Script | None:
+    """The shipped experiment of this name, if it is a command; None if it has arms, or is none."""
+    if name not in choices(SUITE):
+        return None
+    text = (files("graphcolumns.configs") / SUITE / f"{name}.yaml").read_text(encoding="utf-8")
+    return Script.of(name, yaml.safe_load(text))
+
+
 def overview() -> str:
     """The shipped experiments, each with its claim."""
     lines = ["Experiments (`graphcolumns experiment NAME`, or a YAML file):"]
     for name in choices(SUITE):
-        claim = " ".join(read(name).claim.split())
+        claim = " ".join((script(name) or read(name)).claim.split())
         lines += [
             "",
             f"  {name}",

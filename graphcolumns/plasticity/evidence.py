@@ -13,9 +13,9 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.ops import EdgeScores
-from graphcolumns.plasticity.fisher import Answers, fisher
+from graphcolumns.plasticity.fisher import Answers, drawn
 from graphcolumns.plasticity.listen import evaluating
-from graphcolumns.plasticity.trace import Losses, trace
+from graphcolumns.plasticity.trace import Losses, Tally, trace, walk_together
 
 
 @dataclass(eq=False)
@@ -80,16 +80,26 @@ class Survey:
     def fisher(self, place: slice) -> EdgeScores:
         """Second moments of some of them under the labels that the model itself predicts.
 
+        Asked for first, `scores` are measured on the way: samples run forward once for both.
         Where labels are neither classes nor bits: under the true ones, those of `scores`.
         """
         labels = self.labels
         answers: Answers = "classes" if labels.dim() == 1 else "bits"
         if answers == "bits" and bool(((labels != 0) & (labels != 1)).any()):
             return self.scores.at(place)
-        return fisher(
-            self.model, self.inputs, self.targets[place], self.sources[place], answers=answers,
-            draws=1, seed=self.seed, update=self.update, slice_size=self.slice_size,
-        )  # fmt: skip
+        pairs = self.targets[place], self.sources[place]
+        tallies = [Tally(self.graph, self.targets, self.sources), Tally(self.graph, *pairs)]
+        samples = torch.arange(len(self.inputs), device=self.inputs.device)
+        of_draw = samples, drawn(answers, self.seed, self.update)
+        asked = [(labels, self.losses), of_draw]
+        if "scores" in vars(self):  # measured already: no second time
+            tallies, asked = tallies[1:], asked[1:]
+        for parts in walk_together(self.model, self.inputs, asked, slice_size=self.slice_size):
+            for tally in tallies:
+                tally.add(parts.pop(0))  # and nothing is kept for the next slice
+        if len(tallies) == 2:
+            self.scores = tallies[0].scores()
+        return tallies[-1].scores()
 
     @cached_property
     def activity(self) -> Tensor:

@@ -13,7 +13,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity.counter import uniform
 from graphcolumns.plasticity.listen import evaluating
-from graphcolumns.plasticity.trace import trace
+from graphcolumns.plasticity.trace import Losses, trace
 
 Logits = Callable[[Any], Tensor]
 Answers = Literal["classes", "bits"]
@@ -103,6 +103,12 @@ def fisher(
         total = part if total is None else total.add_(part)
     assert total is not None
     return replace(total, samples=len(inputs))
+
+
+def drawn(answers: Answers, seed: int = 0, update: int = 0) -> Losses:
+    """The loss under one draw from the model, of ``(output, number of each sample)``."""
+    one = _of_draw if answers == "classes" else _of_bits
+    return partial(one, _logits, seed, update, 0, 1)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.exchange import Exchange
+from graphcolumns.ops import pages
 from graphcolumns.ops.precision import product_dtype
 
 MIXING = ("mixing", "linear_mixing")
@@ -120,9 +121,16 @@ def stack(heard: list[Exchange], grads: tuple[Tensor, ...]) -> Traced:
     names = ("q", "k", "v", "lse", "out")
     lists = {name: [getattr(x, name).detach() for x in heard] for name in names}
     heard.clear()  # so that what is stacked is freed, one kind after the other
-    q, k, v, lse, out = (torch.stack(lists.pop(name)) for name in names)
+    q, k, v, lse, out = (steps(lists.pop(name)) for name in names)
     scale = width**-0.5 if scale is None else scale
-    return Traced(q, k, v, lse, out, torch.stack(grads), bias, scale)
+    return Traced(q, k, v, lse, out, steps(grads), bias, scale)
+
+
+def steps(values: Sequence[Tensor]) -> Tensor:
+    """The values of all steps in one tensor."""
+    joined = values[0].new_empty((len(values), *values[0].shape))
+    pages.advise(joined)
+    return torch.stack(list(values), out=joined)
 
 
 def _stack_bias(heard: list[Exchange]) -> Tensor | None:

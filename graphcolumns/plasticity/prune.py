@@ -34,7 +34,8 @@ def fisher_taylor(edges: Evidence, own: bool = True) -> Tensor:
         own: the curvature of the model's own predictions, one more pass, instead of that of the
             true labels, which vanishes in a model that fits them.
     """
-    return scores.fisher_taylor(edges.scores, edges.fisher if own else None)
+    curvature = edges.fisher if own else None  # first, so that one pass does for both
+    return scores.fisher_taylor(edges.scores, curvature)
 
 
 def attention_gradient(edges: Evidence) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from graphcolumns.plasticity.listen import (
     listening,
     same,
     stack,
+    steps,
 )
 from graphcolumns.plasticity.pair_bias import check_newborn, edge_ids, pair_bias
 
@@ -68,54 +69,57 @@ def trace(
             attention; losses that are not one per sample; arguments that do not fit.
         TypeError: Ids that are not integers.
     """
-    graph = attentive_graph(model, graph)
-    check_pairs(targets, sources, graph.num_columns, graph.num_sources)
-    check_newborn(newborn_bias, len(targets))
-    if bool((targets[1:] < targets[:-1]).any()):  # once here, not in every slice
-        order = targets.argsort(stable=True)
-        born = None if newborn_bias is None else newborn_bias[order]
-        sorted_pairs = targets[order], sources[order]
-        scores = _trace_sorted(
-            model, inputs, labels, losses, *sorted_pairs, graph, born, slice_size, chunk, backend
-        )
-        return scores.at(order.argsort())
-    pairs = targets, sources
-    return _trace_sorted(
-        model, inputs, labels, losses, *pairs, graph, newborn_bias, slice_size, chunk, backend
-    )
-
-
-def _trace_sorted(
-    model: nn.Module,
-    inputs: Tensor,
-    labels: Tensor,
-    losses: Losses,
-    targets: Tensor,
-    sources: Tensor,
-    graph: ColumnGraph,
-    newborn_bias: Tensor | None,
-    slice_size: int,
-    chunk: int | None,
-    backend: str,
-) -> EdgeScores:
-    """:func:`trace` of pairs in the order of their targets."""
-    ids = edge_ids(graph, targets, sources)
-    sole = (ids >= 0) & (graph.in_degree.index_select(0, targets) == 1)
-    total: EdgeScores | None = None
-    known: Tensor | None = None  # of the edges, the same in every slice unless inputs make it
-    bias: Tensor | None = None
+    tally = Tally(attentive_graph(model, graph), targets, sources, newborn_bias, chunk, backend)
     for part in walk(model, inputs, labels, losses, graph=graph, slice_size=slice_size):
-        if total is None or not same(part.bias, known):
-            known, bias = part.bias, pair_bias(part.bias, newborn_bias, graph, ids, targets)
+        tally.add(part)
+        del part  # before the next slice goes through the model
+    return tally.scores()
+
+
+class Tally:
+    """Scores of pairs that add up over slices; arguments and errors as of :func:`trace`."""
+
+    def __init__(
+        self,
+        graph: ColumnGraph,
+        targets: Tensor,
+        sources: Tensor,
+        newborn_bias: Tensor | None = None,
+        chunk: int | None = None,
+        backend: str = "auto",
+    ) -> None:
+        check_pairs(targets, sources, graph.num_columns, graph.num_sources)
+        check_newborn(newborn_bias, len(targets))
+        self.graph, self.chunk, self.backend = graph, chunk, backend
+        self.order: Tensor | None = None
+        if bool((targets[1:] < targets[:-1]).any()):  # once here, not in every slice
+            self.order = targets.argsort(stable=True)
+            targets, sources = targets[self.order], sources[self.order]
+            newborn_bias = None if newborn_bias is None else newborn_bias[self.order]
+        self.pairs, self.newborn_bias = (targets, sources), newborn_bias
+        self.ids = edge_ids(graph, targets, sources)
+        self.sole = (self.ids >= 0) & (graph.in_degree.index_select(0, targets) == 1)
+        self.total: EdgeScores | None = None
+        self.known: Tensor | None = None  # of the edges, the same in every slice, or inputs make it
+        self.bias: Tensor | None = None
+
+    def add(self, part: Traced) -> None:
+        """Score one slice."""
+        if self.total is None or not same(part.bias, self.known):
+            self.known, targets = part.bias, self.pairs[0]
+            self.bias = pair_bias(part.bias, self.newborn_bias, self.graph, self.ids, targets)
         scores = edge_scores(
-            *part[:6], targets, sources,
-            bias=bias, sole=sole, scale=part.scale, chunk=chunk, backend=backend,
+            *part[:6], *self.pairs,
+            bias=self.bias, sole=self.sole, scale=part.scale, chunk=self.chunk,
+            backend=self.backend,
         )  # fmt: skip
-        total = scores if total is None else total.add_(scores)
-        del part, scores  # before the next slice goes through the model
-    if total is None:
-        raise ValueError("inputs must hold at least one sample, got none")
-    return total
+        self.total = scores if self.total is None else self.total.add_(scores)
+
+    def scores(self) -> EdgeScores:
+        """The sums over all slices, in the order of the pairs that were given."""
+        if self.total is None:
+            raise ValueError("inputs must hold at least one sample, got none")
+        return self.total if self.order is None else self.total.at(self.order.argsort())
 
 
 def walk(
@@ -128,38 +132,63 @@ def walk(
     slice_size: int = 8,
 ) -> Iterator[Traced]:
     """Yields what :func:`trace` scores, slice by slice; arguments and errors as there."""
+    for parts in walk_together(
+        model, inputs, [(labels, losses)], graph=graph, slice_size=slice_size
+    ):
+        yield parts.pop()  # kept here no longer, when the next slice goes through the model
+
+
+def walk_together(
+    model: nn.Module,
+    inputs: Tensor,
+    asked: Sequence[tuple[Tensor, Losses]],
+    *,
+    graph: ColumnGraph | None = None,
+    slice_size: int = 8,
+) -> Iterator[list[Traced]]:
+    """Yields what :func:`trace` scores for several labels and losses; slices run forward once."""
     graph = attentive_graph(model, graph)
-    if slice_size < 1 or len(inputs) != len(labels):
+    counts = [len(labels) for labels, _ in asked]
+    if slice_size < 1 or any(count != len(inputs) for count in counts):
         raise ValueError(
             "inputs and labels must hold the same samples, taken at least one at a time, "
-            f"got {len(inputs)}, {len(labels)} and slice_size={slice_size}"
+            f"got {len(inputs)}, {', '.join(map(str, counts))} and slice_size={slice_size}"
         )
-    for x, y in zip(inputs.split(slice_size), labels.split(slice_size), strict=True):
-        if len(x):
-            yield _slice(model, x, y, losses, graph)
+    for start in range(0, len(inputs), slice_size):
+        place = slice(start, start + slice_size)
+        yield _slice(model, inputs[place], [(y[place], losses) for y, losses in asked], graph)
 
 
 @torch.enable_grad()
 def _slice(
-    model: nn.Module, inputs: Tensor, labels: Tensor, losses: Losses, graph: ColumnGraph
-) -> Traced:
+    model: nn.Module, inputs: Tensor, asked: Sequence[tuple[Tensor, Losses]], graph: ColumnGraph
+) -> list[Traced]:
     model = getattr(model, "_orig_mod", model)  # a compiled model would be compiled once more
     with evaluating(model):  # for the backward pass too: it may compute steps again
         with listening(model, graph) as heard:
-            each = losses(model(inputs), labels)
-        _check_losses(each, len(inputs))
+            output = model(inputs)
+            sums = [_sum(losses(output, labels), len(inputs)) for labels, losses in asked]
         if not heard:
             raise ValueError(f"the model never attended along {graph}: pass graph= the one it uses")
         outs = [exchange.out for exchange in heard]
-        # Samples do not see each other, so the sum gives each the gradient of its own loss.
-        grads = torch.autograd.grad(each.sum(), outs, materialize_grads=True, allow_unused=True)
-        del each, outs
-    return stack(heard, grads)
+        grads = []
+        while sums:
+            again = len(sums) > 1
+            grads.append(
+                torch.autograd.grad(
+                    sums.pop(0), outs, retain_graph=again, materialize_grads=True, allow_unused=True
+                )
+            )
+        del output, outs
+    first = stack(heard, grads[0])
+    return [first, *(first._replace(grad_out=steps(other)) for other in grads[1:])]
 
 
-def _check_losses(each: Tensor, samples: int) -> None:
+def _sum(each: Tensor, samples: int) -> Tensor:
+    """Samples do not see each other, so the sum gives each the gradient of its own loss."""
     if each.shape != (samples,):
         raise ValueError(
             f"losses must give one loss per sample, [{samples}], got {list(each.shape)}: "
             'call cross_entropy(..., reduction="none")'
         )
+    return each.sum()

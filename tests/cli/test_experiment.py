@@ -15,7 +15,8 @@ from graphcolumns.cli import main
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.experiment import _check
 from graphcolumns.cli.help import choices
-from graphcolumns.cli.suite import SUITE, read
+from graphcolumns.cli.script import ROOT, Script
+from graphcolumns.cli.suite import SUITE, read, script
 from graphcolumns.cli.workers import Workers
 
 BASE = [
@@ -192,7 +193,10 @@ def test_without_a_name_there_is_a_list(capsys):
         assert f"\n  {name}\n    " in out
 
 
-@pytest.mark.parametrize("name", choices(SUITE))
+SCRIPTS = [name for name in choices(SUITE) if script(name) is not None]
+
+
+@pytest.mark.parametrize("name", [name for name in choices(SUITE) if name not in SCRIPTS])
 def test_every_shipped_experiment_composes(name):
     definition = read(name)
     assert definition.tuning is not None
@@ -225,3 +229,48 @@ def test_a_process_that_dies_is_a_failed_run():
         found = dict(workers.execute(["6 * 7", "__import__('os')._exit(1)"]))
     assert found[0] == 42
     assert found[1] == {"status": "failed", "error": "its process died twice; out of memory?"}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_says_what_it_would_run(capsys, name):
+    assert main(["experiment", name, "--dry-run", "out=somewhere"]) == 0
+    words = capsys.readouterr().out.split()
+    assert words[0] == sys.executable
+    assert not any("{out}" in word for word in words)
+    assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
+    assert not Path("somewhere").exists()
+
+
+@pytest.mark.parametrize("given", [["steps=3"], ["processes=4"], ["--seeds", "0"], ["--retry"]])
+def test_a_script_takes_no_options_of_arms(capsys, given):
+    assert main(["experiment", "scores", *given]) == 2
+    message = capsys.readouterr().err
+    assert f"only out=FOLDER and --dry-run can be given. Got {given[0]}" in message
+
+
+def test_a_script_is_run_after_its_claim(capfd):
+    write = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('done'); sys.exit(3)"
+    command = ("python", "-c", write, "{out}/result")
+    status = Script("mine", "it runs", "it does not", command).run(Path("there"))
+    assert status == 3
+    assert Path("there/result").read_text() == "done"
+    assert capfd.readouterr().out.startswith("Claim. it runs\n\nIt would be false if. it does not")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"claim": "c", "command": ["python"]}, "has the keys claim, command, falsified_if"),
+        ({"claim": "c", "falsified_if": "f", "command": "python x"}, "must be a list of words"),
+    ],
+)
+def test_a_script_that_is_none(content, message):
+    with pytest.raises(ValueError, match=message):
+        Script.of("mine", content)
+
+
+def test_a_script_of_the_repository_elsewhere():
+    command = Script("mine", "c", "f", ("python", "tests/nowhere.py"))
+    with pytest.raises(FileNotFoundError, match="run it in a clone of the repository"):
+        command.run(Path("there"))
+    assert not Path("there").exists()
