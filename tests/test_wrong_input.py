@@ -381,7 +381,7 @@ MODELS = [
         "give exactly one of channels, parameters, flops and leave the others None (null), got "
         "{'channels': 4, 'parameters': 1000}"),
     bad("unknown wiring", lambda: model(wiring="length"),
-        "wiring must be one of ('distance', 'gaussian'), got 'length'"),
+        "wiring must be one of ('distance', 'gaussian', 'communicability'), got 'length'"),
     bad("permutation is a list", lambda: model(permutation=list(range(32))),
         "permutation must be int64 ids, got list", TypeError),
     bad("feed-forward run for longer",

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import graphcolumns
-
 KEYS = {"claim", "falsified_if", "command"}
-ROOT = Path(graphcolumns.__file__).parents[1]  # of the repository, where this is not installed
+ROOT = Path(__file__).parents[2]  # of the repository, where this is not installed
 
 
 class Script(NamedTuple):
