@@ -1,16 +1,18 @@
-"""Untied products against the copy bandwidth, and the memory of a recurrence against its depth."""
+"""Untied products against those of torch, and the memory of a recurrence against its depth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from graphcolumns.bench.clock import Limits, Work, race
+from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
+from graphcolumns.bench.contest import QUICK_ROUNDS
 from graphcolumns.bench.memory import peak
 from graphcolumns.bench.problem import Shape, graph_of
 from graphcolumns.bench.report import Row
-from graphcolumns.bench.sheet_step import StepShape
 from graphcolumns.geometry import Geometry
 from graphcolumns.models.columnformer import Columnformer, sheet
 from graphcolumns.ops import untied_linear
@@ -18,28 +20,80 @@ from graphcolumns.ops import untied_linear
 DEPTHS = (1, 2, 4, 8, 16, 32)
 
 
-def rows(shape: StepShape, device: str, rounds: int, machine: Limits) -> Iterator[Row]:
-    """One untied linear map, forward and forward with backward, in shares of a copy's rate."""
-    n, c, _, b, _ = shape
-    weight = torch.randn(n, c, c, device=device, requires_grad=True)
-    bias = torch.zeros(n, c, device=device, requires_grad=True)
-    x = torch.randn(n, b, c, device=device, requires_grad=True)
-    grad = torch.randn_like(x)
+class Maps(NamedTuple):
+    """Sizes of one linear map per column: N, C, B."""
+
+    columns: int
+    channels: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"N={self.columns} C={self.channels} B={self.batch}"
+
+
+SHAPES = [
+    Maps(4096, 64, 8), Maps(4096, 64, 1), Maps(4096, 64, 64), Maps(65536, 16, 8),
+    Maps(16384, 32, 8), Maps(1024, 128, 8), Maps(192, 64, 8),
+]  # fmt: skip
+SHAPES_GPU = [Maps(4096, 64, 8), Maps(65536, 64, 32)]
+STEPS = 8
+
+
+def rows(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+    """Untied linear maps against the batched products of torch, in shares of a copy's rate.
+
+    Used once, forward and with the backward pass; and at every step of a recurrence, where torch
+    forms a gradient of the weights per step and adds it up.
+    """
+    shapes = SHAPES_GPU if device == "cuda" else SHAPES
+    for shape in [Maps(512, 32, 8)] if quick else shapes:
+        inputs = _draw(shape, device)
+        for kind, least in _least_bytes(shape).items():
+            works = {who: _works(inputs, who)[kind] for who in ("ours", "torch")}
+            times = race(works, QUICK_ROUNDS if quick else ROUNDS, device)
+            for who, seconds in times.items():
+                ratio = seconds.median / times["ours"].median
+                limit = least / machine.bytes_per_second / seconds.median
+                yield Row("untied products", f"{shape}, {kind}", who, seconds, ratio, limit)
+
+
+def _draw(shape: Maps, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Input, weights, biases, and the gradient that arrives."""
+    n, c, b = shape
+    sizes = [(n, b, c), (n, c, c), (n, c)]
+    x, weight, bias = (torch.randn(size, device=device, requires_grad=True) for size in sizes)
+    return x, weight, bias, torch.randn_like(x)
+
+
+def _works(inputs: tuple[Tensor, Tensor, Tensor, Tensor], who: str) -> dict[str, Work]:
+    x, weight, bias, grad = inputs
+    backend = "auto" if who == "ours" else "reference"
 
     def forward() -> None:
         with torch.no_grad():
-            untied_linear(x, weight, bias)
+            untied_linear(x, weight, bias, backend=backend)
 
-    def both() -> None:
-        torch.autograd.grad(untied_linear(x, weight, bias), (x, weight, bias), grad)
+    def backward() -> None:
+        y = untied_linear(x, weight, bias, backend=backend)
+        torch.autograd.grad(y, (x, weight, bias), grad)
 
-    # Weights are read once forward; read again, and their gradient written, backward.
-    once, states = 4 * n * c * c, 4 * n * b * c
-    least = {"forward": once + 2 * states, "forward and backward": 3 * once + 6 * states}
-    times = race({"forward": forward, "forward and backward": both}, rounds, device)
-    for name, seconds in times.items():
-        limit = least[name] / machine.bytes_per_second / seconds.median
-        yield Row("untied products", str(shape), f"ours, {name}", seconds, limit=limit)
+    def recurrence() -> None:
+        y, uses = x, [None] * STEPS
+        if who == "ours":
+            uses = untied_linear.unroll(weight, bias, STEPS, x.shape[1])  # type: ignore[attr-defined]
+        for use in uses:
+            y = untied_linear(y, weight, bias, step=use, backend=backend)
+        torch.autograd.grad(y, (x, weight, bias), grad)
+
+    return {"forward": forward, "with backward": backward, f"{STEPS} steps": recurrence}
+
+
+def _least_bytes(shape: Maps) -> dict[str, int]:
+    """Weights are read once forward, read again backward, and their gradient is written once."""
+    n, c, b = shape
+    weights, states = 4 * n * c * c, 4 * n * b * c
+    once = {"forward": weights + 2 * states, "with backward": 3 * weights + 6 * states}
+    return once | {f"{STEPS} steps": (2 * STEPS + 1) * weights + 6 * STEPS * states}
 
 
 def depth_rows(device: str, quick: bool) -> Iterator[Row]:

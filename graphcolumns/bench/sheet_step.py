@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -18,7 +17,7 @@ from graphcolumns.bench.problem import Shape, graph_of
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.ops import Attention, column_attention
+from graphcolumns.ops import Attention, column_attention, untied_linear
 
 
 class StepShape(NamedTuple):
@@ -44,13 +43,13 @@ def ours(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
 
 
 def reference(shape: StepShape, device: str = "cpu") -> Work:
-    """The same with attention in plain torch and weight gradients by autograd."""
+    """The same in plain torch, weight gradients by autograd."""
     with_reference = partial(column_attention, backend="reference")
     return _patched(_step(shape, device, unrolled=False), with_reference)
 
 
 def pyg(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
-    """The same with PyG's softmax and scatter for attention, weight gradients by autograd."""
+    """The same with PyG's softmax and scatter for attention, the rest in plain torch."""
     return _patched(_step(shape, device, unrolled=False, inside=inside), _pyg_attention)
 
 
@@ -153,19 +152,17 @@ def _pyg_attention(
 
 
 def _patched(work: Work, attention: Any) -> Work:
-    """The same work with another attention inside the layer."""
+    """The same work with another attention inside the layer, and with torch's batched products."""
+    products = partial(untied_linear, backend="reference")
 
     def patched() -> None:
-        with _attention(attention):
+        with (
+            patch("graphcolumns.nn.attention.column_attention", attention),
+            patch("graphcolumns.nn.untied.untied_linear", products),
+        ):
             work()
 
     return patched
-
-
-@contextmanager
-def _attention(function: Any) -> Iterator[None]:
-    with patch("graphcolumns.nn.attention.column_attention", function):
-        yield
 
 
 def _repeat(work: Work, times: int) -> Work:

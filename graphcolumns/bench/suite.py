@@ -72,7 +72,6 @@ def step(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
     for name, build in sheet_step.INSIDE.items():
         memory, note = peak(build, shape, device, True, device=device), "AdamW while gradients come"
         yield Row("step", str(shape), name, memory=memory, note=note)
-    yield from products.rows(shape, device, rounds, machine)
 
 
 def memory(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
@@ -88,6 +87,7 @@ CASES: Mapping[str, Case] = {
     "grid": neighbourhoods.grid,
     "long_range": neighbourhoods.long_range,
     "step": step,
+    "products": products.rows,
     "memory": memory,
     "rewiring": rewiring.rows,
     "million": million.rows,

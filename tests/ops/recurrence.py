@@ -32,10 +32,10 @@ def draw(
     return Case(*(None if t is None else t.requires_grad_() for t in (x, weight, bias)))
 
 
-def recur(case: Case, handles: list) -> Tensor:
+def recur(case: Case, handles: list, backend: str = "auto") -> Tensor:
     x = case.x
     for step in handles:
-        x = torch.tanh(untied_linear(x, case.weight, case.bias, step=step))
+        x = torch.tanh(untied_linear(x, case.weight, case.bias, step=step, backend=backend))
     return x
 
 
@@ -50,8 +50,9 @@ def assert_close(got: list[Tensor], expected: list[Tensor], tolerance: float) ->
         assert (x - y).abs().max() <= tolerance * y.abs().max()
 
 
-def unroll(case: Case, count: int) -> list[steps.Step]:
+def unroll(case: Case, count: int, backend: str = "auto") -> list[steps.Step]:
     """Handles that do gather their gradients: a silent fall-back fails the test."""
-    handles = untied_linear.unroll(case.weight, case.bias, count, case.x.shape[1])
+    batch = case.x.shape[1]
+    handles = untied_linear.unroll(case.weight, case.bias, count, batch, backend=backend)
     assert all(handle.batched for handle in handles)
     return handles

@@ -7,6 +7,7 @@ from graphcolumns import untied_linear
 from graphcolumns.ops.untied_linear import nodes, products, steps
 from tests.ops.recurrence import Case, assert_close, draw, gradients, recur, unroll
 
+KERNELS = ["reference", pytest.param("cpp", marks=pytest.mark.cpp)]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}  # of the largest gradient
 
 
@@ -15,9 +16,11 @@ class TestUnroll:
     @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
     @pytest.mark.parametrize("with_bias", [True, False])
     @pytest.mark.parametrize(("batch", "count"), [(1, 2), (1, 9), (2, 4), (2, 7)])
-    def test_equals_autograd(self, dtype, with_bias, batch, count):
+    @pytest.mark.parametrize("backend", KERNELS)
+    def test_equals_autograd(self, dtype, with_bias, batch, count, backend):
         case = draw(dtype, with_bias, batch=batch)
-        y, expected = recur(case, unroll(case, count)), recur(case, [None] * count)
+        y = recur(case, unroll(case, count, backend), backend)
+        expected = recur(case, [None] * count, backend)
         assert torch.equal(y, expected)
         assert_close(gradients(case, y), gradients(case, expected), TOLERANCE[dtype])
 
@@ -107,12 +110,13 @@ class TestUnroll:
         first = torch.autograd.grad(y.sum(), case.inputs, retain_graph=True)
         assert_close(list(torch.autograd.grad(y.sum(), case.inputs)), list(first), 0.0)
 
-    def test_derivatives_of_both_orders(self):
+    @pytest.mark.parametrize("backend", KERNELS)
+    def test_derivatives_of_both_orders(self, backend):
         case = draw(columns=2, channels=4, batch=1)
 
         def run(x, weight, bias):
             replaced = Case(x, weight, bias)
-            return recur(replaced, unroll(replaced, 2))
+            return recur(replaced, unroll(replaced, 2, backend), backend)
 
         assert torch.autograd.gradcheck(run, tuple(case))
         assert torch.autograd.gradgradcheck(run, tuple(case))

@@ -25,11 +25,12 @@ class TestCompiled:
         monkeypatch.setattr(products, "ROWS_PER_PRODUCT", 2)  # several products in each sum
 
     @pytest.mark.parametrize("with_bias", [True, False])
-    def test_compile(self, with_bias):
+    @pytest.mark.parametrize("backend", ["reference", pytest.param("cpp", marks=pytest.mark.cpp)])
+    def test_compile(self, with_bias, backend):
         case = draw(with_bias=with_bias)
 
         def run(x, weight, bias):
-            handles = untied_linear.unroll(weight, bias, 4, 2)
+            handles = untied_linear.unroll(weight, bias, 4, 2, backend=backend)
             return recur(Case(x, weight, bias), handles), [h.batched for h in handles]
 
         y, batched = torch.compile(run, fullgraph=True, backend="aot_eager")(*case)

@@ -8,17 +8,32 @@
 
 namespace graphcolumns {
 
-// Calls f(begin, end) with parts of the rows that hold about equally many edges; a thread that is
-// done takes the next one. Every row is computed by one thread in one order, so results depend
-// neither on the number of threads nor on who takes what.
-template <class F>
-void over_rows(const int64_t* pointers, int64_t rows, int64_t per_edge, const F& f) {
+// Calls f(begin, end) with parts of the rows; a thread that is done takes the next part. Every row is
+// computed by one thread in one order, so results depend neither on the number of threads nor on
+// who takes what. `work` numbers are touched in all; part p begins at row `bound(p, parts)`.
+template <class Bound, class F> void over_parts(int64_t work, const Bound& bound, const F& f) {
   constexpr int64_t least = 1 << 18;  // numbers that are worth a part
   const int64_t threads = at::get_num_threads();
+  const int64_t parts =
+      std::max<int64_t>(1, std::min(threads == 1 ? 1 : 4 * threads, work / least));
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, std::min(threads, parts), 1, [&](int64_t, int64_t) {
+    for (int64_t part = next++; part < parts; part = next++)
+      f(bound(part, parts), bound(part + 1, parts));
+  });
+}
+
+// Parts of equally many rows.
+template <class F> void over_equal(int64_t rows, int64_t per_row, const F& f) {
+  const auto bound = [&](int64_t part, int64_t parts) { return rows * part / parts; };
+  over_parts(rows * per_row, bound, f);
+}
+
+// Parts of about equally many edges.
+template <class F>
+void over_rows(const int64_t* pointers, int64_t rows, int64_t per_edge, const F& f) {
   const auto work = [&](int64_t row) { return pointers[row] + row; };
-  const int64_t most = work(rows) * std::max<int64_t>(per_edge, 1) / least;
-  const int64_t parts = std::max<int64_t>(1, std::min(threads == 1 ? 1 : 4 * threads, most));
-  const auto bound = [&](int64_t part) {  // the first row at which so many parts are reached
+  const auto bound = [&](int64_t part, int64_t parts) {  // the first row that reaches the share
     const int64_t share = work(rows) * part / parts;
     int64_t low = 0, high = rows;
     while (low < high) {
@@ -28,11 +43,7 @@ void over_rows(const int64_t* pointers, int64_t rows, int64_t per_edge, const F&
     }
     return low;
   };
-  std::atomic<int64_t> next{0};
-  at::parallel_for(0, std::min(threads, parts), 1, [&](int64_t, int64_t) {
-    for (int64_t part = next++; part < parts; part = next++)
-      f(bound(part), bound(part + 1));
-  });
+  over_parts(work(rows) * std::max<int64_t>(per_edge, 1), bound, f);
 }
 
 inline int64_t longest(const int64_t* pointers, int64_t begin, int64_t end) {

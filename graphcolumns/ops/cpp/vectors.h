@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <utility>
+#include <vector>
 
 #if !defined(__GNUC__)
 #error "The kernels need the vector extensions of GCC or Clang."
@@ -38,6 +40,20 @@ template <class T> using Vector = typename Types<T>::Vector;
 template <class T> using Bits = typename Types<T>::Bits;
 template <class T> constexpr int VL = VECTOR_BYTES / sizeof(T);  // numbers in a vector
 template <class T> constexpr int QL = 16 / sizeof(T);            // numbers in a quarter: 128 bits
+
+// Memory that starts where a cache line does: a vector never lies across two.
+template <class T> struct Aligned {
+  using value_type = T;
+  Aligned() = default;
+  template <class U> Aligned(const Aligned<U>&) {}
+  T* allocate(size_t count) {
+    return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t(64)));
+  }
+  void deallocate(T* numbers, size_t) { ::operator delete(numbers, std::align_val_t(64)); }
+  bool operator==(const Aligned&) const { return true; }
+  bool operator!=(const Aligned&) const { return false; }
+};
+template <class T> using Numbers = std::vector<T, Aligned<T>>;
 
 template <class T> inline Vector<T> load(const T* from) {
   Vector<T> x;

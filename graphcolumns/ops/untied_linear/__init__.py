@@ -1,15 +1,22 @@
-"""One linear map per column: signature, mathematics, checks, and its recurrent form."""
+"""One linear map per column: signature, mathematics, checks, dispatch, and its recurrent form."""
 
-import torch
 from torch import Tensor
 
+from graphcolumns.ops.untied_linear import reference
+from graphcolumns.ops.untied_linear.choice import alike, takes_kernel
+from graphcolumns.ops.untied_linear.op import untied_linear_op
 from graphcolumns.ops.untied_linear.steps import Step, step_linear, take, unroll
 
 __all__ = ["Step", "untied_linear"]
 
 
 def untied_linear(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, *, step: Step | None = None
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    step: Step | None = None,
+    backend: str = "auto",
 ) -> Tensor:
     r"""Applies its own linear map to every column.
 
@@ -22,12 +29,18 @@ def untied_linear(
         bias: ``[N, Cout]``.
         step: A handle of ``untied_linear.unroll`` when the same weights are applied again and
             again: the gradients of ``weight`` and ``bias`` are then computed once over all steps.
+        backend: ``"reference"`` (the batched products of torch), ``"cpp"`` (kernels for few inputs
+            per column, on a CPU, in float32 and float64; half precisions are left to torch), or
+            ``"auto"``: ``"cpp"`` on a CPU from ``2 ** 20`` weights on. A handle has that of
+            ``untied_linear.unroll``.
 
     Returns:
         ``[N, B, Cout]``.
 
     Raises:
-        ValueError: Shapes that do not fit, or a handle for another batch size or other weights.
+        ValueError: Shapes that do not fit, a handle for another batch size or other weights, an
+            unknown ``backend``, or ``"cpp"`` on another device than the CPU.
+        ImportError: ``backend="cpp"`` without a compiler.
         RuntimeError: A handle that was used before.
 
     Example:
@@ -41,9 +54,10 @@ def untied_linear(
         take(step, x, weight)
         if step.batched:
             return step_linear(x, step)
-    if bias is None:
-        return torch.bmm(x, weight)
-    return torch.baddbmm(bias[:, None, :], x, weight)
+    fused = takes_kernel(backend, weight) if step is None else step.fused
+    if fused and alike(weight, x, bias):
+        return untied_linear_op(x, weight, bias)
+    return reference.forward(x, weight, bias)
 
 
 def _check(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:

@@ -6,6 +6,13 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.precision import as_given
+from graphcolumns.ops.untied_linear import reference
+from graphcolumns.ops.untied_linear.op import (
+    differentiated_again,
+    gradient_op,
+    transposed,
+    untied_linear_op,
+)
 from graphcolumns.ops.untied_linear.products import sum_over_steps
 
 
@@ -14,12 +21,18 @@ class Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, weight: Tensor, bias: Tensor | None, steps: int, batch: int, frugal: bool
+        ctx: Any,
+        weight: Tensor,
+        bias: Tensor | None,
+        steps: int,
+        batch: int,
+        fused: bool,
+        frugal: bool,
     ) -> tuple[Tensor, ...]:
         """Zero-stride dummies ``x_1, y_1, x_2, y_2, ...``."""
         columns, cin, cout = weight.shape
         ctx.set_materialize_grads(False)  # steps that were not taken send nothing
-        ctx.has_bias, ctx.frugal = bias is not None, frugal
+        ctx.has_bias, ctx.fused, ctx.frugal = bias is not None, fused, frugal
         zero = weight.new_zeros(())
         shapes = [(columns, batch, cin), (columns, batch, cout)] * steps
         return tuple(zero.clone().expand(shape) for shape in shapes)
@@ -30,10 +43,13 @@ class Unroll(torch.autograd.Function):
         xs = [x for x in grads[::2] if x is not None]
         ys = [y for y in grads[1::2] if y is not None]
         if not xs:
-            return None, None, None, None, None
+            return None, None, None, None, None, None
         with as_given(xs[0]):
-            weight, bias = sum_over_steps(xs, ys, ctx.frugal)
-        return weight, bias if ctx.has_bias else None, None, None, None
+            if ctx.fused and not differentiated_again():
+                weight, bias = gradient_op(xs, ys)
+            else:
+                weight, bias = sum_over_steps(xs, ys, ctx.frugal)
+        return weight, bias if ctx.has_bias else None, None, None, None, None
 
 
 class StepLinear(torch.autograd.Function):
@@ -41,14 +57,19 @@ class StepLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, step_x: Tensor, step_y: Tensor
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        step_x: Tensor,
+        step_y: Tensor,
+        fused: bool,
     ) -> Tensor:
         """``[N, B, Cout]``."""
         ctx.save_for_backward(x, weight)
+        ctx.fused = fused
         with as_given(x):
-            if bias is None:
-                return torch.bmm(x, weight)
-            return torch.baddbmm(bias[:, None, :], x, weight)
+            return (untied_linear_op if fused else reference.forward)(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -57,5 +78,5 @@ class StepLinear(torch.autograd.Function):
         grad_x = None
         if ctx.needs_input_grad[0]:
             with as_given(grad):
-                grad_x = torch.bmm(grad, weight.transpose(1, 2))
-        return grad_x, None, None, x, grad
+                grad_x = transposed(grad, weight, ctx.fused)
+        return grad_x, None, None, x, grad, None

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.precision import product_dtype
+from graphcolumns.ops.untied_linear.choice import alike, takes_kernel
 from graphcolumns.ops.untied_linear.nodes import StepLinear, Unroll
 
 # The pairs kept for one gradient may take this many times its memory: autograd's own second
@@ -46,6 +47,7 @@ class Step:
         x: Dummy ``[N, B, Cin]`` whose gradient is the input of the step, or None when autograd
             forms the weight gradient by itself.
         y: Dummy ``[N, B, Cout]`` whose gradient is the gradient of the output, or None.
+        fused: Whether the C++ kernels compute the products.
         used: Whether the handle was taken; a handle is good for one use.
     """
 
@@ -55,6 +57,7 @@ class Step:
     bias: Tensor | None
     x: Tensor | None = None
     y: Tensor | None = None
+    fused: bool = False
     used: bool = False
 
     @property
@@ -63,7 +66,9 @@ class Step:
         return self.x is not None
 
 
-def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[Step]:
+def unroll(
+    weight: Tensor, bias: Tensor | None, steps: int, batch: int, *, backend: str = "auto"
+) -> list[Step]:
     r"""Handles for using the same weights at every step of a recurrence.
 
     .. math::
@@ -81,12 +86,13 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
         bias: ``[N, Cout]`` or None.
         steps: Number of uses ``T``; fewer may be taken.
         batch: Batch size ``B`` of every use.
+        backend: Of the products; see :func:`untied_linear`.
 
     Returns:
         ``T`` one-use handles for ``untied_linear(x, weight, bias, step=handle)``.
 
     Raises:
-        ValueError: ``steps`` or ``batch`` below one.
+        ValueError: ``steps`` or ``batch`` below one, or a ``backend`` that cannot run here.
 
     Example:
         >>> import torch
@@ -101,17 +107,18 @@ def unroll(weight: Tensor, bias: Tensor | None, steps: int, batch: int) -> list[
     """
     if steps < 1 or batch < 1:
         raise ValueError(f"steps and batch must be at least 1, got {steps} and {batch}")
+    fused = takes_kernel(backend, weight)
     together = _steps_per_gradient(weight, batch)
     if steps < 2 or together < (FEWEST if steps >= FEWEST else ROOM_FOR_TWO):
-        return [Step(weight, batch, weight, bias) for _ in range(steps)]
+        return [Step(weight, batch, weight, bias, fused=fused) for _ in range(steps)]
     # One cast for all steps: autocast itself would cast again at each of them.
     dtype = product_dtype(weight)
     cast, cast_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
     handles: list[Step] = []
     while len(handles) < steps:
         count = min(together, steps - len(handles))
-        pairs = _pairs(cast, cast_bias, count, batch, frugal=together < steps)
-        handles += [Step(weight, batch, cast, cast_bias, x, y) for x, y in pairs]
+        pairs = _pairs(cast, cast_bias, count, batch, fused, frugal=together < steps)
+        handles += [Step(weight, batch, cast, cast_bias, x, y, fused) for x, y in pairs]
     return handles
 
 
@@ -142,7 +149,8 @@ def step_linear(x: Tensor, step: Step) -> Tensor:
     """``y_n = x_n W_n + b_n`` with its weight gradient left to the node of ``step``."""
     if product_dtype(x) != x.dtype:
         x = x.to(step.weight.dtype)
-    return StepLinear.apply(x, step.weight, step.bias, step.x, step.y)
+    fused = step.fused and alike(step.weight, x, step.bias)
+    return StepLinear.apply(x, step.weight, step.bias, step.x, step.y, fused)
 
 
 def _steps_per_gradient(weight: Tensor, batch: int) -> int:
@@ -155,9 +163,9 @@ def _steps_per_gradient(weight: Tensor, batch: int) -> int:
 
 
 def _pairs(
-    weight: Tensor, bias: Tensor | None, steps: int, batch: int, frugal: bool
+    weight: Tensor, bias: Tensor | None, steps: int, batch: int, fused: bool, frugal: bool
 ) -> list[tuple[Tensor, Tensor]]:
-    dummies = Unroll.apply(weight, bias, steps, batch, frugal)
+    dummies = Unroll.apply(weight, bias, steps, batch, fused, frugal)
     if not torch.compiler.is_compiling():
         # The engine runs the youngest ready node first. This one is older than all steps: without
         # a word it would wait, and hold its pairs, until the backward pass is over.
