@@ -11,15 +11,25 @@ from torch import Tensor
 
 from graphcolumns.bench import peers
 from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
-from graphcolumns.bench.memory import peak
+from graphcolumns.bench.memory import on_gpu, peak
 from graphcolumns.bench.peers import PEERS, Peer
 from graphcolumns.bench.problem import Problem, Shape, draw
 from graphcolumns.bench.report import Row, recycled
 
-# Shapes whose peak memory is measured too, a process per peer; and one that is worth the minutes
-# that compiling PyG takes on a CPU.
+# Shapes whose peak memory is measured too, a process per peer.
 WEIGHED = (Shape(1024, 64, 8), Shape(4096, 16, 8))
-COMPILED = Shape(4096, 16, 8)
+# Shapes that are worth the time that a peer takes to compile: on a GPU too, or a table would take
+# more than ten minutes.
+COMPILED = {
+    ("PyG compiled", "cpu"): (Shape(4096, 16, 8),),
+    ("PyG compiled", "cuda"): (Shape(4096, 32, 32),),
+    ("FlexAttention", "cuda"): (
+        *(Shape(4096, 32, 32), Shape(65536, 64, 8)),
+        *(Shape(65536, 64, 8, dtype=torch.bfloat16, far=far) for far in (0.0, 6 / 64)),
+        *(Shape(256**2, 9**2, 1, "grid", 4, width, torch.bfloat16) for width in (32, 64)),
+        Shape(128**2, 33**2, 1, "grid", 4, 32, torch.bfloat16),
+    ),
+}
 QUICK_ROUNDS = 3
 # Largest difference to our gradients, over their largest number, of a peer that no test has seen
 # run. GPUs may multiply float32 matrices in fewer bits.
@@ -43,7 +53,7 @@ def against(
     missing: dict[str, str] = {}
     for name in (name for name in only or field if name not in leave_out):
         why = _missing(name, field[name], problem, device, quick)
-        built = why or _build(field[name], problem)
+        built = why or _build(field[name], problem, device)
         if isinstance(built, str):
             missing[name] = built
         else:
@@ -56,7 +66,7 @@ def against(
         limit = problem.least_seconds(machine) / seconds.median
         yield Row(
             case, str(shape), name, seconds, seconds.median / times["ours"].median, limit,
-            peak(solve, name, shape, device, device=device) if weigh else None,
+            _peak(name, works[name], shape, device) if weigh else None,
         )  # fmt: skip
     for name, why in missing.items():
         yield Row(case, str(shape), name, note=why)
@@ -69,11 +79,12 @@ def growth(
     for shape in shapes:
         problem: Problem = draw(shape, device)
         rounds = QUICK_ROUNDS if quick else ROUNDS
-        seconds = race({"ours": peers.ours(problem)}, rounds, device)["ours"]
+        work = peers.ours(problem)
+        seconds = race({"ours": work}, rounds, device)["ours"]
         who = "ours" if shape.order == "spatial" else "ours, random order"
         yield Row(
             case, str(shape), who, seconds, None, problem.least_seconds(machine) / seconds.median,
-            None if quick else peak(solve, "ours", shape, device, device=device),
+            None if quick else _peak("ours", work, shape, device),
             values={"edges": float(shape.columns * shape.degree), "columns": float(shape.columns)},
         )  # fmt: skip
 
@@ -84,24 +95,36 @@ def solve(name: str, shape: Shape, device: str) -> Callable[[], object]:
     return partial(build(draw(shape, device)))
 
 
+def _peak(name: str, work: Work, shape: Shape, device: str) -> float:
+    return on_gpu(work) if device == "cuda" else peak(solve, name, shape, device)
+
+
 def _missing(name: str, peer: Peer, problem: Problem, device: str, quick: bool) -> str:
-    if name == "PyG compiled" and device == "cpu" and (quick or problem.shape != COMPILED):
-        return f"takes a minute to compile; only for {COMPILED}"
+    worth = COMPILED.get((name, device))
+    if worth is not None and (quick or problem.shape not in worth):
+        return "takes long to compile, and is timed at other shapes"
     return peer.missing(problem, device)
 
 
-def _build(peer: Peer, problem: Problem) -> Work | str:
+def _build(peer: Peer, problem: Problem, device: str) -> Work | str:
     """Its work; or what is wrong with it, of a peer that can only be tried where it is installed.
 
     Those come in versions that nobody here has seen: one that fails costs its own row only, and
-    one that computes something else is not timed.
+    one that computes something else is not timed. Any may need more memory than a GPU has.
     """
-    if peer.restore is None:
-        return peer.build(problem)
     try:
         work = peer.build(problem)
+        if peer.restore is None:
+            if device == "cuda":
+                work()
+            return work
         theirs = [peer.restore(problem, grad) for grad in cast(tuple[Tensor, ...], work())]
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return "needs more memory than the GPU has"
     except Exception as error:
+        if peer.restore is None:
+            raise
         return f"fails: {type(error).__name__}: {' '.join(str(error).split())[:100]}"
     return _difference(problem, theirs) or work
 

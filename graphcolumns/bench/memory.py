@@ -20,9 +20,9 @@ LARGE = 2**16  # bytes
 def peak(build: Callable[..., Work], *arguments: Any, device: str = "cpu") -> float:
     """Bytes that a call needs beyond what was there before it.
 
-    A new process builds the work, calls it once (so that code and caches are there), and calls it
-    again while the system watches: the highest resident memory on a CPU, what torch handed out on a
-    GPU.
+    On a CPU a new process builds the work, calls it once (so that code and caches are there), and
+    calls it again while the system watches its resident memory. On a GPU torch tells what it handed
+    out, whatever else the process holds: that takes no process of its own.
 
     Args:
         build: a function at the top of a module that returns the work.
@@ -32,8 +32,21 @@ def peak(build: Callable[..., Work], *arguments: Any, device: str = "cpu") -> fl
     Returns:
         Bytes, or NaN where the system does not tell, or the process ran out of memory.
     """
-    needed = alone(_measure, build, arguments, device)
+    if device == "cuda":
+        return on_gpu(build(*arguments))
+    needed = alone(_measure, build, arguments)
     return float("nan") if needed is None else float(needed)
+
+
+def on_gpu(work: Work) -> float:
+    """Bytes that a call needs on the GPU beyond what was there before it."""
+    work()
+    wait("cuda")
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    wait("cuda")
+    return float(torch.cuda.max_memory_allocated() - before)
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -62,17 +75,10 @@ def _send(pipe: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -
     pipe.send(function(*arguments))
 
 
-def _measure(build: Callable[..., Work], arguments: tuple[Any, ...], device: str) -> float:
+def _measure(build: Callable[..., Work], arguments: tuple[Any, ...]) -> float:
     _keep_nothing()
     work = build(*arguments)
     work()
-    wait(device)
-    if device == "cuda":
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        work()
-        wait(device)
-        return torch.cuda.max_memory_allocated() - before
     _give_back()
     before = resident("VmRSS")
     if not _forget_peak():

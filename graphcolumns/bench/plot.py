@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from graphcolumns.bench.report import Row
 
@@ -42,6 +45,7 @@ def _ratios(axes: Axes, case: str, rows: Sequence[Row]) -> None:
     axes.barh(names, values, color=[colours(shapes.index(row.shape) % 10) for row in rows])
     axes.axvline(1.0, color="black", lw=1)
     axes.set_xscale("log")
+    _few_numbers(axes.xaxis)
     axes.invert_yaxis()
     axes.tick_params(axis="y", labelsize=5.5)
     axes.set(xlabel="time of the peer over ours", title=case)
@@ -60,6 +64,18 @@ def _growth(axes: Axes, case: str, rows: Sequence[Row]) -> None:
     for side, name in ((axes, "seconds (dots)"), (memory, "peak bytes (squares)")):
         side.set_yscale("log")
         side.set_ylabel(name)
+        _few_numbers(side.yaxis)
     axes.set_xscale("log")
+    _few_numbers(axes.xaxis)
     axes.set(xlabel=case, title=f"growth with {case}")
     axes.legend(frameon=False, fontsize=7)
+
+
+def _few_numbers(axis: Axis) -> None:
+    """Numbers beside a few ticks of a logarithmic axis: matplotlib's own run into each other."""
+    low, high = axis.get_data_interval()
+    decades = math.log10(high / low) if 0 < low < high else 1.0
+    multiples = range(1, 10) if decades < 0.5 else (1, 2, 5) if decades < 2.3 else (1,)
+    axis.set_major_locator(LogLocator(subs=multiples))
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_minor_formatter(NullFormatter())

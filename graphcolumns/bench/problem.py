@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isqrt
 from typing import NamedTuple
 
@@ -85,8 +86,12 @@ def geometry_of(shape: Shape) -> Geometry:
     return geometry.reorder()[0] if shape.order == "spatial" else geometry
 
 
+@lru_cache(maxsize=2)
 def graph_of(shape: Shape) -> ColumnGraph:
-    """Nearest neighbours of these points, some replaced by far ones; or windows of a grid."""
+    """Nearest neighbours of these points, some replaced by far ones; or windows of a grid.
+
+    The last two are kept: a case takes a graph more than once, and a large one takes a while.
+    """
     if shape.order == "grid":
         side, window = isqrt(shape.columns), isqrt(shape.degree)
         if (side**2, window**2) != (shape.columns, shape.degree) or window > side:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from graphcolumns.bench import clock, contest, neighbourhoods, others
+from graphcolumns.bench import clock, contest, memory, neighbourhoods, others
 from graphcolumns.bench.clock import Limits
 from graphcolumns.bench.peers import PEERS, Peer
 from graphcolumns.bench.problem import Shape, draw, graph_of
@@ -108,7 +108,7 @@ def test_the_same_gradients(name, installed):
     installed(module, function)
     peer = PEERS[name]
     assert peer.missing(problem, "cuda") == ""
-    work = contest._build(peer, problem)
+    work = contest._build(peer, problem, "cpu")
     assert callable(work), work
     ours = contest.peers.ours_unbiased(problem)()
     for mine, other in zip(ours, work(), strict=True):
@@ -126,12 +126,12 @@ def test_other_results_are_not_timed(name, turned, installed):
 
     other.__name__ = function.__name__
     installed(module, other)
-    assert str(contest._build(PEERS[name], problem)).startswith("not timed: its gradient of")
+    assert str(contest._build(PEERS[name], problem, "cpu")).startswith("not timed: its gradient of")
 
 
 def test_what_fails_says_so(installed):
     installed("natten")
-    why = contest._build(PEERS["NATTEN"], GRID)
+    why = contest._build(PEERS["NATTEN"], GRID, "cpu")
     assert why.startswith("fails: ImportError: cannot import name 'na2d'")
 
 
@@ -194,6 +194,35 @@ def test_tiles_are_checked_and_timed(right, monkeypatch):
     else:
         assert tiles[0].note.startswith("not timed: its gradient of q is off by")
         assert len(tiles) == 1
+
+
+def test_a_peer_that_needs_too_much_costs_its_own_row_only():
+    def greedy(problem):
+        def work():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return work
+
+    for peer in (Peer(greedy), Peer(greedy, restore=lambda problem, grad: grad)):
+        why = contest._build(peer, NEAR, "cuda")
+        assert why == "needs more memory than the GPU has"
+
+
+def test_memory_on_a_gpu_is_that_of_torch(monkeypatch):
+    """In this process: beyond what was there, and of the second call."""
+    held, most, calls = 100, [], []
+
+    def work():
+        calls.append(None)
+        most.append(held + (500 if len(calls) == 1 else 300))
+
+    monkeypatch.setattr(memory, "wait", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: held)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", most.clear)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: max(most))
+    assert memory.on_gpu(work) == 300.0
+    calls.clear()
+    assert memory.peak(lambda: work, device="cuda") == 300.0
 
 
 def test_windows_by_hand():
