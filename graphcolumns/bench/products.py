@@ -78,11 +78,13 @@ def _works(inputs: tuple[Tensor, Tensor, Tensor, Tensor], who: str) -> dict[str,
         torch.autograd.grad(y, (x, weight, bias), grad)
 
     def recurrence() -> None:
-        y, uses = x, [None] * STEPS
+        y = x
         if who == "ours":
-            uses = untied_linear.unroll(weight, bias, STEPS, x.shape[1])  # type: ignore[attr-defined]
-        for use in uses:
-            y = untied_linear(y, weight, bias, step=use, backend=backend)
+            for step in untied_linear.unroll(weight, bias, STEPS, x.shape[1]):  # type: ignore[attr-defined]
+                y = untied_linear(y, weight, bias, step=step)
+        else:
+            for _ in range(STEPS):
+                y = untied_linear(y, weight, bias, backend=backend)
         torch.autograd.grad(y, (x, weight, bias), grad)
 
     return {"forward": forward, "with backward": backward, f"{STEPS} steps": recurrence}
@@ -92,8 +94,8 @@ def _least_bytes(shape: Maps) -> dict[str, int]:
     """Weights are read once forward, read again backward, and their gradient is written once."""
     n, c, b = shape
     weights, states = 4 * n * c * c, 4 * n * b * c
-    once = {"forward": weights + 2 * states, "with backward": 3 * weights + 6 * states}
-    return once | {f"{STEPS} steps": (2 * STEPS + 1) * weights + 6 * STEPS * states}
+    once = {"forward": weights + 2 * states, "with backward": 3 * weights + 5 * states}
+    return once | {f"{STEPS} steps": (2 * STEPS + 1) * weights + 5 * STEPS * states}
 
 
 def depth_rows(device: str, quick: bool) -> Iterator[Row]:

@@ -35,7 +35,8 @@ def draw(
 def recur(case: Case, handles: list, backend: str = "auto") -> Tensor:
     x = case.x
     for step in handles:
-        x = torch.tanh(untied_linear(x, case.weight, case.bias, step=step, backend=backend))
+        chosen = backend if step is None else "auto"  # a handle has its own
+        x = torch.tanh(untied_linear(x, case.weight, case.bias, step=step, backend=chosen))
     return x
 
 

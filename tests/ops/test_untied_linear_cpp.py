@@ -189,13 +189,51 @@ class TestOps:
         )
         torch.testing.assert_close(per_sample, expected)
 
-    def test_forward_mode(self):
-        case, tangent = draw(), torch.randn(4, 2, 8, dtype=torch.float64)
+
+class TestForwardMode:
+    """A registered op would drop the tangent: these go through plain torch, compiled or not."""
+
+    def jvp(self, x: Tensor, tangent: Tensor, weight: Tensor) -> Tensor:
+        return torch.func.jvp(lambda x: untied_linear(x, weight, backend="cpp"), (x,), (tangent,))[
+            1
+        ]
+
+    def dual(self, x: Tensor, tangent: Tensor, weight: Tensor) -> Tensor:
         with forward_ad.dual_level():
-            x = forward_ad.make_dual(case.x.detach(), tangent)
-            y = untied_linear(x, case.weight.detach(), backend="cpp")
-            got = forward_ad.unpack_dual(y).tangent
-        torch.testing.assert_close(got, tangent @ case.weight.detach())
+            y = untied_linear(forward_ad.make_dual(x, tangent), weight, backend="cpp")
+            return forward_ad.unpack_dual(y).tangent
+
+    def handle(self, x: Tensor, tangent: Tensor, weight: Tensor) -> Tensor:
+        (step,) = untied_linear.unroll(weight, None, 1, x.shape[1], backend="cpp")
+        with forward_ad.dual_level():
+            y = untied_linear(forward_ad.make_dual(x, tangent), weight, step=step)
+            return forward_ad.unpack_dual(y).tangent
+
+    @pytest.mark.parametrize("compiled", [False, True])
+    @pytest.mark.parametrize("way", ["jvp", "dual", "handle"])
+    def test_tangents(self, way, compiled):
+        case = draw()
+        x, weight, tangent = case.x.detach(), case.weight.detach(), torch.randn_like(case.x)
+        run = getattr(self, way)
+        if compiled:
+            torch._dynamo.reset()
+            run = torch.compile(run, backend="aot_eager")
+        torch.testing.assert_close(run(x, tangent, weight), tangent @ weight)
+
+    def test_compiled_gradients_of_functions(self):
+        case = draw()
+        torch._dynamo.reset()
+
+        @torch.compile(backend="aot_eager")
+        def gradient(weight, x):
+            def loss(weight):
+                return untied_linear(x, weight, backend="cpp").square().sum()
+
+            return torch.func.grad(loss)(weight)
+
+        got = gradient(case.weight.detach(), case.x.detach())
+        y = case.x @ case.weight
+        torch.testing.assert_close(got, torch.autograd.grad(y.square().sum(), case.weight)[0])
 
 
 class TestWhatRuns:
@@ -234,6 +272,13 @@ class TestWhatRuns:
         untied_linear(*frozen, backend="cpp").sum().backward()
         assert calls == ["forward", "transposed"]
 
+    def test_a_bias_alone_forms_no_gradient_of_the_weights(self, calls):
+        case = draw()
+        y = untied_linear(case.x.detach(), case.weight.detach(), case.bias, backend="cpp")
+        (grad,) = torch.autograd.grad(y, case.bias, 2 * torch.ones_like(y))
+        assert grad.eq(4.0).all()  # two samples
+        assert calls == ["forward"]
+
     def test_a_recurrence_takes_one_gradient(self, calls):
         case = draw(columns=2**9, batch=1, channels=64)  # large enough to be chosen
         x = case.x
@@ -242,10 +287,21 @@ class TestWhatRuns:
         x.sum().backward()
         assert sorted(calls) == ["forward"] * 3 + ["gradient"] + ["transposed"] * 3
 
-    @pytest.mark.parametrize(("columns", "expected"), [(2**8, ["forward"]), (2**8 - 1, [])])
-    def test_auto_takes_large_weights(self, calls, columns, expected):
-        weight = torch.empty(columns, 64, 64, dtype=torch.float64)
-        untied_linear(torch.empty(columns, 1, 64, dtype=torch.float64), weight)
+    @pytest.mark.parametrize(
+        ("shape", "expected"),
+        [
+            ((2**8, 64, 64), ["forward"]),
+            ((2**8 - 1, 64, 64), []),
+            ((64, 128, 128), ["forward"]),
+            ((63, 130, 130), []),  # few columns
+            ((2**16, 4, 4), ["forward"]),
+            ((2**17, 3, 4), []),  # few channels
+            ((2**17, 4, 3), []),
+        ],
+    )
+    def test_auto_takes_large_weights(self, calls, shape, expected):
+        weight = torch.empty(shape, dtype=torch.float64)
+        untied_linear(torch.empty(shape[0], 1, shape[1], dtype=torch.float64), weight)
         assert calls == expected
 
     def test_auto_leaves_weights_in_another_order(self, calls, monkeypatch):
@@ -278,6 +334,19 @@ class TestWhatRuns:
             untied_linear(*mixed, backend="cpp")
         assert calls == []
 
+    def test_a_handle_made_outside_autocast(self, calls):
+        case = draw(torch.float32)
+        (step,) = untied_linear.unroll(case.weight, case.bias, 1, 2, backend="cpp")
+        with torch.autocast("cpu", torch.bfloat16):
+            assert untied_linear(*case, step=step).dtype == torch.bfloat16
+        assert calls == []
+
+    def test_sparse_inputs_are_left_to_torch(self, calls):
+        x, weight = torch.eye(4, dtype=torch.float64).expand(3, 4, 4), draw().weight[:3, :4]
+        got = untied_linear(x.to_sparse(), weight.detach(), backend="cpp")
+        assert torch.equal(got, weight)
+        assert calls == []
+
 
 class TestErrors:
     def test_names(self):
@@ -296,3 +365,29 @@ class TestErrors:
         with pytest.raises(ValueError, match=exactly(message)):
             untied_linear(x, weight, backend="cpp")
         assert untied_linear(x, weight).device.type == "meta"
+
+    def test_a_backend_beside_a_handle(self):
+        case = draw()
+        (step,) = untied_linear.unroll(case.weight, case.bias, 1, 2)
+        message = (
+            "a handle has the backend that it was made with: give it to "
+            "untied_linear.unroll(..., backend='cpp'), not beside step"
+        )
+        with pytest.raises(ValueError, match=exactly(message)):
+            untied_linear(*case, step=step, backend="cpp")
+
+    @pytest.mark.parametrize("what", ["dtype", "rows", "bias"])
+    def test_the_op_itself_reads_no_memory_as_what_it_is_not(self, what):
+        x, weight, bias = (t.detach() for t in draw())
+        got = {"dtype": (x.float(), None), "rows": (x[..., :6], None), "bias": (x, bias[:, :6])}
+        message = {
+            "dtype": "expected [4, 2, 8] of torch.float64 on the CPU to fit the weights, "
+            "got [4, 2, 8] of torch.float32 on cpu",
+            "rows": "expected [4, 2, 8] of torch.float64 on the CPU to fit the weights, "
+            "got [4, 2, 6] of torch.float64 on cpu",
+            "bias": "expected [4, 8] of torch.float64 on the CPU to fit the weights, "
+            "got [4, 6] of torch.float64 on cpu",
+        }[what]
+        x, bias = got[what]
+        with pytest.raises(ValueError, match=exactly(message)):
+            untied_linear_op(x, weight, bias)

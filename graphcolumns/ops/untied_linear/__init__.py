@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from graphcolumns.ops.untied_linear import reference
-from graphcolumns.ops.untied_linear.choice import alike, takes_kernel
+from graphcolumns.ops.untied_linear.choice import kernel_runs, takes_kernel
 from graphcolumns.ops.untied_linear.op import untied_linear_op
 from graphcolumns.ops.untied_linear.steps import Step, step_linear, take, unroll
 
@@ -31,15 +31,15 @@ def untied_linear(
             again: the gradients of ``weight`` and ``bias`` are then computed once over all steps.
         backend: ``"reference"`` (the batched products of torch), ``"cpp"`` (kernels for few inputs
             per column, on a CPU, in float32 and float64; half precisions are left to torch), or
-            ``"auto"``: ``"cpp"`` on a CPU from ``2 ** 20`` weights on. A handle has that of
-            ``untied_linear.unroll``.
+            ``"auto"``: ``"cpp"`` on a CPU for at least 64 columns and ``2 ** 20`` weights. A handle
+            has that of ``untied_linear.unroll``.
 
     Returns:
         ``[N, B, Cout]``.
 
     Raises:
         ValueError: Shapes that do not fit, a handle for another batch size or other weights, an
-            unknown ``backend``, or ``"cpp"`` on another device than the CPU.
+            unknown ``backend``, one beside a handle, or ``"cpp"`` on another device than the CPU.
         ImportError: ``backend="cpp"`` without a compiler.
         RuntimeError: A handle that was used before.
 
@@ -51,11 +51,16 @@ def untied_linear(
     """
     _check(x, weight, bias)
     if step is not None:
+        if backend != "auto":
+            raise ValueError(
+                "a handle has the backend that it was made with: give it to "
+                f"untied_linear.unroll(..., backend={backend!r}), not beside step"
+            )
         take(step, x, weight)
         if step.batched:
             return step_linear(x, step)
     fused = takes_kernel(backend, weight) if step is None else step.fused
-    if fused and alike(weight, x, bias):
+    if fused and kernel_runs(weight, x, bias):
         return untied_linear_op(x, weight, bias)
     return reference.forward(x, weight, bias)
 

@@ -64,6 +64,11 @@ def _run(
     name: str, xs: Sequence[Tensor], ys: Sequence[Tensor], weight: Tensor, bias: Tensor | None
 ) -> None:
     columns, cin, cout = weight.shape
+    batch = xs[0].shape[1]
+    _require(weight.dtype, *((x, (columns, batch, cin)) for x in xs))
+    _require(weight.dtype, *((y, (columns, batch, cout)) for y in ys))
+    if bias is not None:
+        _require(weight.dtype, (bias, (columns, cout)))
     arguments = Arguments(
         x=_batches(xs),
         y=_batches(ys),
@@ -71,11 +76,21 @@ def _run(
         bias=None if bias is None else bias.data_ptr(),
         steps=len(xs),
         columns=columns,
-        batch=xs[0].shape[1],
+        batch=batch,
         cin=cin,
         cout=cout,
     )
     extension.call(f"untied_linear_{name}_{DTYPES[weight.dtype]}", arguments)
+
+
+def _require(dtype: torch.dtype, *tensors: tuple[Tensor, tuple[int, ...]]) -> None:
+    """The kernel believes what it is told: nobody may read memory as what it is not."""
+    for x, shape in tensors:
+        if x.shape != shape or x.dtype != dtype or x.device.type != "cpu":
+            raise ValueError(
+                f"expected {list(shape)} of {dtype} on the CPU to fit the weights, "
+                f"got {list(x.shape)} of {x.dtype} on {x.device}"
+            )
 
 
 def _batches(tensors: Sequence[Tensor]) -> ctypes.Array[Batches]:

@@ -65,9 +65,11 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     with as_given(grad):
         if ctx.needs_input_grad[0]:
             grad_x = transposed(grad, weight, fused=True)
-        if any(ctx.needs_input_grad[1:]):
+        if ctx.needs_input_grad[1]:
             gradient = reference.gradient if differentiated_again() else gradient_op
             grad_weight, grad_bias = gradient([x], [grad])
+        elif ctx.needs_input_grad[2]:
+            grad_bias = grad.sum(1)
     return grad_x, grad_weight, grad_bias if ctx.needs_input_grad[2] else None
 
 

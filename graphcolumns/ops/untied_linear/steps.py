@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.precision import product_dtype
-from graphcolumns.ops.untied_linear.choice import alike, takes_kernel
+from graphcolumns.ops.untied_linear.choice import takes_kernel
 from graphcolumns.ops.untied_linear.nodes import StepLinear, Unroll
 
 # The pairs kept for one gradient may take this many times its memory: autograd's own second
@@ -149,7 +149,8 @@ def step_linear(x: Tensor, step: Step) -> Tensor:
     """``y_n = x_n W_n + b_n`` with its weight gradient left to the node of ``step``."""
     if product_dtype(x) != x.dtype:
         x = x.to(step.weight.dtype)
-    fused = step.fused and alike(step.weight, x, step.bias)
+    kind = (step.weight.dtype, step.weight.device, step.weight.layout)
+    fused = step.fused and (x.dtype, x.device, x.layout) == kind
     return StepLinear.apply(x, step.weight, step.bias, step.x, step.y, fused)
 
 
