@@ -163,9 +163,11 @@ def recycled() -> bool:
 
 
 def _allocator() -> str:
-    """Peers that write large tensors depend on whether freed memory goes back to the system."""
+    """Peers that write large tensors depend on where their memory comes from."""
     if recycled():
         return "memory recycled (MALLOC_MMAP_MAX_=0)"
+    if os.environ.get("THP_MEM_ALLOC_ENABLE") == "1":
+        return "large pages for all tensors (THP_MEM_ALLOC_ENABLE=1)"
     return "the default allocator"
 
 
