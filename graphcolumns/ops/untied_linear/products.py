@@ -1,4 +1,7 @@
-"""The sum of weight gradients over steps, with as little memory traffic as possible."""
+"""The sum of weight gradients over steps in plain torch, with little memory traffic.
+
+Where the C++ kernels run (see choice.py) they form the sum instead.
+"""
 
 import torch
 from torch import Tensor
