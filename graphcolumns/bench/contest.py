@@ -18,8 +18,7 @@ from graphcolumns.bench.report import Row, recycled
 
 # Shapes whose peak memory is measured too, a process per peer.
 WEIGHED = (Shape(1024, 64, 8), Shape(4096, 16, 8))
-# Shapes that are worth the time that a peer takes to compile: on a GPU too, or a table would take
-# more than ten minutes.
+# Shapes of the cases that are worth the time that a peer takes to compile, anew for each of them.
 COMPILED = {
     ("PyG compiled", "cpu"): (Shape(4096, 16, 8),),
     ("PyG compiled", "cuda"): (Shape(4096, 32, 32),),
@@ -102,7 +101,7 @@ def _peak(name: str, work: Work, shape: Shape, device: str) -> float:
 def _missing(name: str, peer: Peer, problem: Problem, device: str, quick: bool) -> str:
     worth = COMPILED.get((name, device))
     if worth is not None and (quick or problem.shape not in worth):
-        return "takes long to compile, and is timed at other shapes"
+        return "takes long to compile: timed in whole runs, at some shapes"
     return peer.missing(problem, device)
 
 

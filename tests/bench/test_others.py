@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from graphcolumns.bench import clock, contest, memory, neighbourhoods, others
+from graphcolumns.bench import clock, contest, memory, neighbourhoods, others, suite
 from graphcolumns.bench.clock import Limits
 from graphcolumns.bench.peers import PEERS, Peer
 from graphcolumns.bench.problem import Shape, draw, graph_of
@@ -206,6 +206,15 @@ def test_a_peer_that_needs_too_much_costs_its_own_row_only():
     for peer in (Peer(greedy), Peer(greedy, restore=lambda problem, grad: grad)):
         why = contest._build(peer, NEAR, "cuda")
         assert why == "needs more memory than the GPU has"
+
+
+@pytest.mark.parametrize(("name", "device"), contest.COMPILED)
+def test_peers_that_compile_do_so_at_shapes_of_the_cases(name, device):
+    """Or a changed shape would leave them out of the tables, and nobody would see it."""
+    suffix = "_GPU" if device == "cuda" else ""
+    cases = [(suite, "SHARED"), (neighbourhoods, "GRID"), (neighbourhoods, "LONG_RANGE")]
+    shapes = {shape for module, case in cases for shape in getattr(module, case + suffix)}
+    assert set(contest.COMPILED[name, device]) <= shapes
 
 
 def test_memory_on_a_gpu_is_that_of_torch(monkeypatch):

@@ -137,7 +137,9 @@ template <class T, class Way> void transposed_by(const UntiedLinear& a) {
   });
 }
 
-// Up to so many rows per number of W, W itself is what takes the time.
+// Up to so many rows per number of W, W itself is what takes the time. (AMD EPYC, two threads, N=4096,
+// Cin=64, Cout=64 and 128: wide blocks are 1.1 to 1.4 times as fast as tall ones with 16 rows, 0.9 to
+// 1.2 times with 32.)
 constexpr int64_t FEW = 16;
 
 template <class T> void forward(const UntiedLinear& a) {
