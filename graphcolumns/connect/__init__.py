@@ -8,6 +8,8 @@ Nothing here makes an `N x N` matrix, except `complete`.
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,7 +21,9 @@ from graphcolumns.connect import draws, neighbours, paths
 from graphcolumns.connect.mesh_race import race_on_mesh
 from graphcolumns.connect.race import exponential_race
 from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.table import Column
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.edge_file import read_edges
 
 Ids = NDArray[np.int64]
 Kernel = Literal["exponential", "gaussian", "power"]
@@ -197,6 +201,46 @@ def bipartite(sources: Geometry, targets: Geometry, degree: int) -> ColumnGraph:
     tree, queries = neighbours.tree(sources), neighbours.points(targets)
     edge_index = _edges(neighbours.nearest_ids(tree, queries, degree))
     return _measured(edge_index, targets, sources)
+
+
+def from_file(
+    geometry: Geometry,
+    path: str | os.PathLike[str],
+    columns: Sequence[Column] | None = None,
+    first: int = 0,
+    length: Column | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+) -> ColumnGraph:
+    """Each column listens to the columns that a file says: one edge per row, source and target.
+
+    Ids are those of `geometry`: a geometry that was reordered needs a file that was, too.
+
+    Args:
+        geometry: The columns.
+        path: A table as text (`.csv`, `.tsv`, `.txt`), `.npy` `[E, 2]` or `.npz`; `~` is the home
+            folder. See `graphcolumns.graph.edge_file.read_edges`.
+        columns: The columns of the file with sources and targets, in this order: names of its
+            header, or positions from 0. Default: `source` and `target`; in a file of two columns
+            without a header, the first and the second.
+        first: Id of the first column in the file: 0, or 1 where counting starts at 1.
+        length: The column of the file with the length of each edge, in the unit of the geometry,
+            such as the length of a fibre (default: the geometry measures).
+        delimiter: Delimiter of a text file (default: found in its first row).
+        header: Whether the first row of a text file holds names (default: found in it).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no table of edges, an id is out of range, an edge comes twice, a length
+            is negative, or no path leads along an edge on metric `"geodesic"`.
+    """
+    n = geometry.num_columns
+    edge_index, lengths = read_edges(path, n, n, columns, length, first, delimiter, header)
+    if lengths is None:
+        return _measured(edge_index, geometry)
+    return ColumnGraph.from_edge_index(edge_index, n, distance=lengths).to(
+        geometry.positions.device
+    )
 
 
 def union(*graphs: ColumnGraph) -> ColumnGraph:

@@ -1,0 +1,77 @@
+"""Positions from tables."""
+
+import numpy as np
+import pytest
+import torch
+
+from geometries import from_file
+
+PLACES = [[0.0, 1.0, 2.0], [3.0, 4.0, 5.5], [-6.0, 7.0, 8.0]]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "places.csv"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "x,y,z\n0,1,2\n3,4,5.5\n-6,7,8\n",
+        "name,Z,Y,X\nV1,2,1,0\nV2,5.5,4,3\nMT,8,7,-6\n",
+        "0 1 2\n3 4 5.5\n-6 7 8\n",
+    ],
+)
+def test_columns_in_the_order_of_the_file(path, content):
+    path.write_text(content)
+    geometry = from_file.points(str(path), "mm")
+    assert geometry.positions.tolist() == PLACES
+    assert (geometry.unit, geometry.metric) == ("mm", "euclidean")
+
+
+def test_npy(tmp_path):
+    np.save(tmp_path / "places.npy", np.array(PLACES, dtype=np.float32))
+    assert from_file.points(tmp_path / "places.npy", unit="pixel").positions.tolist() == PLACES
+
+
+def test_chosen_columns_scale_areas_and_attributes(path):
+    path.write_text("id,lon,lat,area,depth\n7,1,2,0,0.5\n8,3,4,2,0.25\n")
+    geometry = from_file.points(
+        path, "mm", ["lat", "lon"], scale=1000, areas="area", attributes=["depth"]
+    )
+    assert geometry.positions.tolist() == [[2000, 1000], [4000, 3000]]
+    assert geometry.areas.tolist() == [0, 2]
+    assert geometry.attributes["depth"].tolist() == [0.5, 0.25]
+
+
+def test_metrics(path):
+    path.write_text("0 0 2\n2 0 0\n")
+    sphere = from_file.points(path, "mm", metric="great-circle", radius=2.0)
+    assert sphere.distance(torch.tensor(0), torch.tensor(1)).item() == pytest.approx(np.pi)
+    path.write_text("0.5 0\n9.5 0\n")
+    torus = from_file.points(path, "mm", metric="torus", period=[10, 10])
+    assert torus.distance(torch.tensor(0), torch.tensor(1)).item() == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("lon,lat\n1,2\n", {}, "which of its columns are axes.* Got columns 'lon', 'lat'; pass"),
+        ("1,2,3,4\n", {}, "Got 4 columns without a header"),
+        ("x,y\n1,2\n", {"columns": "xy"}, "columns must name two or three axes"),
+        ("x,y\n1,2\n", {"columns": ["x", "depth"]}, "one column 'depth'"),
+        ("x,y\n1,2\n", {"scale": 0}, "scale must be a finite factor"),
+        ("x,y\n1,2\n3,inf\n", {}, "places.csv must hold finite numbers. Got 'inf' in line 3"),
+        ("x,y,a\n1,2,V1\n", {"areas": "a"}, "finite numbers. Got 'V1' in line 2"),
+        ("x,y\n", {}, "at least one column"),
+    ],
+)
+def test_wrong_files(path, content, options, message):
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        from_file.points(path, "mm", **options)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent"):
+        from_file.points(tmp_path / "absent.csv", "mm")
