@@ -37,7 +37,8 @@ template <class T> void differentiate_target(Work<T>& work, Buffer<T>* line, int
     for (int64_t l = 0; l < lanes.count; ++l) to_delta[l] -= work.row(a.grad_lse, i, 1)[l];
   if (a.grad_total) {
     const T *grad = work.row(a.grad_total, i, 1), *total = work.row(a.total, i, 1);
-    for (int64_t l = 0; l < lanes.count; ++l) to_delta[l] += grad[l] * total[l];
+    for (int64_t l = 0; l < lanes.count; ++l)
+      to_delta[l] = multiply_add(grad[l], total[l], to_delta[l]);
     repeat_lanes(grad, lanes, grad_total);
   }
   repeat_lanes(to_delta, lanes, delta);

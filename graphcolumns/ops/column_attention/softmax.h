@@ -60,7 +60,7 @@ template <class T> struct Softmax {
       store<T>(highest.get() + w, most);
       store<T>(shift.get() + w, at);
       store<T>(factor.get() + w, scale);
-      store<T>(mass.get() + w, load(mass.get() + w) * scale + folded(sum));
+      store<T>(mass.get() + w, multiply_add(load(mass.get() + w), scale, folded(sum)));
     }
   }
 
@@ -68,9 +68,9 @@ template <class T> struct Softmax {
     for (int64_t w = 0; w < lanes.width; w += VL<T>) {
       Vector<T> sum{};
       for (int64_t i = w; i < lines * lanes.width; i += lanes.width)
-        sum += load(p + i) * load(cost + i);
+        sum = multiply_add(load(p + i), load(cost + i), sum);
       T* to = total.get() + w;
-      store<T>(to, load(to) * load(factor.get() + w) + folded(sum));
+      store<T>(to, multiply_add(load(to), load(factor.get() + w), folded(sum)));
     }
   }
 

@@ -87,7 +87,8 @@ template <class T> struct Work {
     const int64_t end = edges * lanes.stride;
     if (bias.values) {
       bias.expand(id, edges, lanes, b);
-      for (int64_t i = 0; i < end; i += VL<T>) store<T>(x + i, load(x + i) * scale + load(b + i));
+      for (int64_t i = 0; i < end; i += VL<T>)
+        store<T>(x + i, multiply_add(load(x + i), fill(scale), load(b + i)));
     } else {
       for (int64_t i = 0; i < end; i += VL<T>) store<T>(x + i, load(x + i) * scale);
     }
@@ -135,7 +136,7 @@ template <class T> struct Work {
       for (int64_t w = 0; w < lanes.width; w += VL<T>, i += VL<T>) {
         const int64_t j = r * step + w;
         Vector<T> p = exponential<T>(load(x + i) - load(lse + j)), dp = load(y + i);
-        if constexpr (Cost) dp += load(grad_total + j) * load(c + i);
+        if constexpr (Cost) dp = multiply_add(load(grad_total + j), load(c + i), dp);
         if constexpr (Keep) dp *= load(m + i);
         store<T>(y + i, p * (dp - load(delta + j)));
         if constexpr (Keep) p *= load(m + i);

@@ -9,9 +9,9 @@ namespace graphcolumns {
 template <class T> inline T dot(const T* a, const T* b, int64_t width) {
   Vector<T> sum{};
   int64_t d = 0;
-  for (; d + VL<T> <= width; d += VL<T>) sum += load(a + d) * load(b + d);
+  for (; d + VL<T> <= width; d += VL<T>) sum = multiply_add(load(a + d), load(b + d), sum);
   T rest = 0;
-  for (; d < width; ++d) rest += a[d] * b[d];
+  for (; d < width; ++d) rest = multiply_add(a[d], b[d], rest);
   return sum_of<T>(sum) + rest;
 }
 
@@ -25,7 +25,7 @@ template <class T, int D> struct Tile {
 
   template <class A, class B> static inline Vector<T> product(const A& a, const B& b, int n) {
     Vector<T> sum = a(n, 0) * b(n, 0);
-    for (int d = VL<T>; d < D; d += VL<T>) sum += a(n, d) * b(n, d);
+    for (int d = VL<T>; d < D; d += VL<T>) sum = multiply_add(a(n, d), b(n, d), sum);
     return sum;
   }
 

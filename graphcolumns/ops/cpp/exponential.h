@@ -29,7 +29,7 @@ template <class T, int... N>
 inline Vector<T> taylor(Vector<T> r, std::integer_sequence<int, N...>) {
   constexpr int degree = sizeof...(N) - 1;
   Vector<T> sum = fill<T>(T(inverse_factorial(degree)));
-  ((sum = N == 0 ? sum : sum * r + T(inverse_factorial(degree - N))), ...);
+  ((sum = N == 0 ? sum : multiply_add(sum, r, fill(T(inverse_factorial(degree - N))))), ...);
   return sum;
 }
 
@@ -38,9 +38,10 @@ template <class T> inline Vector<T> exponential(Vector<T> x) {
   using C = Exponential<T>;
   Vector<T> clamped = x < C::lowest ? fill<T>(C::lowest) : x;
   clamped = clamped > C::highest ? fill<T>(C::highest) : clamped;
-  const Vector<T> shifted = clamped * T(1.4426950408889634) + C::magic;
+  const Vector<T> shifted = multiply_add(clamped, fill(T(1.4426950408889634)), fill(C::magic));
   const Vector<T> n = shifted - C::magic;
-  const Vector<T> r = (clamped - n * C::ln2_high) - n * C::ln2_low;
+  Vector<T> r = multiply_add(n, fill(-C::ln2_high), clamped);
+  r = multiply_add(n, fill(-C::ln2_low), r);
   const Vector<T> sum = taylor<T>(r, std::make_integer_sequence<int, C::degree + 1>{});
   Bits<T> bits;  // the exponent n stands in the low bits of `shifted`
   std::memcpy(&bits, &shifted, sizeof(bits));
@@ -65,9 +66,10 @@ template <class T> inline Vector<T> logarithm(Vector<T> x) {
   const Vector<T> s = (m - T(1)) / (m + T(1)), z = s * s;  // log m = 2 artanh s
   constexpr int terms = sizeof(T) == 4 ? 6 : 12;
   Vector<T> sum = fill<T>(T(1) / (2 * terms - 1));
-  for (int k = terms - 2; k >= 0; --k) sum = sum * z + T(1) / (2 * k + 1);
+  for (int k = terms - 2; k >= 0; --k) sum = multiply_add(sum, z, fill(T(1) / (2 * k + 1)));
   const Vector<T> e = __builtin_convertvector(exponent, Vector<T>);
-  const Vector<T> result = e * C::ln2_high + (e * C::ln2_low + T(2) * s * sum);
+  const Vector<T> low = multiply_add(e, fill(C::ln2_low), T(2) * s * sum);
+  const Vector<T> result = multiply_add(e, fill(C::ln2_high), low);
   constexpr T inf = std::numeric_limits<T>::infinity();
   const Vector<T> special = x == T(0) ? fill<T>(-inf) : x;
   return (x > T(0)) & (x < inf) ? result : special;

@@ -39,8 +39,8 @@ template <class T, int Rows, int Vectors> inline void tile(
   for (int64_t k = 0; k < terms; ++k) {
     for (int u = 0; u < Vectors; ++u) right[u] = load(b.row(k) + u * VL<T>);
     for (int r = 0; r < Rows; ++r) {
-      const T left = a.row(r)[k * step];
-      for (int u = 0; u < Vectors; ++u) sum[r][u] += left * right[u];
+      const Vector<T> left = fill(a.row(r)[k * step]);
+      for (int u = 0; u < Vectors; ++u) sum[r][u] = multiply_add(left, right[u], sum[r][u]);
     }
   }
   for (int r = 0; r < Rows; ++r)

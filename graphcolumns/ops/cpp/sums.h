@@ -22,12 +22,14 @@ template <class T, int D, int Many> inline void sum_vectors(
   for (int64_t e = 0; e < edges; ++e, w += stride) {
     const T* row = rows[e] + offset;
     for (int u = 0; u < Many; ++u) {
-      if constexpr (D < 0) sum[u] += *w * load(row + u * VL<T>);
-      else if constexpr (D >= VL<T>) sum[u] += w[u * VL<T> / D] * load(row + u * VL<T>);
+      Vector<T> weights;
+      if constexpr (D < 0) weights = fill(*w);
+      else if constexpr (D >= VL<T>) weights = fill(w[u * VL<T> / D]);
       else {
-        const Vector<T> weights = load(w + u * (VL<T> / D));
-        sum[u] += shuffle<T, Repeat<T, D>>(weights, weights) * load(row + u * VL<T>);
+        weights = load(w + u * (VL<T> / D));
+        weights = shuffle<T, Repeat<T, D>>(weights, weights);
       }
+      sum[u] = multiply_add(weights, load(row + u * VL<T>), sum[u]);
     }
   }
   for (int u = 0; u < Many; ++u) store<T>(out + offset + u * VL<T>, sum[u]);
@@ -38,7 +40,7 @@ template <class T> inline void sum_numbers(
     bool add, T* out) {
   for (int64_t d = begin; d < end; ++d) {
     T sum = add ? out[d] : T(0);
-    for (int64_t e = 0; e < edges; ++e) sum += w[e * stride] * rows[e][d];
+    for (int64_t e = 0; e < edges; ++e) sum = multiply_add(w[e * stride], rows[e][d], sum);
     out[d] = sum;
   }
 }

@@ -12,6 +12,12 @@
 #error "The kernels need the vector extensions of GCC or Clang."
 #endif
 
+#if defined(__FMA__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define VECTOR_BYTES 64
 #elif defined(__AVX2__)
@@ -63,7 +69,52 @@ template <class T> inline Vector<T> load(const T* from) {
 
 template <class T> inline void store(T* to, Vector<T> x) { std::memcpy(to, &x, sizeof(x)); }
 
-template <class T> inline Vector<T> fill(T x) { return Vector<T>{} + x; }
+template <class T> inline Vector<T> fill(T x) { return x - Vector<T>{}; }  // x - 0 is x, also for -0
+
+// ---- a b + c: rounded once where the CPU has an instruction for it, else twice; the same for a vector
+// and for a number. Every sum of products is written with it, and compilers are told to fuse nothing
+// themselves (-ffp-contract=off): they would do so in one tile and not in the next, and the bits of
+// a row would depend on where it stands.
+
+#if defined(__FMA__) && VECTOR_BYTES == 64
+#define FUSED(SUFFIX, A, B, C) _mm512_fmadd_p##SUFFIX(A, B, C)
+#elif defined(__FMA__) && VECTOR_BYTES == 32
+#define FUSED(SUFFIX, A, B, C) _mm256_fmadd_p##SUFFIX(A, B, C)
+#elif defined(__FMA__)
+#define FUSED(SUFFIX, A, B, C) _mm_fmadd_p##SUFFIX(A, B, C)
+#endif
+
+#if defined(FUSED)
+inline Vector<float> multiply_add(Vector<float> a, Vector<float> b, Vector<float> c) {
+  return FUSED(s, a, b, c);
+}
+inline Vector<double> multiply_add(Vector<double> a, Vector<double> b, Vector<double> c) {
+  return FUSED(d, a, b, c);
+}
+#undef FUSED
+#elif defined(__aarch64__)
+inline Vector<float> multiply_add(Vector<float> a, Vector<float> b, Vector<float> c) {
+  return vfmaq_f32(c, a, b);
+}
+inline Vector<double> multiply_add(Vector<double> a, Vector<double> b, Vector<double> c) {
+  return vfmaq_f64(c, a, b);
+}
+#else
+inline Vector<float> multiply_add(Vector<float> a, Vector<float> b, Vector<float> c) {
+  return a * b + c;
+}
+inline Vector<double> multiply_add(Vector<double> a, Vector<double> b, Vector<double> c) {
+  return a * b + c;
+}
+#endif
+
+#if defined(__FMA__) || defined(__aarch64__)
+inline float multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline double multiply_add(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+inline float multiply_add(float a, float b, float c) { return a * b + c; }
+inline double multiply_add(double a, double b, double c) { return a * b + c; }
+#endif
 
 // ---- Shuffles: `At::at(i)` says where number i comes from; those of `b` count from VL.
 

@@ -27,9 +27,9 @@ constexpr double CLIP = 1e-6;
 // 1 - e^x for x <= 0, with all digits also near 0.
 template <class T> inline Vector<T> remainder(Vector<T> x, Vector<T> e) {
   Vector<T> sum = fill<T>(T(1) / 16);
-  for (int n = 15; n > 1; --n) sum = sum * x * (T(1) / n) + T(1) / n;
+  for (int n = 15; n > 1; --n) sum = multiply_add(sum * x, fill(T(1) / n), fill(T(1) / n));
   // (e^x - 1) / x = 1 + x / 2 (1 + x / 3 (1 + ...)): `sum` is what stands behind x.
-  return x > T(-0.5) ? -(x + x * x * sum) : T(1) - e;
+  return x > T(-0.5) ? -multiply_add(x * x, sum, x) : T(1) - e;
 }
 
 template <class T> struct Terms {
@@ -102,7 +102,7 @@ template <class T> struct Part {  // whole samples from `begin`, for blocks of p
     for (int64_t line = 0; line < lanes.lines(edges); ++line)
       for (int64_t l = 0; l < lanes.width; l += VL<T>) {
         const int64_t n = line * lanes.width + l;
-        const Vector<T> score = T(a.scale) * load(&s[n]) + load(&bias[n]);
+        const Vector<T> score = multiply_add(fill(T(a.scale)), load(&s[n]), load(&bias[n]));
         const Vector<T> x = score == -inf ? score : score - load(&lse[l]);  // closed stays closed
         const Terms<T> terms(x, load(&worth[n]) - load(&delta[l]));
         for (int r = 0; r < TERMS; ++r) {
