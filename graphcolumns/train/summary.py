@@ -43,6 +43,9 @@ def describe_machine(device: torch.device) -> dict[str, Value]:
 
 def package_version(name: str) -> str:
     """The installed version of a package, or "unknown" for a bare checkout."""
+    if name == "torch":
+        # The file that was installed knows no build: 2.13.0 is "2.13.0+cpu" or "2.13.0+cu130".
+        return str(torch.__version__)
     try:
         return version(name)
     except PackageNotFoundError:

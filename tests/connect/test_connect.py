@@ -1,6 +1,5 @@
 """Small graphs worked by hand, other libraries, the distributions of random wiring, size."""
 
-import time
 import tracemalloc
 
 import networkx
@@ -494,18 +493,15 @@ def test_distinct_prefers_no_set(count: int):
 # Size
 
 
-def test_100_000_columns_connect_in_seconds():
+def test_100_000_columns_connect_without_a_matrix_of_all_pairs():
     geometry = grid.sheet(250, 400, torus=True)
     tracemalloc.start()
-    start = time.perf_counter()
     graph = connect.distance_decay(geometry, 32, 2.0, "gaussian")
-    seconds = time.perf_counter() - start
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (graph.in_degree == 32).all()
-    # An N x N matrix of bytes would be 10 GB. Takes three seconds on an idle core.
+    # An N x N matrix of bytes would be 10 GB.
     assert peak < 500e6
-    assert seconds < 60
     # On a plane the mean length is 2 sqrt(pi / 2) = 2.5; drawing without replacement adds to it.
     assert 2.5 < graph.distance.sum() / (31 * 100_000) < 4
 

@@ -132,13 +132,6 @@ def test_examples_run(page, capsys):
             assert str(list(value.shape)) == said[1], name
 
 
-def test_links_of_the_readme_lead_somewhere():
-    targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
-    here = [target for target in targets if not target.startswith("http")]
-    assert here
-    assert [target for target in here if not (ROOT / target).exists()] == []
-
-
 def test_the_walk_names_functions_that_exist():
     text = (DOCS / "walk.md").read_text()
     names = re.findall(r"`((?:cli|train|ops|checkpoint)\.\w+\.\w+)`", text)

@@ -60,20 +60,17 @@ def run_tests(*names: str, **environment: str) -> None:
 
 
 @needs_triton
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("files", [CASES, HUBS, TILES], ids=["rows", "hubs", "tiles"])
 def test_interpreted_on_the_cpu(files):
     run_tests(*files, TRITON_INTERPRET="1")
 
 
 @needs_triton
-@pytest.mark.timeout(400)
 def test_kernels_compile_for_cuda(tmp_path):
     run_tests("triton_builds.py", TRITON_CACHE_DIR=str(tmp_path))
 
 
 @pytest.mark.gpu
-@pytest.mark.timeout(1200)
 def test_on_cuda():
     run_tests(*CASES, *HUBS, *TILES)
 

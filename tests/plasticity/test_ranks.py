@@ -12,9 +12,6 @@ from graphcolumns.plasticity.trace import trace
 from tests.plasticity.learners import LOSSES, learner, rows
 from tests.plasticity.ranks import BLIND, SEEING, SIZES, digest, life, work
 
-# Four processes import torch, and a busy machine may have fewer cores for them.
-pytestmark = pytest.mark.timeout(400)
-
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> list[dict]:
