@@ -1,7 +1,7 @@
 # `make demo` and `make test` need only Python 3.11 or newer and make; the rest is for contributors.
 # Stamps in .venv say what is installed, so a second run starts at once.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 PYTEST_ARGS ?=
@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # On a busy machine, OpenMP threads that spin while they wait make a step ten times slower.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help demo test web bench-gpu docs lint types contracts check install clean
+.PHONY: help demo test web bench-gpu docs lint types contracts resolve check install clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -44,6 +44,12 @@ types: $(VENV)/.dev ## Check types
 
 contracts: $(VENV)/.dev ## Check who imports whom
 	$(BIN)/lint-imports --no-logo
+
+resolve: $(VENV)/.dev ## Check that the constraints can be met on the oldest and the newest Python
+	for python in 3.11.0 3.13; do \
+	  $(BIN)/uv pip compile --quiet --python-version $$python --constraint constraints.txt \
+	    --extra dev --extra docs --output-file $(VENV)/resolved-$$python.txt pyproject.toml || exit 1; \
+	done
 
 check: lint types contracts test ## All of the above but the demo
 
