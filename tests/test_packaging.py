@@ -61,8 +61,8 @@ def run(*command: str | Path, **options) -> str:
 def checkout(tmp_path: Path) -> Path:
     """A copy: building in place would leave build/, and leftovers there end up in wheels."""
     leftovers = shutil.ignore_patterns(
-        *(".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "build", "dist"),
-        *("runs", "multirun", "outputs", "_build", "bench-gpu"),
+        *(".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info"),
+        *("build", "dist", "runs", "multirun", "outputs", "_build", "bench-gpu"),
     )
     return Path(shutil.copytree(ROOT, tmp_path / "checkout", ignore=leftovers))
 
