@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import hashlib
+import os
 import platform
 import sys
 import warnings
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import torch
 
-from graphcolumns.ops import compiler
+from graphcolumns.ops import compiler, instruction_sets
 
 _FOLDER = Path(__file__).parent
+_LIBRARY = "kernels.so"
 # Products are added by `multiply_add` (cpp/vectors.h), and fused nowhere else: a compiler that may
 # choose does so in one loop and not in its remainder. No -ffast-math: closed edges are -inf and a
 # NaN must stay one.
@@ -22,9 +24,11 @@ _FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
 def build_kernels() -> Path:
     """Compiles the C++ kernels ahead of their first use; does nothing when they are there.
 
-    The build is kept in torch's folder for extensions (``TORCH_EXTENSIONS_DIR``), under a name that
-    tells the version of torch, the sources, the flags and the CPU. Two processes may ask for it at
-    once: one compiles, the other waits.
+    ``GRAPHCOLUMNS_CPU`` chooses the instructions: ``native`` (the default) all that this CPU has,
+    ``baseline`` what every CPU of its kind has, ``avx2`` and ``avx512`` on x86-64. ``CXX`` names
+    the compiler. The build is kept in torch's folder for extensions (``TORCH_EXTENSIONS_DIR``),
+    under a name that tells the version of torch, the sources, the instructions, the compiler and,
+    for ``native``, the CPU. Two processes may ask for it at once: one compiles, the other waits.
 
     Returns:
         Path of the shared library.
@@ -32,6 +36,7 @@ def build_kernels() -> Path:
     Raises:
         ImportError: Without a C++ compiler, ninja or setuptools, when compiling is forbidden by
             ``GRAPHCOLUMNS_COMPILE=0``, or when the compiler fails.
+        ValueError: When ``GRAPHCOLUMNS_CPU`` names no instruction set, or one that this CPU lacks.
     """
     path = library_path()
     command = require_build()
@@ -41,7 +46,8 @@ def build_kernels() -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):  # the system releases it if a process dies
             if not path.exists():
-                compiler.compile_kernels(path, command, _sources(), _flags())
+                target = f"{instruction_sets.VARIABLE}={instruction_sets.chosen()}"
+                compiler.compile_kernels(path, command, _sources(), _flags(), target)
     return path
 
 
@@ -88,12 +94,20 @@ def ready() -> bool:
 
 
 def library_path() -> Path:
-    """Where the build for these sources, this torch and this CPU is kept."""
-    digest = hashlib.sha256(repr((_flags(), _cpu(), sys.platform)).encode())
-    for source in (*_sources(), *sorted(_FOLDER.rglob("*.h"))):
-        digest.update(source.read_bytes())
-    name = f"graphcolumns_torch{torch.__version__}_{digest.hexdigest()[:16]}"
-    return compiler.build_root() / name / "kernels.so"
+    """Where the build for these sources, this torch, CPU and compiler is kept.
+
+    Where nothing is to be compiled, because it is forbidden or there is no compiler, and ``CXX``
+    names none, a kept build of another compiler is taken.
+
+    Raises:
+        ValueError: As :func:`build_kernels`.
+    """
+    name, command = _name(), compiler.command()
+    root, by = compiler.build_root(), compiler.identity(command) if command else ""
+    path = root / f"{name}_{_short(by.encode())}" / _LIBRARY
+    if path.exists() or os.environ.get("CXX") or (command and not compiler.forbidden()):
+        return path
+    return min(root.glob(f"{name}_*/{_LIBRARY}"), default=path)
 
 
 @functools.cache
@@ -115,8 +129,8 @@ def _sources() -> list[Path]:
 
 
 def _flags() -> list[str]:
-    native = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
-    return [*_FLAGS, native, *_openmp()]
+    chosen = instruction_sets.known()[instruction_sets.chosen()]
+    return [*_FLAGS, *chosen.flags, *_openmp()]
 
 
 def _openmp() -> list[str]:
@@ -124,9 +138,17 @@ def _openmp() -> list[str]:
 
 
 def _cpu() -> str:
-    """What -march=native depends on. A home folder may be shared by machines that differ."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.exists() else []
-    names = ("model name", "flags", "Features", "CPU part")
-    kept = {line for line in lines if line.startswith(names)}
-    return "\n".join(sorted(kept)) or f"{platform.machine()} {platform.processor()}"
+    native = instruction_sets.chosen() == instruction_sets.NATIVE
+    return instruction_sets.cpu() if native else platform.machine()
+
+
+def _name() -> str:
+    """Of a build by any compiler: what it is compiled from, and for."""
+    about = repr((_flags(), _cpu(), sys.platform)).encode()
+    files = (*_sources(), *sorted(_FOLDER.rglob("*.h")))
+    digest = _short(about + b"".join(source.read_bytes() for source in files))
+    return f"graphcolumns_torch{torch.__version__}_{instruction_sets.chosen()}_{digest}"
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

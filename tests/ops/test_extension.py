@@ -13,7 +13,8 @@ from torch.utils import cpp_extension
 
 from graphcolumns import column_attention, edge_linear
 from graphcolumns.ops import backend as backends
-from graphcolumns.ops import extension
+from graphcolumns.ops import compiler as compilers
+from graphcolumns.ops import extension, instruction_sets
 from tests.ops.cases import exactly, graph_of
 
 DIAGONAL = graph_of(torch.eye(40).bool())
@@ -36,7 +37,8 @@ NO_NINJA = (
 def empty(monkeypatch, tmp_path) -> Path:
     """A machine on which nothing is built and no process has looked."""
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    monkeypatch.delenv("GRAPHCOLUMNS_COMPILE", raising=False)
+    for name in ("GRAPHCOLUMNS_COMPILE", "GRAPHCOLUMNS_CPU", "CXX"):
+        monkeypatch.delenv(name, raising=False)
     for cached in (extension._attempt, extension._warn):
         cached.cache_clear()
     yield tmp_path
@@ -58,6 +60,14 @@ def compiler(monkeypatch) -> list[str]:
     monkeypatch.setattr(cpp_extension, "load", load)
     monkeypatch.setattr(shutil, "which", lambda name, path=None: name)
     return asked
+
+
+@pytest.fixture
+def told(monkeypatch) -> dict[str, str]:
+    """What compilers say they are."""
+    versions = {"c++": "c++ 13"}
+    monkeypatch.setattr(compilers, "identity", lambda command: versions.get(command, command))
+    return versions
 
 
 def attend(backend: str) -> None:
@@ -84,6 +94,16 @@ class TestBuild:
         extension.build_kernels()
         assert capfd.readouterr().err == ""
 
+    def test_says_with_what_and_for_what(self, compiler, monkeypatch, capfd):
+        monkeypatch.setenv("GRAPHCOLUMNS_CPU", "baseline")
+        extension.build_kernels()
+        command = Path(sys.executable).with_name("nobody++")
+        monkeypatch.setenv("CXX", str(command))
+        extension.build_kernels()
+        first, second = capfd.readouterr().err.splitlines()
+        assert "GRAPHCOLUMNS_CPU=baseline, " in first
+        assert f"GRAPHCOLUMNS_CPU=baseline, {command})" in second
+
     def test_leaves_the_environment_alone(self, compiler):
         before = dict(os.environ)
         extension.build_kernels()
@@ -94,6 +114,48 @@ class TestBuild:
         extension.build_kernels()
         monkeypatch.setattr(extension, change, lambda: ["other"])
         assert not extension.library_path().exists()
+
+    def test_of_other_instructions_is_not_taken(self, compiler, monkeypatch):
+        names = ["native", *instruction_sets.executable()]
+        paths = []
+        for name in names:
+            monkeypatch.setenv("GRAPHCOLUMNS_CPU", name)
+            paths.append(extension.build_kernels())
+            assert f"_{name}_" in paths[-1].parent.name
+        assert len(set(paths)) == len(compiler) == len(set(names)) >= 2
+        monkeypatch.delenv("GRAPHCOLUMNS_CPU")
+        assert extension.library_path() == paths[0]
+
+    def test_of_another_compiler_is_not_taken(self, compiler, monkeypatch, told):
+        first = extension.build_kernels()
+        told["c++"] = "c++ 14"
+        second = extension.build_kernels()
+        monkeypatch.setenv("CXX", "other++ -stdlib=libc++")
+        third = extension.build_kernels()
+        assert len({first, second, third}) == len(compiler) == 3
+
+    def test_for_the_baseline_serves_every_cpu_of_a_kind(self, compiler, monkeypatch):
+        monkeypatch.setenv("GRAPHCOLUMNS_CPU", "baseline")
+        here = extension.build_kernels()
+        monkeypatch.setattr(instruction_sets, "cpu", lambda: "another model")
+        assert extension.library_path() == here
+        monkeypatch.setenv("GRAPHCOLUMNS_CPU", "native")
+        assert extension.library_path() != here
+
+    def test_of_another_compiler_is_taken_where_nothing_may_be_compiled(
+        self, compiler, monkeypatch, told
+    ):
+        kept = extension.build_kernels()
+        told["c++"] = "c++ 14"
+        monkeypatch.setenv("GRAPHCOLUMNS_COMPILE", "0")
+        assert extension.build_kernels() == kept
+        monkeypatch.delenv("GRAPHCOLUMNS_COMPILE")
+        monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
+        assert extension.build_kernels() == kept
+        monkeypatch.setenv("CXX", "g++")  # whoever names a compiler wants that one
+        with pytest.raises(ImportError, match="CXX='g\\+\\+' was not found"):
+            extension.build_kernels()
+        assert compiler == ["kernels"]
 
     def test_of_another_torch_or_source_is_not_taken(self, compiler, monkeypatch, tmp_path):
         here = extension.library_path()
@@ -113,6 +175,14 @@ class TestBuild:
         ):
             extension.build_kernels()
         assert not extension.library_path().exists()
+
+    def test_clang_without_its_openmp_says_what_to_install(self, compiler, monkeypatch):
+        def fail(*args, **options):
+            raise RuntimeError("ParallelOpenMP.h:8:10: fatal error: 'omp.h' file not found")
+
+        monkeypatch.setattr(cpp_extension, "load", fail)
+        with pytest.raises(ImportError, match=r"apt install libomp-dev.*\n.*omp\.h"):
+            extension.build_kernels()
 
 
 class TestWithout:
@@ -159,6 +229,14 @@ class TestWithout:
 def test_a_library_that_cannot_be_loaded_is_an_error(compiler):
     with pytest.raises(ImportError, match=r"kernels\.so"):
         attend("cpp")
+
+
+@pytest.mark.parametrize("backend", ["cpp", "auto"])
+def test_unknown_instructions_are_an_error_and_no_warning(backend, monkeypatch):
+    monkeypatch.setattr(backends, "CPP_FROM", 0)
+    monkeypatch.setenv("GRAPHCOLUMNS_CPU", "sse9")
+    with pytest.raises(ValueError, match=r"^GRAPHCOLUMNS_CPU names .* Got 'sse9', no such set"):
+        attend(backend)
 
 
 def test_import_builds_nothing(empty):
