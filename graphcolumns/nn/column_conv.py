@@ -1,6 +1,7 @@
 """Attention with weights per column, as a PyTorch Geometric layer."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Optional
 
 import torch
@@ -20,6 +21,7 @@ from graphcolumns.nn.column_conv_checks import (
     check_topology,
 )
 from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.exchange import Exchange
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.ops import column_attention
 
@@ -94,6 +96,8 @@ class ColumnConv(MessagePassing):
     """
 
     _alpha: OptTensor
+
+    listener: Callable[[Exchange], None] | None = None
 
     def __init__(
         self,
@@ -188,6 +192,7 @@ class ColumnConv(MessagePassing):
         k = self._project(self.lin_key, pair[0], column_id, self.qk_channels)
         v = self._project(self.lin_value, pair[0], column_id, self.out_channels)
 
+        edges = edge_index
         if isinstance(edge_index, ColumnGraph):
             if not return_attention_weights and self._can_fuse():
                 return self._shape(self._fused(q, k, v, edge_index, edge_attr))
@@ -199,7 +204,10 @@ class ColumnConv(MessagePassing):
         # edge_updater_type: (query: Tensor, key: Tensor, edge_attr: OptTensor)
         alpha = self.edge_updater(edge_index, query=q, key=k, edge_attr=edge_attr, size=size)
         # propagate_type: (value: Tensor, alpha: Tensor)
-        out = self._shape(self.propagate(edge_index, value=v, alpha=alpha, size=size))
+        out = self.propagate(edge_index, value=v, alpha=alpha, size=size)
+        if self.listener is not None and column_id is None:
+            out = self._shown(q, k, v, edges, edge_attr, out)
+        out = self._shape(out)
         return (out, _weighted(edge_index, alpha)) if return_attention_weights else out
 
     def edge_update(
@@ -241,9 +249,28 @@ class ColumnConv(MessagePassing):
         static = q.dim() == 4  # [B, N, H, D]; the op wants columns first
         dropout = self.dropout if self.training else 0.0
         bias = self._edge_scores(edge_attr, graph.num_edges)
-        q, k, v = (x.transpose(0, 1) if static else x.unsqueeze(1) for x in (q, k, v))
-        out = column_attention(q, k, v, graph, bias=bias, dropout=dropout).out
-        return out.transpose(0, 1) if static else out.squeeze(1)
+        q, k, v = (_columns_first(x) for x in (q, k, v))
+        heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
+        if self.listener is not None:
+            self.listener(Exchange(graph, q, k, v, bias, None, heard.out, heard.lse))
+        return heard.out.transpose(0, 1) if static else heard.out.squeeze(1)
+
+    def _shown(
+        self, q: Tensor, k: Tensor, v: Tensor, edges: Any, edge_attr: OptTensor, out: Tensor
+    ) -> Tensor:
+        """What messages brought, after the listener has seen it as the op would show it."""
+        graph = _one_graph(edges, (k.shape[-3], q.shape[-3]))
+        if graph is None or not self._sums_in_edges():
+            return out
+        static, bias = q.dim() == 4, self._edge_scores(edge_attr, graph.num_edges)
+        if bias is not None and not isinstance(edges, ColumnGraph):
+            bias = bias[ColumnGraph.edge_order(edges)]
+        q, k, v, shown = (_columns_first(x) for x in (q, k, v, out))
+        with torch.no_grad():
+            lse = column_attention(q, k, v, graph, bias=bias).lse
+        assert self.listener is not None
+        self.listener(Exchange(graph, q, k, v, bias, None, shown, lse))
+        return shown.transpose(0, 1) if static else shown.squeeze(1)
 
     def _project(
         self, linear: UntiedLinear, x: Tensor, column_id: OptTensor, channels: int
@@ -280,8 +307,10 @@ class ColumnConv(MessagePassing):
             for part in HOOKED
             for kind in ("", "_pre")
         )
-        plain = self.aggr in ("add", "sum") and self.flow == "source_to_target"
-        return plain and not hooked and not self.explain
+        return self._sums_in_edges() and not hooked and not self.explain
+
+    def _sums_in_edges(self) -> bool:
+        return self.aggr in ("add", "sum") and self.flow == "source_to_target"
 
     def __repr__(self) -> str:
         return (
@@ -292,6 +321,23 @@ class ColumnConv(MessagePassing):
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value[0], value[1]) if isinstance(value, tuple | list) else (value, value)
+
+
+def _columns_first(x: Tensor) -> Tensor:
+    """``[N, H, D]`` or ``[B, N, H, D]`` to ``[N, B, H, D]``."""
+    return x.transpose(0, 1) if x.dim() == 4 else x.unsqueeze(1)
+
+
+def _one_graph(edges: Any, size: tuple[int, int]) -> ColumnGraph | None:
+    """The edges as a ColumnGraph of ``(M, N)`` columns; None where they cannot be one."""
+    if isinstance(edges, ColumnGraph):
+        return edges
+    if not isinstance(edges, Tensor) or is_torch_sparse_tensor(edges):
+        return None
+    try:
+        return ColumnGraph.from_edge_index(edges, size[1], size[0])
+    except ValueError:  # parallel edges
+        return None
 
 
 def _weighted(edge_index: Adj, alpha: Tensor) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 
@@ -18,3 +18,12 @@ class Exchange(NamedTuple):
     scale: float | None
     out: Tensor
     lse: Tensor
+
+
+def attention_layers(module: nn.Module) -> list[nn.Module]:
+    """The layers of a module that can be listened to: those whose class has a ``listener``.
+
+    A layer of your own takes part with a class attribute ``listener = None`` and, where it is
+    not None, a call of it with every :class:`Exchange`, whose ``out`` the layer then goes on with.
+    """
+    return [part for part in module.modules() if hasattr(type(part), "listener")]

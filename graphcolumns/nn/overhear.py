@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
-from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.exchange import Exchange
+from graphcolumns.nn.exchange import Exchange, attention_layers
 from graphcolumns.ops import segment_softmax
 from graphcolumns.ops.column_attention.reference import scores
 from graphcolumns.ops.precision import accumulator
@@ -18,7 +18,7 @@ from graphcolumns.ops.precision import accumulator
 def overhearing(module: nn.Module) -> Iterator[list[Exchange]]:
     """Collects what the attention layers of a module exchange; who listens already goes on."""
     heard: list[Exchange] = []
-    layers = [part for part in module.modules() if isinstance(part, ColumnAttention)]
+    layers: list[Any] = attention_layers(module)
     before = [layer.listener for layer in layers]
 
     def listen(exchange: Exchange) -> None:

@@ -55,6 +55,8 @@ class Budget:
         size = {"edges": 1, "mean_degree": n, "density": pairs}[self.unit]
         value = self._at(step)
         count = round(value * size) if math.isfinite(value) else -1
+        if count > pairs == n * (n - 1):  # self-edges that are there may stay
+            pairs += int((graph.source == graph.target).sum())
         if not 0 <= count <= pairs:
             raise ValueError(
                 f"a budget must be between 0 and all {pairs} allowed pairs. Got {value} "

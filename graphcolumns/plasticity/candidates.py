@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +12,12 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity.constraints import Constraints
 from graphcolumns.plasticity.counter import derive, uniform
 from graphcolumns.plasticity.keys import contains, pair_keys
+from graphcolumns.plasticity.mesh_parts import joined_share
 from graphcolumns.plasticity.proposals import Pairs, Proposal
 
 ALL_PAIRS = 2048  # columns up to which all pairs may be candidates
 ROUNDS = 6  # draws that turn out to be edges or repetitions are drawn anew this often
+FEWEST_JOINED = 1 / 64  # of several parts of a mesh: no more than 64 draws per candidate
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ def candidates(
     update: int = 0,
     constraints: Constraints | None = None,
     resting: Tensor | None = None,
+    parts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Draw pairs that may grow: no edges, no repetition, nothing forbidden.
+    """Draw pairs that may grow: no edges, no repetition, nothing forbidden or without a path.
 
     Draws that do not count are made up for in further rounds. Of more than `count` pairs those of
     the earliest round stay, within a round chosen at random, so that no column is preferred.
@@ -57,6 +61,8 @@ def candidates(
         update: number of the update.
         constraints: say which pairs may grow (default: all but self-edges).
         resting: sorted keys of pairs that died too recently, see `CoolDown`.
+        parts: label of the part of the mesh in which each column lies, `[N]`, see `mesh_parts`:
+            pairs of two parts have no length and are never candidates (default: all may be).
 
     Returns:
         Targets and sources `[K]`, int64, on the device of the graph, sorted by (target, source).
@@ -69,11 +75,16 @@ def candidates(
     rules = Constraints() if constraints is None else constraints
     everything = isinstance(proposal, Everything)
     found, wanted = torch.empty(0, dtype=torch.int64), count
+    # Draws between parts do not count, so more are asked for.
+    joined = 1.0 if parts is None else max(joined_share(parts), FEWEST_JOINED)
     for round_ in range(1 if everything else ROUNDS):
         if wanted <= 0 and not everything:
             break
-        drawn = proposal(graph, wanted, derive(seed, "candidates", update), round_)
+        asked = math.ceil(wanted / joined)
+        drawn = proposal(graph, asked, derive(seed, "candidates", update), round_)
         allowed = rules.may_grow(graph, *drawn, resting).cpu()
+        if parts is not None:
+            allowed &= parts[drawn.targets] == parts[drawn.sources]
         keys = pair_keys(drawn.targets[allowed], drawn.sources[allowed], graph.num_sources)
         found = _joined(found, keys, None if everything else wanted, seed, update, round_)
         wanted = count - len(found)

@@ -11,6 +11,7 @@ from torch import Tensor
 from graphcolumns.plasticity.candidates import candidates
 from graphcolumns.plasticity.choice import Selection
 from graphcolumns.plasticity.evidence import Evidence, Survey
+from graphcolumns.plasticity.mesh_parts import mesh_parts
 from graphcolumns.plasticity.rule import Rule
 from graphcolumns.plasticity.select import select, soft
 
@@ -92,6 +93,7 @@ def _drawn(
         update=edges.update,
         constraints=rule.constraints,
         resting=resting,
+        parts=mesh_parts(edges.graph, edges.survey.geometry),
     )
 
 

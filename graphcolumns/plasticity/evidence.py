@@ -14,7 +14,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity.fisher import Answers, drawn
-from graphcolumns.plasticity.listen import evaluating
+from graphcolumns.plasticity.listen import evaluating, listening
 from graphcolumns.plasticity.trace import Losses, Tally, trace, walk_together
 
 
@@ -105,8 +105,22 @@ class Survey:
     def activity(self) -> Tensor:
         """The size of every column's last state on every sample, `[N, B]`."""
         with torch.no_grad(), evaluating(self.model):
-            parts = [self.model(x).state.norm(dim=-1) for x in self.inputs.split(self.slice_size)]
+            parts = [self._last_state(x).norm(dim=-1) for x in self.inputs.split(self.slice_size)]
         return torch.cat(parts, 1)
+
+    def _last_state(self, inputs: Tensor) -> Tensor:
+        """`output.state` `[N, b, C]`, or without one what the columns heard last."""
+        with listening(self.model, self.graph) as heard:
+            state = getattr(self.model(inputs), "state", None)
+        if isinstance(state, Tensor):
+            return state
+        if not heard:
+            raise ValueError(
+                "this rule reads the activity of columns. Expected an output with state [N, B, C], "
+                f"or a layer that attends along the graph. Got neither in "
+                f"{type(self.model).__name__}; return a state beside the logits."
+            )
+        return heard[-1].out.flatten(2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +196,8 @@ class Evidence:
         on_edges = self.place == slice(0, self.graph.num_edges)
         if on_edges and self.graph.distance is not None:
             return self.graph.distance.detach()
+        self.geometry.require_columns(self.graph.num_columns)
+        self.geometry.require_columns(self.graph.num_sources)
         with torch.no_grad():
             return self.geometry.distance(self.targets, self.sources)
 
@@ -217,7 +233,8 @@ class Evidence:
         if not found:
             raise ValueError(
                 "this rule reads the edge bias, and the model has none. Build it with "
-                "edge_bias='edge', or choose a rule that reads attention."
+                "edge_bias='edge' (ColumnConv: edge_bias=graph), or choose a rule that reads "
+                "attention."
             )
         if len(found) == 1:
             return found[0].detach()

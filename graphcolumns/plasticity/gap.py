@@ -8,7 +8,12 @@ from graphcolumns.nn.exchange import Exchange
 from graphcolumns.ops.column_attention.reference import dot
 from graphcolumns.ops.edge_scores.checks import check_pairs
 from graphcolumns.ops.precision import accumulator
-from graphcolumns.plasticity.listen import attentive_graph, evaluating, listening
+from graphcolumns.plasticity.listen import (
+    attentive_graph,
+    evaluating,
+    listening,
+    never_attended,
+)
 
 
 @torch.no_grad()
@@ -38,7 +43,8 @@ def largest_gap(
         chunk: Pairs at a time.
 
     Returns:
-        ``[P, H]``, at least float32; 0 where the target hears nobody, and its first edge would
+        ``[P, H]``, at least float32, or ``[P, 1]``, the largest of all heads, where layers differ
+        in their number of heads; 0 where the target hears nobody, and its first edge would
         get all attention whatever its bias.
 
     Raises:
@@ -55,10 +61,16 @@ def largest_gap(
             model(x)
         for exchange in heard:
             gap = _gap(exchange, targets, sources, chunk)
-            largest = gap if largest is None else torch.maximum(largest, gap)
+            largest = gap if largest is None else _larger(largest, gap)
     if largest is None:
-        raise ValueError(f"the model never attended along {graph}: pass graph= the one it uses")
+        raise never_attended(graph)
     return largest
+
+
+def _larger(one: Tensor, other: Tensor) -> Tensor:
+    if one.shape != other.shape:
+        one, other = (gap.amax(1, keepdim=True) for gap in (one, other))
+    return torch.maximum(one, other)
 
 
 def _gap(exchange: Exchange, targets: Tensor, sources: Tensor, chunk: int) -> Tensor:

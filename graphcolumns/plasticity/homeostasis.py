@@ -34,7 +34,16 @@ def remember(
 
     Returns:
         `calcium` `[N]`, `ends_in` and `ends_out` `[N]`, and `set_point` `[1]`.
+
+    Raises:
+        ValueError: the graph is bipartite.
     """
+    graph = edges.graph
+    if graph.num_columns != graph.num_sources:
+        raise ValueError(
+            "homeostasis needs columns that listen and are listened to, a graph within one sheet. "
+            f"Got {graph}; choose another rule."
+        )
     now = edges.activity.double().mean(1).cpu()
     past = edges.memory.get("calcium")
     calcium = now if past is None else decay * past + (1 - decay) * now
@@ -42,7 +51,6 @@ def remember(
     if point is None:
         point = now.mean()[None] if activity is None else torch.tensor([activity]).double()
     change = scores.growth_curve(calcium, float(point), rate)
-    graph = edges.graph
     start = {"ends_in": graph.in_degree, "ends_out": graph.out_degree}
     ends = {
         name: (edges.memory.get(name, degree.double().cpu()) + change).clamp(min=0.0)

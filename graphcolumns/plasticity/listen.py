@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.exchange import Exchange
+from graphcolumns.nn.exchange import Exchange, attention_layers
 from graphcolumns.ops import pages
 from graphcolumns.ops.precision import product_dtype
+from graphcolumns.plasticity.alike import alike, differ, grown, present
 
 MIXING = ("mixing", "linear_mixing")
 
@@ -30,6 +30,8 @@ class Traced(NamedTuple):
         grad_out: ``[T, N, b, H, Dv]``, the gradient of the loss of each sample.
         bias: Of the edges, ``[T, E, H]``, ``[E]`` or ``[E, H]`` if all steps share it, or None.
         scale: Of the scores.
+        share: Share of the heads of all steps that are real; where layers differ in their number
+            of heads, the others are filled up with heads that hear nothing.
     """
 
     q: Tensor
@@ -40,6 +42,7 @@ class Traced(NamedTuple):
     grad_out: Tensor
     bias: Tensor | None
     scale: float
+    share: float = 1.0
 
 
 def attentive_graph(model: nn.Module, graph: ColumnGraph | None) -> ColumnGraph:
@@ -54,15 +57,32 @@ def attentive_graph(model: nn.Module, graph: ColumnGraph | None) -> ColumnGraph:
             f"{type(model).__name__} has no ColumnGraph named graph: pass graph= the one along "
             "which its columns attend"
         )
-    layers = [m for m in model.modules() if isinstance(m, ColumnAttention)]
-    mixing = sorted({layer.mode for layer in layers if layer.mode in MIXING})
-    if mixing or not layers:
+    layers = attention_layers(model)
+    modes = {str(getattr(layer, "mode", "attention")) for layer in layers}
+    mixing = sorted(modes.intersection(MIXING))
+    if mixing:
         raise ValueError(
-            "scores of edges need attention (modes attention, selection, identity), got "
-            f"{mixing or 'a model without ColumnAttention'}: in the mixing modes the gradient of "
-            "the edge bias says all there is"
+            "scores of edges need attention. Expected the modes attention, selection or identity. "
+            f"Got {', '.join(mixing)}; there the gradient of the edge bias says all there is, so "
+            "take a rule that reads the bias."
+        )
+    if not layers:
+        raise ValueError(
+            "scores of edges need attention. Expected a model with ColumnAttention or ColumnConv "
+            f"layers. Got {type(model).__name__} with neither; take a rule that reads no "
+            "attention, such as one by chance, age, length or paths."
         )
     return found
+
+
+def never_attended(graph: ColumnGraph) -> ValueError:
+    """What to raise where a model ran and no exchange along its graph was seen."""
+    return ValueError(
+        "edges are scored where a layer attends along them, and the model never attended along "
+        f"{graph}, or in a form that keeps no record: ColumnConv with a sparse matrix, column_id, "
+        "parallel edges, or another aggr or flow. Call its layers with the ColumnGraph that is "
+        "model.graph, or pass graph= the one that they use."
+    )
 
 
 @contextmanager
@@ -81,7 +101,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def listening(model: nn.Module, graph: ColumnGraph) -> Iterator[list[Exchange]]:
     """Collects the exchanges along ``graph`` of a model that runs."""
     heard: list[Exchange] = []
-    layers = [module for module in model.modules() if isinstance(module, ColumnAttention)]
+    layers: list[Any] = attention_layers(model)
 
     def listen(exchange: Exchange) -> None:
         if exchange.graph is graph or exchange.graph.same_topology(graph):
@@ -105,25 +125,19 @@ def _as_multiplied(exchange: Exchange) -> Exchange:
     return exchange._replace(q=q, k=k, v=v, bias=bias, lse=exchange.lse.detach())
 
 
-def stack(heard: list[Exchange], grads: tuple[Tensor, ...]) -> Traced:
-    """The steps of one slice as tensors; empties the list.
-
-    Raises:
-        ValueError: Steps of different kinds.
-    """
-    shapes = {(x.q.shape, x.v.shape, x.scale) for x in heard}
-    if len(shapes) > 1:
-        raise ValueError(
-            "edges are scored over steps that agree in heads, widths and scale, "
-            f"got {sorted(map(str, shapes))}: pass graph= to look at one kind of step"
-        )
+def stack(heard: list[Exchange], grads: Sequence[Tensor]) -> Traced:
+    """The steps of one slice as tensors; empties the list."""
+    share = present(heard)
+    if differ(heard):
+        heard[:] = alike(heard)
+    grads = grown(grads, heard)
     scale, width, bias = heard[0].scale, heard[0].q.shape[-1], _stack_bias(heard)
     names = ("q", "k", "v", "lse", "out")
     lists = {name: [getattr(x, name).detach() for x in heard] for name in names}
     heard.clear()  # so that what is stacked is freed, one kind after the other
     q, k, v, lse, out = (steps(lists.pop(name)) for name in names)
     scale = width**-0.5 if scale is None else scale
-    return Traced(q, k, v, lse, out, steps(grads), bias, scale)
+    return Traced(q, k, v, lse, out, steps(grads), bias, scale, share)
 
 
 def steps(values: Sequence[Tensor]) -> Tensor:

@@ -43,7 +43,7 @@ def epsilon(share: float, gap: Tensor) -> Newborn:
     Args:
         share: `eps`, in (0, 1).
         gap: the largest `s_qk - lse` of every newborn in the order of `rewiring.born`,
-            `[born, H]`, without any edge bias in `s_qk`.
+            `[born, H]`, or `[born, 1]` of all heads, without any edge bias in `s_qk`.
 
     Raises:
         ValueError: `share` is not in (0, 1).
@@ -56,11 +56,13 @@ def epsilon(share: float, gap: Tensor) -> Newborn:
         values: Tensor = getattr(module, name)
         if values.ndim == 1:  # one score for all heads: the head that would look most decides
             return start.amin(1).to(values)
+        alike = start.shape[1] == values.shape[1]
+        every = start if alike else start.amin(1, True).expand(-1, values.shape[1])
         names = [other for other in module.edge_tensors if other != name]  # type: ignore[union-attr]
         others = [getattr(module, other, None) for other in names]
         # Scores add up; where there is one for all heads, that one makes the start.
         shared = any(torch.is_tensor(other) and other.ndim == 1 for other in others)
-        return torch.zeros_like(start).to(values) if shared else start.to(values)
+        return torch.zeros_like(every).to(values) if shared else every.to(values)
 
     return first
 

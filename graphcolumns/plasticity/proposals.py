@@ -22,6 +22,8 @@ from graphcolumns.connect import draws
 from graphcolumns.connect.mesh_race import race_on_mesh
 from graphcolumns.connect.race import exponential_race
 from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.geodesic import parts
+from graphcolumns.geometry.part import part
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity.chance import among, heard, spread, weighted
 from graphcolumns.plasticity.counter import derive
@@ -80,11 +82,37 @@ class Distance:
         if round_:
             return Pairs(*torch.empty(2, 0, dtype=torch.int64))
         each = min(n - 1, math.ceil(count / n) + math.ceil(graph.num_edges / n))
-        race = race_on_mesh if self.geometry.metric == "geodesic" else exponential_race
         generator = np.random.Generator(np.random.Philox(derive(seed, "distance", round_)))
-        ids = race(self.geometry, each, draws.log_kernel(self.kernel, self.length), generator)
-        sources = torch.from_numpy(ids).reshape(-1)
-        return Pairs(torch.arange(n).repeat_interleave(each), sources)
+        if self.geometry.metric == "geodesic":
+            return Pairs(*_drawn_on_mesh(self.geometry, each, self._log_kernel(), generator))
+        ids = exponential_race(self.geometry, each, self._log_kernel(), generator)
+        return Pairs(*_rows(torch.from_numpy(ids)))
+
+    def _log_kernel(self) -> draws.LogKernel:
+        return draws.log_kernel(self.kernel, self.length)
+
+
+def _drawn_on_mesh(
+    geometry: Geometry, each: int, log_kernel: draws.LogKernel, generator: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """`each` sources per target, within each part of the mesh, or all others of a small part."""
+    label = torch.from_numpy(parts(geometry))
+    pairs = []
+    for number, size in enumerate(label.bincount().tolist()):
+        if size == 1:
+            continue
+        inside = label == number
+        some = geometry if size == len(label) else part(geometry, inside)
+        ids = race_on_mesh(some, min(each, size - 1), log_kernel, generator)
+        members = inside.nonzero()[:, 0]
+        pairs.append(torch.stack([members[end] for end in _rows(torch.from_numpy(ids))]))
+    targets, sources = torch.cat(pairs, 1) if pairs else torch.empty(2, 0, dtype=torch.int64)
+    return targets, sources
+
+
+def _rows(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Targets and sources of a table of sources, a row per target."""
+    return torch.arange(len(ids)).repeat_interleave(ids.shape[1]), ids.reshape(-1)
 
 
 @dataclass(frozen=True)

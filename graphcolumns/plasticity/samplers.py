@@ -40,11 +40,16 @@ def everything(edges: Evidence) -> Proposal:
 def thorough(edges: Evidence) -> Proposal:
     """All pairs of a small sheet; else by chance, by norms and along two hops, a third each.
 
-    Up to `2 ** 16` pairs, 256 columns, looking at all of them costs little more than at some.
+    Up to `2 ** 16` pairs, 256 columns, looking at all of them costs little more than at some. In a
+    large bipartite graph there are no two hops: by chance and by norms, half each.
     """
-    if edges.graph.num_columns * edges.graph.num_sources <= SMALL:
+    graph = edges.graph
+    if graph.num_columns * graph.num_sources <= SMALL:
         return Everything()
-    return Mixture([Uniform(), norms(edges), TwoHop()], [1.0, 1.0, 1.0])
+    parts: list[Proposal] = [Uniform(), norms(edges)]
+    if graph.num_columns == graph.num_sources:
+        parts.append(TwoHop())
+    return Mixture(parts, [1.0] * len(parts))
 
 
 def norms(edges: Evidence) -> Proposal:

@@ -53,7 +53,7 @@ def select(
         fraction: `a`, in [0, 1].
         edges: budget, the number of edges afterwards (default: as many as now).
         length: budget of summed length instead; births are those that fit, whatever their number.
-        pair_length: `[K]`, needed with `length`.
+        pair_length: `[K]`, needed with `length`; infinitely long pairs never grow.
         eligible: edges that may die, `[E]` bool (default: all), see `Constraints.may_die`.
         constraints: further rules (default: no new self-edges).
         margin: least gain of a swap (default: swaps need not gain).
@@ -80,6 +80,8 @@ def select(
     old = _droppable(graph, drop_score, distance, die, both).best(False, overhead)
     again = None if regrow_score is None else _rescored(graph, old, regrow_score, distance, both)
     may = rules.may_grow(graph, *pairs).cpu() & (grow_score.cpu() > least)
+    if pair_length is not None:  # no edge of a measured graph may be without length
+        may &= pair_length.detach().cpu().isfinite()
     targets, sources, score = (x.cpu()[may] for x in (*pairs, grow_score))
     reach = None if length is None or pair_length is None else pair_length.cpu()[may]
     new = units(graph, targets, sources, score, reach, both).best(True, overhead)
@@ -157,8 +159,9 @@ def _check(
         raise ValueError(f"give one budget. Got edges={edges} and length={length}.")
     if length is not None and (graph.distance is None or pair_length is None):
         raise ValueError(
-            "a budget of length needs a graph with distances and pair_length. Got "
-            f"distance={graph.distance}, pair_length={pair_length}."
+            "a budget of length needs a graph with distances, and pair_length. Got "
+            f"{'no distances' if graph.distance is None else 'no pair_length'}; call "
+            "graph.remeasure(geometry), or give pair_length."
         )
     if length is not None and rules.same_in_degree:
         raise ValueError(

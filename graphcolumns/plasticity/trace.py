@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import EdgeScores, edge_scores
 from graphcolumns.ops.edge_scores.checks import check_pairs
+from graphcolumns.plasticity.alike import filled
 from graphcolumns.plasticity.listen import (
     Traced,
     attentive_graph,
     evaluating,
     listening,
+    never_attended,
     same,
     stack,
     steps,
@@ -47,7 +50,8 @@ def trace(
 
     Args:
         model: Has :class:`~graphcolumns.nn.ColumnAttention` of the modes ``attention``,
-            ``selection`` or ``identity``, at any number of steps, recurrent or not.
+            ``selection`` or ``identity``, or :class:`~graphcolumns.nn.ColumnConv`, at any number
+            of steps, recurrent or not; layers may differ in heads and widths.
         inputs: ``[B, ...]``, what the model is called with.
         labels: ``[B, ...]``.
         losses: From the output and the labels to one loss per sample, such as
@@ -113,6 +117,9 @@ class Tally:
             bias=self.bias, sole=self.sole, scale=part.scale, chunk=self.chunk,
             backend=self.backend,
         )  # fmt: skip
+        if part.share < 1:  # means over heads, of those that there are
+            mass, would_be = scores.mass / part.share, scores.would_be / part.share
+            scores = replace(scores, mass=mass, would_be=would_be)
         self.total = scores if self.total is None else self.total.add_(scores)
 
     def scores(self) -> EdgeScores:
@@ -169,7 +176,7 @@ def _slice(
             output = model(inputs)
             sums = [_sum(losses(output, labels), len(inputs)) for labels, losses in asked]
         if not heard:
-            raise ValueError(f"the model never attended along {graph}: pass graph= the one it uses")
+            raise never_attended(graph)
         outs = [exchange.out for exchange in heard]
         grads = []
         while sums:
@@ -181,7 +188,9 @@ def _slice(
             )
         del output, outs
     first = stack(heard, grads[0])
-    return [first, *(first._replace(grad_out=steps(other)) for other in grads[1:])]
+    heads, values = first.out.shape[3:]
+    others = ([filled(x, heads, values) for x in other] for other in grads[1:])
+    return [first, *(first._replace(grad_out=steps(other)) for other in others)]
 
 
 def _sum(each: Tensor, samples: int) -> Tensor:

@@ -61,8 +61,8 @@ def test_times():
 def test_errors():
     for match, call in [
         ("unit of a budget must be one of 'edges', 'mean_degree'", lambda: Budget(1, "mm")),
-        ("between 0 and all 12 allowed pairs. Got 13 .edges. at step 3, which is 13 edges",
-         lambda: Budget(13).edges(3, eight())),
+        ("between 0 and all 14 allowed pairs. Got 15 .edges. at step 3, which is 15 edges",
+         lambda: Budget(15).edges(3, eight())),
         ("between 0 and all 12", lambda: Budget(float("nan")).edges(0, eight())),
         ("finite and not negative", lambda: Budget(-1.0, "length").length(0)),
         ("every >= 1", lambda: Every(0)),
