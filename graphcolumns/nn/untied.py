@@ -99,14 +99,15 @@ class UntiedLinear(nn.Module):
             self.own_mixture = Mixture(num_columns, rank) if mixture is None else None
         # In a tuple: a part of the module that shares it, not of this one.
         self._mixture = (mixture if weights == "mixture" else None,)
-        self._make_lazy()
+        if in_channels == -1:
+            self._make_lazy()
+        else:
+            for name, shape in self._weight_shapes(in_channels).items():
+                setattr(self, name, nn.Parameter(torch.empty(shape)))
         self.bias = (
             nn.Parameter(torch.empty(*self._sets(bias=True), out_channels)) if bias else None
         )
-        if in_channels == -1:
-            self.reset_parameters()
-        else:
-            self._materialize(in_channels)
+        self.reset_parameters()
 
     def _sets(self, bias: bool = False) -> tuple[int, ...]:
         if self.weights == "untied" or (bias and self.weights == "lowrank"):

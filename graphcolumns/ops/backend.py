@@ -7,6 +7,7 @@ import torch
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import extension, tiles
+from graphcolumns.ops.transforms import transformed
 
 BACKENDS = ("reference", "scatter", "dense", "cpp", "triton")
 
@@ -22,9 +23,10 @@ def choose(
 
     ``auto`` takes ``cpp`` for float32 and float64 on a CPU from ``CPP_FROM`` numbers per call on,
     else ``dense`` on (nearly) complete graphs, else ``triton`` for float32, bfloat16 and float16 on
-    CUDA, else ``reference``. The first large call on a machine compiles the C++ kernels; without a
-    compiler, or with ``GRAPHCOLUMNS_COMPILE=0`` and no build, ``auto`` says so once and chooses
-    among the others. Triton comes with torch for CUDA on Linux.
+    CUDA, else ``reference``, which it also takes under function transforms. The first large call on
+    a machine compiles the C++ kernels; without a compiler, or with ``GRAPHCOLUMNS_COMPILE=0`` and
+    no build, ``auto`` says so once and chooses among the others. Triton comes with torch for CUDA
+    on Linux.
 
     Args:
         backend: ``"auto"`` or one of ``reference``, ``scatter``, ``dense``, ``cpp``, ``triton``.
@@ -43,6 +45,8 @@ def choose(
             ``cpp`` without a compiler it comes from the op.)
     """
     if backend == "auto":
+        if transformed():
+            return "reference"
         if cpp_wins(graph, lanes, width, dtype):
             return "cpp"
         if dense_wins(graph, lanes, width):

@@ -1,5 +1,7 @@
 """Counter-based dropout: the mask is a function of (seed, edge, batch, head), never of a stream."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -59,3 +61,26 @@ def _fake(
     seed: Tensor, edges: Tensor, batch: int, heads: int, rate: float, dtype: torch.dtype
 ) -> Tensor:
     return edges.new_empty((edges.shape[0], batch, heads), dtype=dtype)
+
+
+@edge_dropout.register_vmap
+def _vmap(
+    info: Any,
+    in_dims: tuple[int | None, ...],
+    seed: Tensor,
+    edges: Tensor,
+    batch: int,
+    heads: int,
+    rate: float,
+    dtype: torch.dtype,
+) -> tuple[Tensor, int]:
+    """A mask per seed, and per list of edges: ``torch.vmap(..., randomness="different")``."""
+    seeds, lists = (
+        [x] * info.batch_size if dim is None else x.unbind(dim)
+        for x, dim in zip((seed, edges), in_dims, strict=False)
+    )
+    masks = (
+        edge_dropout(seed, edges, batch, heads, rate, dtype)
+        for seed, edges in zip(seeds, lists, strict=True)
+    )
+    return torch.stack(list(masks)), 0

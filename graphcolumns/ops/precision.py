@@ -13,15 +13,16 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
 
 def product_dtype(x: Tensor) -> torch.dtype:
     """The dtype of products with ``x``: that of autocast where it is on and applies to ``x``."""
-    device = x.device.type
-    if not x.is_floating_point() or x.dtype == torch.float64:
+    if not x.is_floating_point() or x.dtype == torch.float64 or not _autocasts(x):
         return x.dtype
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    return torch.get_autocast_dtype(x.device.type)
 
 
 def as_given(x: Tensor) -> AbstractContextManager:
     """Turns autocast off: a kernel has chosen its dtypes, and backward must repeat forward."""
-    device = x.device.type
-    if not torch.is_autocast_enabled(device):
-        return nullcontext()
-    return torch.autocast(device, enabled=False)
+    return torch.autocast(x.device.type, enabled=False) if _autocasts(x) else nullcontext()
+
+
+def _autocasts(x: Tensor) -> bool:
+    """Whether autocast is on for the device of ``x``; the meta device has none to ask."""
+    return not x.is_meta and torch.is_autocast_enabled(x.device.type)

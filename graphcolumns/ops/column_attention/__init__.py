@@ -11,7 +11,9 @@ from graphcolumns.ops.backend import choose
 from graphcolumns.ops.column_attention import checks, triton_hubs
 from graphcolumns.ops.column_attention.op import column_attention_op
 from graphcolumns.ops.column_attention.scatter import column_attention as _scatter
+from graphcolumns.ops.column_attention.transformed import forward as _transformed
 from graphcolumns.ops.precision import as_given, product_dtype
+from graphcolumns.ops.transforms import transformed
 from graphcolumns.ops.views import Views
 
 __all__ = ["Attention", "column_attention"]
@@ -77,7 +79,8 @@ def column_attention(
         seed: Of the dropout mask: an int or a scalar int64 tensor (default: drawn from torch's
             generator).
         backend: ``"auto"``, ``"reference"``, ``"dense"``, ``"cpp"``, ``"triton"`` or
-            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`.
+            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`. Function transforms
+            (``torch.func``) and forward-mode differentiation take plain torch, whatever it says.
 
     Returns:
         :class:`Attention`; ``out`` has the dtype of v, ``cost`` and ``lse`` are at least float32.
@@ -103,6 +106,10 @@ def column_attention(
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     counter = _seed(seed, dropout, q.device)
     backend = choose(backend, graph, k.shape[1] * k.shape[2], k.shape[3], q.dtype)
+    if transformed():
+        ends = (graph.source, graph.target)
+        with as_given(q):
+            return Attention(*_transformed(q, k, v, bias, cost, *ends, scale, dropout, counter))
     if backend == "scatter":
         with as_given(q):
             return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))

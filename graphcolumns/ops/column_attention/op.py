@@ -8,6 +8,7 @@ from torch import Tensor
 
 from graphcolumns.ops.column_attention import cpp, dense, reference, triton, triton_hubs
 from graphcolumns.ops.precision import accumulator, as_given
+from graphcolumns.ops.transforms import batched
 from graphcolumns.ops.views import Views
 
 PLAIN = {"reference": reference, "dense": dense}  # plain torch: autograd differentiates them again
@@ -123,7 +124,7 @@ def _backward(
         else:
             # Plain torch on saved inputs and outputs, lse among them: differentiable again.
             ends = saved[9:11] if ctx.backend in FUSED else saved[8:]
-            kernel = PLAIN.get(ctx.backend, reference)
+            kernel = reference if batched(*arrived[:3]) else PLAIN.get(ctx.backend, reference)
             grads = kernel.backward(*arrived, *ends, *options)
     return (*grads, *(None,) * 10)
 

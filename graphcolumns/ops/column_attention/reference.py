@@ -10,6 +10,7 @@ from torch import Tensor
 from graphcolumns.ops.dropout import edge_dropout
 from graphcolumns.ops.precision import accumulator
 from graphcolumns.ops.segment import segment_max, segment_sum
+from graphcolumns.ops.transforms import batched
 
 
 def edge_values(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -20,6 +21,8 @@ def edge_values(values: Tensor, dtype: torch.dtype) -> Tensor:
 
 def dot(x: Tensor, y: Tensor) -> Tensor:
     """``[E, B or 1, H, D] . [E, B, H, D] -> [E, B, H]`` without the products in memory."""
+    if batched(x, y):
+        return (x * y).sum(-1)
     return torch.einsum("ebhd,ebhd->ebh", x, y)
 
 

@@ -1,13 +1,16 @@
 """The signed sum along edges: signature, mathematics, checks, dispatch."""
 
+import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.backend import choose
 from graphcolumns.ops.column_attention.checks import check_devices, check_graph
+from graphcolumns.ops.edge_linear import reference
 from graphcolumns.ops.edge_linear.op import edge_linear_op
 from graphcolumns.ops.edge_linear.scatter import edge_linear as _scatter
-from graphcolumns.ops.precision import as_given
+from graphcolumns.ops.precision import accumulator, as_given
+from graphcolumns.ops.transforms import transformed
 from graphcolumns.ops.views import Views
 
 __all__ = ["edge_linear"]
@@ -29,7 +32,8 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
             one per channel.
         graph: Who listens to whom.
         backend: ``"auto"``, ``"reference"``, ``"dense"``, ``"cpp"``, ``"triton"`` or
-            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`.
+            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`. Function transforms
+            (``torch.func``) and forward-mode differentiation take plain torch, whatever it says.
 
     Returns:
         ``[N, B, C]`` in the dtype that x and weight promote to; half precisions are summed in
@@ -53,12 +57,22 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
     weight = weight.reshape(-1, heads)
     per_head = x.reshape(*x.shape[:2], heads, x.shape[2] // heads)
     backend = choose(backend, graph, heads, per_head.shape[1] * per_head.shape[3], per_head.dtype)
-    if backend == "scatter":
+    if transformed():
+        out = _transformed(per_head, weight, graph)
+    elif backend == "scatter":
         with as_given(x):
             out = _scatter(per_head, weight, graph)
     else:
         out = edge_linear_op(per_head, weight, *Views.of(graph), backend)
     return out.reshape(graph.num_columns, *x.shape[1:])
+
+
+def _transformed(x: Tensor, weight: Tensor, graph: ColumnGraph) -> Tensor:
+    dtype = torch.promote_types(x.dtype, weight.dtype)
+    x, weight = x.to(accumulator(dtype)), weight.to(accumulator(dtype))
+    with as_given(x):
+        out = reference.forward(x, weight, graph.source, graph.target, graph.num_columns)
+    return out.to(dtype)
 
 
 def _check(x: Tensor, weight: Tensor, graph: ColumnGraph) -> None:

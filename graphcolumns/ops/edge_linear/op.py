@@ -7,6 +7,7 @@ from torch import Tensor
 
 from graphcolumns.ops.edge_linear import cpp, dense, reference, triton
 from graphcolumns.ops.precision import accumulator, as_given
+from graphcolumns.ops.transforms import batched
 from graphcolumns.ops.views import Views
 
 PLAIN = {"reference": reference, "dense": dense}  # plain torch: autograd differentiates them again
@@ -88,7 +89,8 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         else:
             # Plain torch, so that autograd differentiates it again; the messages are not kept.
             ends = edges[1:3] if ctx.backend in FUSED else edges
-            grad_x, grad_weight = PLAIN.get(ctx.backend, reference).backward(*given, *ends)
+            kernel = reference if batched(grad) else PLAIN.get(ctx.backend, reference)
+            grad_x, grad_weight = kernel.backward(*given, *ends)
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype), *(None,) * 7
 
 

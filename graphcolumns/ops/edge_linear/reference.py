@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.segment import segment_sum
+from graphcolumns.ops.transforms import batched
 
 
 def forward(x: Tensor, weight: Tensor, source: Tensor, target: Tensor, num_columns: int) -> Tensor:
@@ -18,5 +19,7 @@ def backward(
     r"""``dx_j = sum_i w_ij dy_i`` and ``dw_ij = dy_i . x_j``, on existing edges only."""
     grad_e = grad.index_select(0, target)
     grad_x = segment_sum(weight[:, None, :, None] * grad_e, source, x.shape[0])
-    grad_weight = torch.einsum("ebhd,ebhd->eh", grad_e, x.index_select(0, source))
-    return grad_x, grad_weight
+    x_e = x.index_select(0, source)
+    if batched(grad):
+        return grad_x, (grad_e * x_e).sum((1, 3))
+    return grad_x, torch.einsum("ebhd,ebhd->eh", grad_e, x_e)

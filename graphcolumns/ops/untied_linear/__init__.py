@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from graphcolumns.ops.transforms import transformed
 from graphcolumns.ops.untied_linear import reference
 from graphcolumns.ops.untied_linear.choice import kernel_runs, takes_kernel
 from graphcolumns.ops.untied_linear.op import untied_linear_op
@@ -57,7 +58,7 @@ def untied_linear(
                 f"untied_linear.unroll(..., backend={backend!r}), not beside step"
             )
         take(step, x, weight)
-        if step.batched:
+        if step.batched and not transformed():
             return step_linear(x, step)
     fused = takes_kernel(backend, weight) if step is None else step.fused
     if fused and kernel_runs(weight, x, bias):

@@ -1,11 +1,10 @@
 """Whether the C++ kernels compute a linear map per column, or the batched products of torch."""
 
-import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from graphcolumns.ops import extension
 from graphcolumns.ops.precision import product_dtype
+from graphcolumns.ops.transforms import transformed
 from graphcolumns.ops.untied_linear.cpp import DTYPES
 
 BACKENDS = ("reference", "cpp")
@@ -56,8 +55,7 @@ def kernel_runs(weight: Tensor, *others: Tensor | None) -> bool:
     return (
         _multiplies(weight)
         and all(x is None or (x.dtype, x.device, x.layout) == kind for x in others)
-        and not torch._C._are_functorch_transforms_active()
-        and forward_ad._current_level < 0
+        and not transformed()
     )
 
 

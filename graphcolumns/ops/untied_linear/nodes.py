@@ -8,8 +8,8 @@ from torch import Tensor
 from graphcolumns.ops.precision import as_given
 from graphcolumns.ops.untied_linear import reference
 from graphcolumns.ops.untied_linear.op import (
-    differentiated_again,
     gradient_op,
+    takes_plain,
     transposed,
     untied_linear_op,
 )
@@ -45,7 +45,7 @@ class Unroll(torch.autograd.Function):
         if not xs:
             return None, None, None, None, None, None
         with as_given(xs[0]):
-            if ctx.fused and not differentiated_again():
+            if ctx.fused and not takes_plain(*xs, *ys):
                 weight, bias = gradient_op(xs, ys)
             else:
                 weight, bias = sum_over_steps(xs, ys, ctx.frugal)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.precision import as_given
+from graphcolumns.ops.transforms import batched
 from graphcolumns.ops.untied_linear import cpp, reference
 
 
@@ -43,14 +44,15 @@ def _fake_gradient(xs: list[Tensor], grads: list[Tensor]) -> tuple[Tensor, Tenso
     return xs[0].new_empty(columns, cin, cout), xs[0].new_empty(columns, cout)
 
 
-def differentiated_again() -> bool:
-    """Whether autograd records a backward pass: what it calls must be plain torch then."""
-    return torch.is_grad_enabled() and not torch.compiler.is_compiling()
+def takes_plain(*grads: Tensor) -> bool:
+    """Whether a backward pass must be plain torch: autograd records it, or it comes in batches."""
+    recorded = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    return recorded or batched(*grads)
 
 
 def transposed(grad: Tensor, weight: Tensor, fused: bool) -> Tensor:
     """The gradient of x, by the kernel or by the batched product of torch."""
-    kernel = fused and not differentiated_again()
+    kernel = fused and not takes_plain(grad)
     return transposed_op(grad, weight) if kernel else reference.transposed(grad, weight)
 
 
@@ -66,7 +68,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.needs_input_grad[0]:
             grad_x = transposed(grad, weight, fused=True)
         if ctx.needs_input_grad[1]:
-            gradient = reference.gradient if differentiated_again() else gradient_op
+            gradient = reference.gradient if takes_plain(grad) else gradient_op
             grad_weight, grad_bias = gradient([x], [grad])
         elif ctx.needs_input_grad[2]:
             grad_bias = grad.sum(1)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops import pages
+from graphcolumns.ops.transforms import batched
 
 # On a CPU the gradient is updated in place, once per so many rows: copying more pairs together
 # costs more than another pass over a gradient that is in the cache.
@@ -38,13 +39,14 @@ def sum_over_steps(
     pairs = [
         (xs[start : start + group], ys[start : start + group]) for start in range(0, len(xs), group)
     ]
-    if on_cpu and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    plain = torch.is_grad_enabled() or torch.compiler.is_compiling() or batched(*xs, *ys)
+    if on_cpu and not plain:
         return _in_place(pairs, frugal)
     return _traced(pairs)
 
 
 def _traced(pairs: list[tuple[list[Tensor], list[Tensor]]]) -> tuple[Tensor, Tensor]:
-    """Without writing in place: for compilers, and for autograd when it goes on."""
+    """Without writing in place: for compilers, for batches, and for autograd when it goes on."""
     x, y = map(_join, pairs[0])
     weight, bias = torch.bmm(x.transpose(1, 2), y), y.sum(1)
     for group in pairs[1:]:

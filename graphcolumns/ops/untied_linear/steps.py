@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.precision import product_dtype
+from graphcolumns.ops.transforms import transformed
 from graphcolumns.ops.untied_linear.choice import takes_kernel
 from graphcolumns.ops.untied_linear.nodes import StepLinear, Unroll
 
@@ -155,7 +156,7 @@ def step_linear(x: Tensor, step: Step) -> Tensor:
 
 
 def _steps_per_gradient(weight: Tensor, batch: int) -> int:
-    if not (weight.requires_grad and torch.is_grad_enabled()):
+    if not (weight.requires_grad and torch.is_grad_enabled()) or transformed():
         return 0
     if weight.numel() * weight.element_size() < SMALLEST:
         return 0
