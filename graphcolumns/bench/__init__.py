@@ -5,6 +5,18 @@ limits of the machine are measured in the same run. Shapes and rounds stand in `
 were chosen before the kernels were written. It runs without hydra: `python -m graphcolumns.bench`.
 """
 
-from graphcolumns.bench.suite import CASES, run
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphcolumns.bench.suite import CASES, run
 
 __all__ = ["CASES", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    # At their first use: `python -m graphcolumns.bench` sets what OpenMP reads before torch loads.
+    if name in __all__:
+        from graphcolumns.bench import suite
+
+        return getattr(suite, name)
+    raise AttributeError(f"module 'graphcolumns.bench' has no attribute {name!r}.")

@@ -1,6 +1,10 @@
 """`python -m graphcolumns.bench`, which needs no hydra."""
 
+import os
+
 from graphcolumns.bench.command import main
 
 if __name__ == "__main__":
+    # As the command line does, and before torch is loaded: see `graphcolumns.cli.main`.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     main()

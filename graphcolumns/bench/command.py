@@ -5,18 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from graphcolumns.bench.suite import CASES, ON_REQUEST, run
+from graphcolumns.bench.names import NAMES, ON_REQUEST
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run benchmark cases: `[--device cpu|cuda] [--quick] [--case NAME] [--out FOLDER]`."""
+    asked = parser().parse_args(arguments)
+    from graphcolumns.bench.suite import run  # torch and the peers: not for `--help`
+
+    run(asked.device, asked.quick, asked.case, asked.out)
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked of the suite."""
     parser = argparse.ArgumentParser("graphcolumns bench", description="Measure against peers.")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--quick", action="store_true", help="small shapes: does everything run?")
     parser.add_argument(
-        "--case", action="append", choices=list(CASES),
+        "--case", action="append", choices=NAMES,
         help=f"may be given several times (default: all but {', '.join(ON_REQUEST)})",
     )  # fmt: skip
     parser.add_argument("--out", default="bench", metavar="FOLDER", help="of the results")
-    asked = parser.parse_args(arguments)
-    run(asked.device, asked.quick, asked.case, asked.out)
+    return parser

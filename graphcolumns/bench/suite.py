@@ -11,6 +11,7 @@ from graphcolumns.bench import million, neighbourhoods, products, rewiring, shee
 from graphcolumns.bench.clock import ROUNDS, Limits, limits, race
 from graphcolumns.bench.contest import QUICK_ROUNDS, against, growth
 from graphcolumns.bench.memory import peak
+from graphcolumns.bench.names import NAMES, ON_REQUEST
 from graphcolumns.bench.problem import Shape
 from graphcolumns.bench.report import Row, headline, machine, markdown, save
 
@@ -79,21 +80,11 @@ def memory(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
     yield from products.depth_rows(device, quick)
 
 
-CASES: Mapping[str, Case] = {
-    "shared_batch": shared_batch,
-    "dense": dense,
-    "edges": edges,
-    "columns": columns,
-    "grid": neighbourhoods.grid,
-    "long_range": neighbourhoods.long_range,
-    "step": step,
-    "products": products.rows,
-    "memory": memory,
-    "rewiring": rewiring.rows,
-    "million": million.rows,
-}
-# Not part of a run unless it is named: minutes, and gigabytes.
-ON_REQUEST = ("rewiring", "million")
+_FUNCTIONS = (
+    *(shared_batch, dense, edges, columns, neighbourhoods.grid, neighbourhoods.long_range),
+    *(step, products.rows, memory, rewiring.rows, million.rows),
+)
+CASES: Mapping[str, Case] = dict(zip(NAMES, _FUNCTIONS, strict=True))
 
 
 def run(

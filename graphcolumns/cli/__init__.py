@@ -1,6 +1,19 @@
 """The command line `graphcolumns`, and `load`, which reads a run folder back."""
 
-from graphcolumns.cli.load import load
+from typing import TYPE_CHECKING, Any
+
 from graphcolumns.cli.main import main
 
+if TYPE_CHECKING:
+    from graphcolumns.cli.run_folder import load
+
 __all__ = ["load", "main"]
+
+
+def __getattr__(name: str) -> Any:
+    # At its first use: what reads a run imports torch, and `graphcolumns --help` need not wait.
+    if name == "load":
+        from graphcolumns.cli.run_folder import load
+
+        return load
+    raise AttributeError(f"module 'graphcolumns.cli' has no attribute {name!r}.")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 
 from graphcolumns import train
-from graphcolumns.cli.load import load
+from graphcolumns.cli.arguments import evaluate as parser
+from graphcolumns.cli.run_folder import load
 
 
 def evaluate(arguments: list[str]) -> None:
     """Score a run on its held-out half, the test half or its validation fold: `RUN`."""
-    parser = argparse.ArgumentParser("graphcolumns evaluate", description=evaluate.__doc__)
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
-    run = parser.parse_args(arguments).run
+    run = parser().parse_args(arguments).run
     parts = load(run)
     device = parts.options["device"]
     scores = train.evaluate(parts.model.to(device), parts.data.to(device), "test")

@@ -26,6 +26,7 @@ from graphcolumns.analysis.experiment.plan import (
 )
 from graphcolumns.analysis.picture import png
 from graphcolumns.checkpoint import write_text
+from graphcolumns.cli.arguments import experiment as parser
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.script import Script
@@ -36,7 +37,7 @@ from graphcolumns.cli.workers import Job, Workers
 
 def experiment(arguments: list[str]) -> None:
     """Run the arms of an experiment over its seeds, and compare them: `[NAME] [KEY=VALUE ...]`."""
-    asked = _parser().parse_intermixed_args(arguments)
+    asked = parser().parse_intermixed_args(arguments)
     if asked.name is None:
         print(overview())
         return
@@ -77,31 +78,6 @@ def _decide(command: Script, asked: argparse.Namespace, out: Path) -> None:
         print(shlex.join(command.words(out)))
     elif status := command.run(out):
         sys.exit(status)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "graphcolumns experiment",
-        description=experiment.__doc__,
-        epilog="KEY=VALUE: processes=2, out=FOLDER, keep_runs=true, tuning=null (arms as they "
-        "are), or an override of `graphcolumns train` for every run.",
-    )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="one of the list, or a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    parser.add_argument("--only", type=_names, metavar="ARM,...", help="these arms")
-    parser.add_argument("--variants", type=_names, metavar="NAME,...", help="these variants")
-    parser.add_argument("--seeds", type=_numbers, metavar="0,1,...", help="these seeds")
-    parser.add_argument("--retry", action="store_true", help="run again what failed")
-    parser.add_argument("--dry-run", action="store_true", help="say what would run")
-    return parser
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
 
 
 def _check(definition: Experiment, chosen: Filter | None) -> None:

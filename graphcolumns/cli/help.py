@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import files
 
 GROUPS = {
@@ -26,7 +27,7 @@ Commands
   graphcolumns experiment [NAME]       arms x seeds of trainings, compared (experiment --help)
   graphcolumns bench                   measure the kernels against peers (bench --help)
   graphcolumns build-kernels           compile the C++ kernels now, not at their first use
-  graphcolumns --help | --version
+  graphcolumns --help | --version      COMMAND --help says what else it takes
 
 Examples
   graphcolumns train experiment=digits
@@ -43,11 +44,28 @@ Config groups: choose with GROUP=CHOICE, change with GROUP.KEY=VALUE
 
 def overview() -> str:
     """The commands, the config groups with their choices, and three examples."""
-    rows = (
+    return TEXT.format(groups=_groups()).rstrip()
+
+
+def _groups() -> str:
+    return "\n".join(
         f"  {group:<12}{', '.join(choices(group))}\n{'':14}({meaning})"
         for group, meaning in GROUPS.items()
     )
-    return TEXT.format(groups="\n".join(rows)).rstrip()
+
+
+def keys() -> str:
+    """The config groups, and all other keys with their defaults and comments."""
+    text = (files("graphcolumns.configs") / "train.yaml").read_text(encoding="utf-8")
+    return f"Config groups, GROUP=CHOICE\n{_groups()}\n\n" + "\n".join(
+        ["Keys, KEY=VALUE, and GROUP.KEY=VALUE for those of a group", *_values(text)]
+    )
+
+
+def _values(text: str) -> Iterator[str]:
+    """The lines of train.yaml between the list of defaults and the settings of hydra."""
+    values = text[text.index("# Shared numbers") : text.index("\nhydra:")]
+    yield from (f"  {line}".rstrip() for line in values.splitlines())
 
 
 def choices(group: str) -> list[str]:

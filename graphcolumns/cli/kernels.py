@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
+from graphcolumns.cli.arguments import build_kernels as parser
 from graphcolumns.ops.extension import build_kernels as build
 
 
@@ -16,7 +15,5 @@ def bench(arguments: list[str]) -> None:
 
 def build_kernels(arguments: list[str]) -> None:
     """Compile the C++ kernels for this machine, and say where they are."""
-    argparse.ArgumentParser(
-        "graphcolumns build-kernels", description=build_kernels.__doc__
-    ).parse_args(arguments)
+    parser().parse_args(arguments)
     print(build())

@@ -6,41 +6,42 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from graphcolumns.cli import arguments as parsers
+from graphcolumns.cli.help import keys, overview
 
-from graphcolumns.cli.collect import collect
-from graphcolumns.cli.evaluate import evaluate
-from graphcolumns.cli.experiment import experiment
-from graphcolumns.cli.help import overview
-from graphcolumns.cli.kernels import bench, build_kernels
-from graphcolumns.cli.report import report
-from graphcolumns.cli.resume import resume
-from graphcolumns.cli.train import train
-from graphcolumns.train.summary import package_version
+# A status other than None or 0 is the exit code.
+Command = Callable[[list[str]], int | None]
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "train": train,
-    "resume": resume,
-    "evaluate": evaluate,
-    "report": report,
-    "collect": collect,
-    "experiment": experiment,
-    "bench": bench,
-    "build-kernels": build_kernels,
+
+def _command(module: str, name: str) -> Command:
+    """A command whose module is imported when it is called: help and slips need no torch."""
+
+    def command(arguments: list[str]) -> int | None:
+        _import_from_here()
+        function: Command = getattr(import_module(f"graphcolumns.cli.{module}"), name)
+        return function(arguments)
+
+    return command
+
+
+COMMANDS: dict[str, Command] = {
+    "train": _command("train", "train"),
+    "resume": _command("resume", "resume"),
+    "evaluate": _command("evaluate", "evaluate"),
+    "report": _command("report", "report"),
+    "collect": _command("collect", "collect"),
+    "experiment": _command("experiment", "experiment"),
+    "bench": _command("kernels", "bench"),
+    "build-kernels": _command("kernels", "build_kernels"),
 }
 
-# What a user can mend. Anything else is a bug in graphcolumns and keeps its traceback.
-USER_ERRORS = (
-    ValueError,
-    TypeError,
-    OSError,
-    ImportError,
-    FloatingPointError,
-    HydraException,
-    OmegaConfBaseException,
-)
+# What a user can mend, and all errors of hydra and omegaconf. Anything else is a bug in
+# graphcolumns and keeps its traceback.
+USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
+HELP = ("-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,30 +51,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the name of the program (default: from the command line).
 
     Returns:
-        The exit code: 0, or 2 after a mistake of the user, told without a traceback
-        (`HYDRA_FULL_ERROR=1` shows it), or 130 after Ctrl-C.
+        The exit code: 0, or 1 if runs of a sweep failed, or 2 after a mistake of the user, told
+        without a traceback (`HYDRA_FULL_ERROR=1` shows it), or 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    # OpenMP threads that spin while they wait make a step ten times slower on a busy machine. Read
+    # once, when torch is loaded; the processes that a command starts inherit it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
+    if not arguments or arguments[0] in HELP:
         print(overview())
         return 0
     if arguments[0] == "--version":
-        print(package_version("graphcolumns"))
+        print(_version())
         return 0
     try:
-        _command(arguments[0])(arguments[1:])
-    except USER_ERRORS as error:
-        if os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0"):
+        command = _find(arguments[0])
+        if any(argument in HELP for argument in arguments[1:]):
+            print(_help(arguments[0]))
+            return 0
+        return command(arguments[1:]) or 0
+    except BrokenPipeError:  # `graphcolumns --help | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        full = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
+        if full or not (isinstance(error, USER_ERRORS) or _is_of_hydra(error)):
             raise
         print(f"graphcolumns: {_message(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("graphcolumns: stopped; `graphcolumns resume RUN` continues.", file=sys.stderr)
         return 130
-    return 0
 
 
-def _command(name: str) -> Callable[[list[str]], None]:
+def _find(name: str) -> Command:
     if name not in COMMANDS:
         # `graphcolumns experiment=digits` is a likely slip.
         near = ["train"] if "=" in name else get_close_matches(name, COMMANDS)
@@ -85,7 +98,34 @@ def _command(name: str) -> Callable[[list[str]], None]:
     return COMMANDS[name]
 
 
+def _help(name: str) -> str:
+    text: str = getattr(parsers, name.replace("-", "_"))().format_help()
+    return f"{text}\n{keys()}" if name == "train" else text
+
+
+def _version() -> str:
+    try:
+        return version("graphcolumns")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _import_from_here() -> None:
+    """Let `_target_` name modules of the current folder; what is installed comes first.
+
+    An installed command, unlike `python -m`, has the folder of the program on its path instead.
+    """
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
+
+
+def _is_of_hydra(error: BaseException) -> bool:
+    """By the name of its module: hydra itself is loaded only by the commands that need it."""
+    modules = [base.__module__.partition(".")[0] for base in type(error).__mro__]
+    return "hydra" in modules or "omegaconf" in modules
+
+
 def _message(error: BaseException) -> str:
     # An error raised inside a nested `_target_` arrives wrapped by hydra.
-    cause = error.__cause__ if isinstance(error, HydraException) and error.__cause__ else error
+    cause = error.__cause__ if _is_of_hydra(error) and error.__cause__ else error
     return "\n".join([str(cause), *getattr(cause, "__notes__", [])])

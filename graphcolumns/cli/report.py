@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
 from graphcolumns.analysis import report as page
+from graphcolumns.cli.arguments import report as parser
 from graphcolumns.cli.build import Parts
-from graphcolumns.cli.load import load
+from graphcolumns.cli.run_folder import load
 
 
 def report(arguments: list[str]) -> None:
     """Write report.html into a run folder, from its last checkpoint: `RUN`."""
-    parser = argparse.ArgumentParser("graphcolumns report", description=report.__doc__)
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
-    run = parser.parse_args(arguments).run
+    run = parser().parse_args(arguments).run
     print(f"{'report':<20}{os.path.relpath(write_report(load(run), run))}")
 
 

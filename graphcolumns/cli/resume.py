@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
+from graphcolumns.cli.arguments import resume as parser
 from graphcolumns.cli.build import Parts, build
-from graphcolumns.cli.load import read_config
 from graphcolumns.cli.report import write_report
+from graphcolumns.cli.run_folder import read_config
 from graphcolumns.train import train
 
 SHOWN = (
@@ -19,9 +19,7 @@ SHOWN = (
 
 def resume(arguments: list[str]) -> None:
     """Continue a run that was stopped, from its last checkpoint: `RUN`."""
-    parser = argparse.ArgumentParser("graphcolumns resume", description=resume.__doc__)
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
-    run = parser.parse_args(arguments).run
+    run = parser().parse_args(arguments).run
     config = read_config(run)
     run_training(build(config), run, config["report"], resume=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from graphcolumns import checkpoint
+from graphcolumns.cli.arguments import train as parser
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import CONFIGS, NAME, compose, variations
@@ -26,15 +26,14 @@ def train(arguments: list[str]) -> None:
 
     Everything is checked, and for a single run everything is built, before hydra makes a folder.
     """
-    parser = argparse.ArgumentParser("graphcolumns train", add_help=False, allow_abbrev=False)
-    parser.add_argument("--multirun", "-m", action="store_true")
-    parser.add_argument("--config-dir", "-cd")
-    asked, rest = parser.parse_known_args(arguments)
+    asked, rest = parser().parse_known_args(arguments)
     overrides = [argument for argument in rest if not argument.startswith("-")]
     parts = None
     if asked.multirun:
         _check_sweep(overrides, asked.config_dir)
-    elif overrides == rest:  # otherwise hydra is asked to show something, not to run
+    elif (
+        overrides == rest and asked.cfg is None
+    ):  # otherwise hydra is asked to show something, not to run
         config = plain(compose(overrides, asked.config_dir))
         check(config)
         checkpoint.check_free(Path(config["run"]))
@@ -42,6 +41,7 @@ def train(arguments: list[str]) -> None:
     # Flags first: hydra's parser takes `a=1 -m b=2,3` for a mistake.
     flags = ["--multirun"] * asked.multirun
     flags += [] if asked.config_dir is None else ["--config-dir", asked.config_dir]
+    flags += [] if asked.cfg is None else ["--cfg", asked.cfg]
     _hand_to_hydra([*flags, *rest], parts)
 
 

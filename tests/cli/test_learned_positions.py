@@ -9,7 +9,7 @@ from graphcolumns import checkpoint, cli
 from graphcolumns.cli import main
 from graphcolumns.cli.build import build
 from graphcolumns.cli.compose import compose
-from graphcolumns.cli.load import read_config
+from graphcolumns.cli.run_folder import read_config
 from graphcolumns.cli.train import plain
 from tests.cli.test_resume import SHORT, STEPS, artefacts, kill
 
