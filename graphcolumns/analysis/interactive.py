@@ -54,7 +54,9 @@ def spatial(
         return None
     import plotly.graph_objects as go
 
-    places = geometry.positions.detach().cpu().float().numpy()
+    positions = geometry.positions.detach().cpu().double()
+    # Axes are hidden, so only the spread is seen; plotly rounds to float32, which needs it centred.
+    places = (positions - positions.mean(0)).float().numpy()
     faces = triangles(geometry) if maps else None
     parts: list[Any] = [_columns(go, places, faces, coloured=bool(maps))]
     if edges is not None:

@@ -21,11 +21,13 @@ from graphcolumns.connect import draws, neighbours, paths
 from graphcolumns.connect.mesh_race import race_on_mesh
 from graphcolumns.connect.race import exponential_race
 from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.rounding import Rounding
 from graphcolumns.geometry.table import Column
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edge_file import read_edges
 
 Ids = NDArray[np.int64]
+SAME = 1e-6  # lengths in float32 that differ by no more than this share are equal
 Kernel = Literal["exponential", "gaussian", "power"]
 
 
@@ -199,7 +201,8 @@ def bipartite(sources: Geometry, targets: Geometry, degree: int) -> ColumnGraph:
             "Use nearest for the columns of one mesh, or metric='euclidean'."
         )
     tree, queries = neighbours.tree(sources), neighbours.points(targets)
-    edge_index = _edges(neighbours.nearest_ids(tree, queries, degree))
+    rounding = Rounding.of(targets.positions, sources.positions)
+    edge_index = _edges(neighbours.nearest_ids(tree, queries, degree, rounding))
     return _measured(edge_index, targets, sources)
 
 
@@ -335,7 +338,7 @@ def _merged(lengths: Tensor, place: Tensor, unique: Tensor) -> Tensor:
         lengths.new_empty(num_edges).scatter_reduce(0, place, lengths, how, include_self=False)
         for how in ("amin", "amax")
     )
-    differ = high - low > neighbours.ROUNDING * high
+    differ = high - low > SAME * high
     if differ.any():
         edge = int(differ.nonzero()[0])
         source, target = unique[:, edge].tolist()

@@ -10,9 +10,10 @@ from scipy.spatial import cKDTree
 from graphcolumns.connect import paths
 from graphcolumns.connect.rank import Floats, Ids, first_ids, row_blocks
 from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.rounding import DOUBLE, MOST, Rounding
 
 SPARE = 8  # neighbours asked for beyond the degree, so that most ties are seen at once
-ROUNDING = 1e-6  # relative error of a length measured in float32
+PAIRS = 2**18  # pairs that are measured at once
 
 
 def nearest_columns(
@@ -26,8 +27,9 @@ def nearest_columns(
     if geometry.metric == "geodesic":
         return paths.nearest_ids(geometry, targets, sources, count, own)
     place = None if own else np.searchsorted(sources, targets)
-    nearest = nearest_ids(tree(geometry, sources), points(geometry)[targets], count, place)
-    return sources[nearest]
+    rounding = Rounding.of(geometry.positions)
+    queries = points(geometry)[targets]
+    return sources[nearest_ids(tree(geometry, sources), queries, count, rounding, place)]
 
 
 def points(geometry: Geometry) -> Floats:
@@ -52,8 +54,11 @@ def length(geometry: Geometry, a: Floats, b: Floats) -> Floats:
     straight = np.sqrt(squared)
     if geometry.radius is None:
         return straight
-    diameter = 2 * geometry.radius
-    return diameter * np.arcsin(np.minimum(straight / diameter, 1))
+    # The chord to the antipode; its cosine alone would lose the digits of near points.
+    across = np.zeros_like(squared)
+    for axis in range(a.shape[-1]):
+        across += (a[..., axis] + b[..., axis]) ** 2
+    return 2 * geometry.radius * np.arctan2(straight, np.sqrt(across))
 
 
 def tree(geometry: Geometry, ids: Ids | slice = slice(None)) -> cKDTree:
@@ -61,15 +66,16 @@ def tree(geometry: Geometry, ids: Ids | slice = slice(None)) -> cKDTree:
     return cKDTree(points(geometry)[ids], boxsize=geometry.period)
 
 
-def nearest_ids(sources: cKDTree, queries: Floats, count: int, own: Ids | None = None) -> Ids:
+def nearest_ids(
+    sources: cKDTree, queries: Floats, count: int, rounding: Rounding, own: Ids | None = None
+) -> Ids:
     """The `count` nearest points of each query; among equally near ones the lowest ids.
-
-    Lengths count as equal within the rounding of float32 positions.
 
     Args:
         sources: tree of `M` points.
         queries: `[Q, 2 or 3]`.
         count: at most `M`, or `M - 1` with `own`.
+        rounding: what lengths count as equal.
         own: a point per query that is left out, `[Q]`.
 
     Returns:
@@ -79,7 +85,7 @@ def nearest_ids(sources: cKDTree, queries: Floats, count: int, own: Ids | None =
     rows, asked = np.arange(len(queries)), min(sources.n, count + SPARE)
     while len(rows) and count:
         open_rows = [
-            _rank(sources, queries, rows[block], count, own, asked, result)
+            _rank(sources, queries, rows[block], count, rounding, own, asked, result)
             for block in row_blocks(len(rows), asked)
         ]
         rows, asked = np.concatenate(open_rows), min(sources.n, 2 * asked)
@@ -91,6 +97,7 @@ def _rank(
     queries: Floats,
     rows: Ids,
     count: int,
+    rounding: Rounding,
     own: Ids | None,
     asked: int,
     result: Ids,
@@ -101,7 +108,8 @@ def _rank(
         lengths[ids == own[rows, None]] = np.inf
         order = np.argsort(lengths, axis=1, kind="stable")
         lengths, ids = np.take_along_axis(lengths, order, 1), np.take_along_axis(ids, order, 1)
-    tie = 4 * float(np.finfo(np.float32).eps) * float(np.abs(sources.data).max())
+    place = np.linalg.norm(queries[rows], axis=1, keepdims=True)
+    tie = rounding.tie(place, lengths)
     result[rows], may_go_on = first_ids(lengths, ids, count, tie)
     return rows[may_go_on] if asked < sources.n else rows[:0]
 
@@ -109,10 +117,19 @@ def _rank(
 def pairs_within(geometry: Geometry, radius: float) -> Ids:
     """All pairs `i < j` whose distance is at most `radius` up to rounding, `[P, 2]`."""
     if geometry.metric == "geodesic":
-        return paths.pairs_within(geometry, radius * (1 + ROUNDING))
-    reach = radius
+        return paths.pairs_within(geometry, radius)
+    reach = radius * (1 + MOST)
     if geometry.radius is not None:
-        angle = min(radius / geometry.radius, math.pi)
-        reach = 2 * geometry.radius * math.sin(angle / 2)
-    pairs: Ids = tree(geometry).query_pairs(reach * (1 + ROUNDING), output_type="ndarray")
-    return pairs.astype(np.int64)
+        angle = min(reach / geometry.radius, math.pi)
+        # Near the antipode a chord says little of its arc: the reach is rounded up.
+        reach = 2 * geometry.radius * (math.sin(angle / 2) + 4 * DOUBLE)
+    pairs: Ids = tree(geometry).query_pairs(reach, output_type="ndarray")
+    rounding, places = Rounding.of(geometry.positions), points(geometry)
+    far = np.linalg.norm(places, axis=1)
+    near = np.empty(len(pairs), dtype=bool)
+    for start in range(0, len(pairs), PAIRS):
+        part = slice(start, start + PAIRS)
+        a, b = pairs[part].T
+        tie = rounding.tie(np.maximum(far[a], far[b]), radius)
+        near[part] = length(geometry, places[a], places[b]) <= radius + tie
+    return pairs[near].astype(np.int64)

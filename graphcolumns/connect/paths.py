@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from torch import Tensor
@@ -10,9 +11,9 @@ from torch import Tensor
 from graphcolumns.connect.rank import Floats, Ids, first_ids, row_blocks
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.geodesic import mean_edge, parts, shortest_paths
+from graphcolumns.geometry.rounding import MOST, Rounding
 
-# Sums of edges differ more by rounding than one straight line does, see neighbours.TIE.
-TIE = 16 * float(np.finfo(np.float32).eps)
+SUM = 4  # sums of edges differ so many times more by rounding than one straight line does
 COLUMNS_PER_AREA = 3.0  # columns within r mean edges are about 3 r^2 on a mesh of equal triangles
 SPARE = 8  # columns expected beyond the degree, so that most ties are seen at once
 
@@ -21,7 +22,7 @@ def nearest_ids(geometry: Geometry, targets: Ids, sources: Ids, count: int, own:
     """The `count` columns of `sources` nearest to each of `targets` along the mesh.
 
     Every search goes a little further than the degree needs, and twice as far where that was not
-    enough. Among equally near columns the lowest ids, up to the rounding of float32 positions.
+    enough. Among equally near columns the lowest ids, up to the rounding of positions.
 
     Args:
         geometry: with metric `"geodesic"`.
@@ -41,7 +42,7 @@ def nearest_ids(geometry: Geometry, targets: Ids, sources: Ids, count: int, own:
     result = np.empty((len(targets), count), dtype=np.int64)
     if not count:
         return result
-    run, tie = shortest_paths(geometry), TIE * float(geometry.positions.detach().abs().max())
+    run, tie = shortest_paths(geometry), _tie(geometry)
     share = geometry.num_columns / len(sources)
     limit = mean_edge(geometry) * (1 + math.sqrt(share * (count + SPARE) / COLUMNS_PER_AREA))
     rows = np.arange(len(targets))
@@ -50,20 +51,29 @@ def nearest_ids(geometry: Geometry, targets: Ids, sources: Ids, count: int, own:
         for block in row_blocks(len(rows), geometry.num_columns):
             at = rows[block]
             lengths, ids = _table(run(targets[at], limit), targets[at], sources, own, count)
-            result[at], may_go_on = first_ids(lengths, ids, count, tie)
+            result[at], may_go_on = first_ids(lengths, ids, count, tie(targets[at, None], lengths))
             open_rows.append(at[may_go_on & (np.isfinite(lengths).sum(1) < available[at])])
         rows, limit = np.concatenate(open_rows), 2 * limit
     return result
 
 
 def pairs_within(geometry: Geometry, radius: float) -> Ids:
-    """All pairs `i < j` at most `radius` apart along the mesh, `[P, 2]`."""
-    run, pairs = shortest_paths(geometry), [np.empty((0, 2), dtype=np.int64)]
+    """All pairs `i < j` at most `radius` apart along the mesh up to rounding, `[P, 2]`."""
+    run, tie = shortest_paths(geometry), _tie(geometry)
+    pairs = [np.empty((0, 2), dtype=np.int64)]
     for rows in row_blocks(geometry.num_columns, geometry.num_columns):
-        row, column = np.nonzero(np.isfinite(run(rows, radius)))
+        found = run(rows, radius * (1 + SUM * MOST))
+        row, column = np.nonzero(found <= radius + tie(rows[:, None], radius))
         below = rows[row] < column
         pairs.append(np.stack([rows[row[below]], column[below]], axis=1))
     return np.concatenate(pairs)
+
+
+def _tie(geometry: Geometry) -> Callable[[Ids, Floats | float], Floats]:
+    """The difference up to which lengths `d` of paths from columns are equal."""
+    rounding = Rounding.of(geometry.positions)
+    far = np.linalg.norm(geometry.positions.detach().cpu().double().numpy(), axis=1)
+    return lambda columns, length: SUM * rounding.tie(far[columns], length)
 
 
 def reachable(geometry: Geometry, targets: Ids, sources: Ids, own: bool) -> Ids:

@@ -20,14 +20,15 @@ def row_blocks(num_rows: int, width: int) -> Iterator[Ids]:
         yield np.arange(first, min(first + step, num_rows))
 
 
-def first_ids(lengths: Floats, ids: Ids, count: int, tie: float) -> tuple[Ids, NDArray[np.bool_]]:
+def first_ids(lengths: Floats, ids: Ids, count: int, tie: Floats) -> tuple[Ids, NDArray[np.bool_]]:
     """The first `count` columns of each row; among equally near ones the lowest ids.
 
     Args:
         lengths: ascending in each row, `[R, K]`; `inf` where there is no column.
         ids: the columns, `[R, K]`.
         count: 1 to `K`.
-        tie: columns are equally near while lengths rise by no more than this.
+        tie: columns are as near as the one before while their lengths rise by no more than this,
+            `[R, K]`.
 
     Returns:
         `(first, open)`: ids `[R, count]`, nearest first, and the rows `[R]` where a column that is
@@ -35,7 +36,7 @@ def first_ids(lengths: Floats, ids: Ids, count: int, tie: float) -> tuple[Ids, N
     """
     level = np.zeros(ids.shape, dtype=np.int64)
     with np.errstate(invalid="ignore"):  # inf - inf
-        level[:, 1:] = np.cumsum(~(np.diff(lengths, axis=1) <= tie), axis=1)
+        level[:, 1:] = np.cumsum(~(np.diff(lengths, axis=1) <= tie[:, 1:]), axis=1)
     order = np.lexsort((ids, level), axis=1)[:, :count]
     num_found = np.isfinite(lengths).sum(1)
     last = np.maximum(num_found - 1, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -33,7 +34,8 @@ class Geometry:
       between parts that no path joins. Not differentiable.
 
     Args:
-        positions: `[N, 2]` or `[N, 3]`, float32 (float64 is kept, for gradient checks).
+        positions: `[N, 2]` or `[N, 3]`, float32, or float64, which keeps the digits of coordinates
+            that are large beside the spread of the columns (UTM, ECEF).
         metric: `"euclidean"`, `"geodesic"` (needs `faces`), `"great-circle"` (3-D only) or
             `"torus"`.
         unit: unit of every length, positions included: `"mm"`, `"rad"` or `"pixel"`.
@@ -115,7 +117,9 @@ class Geometry:
         a, b = self.positions[target.long()], origin[source.long()]
         if self.metric == "great-circle":
             assert self.radius is not None
-            return self.radius * _angle(a, b)
+            # Squares of a radius of 1e20 do not fit float32; a power of two costs no digit.
+            unit = 2.0 ** -math.frexp(self.radius)[1]
+            return self.radius * _angle(a * unit, b * unit)
         delta = a - b
         if self.metric == "torus":
             box = delta.new_tensor(self.period)

@@ -79,7 +79,7 @@ def check_sphere(geometry: Geometry) -> None:
         )
     if radius is None or not 0 < radius < float("inf"):
         raise ValueError(f"metric 'great-circle' needs a positive finite radius. Got {radius}.")
-    norm = torch.linalg.vector_norm(positions, dim=1)
+    norm = torch.linalg.vector_norm(positions.double(), dim=1)
     off = (norm - radius).abs() > SPHERE_TOLERANCE * radius
     if off.any():
         i = int(off.nonzero()[0])

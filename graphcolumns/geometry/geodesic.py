@@ -157,7 +157,7 @@ def mesh_edges(geometry: Geometry) -> tuple[Ids, Floats]:
 def mean_edge(geometry: Geometry) -> float:
     """Mean length of the edges of the mesh, a scale for searches: never 0."""
     lengths = mesh_edges(geometry)[1]
-    return max(float(lengths.mean()), 1e-12) if len(lengths) else 1.0
+    return (float(lengths.mean()) if len(lengths) else 0.0) or 1.0
 
 
 def _heat(geometry: Geometry, roots: Ids) -> Floats:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from graphcolumns.geometry.rounding import DOUBLE, ROUNDINGS, Rounding
+
 # Two axes of 31 bits and three of 20 both fit the 63 bits of a key, far below column spacing.
 BITS = {2: 31, 3: 20}
 
@@ -22,9 +24,13 @@ def hilbert_key(positions: Tensor, bits: int | None = None) -> Tensor:
     Source: Skilling, Programming the Hilbert curve, AIP Conf. Proc. 707 (2004).
     """
     bits = BITS[positions.shape[1]] if bits is None else bits
-    low = positions.double() - positions.double().amin(0)
+    places = positions.double()
+    low, rounding = places - places.amin(0), Rounding.of(positions)
+    known = rounding.precision * rounding.extent + DOUBLE * float(places.abs().max())
     # One scale for all axes: a stretched box would stretch the neighbourhoods.
-    cells = (low / low.amax().clamp_min(1e-300) * (2**bits - 1)).round().long()
+    side = 2**bits / (rounding.extent or 1.0)
+    # Grids have points on the borders of cells: rounding must not scatter them over both sides.
+    cells = ((low + ROUNDINGS * known) * side).long().clamp_max(2**bits - 1)
     key = torch.zeros_like(cells[:, 0])
     axes = _transform(list(cells.unbind(1)), bits)
     for bit in reversed(range(bits)):

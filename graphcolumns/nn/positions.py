@@ -57,7 +57,9 @@ class LearnedPositions(nn.Module):
         """The current positions ``[N, 2 or 3]``, differentiable."""
         moved: Tensor = self.origin + self.free * self.offset
         if self.start.metric == "great-circle":
-            on_sphere = self.start.radius * nn.functional.normalize(moved, dim=-1)  # type: ignore[operator]
+            tiny = torch.finfo(moved.dtype).tiny
+            direction = nn.functional.normalize(moved, dim=-1, eps=tiny)
+            on_sphere = self.start.radius * direction  # type: ignore[operator]
             moved = torch.where(self.free > 0, on_sphere, self.origin)
         if self.start.metric == "torus":
             period = moved.new_tensor(self.start.period)

@@ -19,6 +19,8 @@ METRICS = ("euclidean", "torus", "great-circle")
 # to an end, and absorbs the rounding of float32 positions.
 CLOSE = 0.995
 ROUNDS = 2000
+# Columns nearer than this share of the spacing are at one place: no direction leads apart.
+TOGETHER = 1e-9
 # Corrections that pull a point to several sides are averaged; this makes up for some of the loss.
 OVERSHOOT = 1.3
 
@@ -89,7 +91,7 @@ def _pushed(
     """The points after one round."""
     target, source = np.concatenate([pairs, pairs[:, ::-1]]).T
     target, source = target[may_move[target]], source[may_move[target]]
-    away, length = _away(points, target, source, geometry, spare)
+    away, length = _away(points, target, source, geometry, spacing, spare)
     share = np.where(may_move[source], 0.5, 1.0)
     wanted = away * (share * (spacing - length))[:, None]
     total = np.stack([np.bincount(target, axis, len(points)) for axis in wanted.T], axis=1)
@@ -101,7 +103,12 @@ def _pushed(
 
 
 def _away(
-    points: Floats, target: NDArray[Any], source: NDArray[Any], geometry: Geometry, spare: Floats
+    points: Floats,
+    target: NDArray[Any],
+    source: NDArray[Any],
+    geometry: Geometry,
+    spacing: float,
+    spare: Floats,
 ) -> tuple[Floats, Floats]:
     """Unit vectors at `target` that lead away from `source`, and the distances between them."""
     here = points[target]
@@ -110,7 +117,7 @@ def _away(
         box = np.array(geometry.period)
         delta = delta - box * np.round(delta / box)
     length = np.linalg.norm(delta, axis=1)
-    together = length < 1e-9 * (1 + np.abs(here).max(axis=1))
+    together = length < TOGETHER * spacing
     delta = np.where(together[:, None], spare[target] - spare[source], delta)
     if geometry.radius is not None:
         up = here / geometry.radius

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from geometries import from_file
+from graphcolumns import connect
 
 PLACES = [[0.0, 1.0, 2.0], [3.0, 4.0, 5.5], [-6.0, 7.0, 8.0]]
 
@@ -75,3 +76,10 @@ def test_wrong_files(path, content, options, message):
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent"):
         from_file.points(tmp_path / "absent.csv", "mm")
+
+
+def test_far_from_the_origin_every_digit_is_kept(path):
+    path.write_text("x,y\n4000000.1,500000\n4000000.2,500000\n4000000.4,500000\n")
+    graph = connect.nearest(from_file.points(path, "mm"), 2)
+    assert graph.edge_index.tolist() == [[0, 1, 0, 1, 1, 2], [0, 0, 1, 1, 2, 2]]
+    assert graph.distance.tolist() == pytest.approx([0, 0.1, 0.1, 0, 0.2, 0], abs=1e-8)

@@ -3,6 +3,7 @@
 import math
 import sys
 import tracemalloc
+from dataclasses import replace
 
 import networkx
 import numpy as np
@@ -265,3 +266,15 @@ def test_no_gradient_reaches_the_positions():
         mesh.distance(torch.tensor([0]), torch.tensor([1]))
     with torch.no_grad():
         assert mesh.distance(torch.tensor([0]), torch.tensor([1])).tolist() == [4]
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-15, 0.0), (1.0, 4e6), (6.371e6, 1e9)])
+def test_neither_place_nor_unit_changes_a_path(scale, shift):
+    mesh = cortex.fsaverage(2, "left")
+    positions = mesh.positions.double()
+    far = replace(mesh, positions=positions * scale + shift)
+    ids = torch.arange(0, mesh.num_columns, 11)
+    expected = geodesic_distance(replace(mesh, positions=positions), ids)
+    torch.testing.assert_close(geodesic_distance(far, ids) / scale, expected, rtol=1e-7, atol=1e-7)
+    pairs = ids[:-1], ids[1:]
+    torch.testing.assert_close(far.distance(*pairs) / scale, expected[range(len(ids) - 1), ids[1:]])

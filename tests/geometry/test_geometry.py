@@ -72,6 +72,16 @@ def test_great_circle_distance_keeps_its_digits_near_0_and_pi(angle: float):
         assert got == pytest.approx(angle, rel=1e-6)
 
 
+@pytest.mark.parametrize("radius", [1e-25, 1e-9, 6.371e6, 1e25])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_great_circles_of_any_radius(radius: float, dtype):
+    points = torch.tensor([[1.0, 0, 0], [0, 0, 1], [-1, 0, 0], [1, 1e-5, 0]]).to(dtype) * radius
+    geometry = Geometry(points, metric="great-circle", radius=radius)
+    lengths = geometry.distance(torch.zeros(3, dtype=torch.long), torch.tensor([1, 2, 3]))
+    expected = torch.tensor([math.pi / 2, math.pi, 1e-5], dtype=dtype)
+    torch.testing.assert_close(lengths / radius, expected, rtol=1e-6, atol=0)
+
+
 def test_distance_to_the_columns_of_another_geometry():
     targets = Geometry(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
     sources = Geometry(torch.tensor([[0.0, 2.0], [1.0, 3.0], [4.0, 0.0]]))

@@ -172,3 +172,35 @@ def test_a_sphere_smaller_than_the_spacing():
         LearnedPositions(
             Geometry(north, "great-circle", "rad", radius=1.0, learnable=True, spacing=math.pi)
         )
+
+
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
+def test_in_any_unit_columns_move_alike(scale: float):
+    start = torch.rand(40, 2, generator=torch.Generator().manual_seed(3)).double()
+    start[7] = start[8]  # at one place, in any unit
+    expected = LearnedPositions(positions(Geometry(start), spacing=0.09)).positions()
+    scaled = positions(Geometry(start * scale), spacing=0.09 * scale)
+    moved = LearnedPositions(scaled).positions()
+    assert pdist((moved / scale).detach()).min() > 0.089
+    assert torch.equal(moved / scale, expected)
+
+
+def test_far_from_the_origin_columns_move_alike():
+    start = torch.rand(40, 2, generator=torch.Generator().manual_seed(3)).double()
+    far = torch.tensor([4e6, 5e5], dtype=torch.float64)
+    expected = LearnedPositions(positions(Geometry(start), spacing=0.09)).positions()
+    moved = LearnedPositions(positions(Geometry(start + far), spacing=0.09)).positions()
+    torch.testing.assert_close(moved - far, expected, rtol=0, atol=1e-6)
+    assert pdist((moved - far).detach()).min() > 0.089
+
+
+def test_a_tiny_sphere_keeps_its_radius():
+    sphere = Geometry(
+        torch.eye(3).double() * 1e-13, metric="great-circle", radius=1e-13, learnable=True
+    )
+    learned = LearnedPositions(sphere)
+    with torch.no_grad():
+        learned.offset.copy_(torch.full((3, 3), 2e-14))
+    torch.testing.assert_close(
+        learned.positions().norm(dim=1) * 1e13, torch.ones(3).double(), rtol=1e-12, atol=0
+    )

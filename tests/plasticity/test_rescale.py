@@ -101,6 +101,16 @@ def test_levels_of_a_cortex_are_compared_on_the_sphere_of_their_hemisphere():
     assert torch.linalg.vector_norm(apart, dim=1).max() < 40
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 4e6), (1e-9, 0.0), (6.371e6, 1e9)])
+def test_neither_place_nor_unit_changes_where_a_column_comes_from(scale, shift):
+    coarse, fine = grid.sheet(4, 5), grid.sheet(8, 10, spacing=0.5)
+    far = [
+        replace(sheet, positions=sheet.positions.double() * scale + shift)
+        for sheet in (coarse, fine)
+    ]
+    assert nearest_columns(*far).tolist() == nearest_columns(coarse, fine).tolist()
+
+
 def test_another_extent_is_refused():
     with pytest.raises(ValueError, match="needs half the spacing"):
         nearest_columns(grid.sheet(2, 2, spacing=9.0), grid.sheet(4, 4))

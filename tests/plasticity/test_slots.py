@@ -290,3 +290,15 @@ def test_what_cannot_be_placed(wrong):
     geometry = grid.sheet(4, 4)
     with pytest.raises(ValueError, match=next(iter(wrong))):
         place_columns(connect.nearest(geometry, 3), geometry, **wrong)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 4e6), (1e-9, 0.0), (6.371e6, 1e9)])
+def test_neither_place_nor_unit_changes_where_columns_go(scale, shift):
+    start = grid.sheet(5, 6)
+    start = replace(start, positions=start.positions.double())
+    graph = connect.random(start, 4, seed=2)
+    moved = replace(start, positions=start.positions * scale + shift)
+    expected = place_columns(graph, start, rounds=30)
+    got = place_columns(graph.remeasure(moved), moved, rounds=30)
+    assert expected.swaps > 0
+    assert got.slot.tolist() == expected.slot.tolist()
