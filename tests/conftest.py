@@ -2,7 +2,10 @@
 
 import os
 import random
+import sys
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,16 @@ from hypothesis import settings
 from geometries import cortex, grid, learned, sphere
 from graphcolumns.ops import extension
 from graphcolumns.plasticity import presets
+
+# Tests import each other as `tests.*`. Last on the path, so that they test an installed wheel.
+sys.path.append(str(Path(__file__).parents[1]))
+
+if find_spec("graphcolumns.configs") is None:
+    raise pytest.UsageError(
+        "graphcolumns is imported from this folder, where its configs are not inside the package. "
+        "Expected: an editable install (make test, or pip install --editable '.[test]'), or an "
+        "installed wheel and the command `pytest`; `python -m pytest` looks into this folder first"
+    )
 
 # One list per kind. A test that takes an argument `backend` or `geometry` runs once per entry, so a
 # new member is one line here and inherits every invariant of its kind.
