@@ -7,13 +7,12 @@ from dataclasses import replace
 import networkx
 import numpy as np
 import pytest
-import scipy.sparse
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils import _pytree as pytree
 from torch_geometric import EdgeIndex
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Batch
 from torch_geometric.transforms import Distance
 from torch_geometric.utils import sort_edge_index
 
@@ -170,7 +169,8 @@ def test_round_trips(case):
     graph = ColumnGraph.from_edge_index(edge_index, n, m, torch.rand(edge_index.shape[1]))
     bare = replace(graph, distance=None)
     for original in (graph, bare):
-        assert_equal(ColumnGraph.from_scipy(original.to_scipy()), original)
+        values = None if original is bare else "length"
+        assert_equal(ColumnGraph.from_scipy(original.to_scipy(), values), original)
         assert_equal(pickle.loads(pickle.dumps(original)), original)
         assert_equal(copy.deepcopy(original), original)
         assert_equal(copy.copy(original), original)
@@ -178,7 +178,8 @@ def test_round_trips(case):
     assert_equal(ColumnGraph.from_edge_index(graph.to_edge_index()), bare)
     if n == m:
         for original in (graph, bare):
-            assert_equal(ColumnGraph.from_data(original.to_data()), original)
+            length = None if original is bare else "edge_attr"
+            assert_equal(ColumnGraph.from_data(original.to_data(), length), original)
             # networkx cannot tell a graph without edges from one without distances.
             if len(edge_index[0]):
                 assert_equal(ColumnGraph.from_networkx(original.to_networkx())[0], original)
@@ -360,20 +361,6 @@ def test_data_has_what_pyg_transforms_write():
     assert torch.equal(batch.edge_index[:, 14:], graph.edge_index + 6)
 
 
-def test_from_data_measures_positions_unless_there_is_one_edge_feature():
-    edge_index = torch.tensor([[1, 0], [0, 1]])
-    pos = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
-    data = Data(edge_index=edge_index, pos=pos)
-    assert ColumnGraph.from_data(data).distance.tolist() == [5.0, 5.0]
-    data.edge_attr = torch.tensor([[7.0], [8.0]])
-    assert ColumnGraph.from_data(data).distance.tolist() == [7.0, 8.0]
-    data.edge_attr = torch.rand(2, 3)
-    assert ColumnGraph.from_data(data).distance.tolist() == [5.0, 5.0]
-    assert ColumnGraph.from_data(Data(edge_index=edge_index, num_nodes=2)).distance is None
-    with pytest.raises(ValueError, match="data must have edge_index, and num_nodes or pos"):
-        ColumnGraph.from_data(Data(pos=pos))
-
-
 def test_scipy_rows_are_targets():
     graph = small()
     matrix = graph.to_scipy()
@@ -385,26 +372,6 @@ def test_scipy_rows_are_targets():
     np.testing.assert_allclose(matrix @ x, [1 * 1 + 3 * 3, 0, 1 * 1.2 + 2 * 2.2], rtol=1e-6)
     matrix.data[:] = 0
     assert graph.distance.tolist() == pytest.approx([1.0, 3.0, 0.2, 1.2, 2.2])
-
-
-def test_scipy_explicit_zeros_are_edges():
-    matrix = scipy.sparse.csr_array(([0.0, 2.0], [0, 1], [0, 1, 2]), shape=(2, 2))
-    assert ColumnGraph.from_scipy(matrix).edge_index.tolist() == [[0, 1], [0, 1]]
-    assert ColumnGraph.from_scipy(matrix).distance.tolist() == [0.0, 2.0]
-    for other in (matrix.tocsc(), matrix.tocoo(), scipy.sparse.csr_matrix(matrix)):
-        assert_equal(ColumnGraph.from_scipy(other), ColumnGraph.from_scipy(matrix))
-    for kind in (bool, np.int32):
-        assert ColumnGraph.from_scipy(matrix.astype(kind)).distance is None
-
-
-def test_scipy_wrong_input():
-    with pytest.raises(TypeError, match=r"must be a scipy sparse matrix. Got ndarray"):
-        ColumnGraph.from_scipy(np.eye(3))
-    twice = scipy.sparse.coo_array(([1.0, 2.0], ([1, 1], [0, 0])), shape=(2, 2))
-    with pytest.raises(ValueError, match=r"unique. Got \(source 0, target 1\) more than once"):
-        ColumnGraph.from_scipy(twice)
-    with pytest.raises(ValueError, match="signed values belong in a weight"):
-        ColumnGraph.from_scipy(scipy.sparse.csr_array(-np.eye(3)))
 
 
 def test_networkx_keeps_names_and_direction():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor
@@ -212,24 +212,54 @@ class ColumnGraph:
         """The same graph with its tensors on `device`."""
         return pytree.tree_map_only(Tensor, lambda tensor: tensor.to(device), self)
 
-    def to_data(self, geometry: Geometry | None = None) -> Data:
+    def to_data(self, geometry: Geometry | None = None, weight: Tensor | None = None) -> Data:
         """A PyG `Data` with `edge_index`, `num_nodes`, and `edge_attr` (distance, `[E, 1]`).
 
-        With a geometry also `pos` and, if it has faces, `face`.
+        Args:
+            geometry: Places of the columns: `pos` and, if it has faces, `face`.
+            weight: A number per edge, `[E]`: `edge_weight`.
 
         Raises:
-            ValueError: the graph is bipartite.
+            ValueError: the graph is bipartite, or a tensor has another number of edges.
         """
-        return interchange.to_data(self, geometry)
+        return interchange.to_data(self, geometry, weight)
+
+    @overload
+    @classmethod
+    def from_data(
+        cls, data: Data, length: str | None = None, weight: None = None
+    ) -> ColumnGraph: ...
+
+    @overload
+    @classmethod
+    def from_data(
+        cls, data: Data, length: str | None = None, *, weight: str
+    ) -> tuple[ColumnGraph, Tensor]: ...
 
     @classmethod
-    def from_data(cls, data: Data) -> ColumnGraph:
+    def from_data(
+        cls, data: Data, length: str | None = None, weight: str | None = None
+    ) -> ColumnGraph | tuple[ColumnGraph, Tensor]:
         """A graph from a PyG `Data`.
 
-        The distance is `edge_attr` when that has one feature per edge, as PyG's `Distance`
-        transform writes it; otherwise Euclidean in `pos`; otherwise None.
+        A number per edge may be a length or a weight, so it is asked for by name.
+
+        Args:
+            data: Nodes and edges, row 0 of `edge_index` source, row 1 target.
+            length: Attribute that holds the length of each edge, such as `"edge_attr"`, where
+                PyG's `Distance` writes it; `"pos"`: Euclidean, measured (default: `"pos"` if there
+                are positions, else none).
+            weight: Attribute that holds a weight per edge, `[E]` or `[E, ...]` (default: none).
+
+        Returns:
+            The graph; with `weight` also the weights, in the order of its edges.
+
+        Raises:
+            ValueError: `edge_attr` or `edge_weight` holds a number per edge other than 1 and
+                neither `length` nor `weight` is given; an attribute is not there.
         """
-        return cls.from_edge_index(*interchange.edges_from_data(data))
+        graph, values = _built(interchange.edges_from_data(data, length, weight))
+        return graph if values is None else (graph, values)
 
     def to_edge_index(self) -> EdgeIndex:
         """A PyG `EdgeIndex`, sorted by target, of sparse size `(M, N)`.
@@ -239,48 +269,114 @@ class ColumnGraph:
         size = (self.num_sources, self.num_columns)
         return EdgeIndex(self.edge_index, sparse_size=size, sort_order="col")
 
-    def to_scipy(self) -> scipy.sparse.csr_array:
+    def to_scipy(self, weight: Tensor | None = None) -> scipy.sparse.csr_array:
         """A SciPy CSR array `[N, M]`: rows are targets, columns sources, values distances.
 
-        Without distances the values are True.
+        So `matrix @ x` gathers what each column hears. networkx, `scipy.sparse.csgraph` and
+        `torch_geometric.utils.to_scipy_sparse_matrix` have sources in rows: take `.T`.
+
+        Args:
+            weight: A number per edge, `[E]`, the values instead of distances. Without distances
+                and weights the values are True.
         """
-        return interchange.to_scipy(self)
+        return interchange.to_scipy(self, weight)
+
+    @overload
+    @classmethod
+    def from_scipy(cls, matrix: Any, values: Literal["length"] | None = None) -> ColumnGraph: ...
+
+    @overload
+    @classmethod
+    def from_scipy(cls, matrix: Any, values: Literal["weight"]) -> tuple[ColumnGraph, Tensor]: ...
 
     @classmethod
-    def from_scipy(cls, matrix: Any) -> ColumnGraph:
+    def from_scipy(
+        cls, matrix: Any, values: Literal["length", "weight"] | None = None
+    ) -> ColumnGraph | tuple[ColumnGraph, Tensor]:
         """A graph from a SciPy sparse matrix `[N, M]`: rows are targets, columns sources.
 
-        Stored entries are edges, explicit zeros included. Floating values are distances; a
-        boolean or integer matrix gives a graph without distances.
-        """
-        return cls.from_edge_index(*interchange.edges_from_scipy(matrix))
+        Stored entries are edges, explicit zeros included (`matrix.eliminate_zeros()` drops them).
+        networkx, `scipy.sparse.csgraph` and `torch_geometric.utils.to_scipy_sparse_matrix` have
+        sources in rows: pass `matrix.T`.
 
-    def to_networkx(self, names: list[Any] | None = None) -> networkx.DiGraph:
+        Args:
+            matrix: Any format, in any order.
+            values: What its values are: `"length"`, the distances of the graph, or `"weight"`.
+                May be left out for a boolean matrix and for whole numbers that are all 1, whose
+                graph has no distances.
+
+        Returns:
+            The graph; with `values="weight"` also the weights `[E]`, in the order of its edges and
+            the dtype of the matrix (unsigned numbers of 16 bits and more become signed).
+
+        Raises:
+            ValueError: Numbers without `values`, several entries in one place, or lengths that are
+                negative or not finite.
+            TypeError: Not a sparse matrix of numbers.
+        """
+        graph, weight = _built(interchange.edges_from_scipy(matrix, values))
+        return graph if weight is None else (graph, weight)
+
+    def to_networkx(
+        self, names: list[Any] | None = None, weight: Tensor | None = None
+    ) -> networkx.DiGraph:
         """A networkx `DiGraph` with edges source -> target and edge attribute `distance`.
 
         Args:
             names: name of each column (default: its id).
+            weight: A number per edge, `[E]`: edge attribute `weight`.
 
         Raises:
             ValueError: the graph is bipartite, or there is not one name per column.
         """
-        return interchange.to_networkx(self, names)
+        return interchange.to_networkx(self, names, weight)
+
+    @overload
+    @classmethod
+    def from_networkx(
+        cls, graph: networkx.Graph, length: str | None = None, weight: None = None
+    ) -> tuple[ColumnGraph, list[Any]]: ...
+
+    @overload
+    @classmethod
+    def from_networkx(
+        cls, graph: networkx.Graph, length: str | None = None, *, weight: str
+    ) -> tuple[ColumnGraph, list[Any], Tensor]: ...
 
     @classmethod
-    def from_networkx(cls, graph: networkx.Graph) -> tuple[ColumnGraph, list[Any]]:
+    def from_networkx(
+        cls, graph: networkx.Graph, length: str | None = None, weight: str | None = None
+    ) -> tuple[ColumnGraph, list[Any]] | tuple[ColumnGraph, list[Any], Tensor]:
         """A graph from a networkx graph whose edges run source -> target.
 
-        Columns follow the order of `graph.nodes`; an undirected edge becomes two. The edge
-        attribute `distance` is taken when every edge has it.
+        Columns follow the order of `graph.nodes`; an undirected edge becomes two. What networkx
+        calls `weight` is a length to some of its functions and a strength to others, so it is only
+        read where you say as what.
+
+        Args:
+            graph: Nodes and edges.
+            length: Edge attribute that holds lengths (default: `distance`, where edges have it).
+            weight: Edge attribute that holds weights (default: none). Others are not read.
 
         Returns:
-            `(graph, names)`: `names[i]` is the networkx name of column i.
+            `(graph, names)`: `names[i]` is the networkx name of column i; with `weight`
+            `(graph, names, weight)`, weights `[E]` float32 in the order of its edges.
 
         Raises:
-            ValueError: some edges have a distance and others have none, or edges are parallel.
+            ValueError: some edges have an attribute and others have none, or edges are parallel.
+            TypeError: an attribute is no number.
         """
-        edge_list, names = interchange.edges_from_networkx(graph)
-        return cls.from_edge_index(*edge_list), names
+        edge_list, names = interchange.edges_from_networkx(graph, length, weight)
+        built, values = _built(edge_list)
+        return (built, names) if values is None else (built, names, values)
+
+
+def _built(parts: interchange.Edges) -> tuple[ColumnGraph, Tensor | None]:
+    """The graph of some edges, and their weights in the order of its edges."""
+    graph = ColumnGraph.from_edge_index(*parts[:4])
+    if parts.weight is None:
+        return graph, None
+    return graph, parts.weight[ColumnGraph.edge_order(parts.edge_index)]
 
 
 def _sizes(edge_index: Tensor, num_columns: int | None, num_sources: int | None) -> tuple[int, int]:
