@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FORMAT = 1  # of state.pt; raised when an old checkpoint can no longer be read
+# Format of a checkpoint. From 2 on edges have the ids of the user; in 1, those of the model.
+FORMAT, READABLE = 2, (1, 2)
 WEIGHTS, TOPOLOGY, STATE = "model.safetensors", "topology.safetensors", "state.pt"
 
 
@@ -25,6 +26,11 @@ def check_free(run: Path) -> None:
             f"run folder {run} is not empty, and nothing is overwritten. Continue it with "
             f"`graphcolumns resume {run}`, or choose another: run=OTHER."
         )
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Whether a folder holds a checkpoint that can be read or is damaged."""
+    return any((run / name).exists() for name in ("checkpoint", "checkpoint.old"))
 
 
 def find(run: Path) -> Path:

@@ -1,4 +1,8 @@
-"""Births and deaths of edges: `edges.jsonl`, from which the topology of every moment follows."""
+"""Births and deaths of edges: `edges.jsonl`, from which the topology of every moment follows.
+
+Edges have the ids of the user, and the first line says so (`"order": "user"`). Files of earlier
+versions, without that word, hold the ids of the model; they are read in the order of the user too.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from graphcolumns.checkpoint.disk import write_text
+from graphcolumns.checkpoint.folder import has_checkpoint
 from graphcolumns.checkpoint.lines import cut, entry
+from graphcolumns.checkpoint.topology import USER, read_topology
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Rewiring
 
@@ -19,7 +26,10 @@ NAME = "edges.jsonl"
 
 
 class Event(NamedTuple):
-    """What one update changed; the first event, of update 0, is the birth of the first edges."""
+    """What one update changed, in the ids of the user, sorted by (target, source).
+
+    The first event, of update 0, is the birth of the first edges.
+    """
 
     step: int  # optimizer steps done
     update: int
@@ -27,37 +37,59 @@ class Event(NamedTuple):
     born: Tensor  # [2, G]
 
 
-def begin_history(run: Path, step: int, graph: ColumnGraph) -> None:
+def begin_history(
+    run: Path, step: int, graph: ColumnGraph, permutation: Tensor | None = None
+) -> None:
     """Make ready to write events after `step`.
 
     Args:
         run: the run folder.
         step: steps already done; later events, left by a run that was killed, are cut off.
-        graph: the edges at that step, with which a new file begins.
+        graph: the edges at that step in the order of the model, with which a new file begins.
+        permutation: the user's id of each column of the model, `[N]` (default: the same).
 
     Raises:
         ValueError: the file that is there is damaged.
     """
     path = run / NAME
     cut(path, step)
-    if not path.exists() or not path.stat().st_size:
+    events = read_history(run)
+    if not events:
         none = torch.empty(2, 0, dtype=torch.int64)
-        _write(path, Event(step, 0, none, _pairs(graph, torch.arange(graph.num_edges))))
+        born = _pairs(graph, torch.arange(graph.num_edges), permutation)
+        events = [Event(step, 0, none, born)]
+    elif _order(path) == USER:
+        return
+    # A new file, or one of an earlier version, which goes on in the order of the user.
+    write_text(path, "".join(_line(event, first=not n) for n, event in enumerate(events)))
 
 
-def write_event(run: Path, step: int, update: int, rewiring: Rewiring) -> None:
+def write_event(
+    run: Path, step: int, update: int, rewiring: Rewiring, permutation: Tensor | None = None
+) -> None:
     """Add what an update changed, and bring it to disk.
 
     An edge that died and was born anew at once is in both lists.
+
+    Args:
+        run: the run folder.
+        step: optimizer steps done.
+        update: number of the update, from 1.
+        rewiring: the change, in the order of the model.
+        permutation: the user's id of each column of the model, `[N]` (default: the same).
     """
-    died = _pairs(rewiring.before, rewiring.died)
-    _write(run / NAME, Event(step, update, died, _pairs(rewiring.graph, rewiring.born)))
+    died = _pairs(rewiring.before, rewiring.died, permutation)
+    born = _pairs(rewiring.graph, rewiring.born, permutation)
+    with (run / NAME).open("a", encoding="utf-8") as file:
+        file.write(_line(Event(step, update, died, born)))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_history(run: Path) -> list[Event]:
     """All births and deaths of a run, in the order of time; none for a run without updates.
 
-    A last line that was being written when the run was killed is left out.
+    Edges have the ids of the user. A last line that was being written when the run was killed is left out.
 
     Raises:
         ValueError: the file is damaged.
@@ -66,7 +98,16 @@ def read_history(run: Path) -> list[Event]:
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [_event(line, path) for line in lines if line.endswith("\n")]
+    events = [_event(line, path) for line in lines if line.endswith("\n")]
+    if not events or _order(path) == USER or not has_checkpoint(path.parent):
+        return events
+    permutation = read_topology(path.parent).permutation
+    if permutation is None:
+        return events
+    return [
+        event._replace(died=_renamed(event.died, permutation), born=_renamed(event.born, permutation))
+        for event in events
+    ]
 
 
 def replay(events: Iterable[Event], columns: int, sources: int | None = None) -> ColumnGraph:
@@ -102,19 +143,34 @@ def _name(keys: set[int], sources: int) -> str:
     return f"the edge (source {source}, target {target})"
 
 
-def _pairs(graph: ColumnGraph, edges: Tensor) -> Tensor:
-    """`[2, D]`, targets and sources of some edges, on the CPU."""
+def _pairs(graph: ColumnGraph, edges: Tensor, permutation: Tensor | None) -> Tensor:
+    """`[2, D]`, targets and sources of some edges in the ids of the user, on the CPU."""
     edges = edges.to(graph.device)
-    return torch.stack([graph.target[edges], graph.source[edges]]).long().cpu()
+    pairs = torch.stack([graph.target[edges], graph.source[edges]]).long().cpu()
+    if permutation is None:
+        return pairs
+    return _renamed(pairs, permutation.cpu(), graph.num_columns == graph.num_sources)
 
 
-def _write(path: Path, event: Event) -> None:
+def _renamed(pairs: Tensor, permutation: Tensor, square: bool = True) -> Tensor:
+    """Pairs under the ids of the user, sorted by (target, source)."""
+    target, source = pairs
+    target, source = permutation[target], permutation[source] if square else source
+    order = ColumnGraph.edge_order(torch.stack([source, target]))
+    return torch.stack([target, source])[:, order]
+
+
+def _line(event: Event, first: bool = False) -> str:
+    about = {"step": event.step, "update": event.update}
     pairs = {"died": event.died.t().tolist(), "born": event.born.t().tolist()}
-    line = json.dumps({"step": event.step, "update": event.update, **pairs})
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    return json.dumps(about | ({"order": USER} if first else {}) | pairs) + "\n"
+
+
+def _order(path: Path) -> str | None:
+    """Whose ids the file holds: None in files of earlier versions."""
+    with path.open(encoding="utf-8") as file:
+        order: str | None = entry(file.readline(), path).get("order")
+    return order
 
 
 def _event(line: str, path: Path) -> Event:

@@ -14,7 +14,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from graphcolumns.checkpoint.disk import damaged, digest
-from graphcolumns.checkpoint.folder import FORMAT, STATE, TOPOLOGY, WEIGHTS, find
+from graphcolumns.checkpoint.folder import READABLE, STATE, TOPOLOGY, WEIGHTS, find
 from graphcolumns.checkpoint.topology import check_same_edges, graph_of, read_topology
 from graphcolumns.plasticity import Plasticity, Rewiring, carry
 
@@ -57,8 +57,8 @@ def load(
     topology = read_topology(run)
     if state.get("plasticity") is not None:
         before = graph_of(model)
-        carry(Rewiring.between(before, topology.graph.to(before.device)), model)
-    check_same_edges(topology.graph, model, folder / TOPOLOGY)
+        carry(Rewiring.between(before, topology.in_model().to(before.device)), model)
+    check_same_edges(topology, model, folder / TOPOLOGY)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
     except RuntimeError as error:
@@ -89,10 +89,10 @@ def _read_state(path: Path) -> dict[str, Any]:
         raise damaged(path, error) from error
     if not isinstance(state, dict):
         raise damaged(path, f"it holds a {type(state).__name__}")
-    if state.get("format") != FORMAT:
+    if state.get("format") not in READABLE:
         raise ValueError(
             f"{path} has checkpoint format {state.get('format')}; this version of graphcolumns "
-            f"reads format {FORMAT}. Install the version that wrote it."
+            f"reads formats {' and '.join(map(str, READABLE))}. Install the version that wrote it."
         )
     missing = [key for key in KEYS if key not in state]
     if missing:

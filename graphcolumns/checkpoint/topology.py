@@ -15,24 +15,41 @@ from torch import Tensor, nn
 from graphcolumns.checkpoint.disk import damaged
 from graphcolumns.checkpoint.folder import TOPOLOGY, find
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.edges import inverse
+
+
+USER = "user"  # the value of "order" where ids in a file are those of the user
 
 
 class Topology(NamedTuple):
-    """What `topology.safetensors` holds."""
+    """What `topology.safetensors` holds.
+
+    Attributes:
+        graph: the edges, in the order of the user.
+        permutation: the user's id of each column of the model, `[N]` int64; None: the same order.
+        wiring_norm: `D0`, in the unit of the distances to their power.
+    """
 
     graph: ColumnGraph
-    permutation: Tensor | None  # [N] int64, the user's id of each column
-    wiring_norm: float | None  # D0, in the unit of the distances to their power
+    permutation: Tensor | None
+    wiring_norm: float | None
+
+    def in_model(self) -> ColumnGraph:
+        """The edges in the order of the model, that of the weights in the checkpoint."""
+        return self.graph if self.permutation is None else self.graph.permute(self.permutation)
 
 
 def read_topology(run: Path) -> Topology:
     """The edges of a checkpoint, with the permutation and the wiring normaliser kept beside them.
 
+    Edges have the ids of the user. Files of earlier versions, which hold those of the model (their
+    metadata say nothing of an order), are brought into the order of the user.
+
     Raises:
         FileNotFoundError: no checkpoint.
         ValueError: the file is damaged.
     """
-    path = find(run) / TOPOLOGY
+    path = find(Path(run)) / TOPOLOGY
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get("graphcolumns", "{}"))
@@ -42,17 +59,23 @@ def read_topology(run: Path) -> Topology:
     if about.get("hash") != _hash(tensors):
         raise damaged(path, "its content does not match its hash")
     parts = tensors["rowptr"], tensors["source"], tensors.get("distance")
-    graph = ColumnGraph(*parts, about["num_sources"])
-    return Topology(graph, tensors.get("permutation"), about["wiring_norm"])
+    graph, permutation = ColumnGraph(*parts, about["num_sources"]), tensors.get("permutation")
+    if about.get("order") != USER and permutation is not None:
+        graph = graph.permute(inverse(permutation, graph.num_columns))
+    return Topology(graph, permutation, about["wiring_norm"])
 
 
 def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> None:
     """Write `model.graph`, and beside it the permutation and `model.wiring_norm`, if any.
 
+    Edges are written in the order of the user.
+
     Raises:
         TypeError: `model.graph` is not a ColumnGraph.
     """
     graph = graph_of(model)
+    if permutation is not None:
+        graph = graph.permute(inverse(permutation, graph.num_columns))
     parts = {
         "rowptr": graph.rowptr,
         "source": graph.source,
@@ -63,6 +86,7 @@ def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> 
     norm = getattr(model, "wiring_norm", None)
     about = {
         "hash": _hash(tensors),
+        "order": USER,
         "num_columns": graph.num_columns,
         "num_sources": graph.num_sources,
         "num_edges": graph.num_edges,
@@ -95,18 +119,22 @@ def check_permutation(permutation: Tensor, num_columns: int) -> None:
         )
 
 
-def check_same_edges(kept: ColumnGraph, model: nn.Module, path: Path) -> None:
+def check_same_edges(kept: Topology, model: nn.Module, path: Path) -> None:
     """Raise unless the model listens along the edges in a checkpoint.
 
     Raises:
-        ValueError: it does not; the message says what differs first.
+        ValueError: it does not; the message says what differs first, in the ids of the user.
     """
-    graph = graph_of(model).to("cpu")
-    if not graph.same_topology(kept):
-        raise ValueError(
-            f"{path} holds another topology: {_difference(kept, graph)}. Build the graph from the "
-            "config.yaml of this run, or take it from checkpoint.read_topology(run)."
-        )
+    graph, there = graph_of(model).to("cpu"), kept.in_model()
+    if graph.same_topology(there):
+        return
+    if kept.permutation is not None and graph.num_columns == there.num_columns:
+        back = inverse(kept.permutation, graph.num_columns)
+        graph, there = graph.permute(back), kept.graph
+    raise ValueError(
+        f"{path} holds another topology: {_difference(there, graph)}. Build the graph from the "
+        "config.yaml of this run, or take it from checkpoint.read_topology(run)."
+    )
 
 
 def _difference(kept: ColumnGraph, graph: ColumnGraph) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +12,15 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from graphcolumns.cli.check import OPTIONAL, OPTIONS, check
+from graphcolumns.cli.order import (
+    BEFORE_GRAPH,
+    as_graph,
+    check_rule,
+    names_no_column,
+    reorders,
+    rule_in_order,
+    takes,
+)
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
@@ -24,15 +34,29 @@ FOLDS = 5
 
 
 class Parts(NamedTuple):
-    """What one configuration stands for."""
+    """What one configuration stands for. Geometry, graph and model have one order of columns.
 
-    geometry: Geometry  # reordered along its space-filling curve
-    permutation: Tensor  # [N] int64, the user's id of each column
+    From `graphcolumns.cli.load` that is the user's order, that of the geometry function and of
+    every file; `permutation` is then 0, 1, 2, ... While a run trains it may be another one, see
+    `graphcolumns.cli.order`.
+
+    Attributes:
+        geometry: where the columns are.
+        permutation: the user's id of each column, `[N]` int64.
+        graph: who listens to whom.
+        data: what is learned.
+        model: the model.
+        losses: name -> (weight, term).
+        options: the other keyword arguments of `train`.
+    """
+
+    geometry: Geometry
+    permutation: Tensor
     graph: ColumnGraph
     data: Dataset
     model: nn.Module
     losses: dict[str, tuple[float, Term]]
-    options: dict[str, Any]  # the other keyword arguments of `train`
+    options: dict[str, Any]
 
     def length(self) -> tuple[int, int]:
         """Optimizer steps of the run, and its seed."""
@@ -55,7 +79,7 @@ def build(config: Mapping[str, Any]) -> Parts:
     """Check a resolved configuration and build all that it names. Writes nothing.
 
     Geometry, data and graph first, then the model, whose initial weights depend on `seed` only.
-    At the end one sample goes through the model and its losses, so that a combination that cannot
+    Columns may be put in another order inside, see `graphcolumns.cli.order`. At the end one sample goes through the model and its losses, so that a combination that cannot
     work fails here.
 
     Raises:
@@ -63,26 +87,66 @@ def build(config: Mapping[str, Any]) -> Parts:
     """
     check(config)
     options = _options(config)
-    geometry, permutation = _call("geometry", config).reorder()
-    graph = _call("graph", config, geometry)
+    given = _call("geometry", config)
+    geometry, permutation = given, torch.arange(given.num_columns)
+    if reorders(config):
+        geometry, permutation = given.reorder()
+    graph = _graph(config, given, geometry, permutation)
+    if options.get("plasticity") is not None and config["reorder"] != BEFORE_GRAPH:
+        options["plasticity"] = partial(rule_in_order, options["plasticity"], permutation)
     data = _call("data", config)
     if config["fold"] is not None:
         data = data.validation(config["fold"], FOLDS)
     torch.manual_seed(derive(config["seed"], "weights"))
-    model = _call(
-        "model",
-        config,
-        geometry=geometry,
-        graph=graph,
-        permutation=permutation,
-        image_size=data.image_size,
-        in_channels=data.channels,
-        num_classes=data.num_classes,
-    )
+    model = make_model(config, geometry, graph, permutation, data)
     losses = {name: (weight, TERMS[name]) for name, weight in config["losses"].items() if weight}
     parts = Parts(geometry, permutation, graph, data, model, losses, options)
     _try_out(parts)
     return parts
+
+
+def make_model(
+    config: Mapping[str, Any],
+    geometry: Geometry,
+    graph: ColumnGraph,
+    permutation: Tensor,
+    data: Dataset,
+    **more: Any,
+) -> nn.Module:
+    """The model that a configuration names, for columns in the order of `geometry`.
+
+    It gets those of these arguments that it has.
+
+    Args:
+        config: the configuration.
+        geometry: where the columns are.
+        graph: who listens to whom, in the same order.
+        permutation: the user's id of each column, `[N]`.
+        data: what is learned.
+        more: further arguments, which take the place of those of the configuration.
+    """
+    known = {
+        "geometry": geometry,
+        "graph": graph,
+        "permutation": permutation,
+        "image_size": data.image_size,
+        "in_channels": data.channels,
+        "num_classes": data.num_classes,
+    }
+    passed = {name: value for name, value in known.items() if takes(config["model"], name)}
+    model: nn.Module = _call("model", config, **passed, **more)
+    return model
+
+
+def _graph(
+    config: Mapping[str, Any], given: Geometry, geometry: Geometry, permutation: Tensor
+) -> ColumnGraph:
+    """The edges in the order of `geometry`; only functions that name no column are called in it."""
+    if config["reorder"] == BEFORE_GRAPH or names_no_column(config["graph"]):
+        graph: ColumnGraph = _call("graph", config, geometry)
+        return graph
+    with _noting(f"while building graph with {config['graph']['_target_']}"):
+        return as_graph(_callable("graph", config)(given), given).permute(permutation)
 
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,6 +179,8 @@ def _try_out(parts: Parts) -> None:
         check_fit(parts.model, parts.data, parts.losses, parts.options.get("augmentation"))
     with _noting("while starting the rule of plasticity"):
         rule = parts.options.get("plasticity")
+        if rule is not None:
+            check_rule(rule(steps=parts.length()[0]), parts.graph, parts.permutation)
         begin(rule, parts.model, parts.data, parts.geometry, *parts.length())
 
 

@@ -38,6 +38,7 @@ VALUES: Mapping[str, Any] = {
     "run": str,
     "report": bool,
     "fold": int | None,
+    "reorder": bool | Literal["before_graph"] | None,
     "optimizer": dict[str, Any],
     "losses": dict[str, Any],
 }
@@ -84,7 +85,9 @@ def check_call(path: str, node: Any, later: Sequence[str] | None = None) -> None
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise TypeError(f"{path} must name a function under the key _target_. Got {node!r}.")
     target = _target(path, node["_target_"])
-    parameters = inspect.signature(target).parameters
+    parameters = _parameters(target)
+    if parameters is None:
+        return
     given = {key: value for key, value in node.items() if key not in HYDRA_KEYS}
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         _check_keys(path, given, [name for name in parameters if name not in (later or ())])
@@ -152,6 +155,14 @@ def _target(path: str, name: Any) -> Callable[..., Any]:
         return get_method(str(name))
     except Exception as error:  # hydra raises ImportError, AttributeError or ValueError here
         raise ValueError(f"{path}._target_: there is no function {name}.") from error
+
+
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """What a function takes; None for one that does not tell, such as `torch.tensor`."""
+    try:
+        return inspect.signature(target).parameters
+    except ValueError:
+        return None
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from graphcolumns.analysis import report as page
 from graphcolumns.cli.arguments import report as parser
 from graphcolumns.cli.build import Parts
-from graphcolumns.cli.run_folder import load
+from graphcolumns.cli.run_folder import parts_of
 
 
 def report(arguments: list[str]) -> None:
     """Write report.html into a run folder, from its last checkpoint: `RUN`."""
     run = parser().parse_args(arguments).run
-    print(f"{'report':<20}{os.path.relpath(write_report(load(run), run))}")
+    print(f"{'report':<20}{os.path.relpath(write_report(parts_of(run), run))}")
 
 
 def write_report(parts: Parts, run: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,21 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.order import BEFORE_GRAPH
+from graphcolumns.cli.user_order import in_user_order
+
+
+# Keys that runs of earlier versions lack, with what these did.
+EARLIER: Mapping[str, Any] = {"reorder": BEFORE_GRAPH}
 
 
 def load(run: str | Path) -> Parts:
-    """Model (with its trained weights), graph, geometry and data of a run.
+    """Model (with its trained weights), graph, geometry and data of a run, in the user's order.
+
+    Column `n` of the geometry, of the graph, of `model(inputs).state` and of every parameter per
+    column is column `n` of the geometry function or file that the configuration names, whatever
+    order the run was trained in (`parts_of` gives that one). Sums over edges and columns are taken
+    in another order then, so outputs differ from those while training by rounding.
 
     Args:
         run: a run folder with a checkpoint.
@@ -24,11 +36,24 @@ def load(run: str | Path) -> Parts:
 
     Raises:
         FileNotFoundError: no run folder, no config.yaml or no checkpoint in it.
-        ValueError: a damaged file.
+        ValueError: a damaged file, or a model whose columns cannot be put in another order.
     """
-    parts = build(read_config(Path(run)))
-    checkpoint.load(Path(run), parts.model)
-    return parts.current()
+    config = read_config(Path(run))
+    return in_user_order(_trained(config, Path(run)), config).current()
+
+
+def parts_of(run: str | Path) -> Parts:
+    """The same as `load`, in the order in which the run was trained.
+
+    Column `n` is column `permutation[n]` of the user.
+    """
+    return _trained(read_config(Path(run)), Path(run)).current()
+
+
+def _trained(config: Mapping[str, Any], run: Path) -> Parts:
+    parts = build(config)
+    checkpoint.load(run, parts.model)
+    return parts
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -47,4 +72,5 @@ def read_config(run: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged ({error}). Restore it from a copy.") from error
     if not isinstance(loaded, DictConfig) or not loaded:
         raise ValueError(f"{path} holds no configuration. Restore it from a copy.")
-    return OmegaConf.to_container(loaded, resolve=True)  # type: ignore[return-value]
+    config: dict[str, Any] = OmegaConf.to_container(loaded, resolve=True)  # type: ignore[assignment]
+    return EARLIER | config

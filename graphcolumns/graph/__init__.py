@@ -183,6 +183,38 @@ class ColumnGraph:
         views = (self.num_columns, self.source[permutation], back, self.hubs[::-1])
         return _assemble(colptr, target, distance, *views)
 
+    def permute(self, permutation: Tensor) -> ColumnGraph:
+        """The same edges between columns in another order, as `Geometry.permute`.
+
+        Column `n` of the result is `permutation[n]` here, with its in-edges and their lengths. The
+        sources of a bipartite graph keep their ids. A per-edge tensor `x` of this graph is
+        `x[self.permuted_edges(permutation)]` on the result.
+
+        Args:
+            permutation: every column id once, `[N]` int64.
+
+        Raises:
+            ValueError: it is not a permutation.
+        """
+        edge_index, order = self._permuted(permutation)
+        distance = None if self.distance is None else self.distance[order]
+        rowptr = edges.pointers(edge_index[1], self.num_columns)
+        return ColumnGraph(rowptr, edge_index[0].int(), distance, self.num_sources)
+
+    def permuted_edges(self, permutation: Tensor) -> Tensor:
+        """The id here of each edge of `permute(permutation)`, `[E]` int64."""
+        return self._permuted(permutation)[1]
+
+    def _permuted(self, permutation: Tensor) -> tuple[Tensor, Tensor]:
+        """The edges under their new ids, sorted, and where each of them is here."""
+        permutation = permutation.to(self.device)
+        new_id = edges.inverse(permutation, self.num_columns)
+        square = self.num_sources == self.num_columns
+        source = self.source.long()
+        renamed = torch.stack([new_id[source] if square else source, new_id[self.target.long()]])
+        order = edges.edge_order(renamed)
+        return renamed[:, order], order
+
     def remeasure(self, geometry: Geometry, sources: Geometry | None = None) -> ColumnGraph:
         """The same edges with lengths from `geometry`, differentiable in its positions.
 

@@ -21,6 +21,22 @@ def edge_order(edge_index: Tensor) -> Tensor:
     return by_source[torch.argsort(target[by_source], stable=True)]
 
 
+def inverse(permutation: Tensor, count: int) -> Tensor:
+    """The place of each id in a permutation of `[0, count)`: `[count]` int64.
+
+    Raises:
+        ValueError: it is not a permutation.
+    """
+    ids = torch.arange(count, device=permutation.device)
+    order = torch.argsort(permutation.long(), stable=True)
+    if permutation.shape != ids.shape or not torch.equal(permutation.long()[order], ids):
+        raise ValueError(
+            f"permutation must hold each of the {count} column ids once, [N] = [{count}]. "
+            f"Got {list(permutation.shape)}."
+        )
+    return order
+
+
 def pointers(sorted_ids: Tensor, count: int) -> Tensor:
     """Where each id starts among `sorted_ids`, and their end: `[count + 1]` int64."""
     ids = torch.arange(count + 1, device=sorted_ids.device, dtype=sorted_ids.dtype)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.edges import plain
+from graphcolumns.graph.edges import check_range, inverse, plain
 from graphcolumns.plasticity.keys import checked_pairs, contains, edge_keys, pair_keys
 
 
@@ -26,8 +26,8 @@ class Constraints:
         max_out: out-edges that no source exceeds.
         max_new: newborn in-edges per column and update.
         max_dropped: dropped in-edges per column and update.
-        pinned: edges that are never dropped, `[2, P]`, row 0 source and row 1 target.
-        forbidden: pairs that never grow, `[2, F]`.
+        pinned: edges that are never dropped, `[2, P]`, row 0 source and row 1 target; lists too.
+        forbidden: pairs that never grow, `[2, F]`; lists too.
 
     Raises:
         ValueError: a negative number, a maximum below its minimum, or `symmetric` together with
@@ -47,6 +47,11 @@ class Constraints:
     forbidden: Tensor | None = None
 
     def __post_init__(self) -> None:
+        for name in ("pinned", "forbidden"):
+            if isinstance(getattr(self, name), list | tuple):
+                pairs = torch.as_tensor(getattr(self, name))
+                # Of an empty list torch makes floating numbers.
+                object.__setattr__(self, name, pairs if pairs.numel() else pairs.long())
         for name in ("min_in", "max_in", "min_out", "max_out", "max_new", "max_dropped"):
             value = getattr(self, name)
             if value is not None and value < 0:
@@ -60,6 +65,24 @@ class Constraints:
                 "symmetric edges change the in-degree of both their ends. Got symmetric=True and "
                 "same_in_degree=True; choose one."
             )
+
+    def permute(self, permutation: Tensor) -> Constraints:
+        """The same rules for columns in another order, as `Geometry.permute` and that of a graph.
+
+        Args:
+            permutation: every column id once, `[N]` int64; column `n` of the result is
+                `permutation[n]` here.
+
+        Raises:
+            ValueError: a pair names no column.
+        """
+        new_id = inverse(permutation, len(permutation))
+        renamed = {
+            name: _renamed(name, pairs, new_id)
+            for name in ("pinned", "forbidden")
+            if (pairs := getattr(self, name)) is not None
+        }
+        return replace(self, **renamed) if renamed else self
 
     def check(self, graph: ColumnGraph) -> None:
         """Raise a ValueError unless the graph keeps to the rules already."""
@@ -135,3 +158,10 @@ class Constraints:
         keys = pair_keys(targets, sources, graph.num_sources)
         reverse = pair_keys(sources, targets, graph.num_sources)
         return torch.cat([keys, reverse]) if self.symmetric else keys
+
+
+def _renamed(name: str, pairs: Tensor, new_id: Tensor) -> Tensor:
+    pairs = plain(pairs).long()
+    for end, ids in zip(("source", "target"), pairs, strict=True):
+        check_range(f"{end} in {name}:", ids, len(new_id), "the number of columns")
+    return new_id.to(pairs.device)[pairs]

@@ -150,7 +150,7 @@ def train(
     forward = cast(nn.Module, torch.compile(model)) if compile else model
     done, seconds = _begin(run, model, optimizer, scaler, permutation, changing, resume)
     if changing is not None:
-        checkpoint.begin_history(run, done, graph_of(model))
+        checkpoint.begin_history(run, done, graph_of(model), permutation)
     started = time.perf_counter() - seconds
     with Log(run, done, tensorboard) as log, _bar(done, steps, progress) as bar:
         for step in range(done, steps):
@@ -177,7 +177,8 @@ def train(
             if changing is not None and changing.due(step + 1):
                 samples = rewiring.samples(aside, changing, seed, augmentation)
                 update = changing.update(model, optimizer, step + 1, *samples, each)
-                checkpoint.write_event(run, step + 1, update.number, update.rewiring)
+                change = update.number, update.rewiring, permutation
+                checkpoint.write_event(run, step + 1, *change)
                 entry |= update.metrics
             if _due(step + 1, evaluate_every):
                 entry |= _scores(model, data, metrics, held_out=data.held_out == "validation")

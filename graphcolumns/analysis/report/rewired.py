@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from graphcolumns.analysis import entries
 from graphcolumns.analysis.figures.budget import budget, exploration
@@ -30,18 +29,17 @@ class Chapter(NamedTuple):
     pictures: list[Picture]
 
 
-def chapter(run: Path, seen: Observation, permutation: Tensor | None = None) -> Chapter | None:
+def chapter(run: Path, seen: Observation) -> Chapter | None:
     """How the wiring of a run changed; None for a run without updates.
 
     Args:
         run: the run folder; its `edges.jsonl` and `metrics.jsonl` are read.
         seen: the trained model.
-        permutation: the user's id of each column of the model `[N]`; the chapter uses these ids.
     """
     events = read_history(run)
     if len(events) < 2:
         return None
-    found = lives(events, permutation)
+    found = lives(events)
     geometry, notes = seen.geometry, entries.read(run)
     lengths = measured(found, geometry)
     text = words(found, lengths, geometry.unit)

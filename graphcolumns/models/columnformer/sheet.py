@@ -1,5 +1,7 @@
 """A columnformer from a geometry, a graph and numbers."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -62,7 +64,7 @@ def sheet(
     memory: str = "store",
     std: float | None = None,
     permutation: Tensor | None = None,
-    receptive: Tensor | None = None,
+    receptive: Tensor | Sequence[int] | None = None,
 ) -> Columnformer:
     r"""Builds a columnformer on a sheet, every ingredient a keyword.
 
@@ -116,8 +118,9 @@ def sheet(
         std: Of the initial weights (default: uniform with fan-in).
         permutation: Of ``geometry.reorder()``: column n here is column ``permutation[n]`` of the
             user, whose order decides who sees which token.
-        receptive: Token that each column sees, ``[N]`` int64, -1 for none, in place of ``inputs``;
-            it may leave tokens unseen, so that there may be more of them than columns.
+        receptive: Token that each column sees, ``[N]`` int64 or a list, -1 for none, in place of
+            ``inputs``; it may leave tokens unseen, so that there may be more of them than columns.
+            In the user's order, which with ``permutation`` is not that of ``geometry``.
 
     Returns:
         A :class:`Columnformer`.
@@ -142,6 +145,10 @@ def sheet(
     check_ids("permutation", user, count)
     if not torch.equal(user.sort().values, torch.arange(count)):
         raise ValueError(f"permutation must hold each of the {count} column ids once")
+    if receptive is not None:
+        receptive = torch.as_tensor(receptive)
+        check_ids("receptive", receptive, count)
+        receptive = receptive[user]
     mlp, norm = mlp_weights or weights, norm_weights or weights
 
     def column(channels: int) -> Column:

@@ -1,0 +1,136 @@
+"""The two orders of columns: that of the user, and that of the model.
+
+Everything that is given or written has the ids of the user: the order of the geometry function or
+file. Inside, columns may be put along a space-filling curve, so that neighbours are near each other
+in memory too. `build` permutes in one place, the run folder keeps the permutation, and what writes
+or reads ids maps them.
+
+Functions of your own never meet the inner order without saying so. A graph function is called with
+the user's geometry, and its edges are permuted. Nothing is reordered where a function of your own
+would see columns by position: a model without the argument `permutation`, and parts of a rule, of
+losses and of metrics. The key `reorder` of a configuration decides otherwise.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import get_method
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graphcolumns import connect
+from graphcolumns.geometry import Geometry
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity import Rule
+
+# What runs of earlier versions did: their own graph functions got the reordered geometry.
+BEFORE_GRAPH = "before_graph"
+# Graph functions that look at places alone. The order of columns decides ties and random draws,
+# which stay those of the curve: seeded runs keep their edges.
+PLACES_ONLY = (
+    *(connect.nearest, connect.within_radius, connect.distance_decay),
+    *(connect.random, connect.complete, connect.layered),
+)
+# Parts of a configuration whose functions are called with states or edges of the model.
+SEEING = ("plasticity", "losses", "metrics")
+
+
+def reorders(config: Mapping[str, Any]) -> bool:
+    """Whether the columns of a run are put along a space-filling curve."""
+    asked = config["reorder"]
+    if asked is not None:
+        return bool(asked)
+    seen = [target for name in SEEING for target in _targets(config.get(name))]
+    return takes(config["model"], "permutation") and all(map(_is_ours, seen))
+
+
+def names_no_column(node: Mapping[str, Any]) -> bool:
+    """Whether a graph function looks at the places of columns alone, not at their ids."""
+    return get_method(str(node["_target_"])) in PLACES_ONLY
+
+
+def takes(node: Mapping[str, Any], argument: str) -> bool:
+    """Whether the function that a configuration names has an argument of that name."""
+    parameters = inspect.signature(get_method(str(node["_target_"]))).parameters
+    return argument in parameters or any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
+
+
+def as_graph(made: Any, geometry: Geometry) -> ColumnGraph:
+    """What a graph function returned, as a graph: its edges are measured if they came bare.
+
+    Args:
+        made: a ColumnGraph, a PyG `Data`, or edges `[2, E]` (row 0 source, row 1 target), a tensor
+            or an array.
+        geometry: the one that the function was called with.
+
+    Raises:
+        TypeError: it is something else.
+        ValueError: edges of other columns.
+    """
+    if isinstance(made, Data):
+        made = ColumnGraph.from_data(made)
+    if isinstance(made, np.ndarray):
+        made = torch.from_numpy(np.ascontiguousarray(made))
+    if isinstance(made, Tensor):
+        made = ColumnGraph.from_edge_index(made, geometry.num_columns).remeasure(geometry)
+    if not isinstance(made, ColumnGraph):
+        raise TypeError(
+            "a graph function must return a ColumnGraph, or edges [2, E] with row 0 source and row "
+            f"1 target. Got {type(made).__name__}."
+        )
+    geometry.require_columns(made.num_columns)
+    return made
+
+
+def rule_in_order(make: Any, permutation: Tensor, steps: int) -> Rule:
+    """The rule of a run of `steps`, with the columns that its constraints name in another order.
+
+    Args:
+        make: a function of `steps` that returns the rule in the user's order.
+        permutation: the user's id of each column of the model, `[N]`.
+        steps: length of the run.
+    """
+    rule = make(steps=steps)
+    if not isinstance(rule, Rule):
+        raise TypeError(
+            "plasticity must be a function of steps that returns a Rule, such as presets.rigl. Got "
+            f"{type(rule).__name__}."
+        )
+    return replace(rule, constraints=rule.constraints.permute(permutation))
+
+
+def check_rule(rule: Rule, graph: ColumnGraph, permutation: Tensor) -> None:
+    """Raise in the ids of the user unless a graph keeps to the constraints of a rule.
+
+    Args:
+        rule: in the order of the model, as `graph`.
+        graph: the first edges.
+        permutation: the user's id of each column of the model, `[N]`.
+    """
+    back = permutation.argsort()
+    rule.constraints.permute(back).check(graph.permute(back))
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Every function that a part of a configuration names."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        for value in node.values():
+            yield from _targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _targets(value)
+
+
+def _is_ours(target: str) -> bool:
+    """Whether a function is of this library, or of torch, which knows no columns."""
+    return target.split(".")[0] in ("graphcolumns", "geometries", "torch")
