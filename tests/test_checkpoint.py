@@ -165,7 +165,9 @@ def test_another_format(run):
     path = run / "checkpoint" / "state.pt"
     state = torch.load(path, weights_only=True)
     torch.save({**state, "format": 99}, path)
-    with pytest.raises(ValueError, match="format 99; this version of graphcolumns reads formats 1 and 2"):
+    with pytest.raises(
+        ValueError, match="format 99; this version of graphcolumns reads formats 1 and 2"
+    ):
         checkpoint.load(run, tiny())
 
 

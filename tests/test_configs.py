@@ -21,8 +21,13 @@ NEEDED = {
     "mnist": ["data.path=FOLDER"],
     "image_folder": ["data.path=FOLDER"],
     "surface": ["geometry.path=FILE"],
+    "csv": [],
     "gmp": ["plasticity.degree=2"],
     "wiring": ["plasticity.budget=300"],
+}
+FROM_FILE = {
+    "geometry": ["geometry.path=FILE", "geometry.unit=mm"],
+    "graph": ["graph.path=FILE"],
 }
 
 
@@ -45,7 +50,8 @@ def test_groups_are_the_folders():
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_fits_the_function_it_names(group, choice):
-    check(composed(f"{group}={choice}", *NEEDED.get(choice, [])))
+    given = FROM_FILE[group] if choice == "csv" else NEEDED.get(choice, [])
+    check(composed(f"{group}={choice}", *given))
 
 
 @pytest.mark.parametrize("choice", [c for c in choices("geometry") if c not in NEEDED])
@@ -54,7 +60,7 @@ def test_every_geometry_is_built_and_connected(choice):
     assert nearest(geometry, 4).num_edges == 4 * geometry.num_columns
 
 
-@pytest.mark.parametrize("choice", choices("graph"))
+@pytest.mark.parametrize("choice", [c for c in choices("graph") if c not in NEEDED])
 def test_every_graph_is_built(choice):
     config = composed(f"graph={choice}", "geometry=stack")
     geometry = instantiate(config["geometry"], _convert_="all")

@@ -498,3 +498,44 @@ def test_remeasure_with_the_wrong_geometry():
         small().remeasure(three)
     with pytest.raises(ValueError, match=r"in one space. Got unit 'pixel' .* 'mm'"):
         small().remeasure(three, Geometry(torch.rand(4, 2), unit="mm"))
+
+
+class TestPermute:
+    """The same edges for columns in another order."""
+
+    @pytest.fixture
+    def graph(self):
+        edges = torch.tensor([[2, 0, 3, 1, 1], [0, 1, 1, 2, 1]])
+        return ColumnGraph.from_edge_index(edges, 4, distance=torch.arange(1.0, 6.0))
+
+    def test_worked_by_hand(self, graph):
+        # Column n of the result is permutation[n] here, so old 2, 0, 3, 1 become 0, 1, 2, 3.
+        changed = graph.permute(torch.tensor([2, 0, 3, 1]))
+        lengths = {(0, 1): 1.0, (1, 3): 2.0, (2, 3): 3.0, (3, 0): 4.0, (3, 3): 5.0}
+        pairs = map(tuple, changed.edge_index.t().tolist())
+        assert dict(zip(pairs, changed.distance.tolist(), strict=True)) == lengths
+
+    def test_values_per_edge_follow_and_the_way_back_restores(self, graph):
+        permutation = torch.tensor([3, 1, 0, 2])
+        changed, back = graph.permute(permutation), permutation.argsort()
+        moved = graph.distance[graph.permuted_edges(permutation)]
+        assert torch.equal(moved, changed.distance)
+        again = changed.permute(back)
+        assert again.same_topology(graph)
+        assert torch.equal(again.distance, graph.distance)
+
+    def test_it_goes_with_the_geometry(self, graph):
+        geometry = Geometry(torch.rand(4, 2))
+        permutation = torch.tensor([1, 3, 0, 2])
+        measured = graph.remeasure(geometry).permute(permutation)
+        there = graph.permute(permutation).remeasure(geometry.permute(permutation))
+        assert torch.equal(measured.distance, there.distance)
+
+    def test_sources_of_a_bipartite_graph_stay(self):
+        graph = ColumnGraph.from_edge_index(torch.tensor([[4, 0], [0, 1]]), 2, 5)
+        assert graph.permute(torch.tensor([1, 0])).edge_index.tolist() == [[0, 4], [0, 1]]
+
+    @pytest.mark.parametrize("ids", [[0, 1, 1, 2], [0, 1, 2], [0, 1, 2, 4]])
+    def test_no_permutation_is_an_error(self, graph, ids):
+        with pytest.raises(ValueError, match="must hold each of the 4 column ids once"):
+            graph.permute(torch.tensor(ids))

@@ -53,7 +53,7 @@ def begin_history(
     """
     path = run / NAME
     cut(path, step)
-    events = read_history(run)
+    events = read_history(run, permutation)
     if not events:
         none = torch.empty(2, 0, dtype=torch.int64)
         born = _pairs(graph, torch.arange(graph.num_edges), permutation)
@@ -86,10 +86,16 @@ def write_event(
         os.fsync(file.fileno())
 
 
-def read_history(run: Path) -> list[Event]:
+def read_history(run: Path, permutation: Tensor | None = None) -> list[Event]:
     """All births and deaths of a run, in the order of time; none for a run without updates.
 
-    Edges have the ids of the user. A last line that was being written when the run was killed is left out.
+    Edges have the ids of the user. A last line that was being written when the run was killed is
+    left out.
+
+    Args:
+        run: the run folder.
+        permutation: the user's id of each column of the model, `[N]`, by which a file of an
+            earlier version is read (default: that in the checkpoint, if there is one).
 
     Raises:
         ValueError: the file is damaged.
@@ -99,15 +105,11 @@ def read_history(run: Path) -> list[Event]:
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     events = [_event(line, path) for line in lines if line.endswith("\n")]
-    if not events or _order(path) == USER or not has_checkpoint(path.parent):
+    if not events or _order(path) == USER:
         return events
-    permutation = read_topology(path.parent).permutation
-    if permutation is None:
-        return events
-    return [
-        event._replace(died=_renamed(event.died, permutation), born=_renamed(event.born, permutation))
-        for event in events
-    ]
+    if permutation is None and has_checkpoint(path.parent):
+        permutation = read_topology(path.parent).permutation
+    return events if permutation is None else [_in_user_order(e, permutation) for e in events]
 
 
 def replay(events: Iterable[Event], columns: int, sources: int | None = None) -> ColumnGraph:
@@ -158,6 +160,11 @@ def _renamed(pairs: Tensor, permutation: Tensor, square: bool = True) -> Tensor:
     target, source = permutation[target], permutation[source] if square else source
     order = ColumnGraph.edge_order(torch.stack([source, target]))
     return torch.stack([target, source])[:, order]
+
+
+def _in_user_order(event: Event, permutation: Tensor) -> Event:
+    died, born = (_renamed(pairs, permutation.cpu()) for pairs in (event.died, event.born))
+    return event._replace(died=died, born=born)
 
 
 def _line(event: Event, first: bool = False) -> str:

@@ -17,7 +17,6 @@ from graphcolumns.checkpoint.folder import TOPOLOGY, find
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edges import inverse
 
-
 USER = "user"  # the value of "order" where ids in a file are those of the user
 
 

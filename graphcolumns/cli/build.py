@@ -79,8 +79,8 @@ def build(config: Mapping[str, Any]) -> Parts:
     """Check a resolved configuration and build all that it names. Writes nothing.
 
     Geometry, data and graph first, then the model, whose initial weights depend on `seed` only.
-    Columns may be put in another order inside, see `graphcolumns.cli.order`. At the end one sample goes through the model and its losses, so that a combination that cannot
-    work fails here.
+    Columns may be put in another order inside, see `graphcolumns.cli.order`. At the end one sample
+    goes through the model and its losses, so that a combination that cannot work fails here.
 
     Raises:
         ValueError, TypeError, FileNotFoundError: whatever is wrong with it.

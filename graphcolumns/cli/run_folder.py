@@ -14,9 +14,8 @@ from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.user_order import in_user_order
 
-
 # Keys that runs of earlier versions lack, with what these did.
-EARLIER: Mapping[str, Any] = {"reorder": BEFORE_GRAPH}
+EARLIER: dict[str, Any] = {"reorder": BEFORE_GRAPH}
 
 
 def load(run: str | Path) -> Parts:

@@ -45,9 +45,7 @@ def in_user_order(parts: Parts, config: Mapping[str, Any]) -> Parts:
     return moved
 
 
-def _model(
-    parts: Parts, config: Mapping[str, Any], place: Tensor, graph: ColumnGraph
-) -> nn.Module:
+def _model(parts: Parts, config: Mapping[str, Any], place: Tensor, graph: ColumnGraph) -> nn.Module:
     old: Any = parts.model
     # What columns see is laid out by place, with ties; it stays what it was.
     seen = {}

@@ -77,12 +77,11 @@ class Constraints:
             ValueError: a pair names no column.
         """
         new_id = inverse(permutation, len(permutation))
-        renamed = {
-            name: _renamed(name, pairs, new_id)
-            for name in ("pinned", "forbidden")
-            if (pairs := getattr(self, name)) is not None
-        }
-        return replace(self, **renamed) if renamed else self
+        pinned, forbidden = (
+            None if pairs is None else _renamed(name, pairs, new_id)
+            for name, pairs in (("pinned", self.pinned), ("forbidden", self.forbidden))
+        )
+        return replace(self, pinned=pinned, forbidden=forbidden)
 
     def check(self, graph: ColumnGraph) -> None:
         """Raise a ValueError unless the graph keeps to the rules already."""

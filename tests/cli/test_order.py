@@ -83,7 +83,12 @@ CSV = [
     *("graph=csv", "graph.path=edges.csv"),
 ]
 FROM_FILE = [*SHORT, "graph._target_=own_order.graph", "+graph.path=edges.csv"]
-CHANGING = ["plasticity=set", "plasticity.every=2", "plasticity.fraction=0.3", "plasticity.stop=1.0"]
+CHANGING = [
+    "plasticity=set",
+    "plasticity.every=2",
+    "plasticity.fraction=0.3",
+    "plasticity.stop=1.0",
+]
 
 
 def asymmetric(generator: np.random.Generator) -> np.ndarray:
@@ -286,7 +291,11 @@ def test_a_model_of_the_user_meets_only_the_order_of_the_user(edges):
 
 
 def test_a_score_of_the_user_meets_only_the_order_of_the_user(edges):
-    rule = ["plasticity=custom", "plasticity.every=2", "plasticity.prune._target_=own_order.watchful"]
+    rule = [
+        "plasticity=custom",
+        "plasticity.every=2",
+        "plasticity.prune._target_=own_order.watchful",
+    ]
     assert main(["train", *FROM_FILE, *rule, "run=a"]) == 0
     assert pairs_of(replay(read_history("a")[:1], COLUMNS)) == edges
 
@@ -310,7 +319,7 @@ def test_what_columns_see_can_be_listed_in_the_order_of_the_user(edges):
 def test_another_edge_list_is_refused_in_the_ids_of_the_user(edges, capsys):
     assert main(["train", *FROM_FILE, "run=a"]) == 0
     text = Path("edges.csv").read_text().splitlines()
-    source, target = map(int, text[0].split(","))
+    _, target = map(int, text[0].split(","))
     other = next(s for s in range(COLUMNS) if (s, target) not in edges)
     Path("edges.csv").write_text("\n".join([f"{other},{target}", *text[1:]]))
     for command in ("resume", "evaluate"):

@@ -72,7 +72,7 @@ def write(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         seen = observe(model, data, geometry, permutation)
-    pictures, rewired = _pictures(run, seen, data), chapter(run, seen)
+    pictures, rewired = _pictures(run, seen, data), chapter(run, seen, permutation)
     summary = _summary(run)
     page = (
         _environment()

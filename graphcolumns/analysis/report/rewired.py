@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from graphcolumns.analysis import entries
 from graphcolumns.analysis.figures.budget import budget, exploration
@@ -29,14 +30,16 @@ class Chapter(NamedTuple):
     pictures: list[Picture]
 
 
-def chapter(run: Path, seen: Observation) -> Chapter | None:
+def chapter(run: Path, seen: Observation, permutation: Tensor | None = None) -> Chapter | None:
     """How the wiring of a run changed; None for a run without updates.
 
     Args:
         run: the run folder; its `edges.jsonl` and `metrics.jsonl` are read.
         seen: the trained model.
+        permutation: the user's id of each column of the model `[N]`, for a log of an earlier
+            version, see `read_history`.
     """
-    events = read_history(run)
+    events = read_history(run, permutation)
     if len(events) < 2:
         return None
     found = lives(events)
