@@ -76,5 +76,5 @@ def _check_same(parts: Parts, moved: Parts) -> None:
             f"{type(parts.model).__name__} answers otherwise with its columns in the user's order: "
             "it keeps a tensor per column or edge that its modules do not name in column_tensors "
             "or edge_tensors. Name it there; or train with reorder=false, or read the run in its "
-            "own order with graphcolumns.cli.load.parts_of(run)."
+            "own order with graphcolumns.cli.run_folder.parts_of(run)."
         )
