@@ -3,12 +3,21 @@
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-# Names are loaded at their first use: `graphcolumns --help` does not wait for torch, and the
-# command line can set what OpenMP reads only when torch is loaded. Where torch is loaded there is
-# nothing to wait for, and importing the package registers its ops and values with torch.
-if TYPE_CHECKING or "torch" in sys.modules:
+
+def _is_command() -> bool:
+    """Whether this process is `graphcolumns ...` or `python -m graphcolumns.cli`, or `.bench`."""
+    if sys.argv[:1] == ["-m"]:  # what stands there while Python looks for the module
+        return any(argument.startswith("graphcolumns.") for argument in sys.orig_argv)
+    return bool(sys.argv) and PurePath(sys.argv[0]).stem == "graphcolumns"
+
+
+# A command loads names at their first use: `--help` does not wait for torch, and what OpenMP reads
+# when torch is loaded can be set before. Everybody else gets them at once: importing the package
+# also registers its ops and values with torch, and `torch.load` then reads a ColumnGraph.
+if TYPE_CHECKING or not _is_command():
     from graphcolumns.geometry import Geometry
     from graphcolumns.graph import ColumnGraph
     from graphcolumns.ops import Attention, column_attention, edge_linear, untied_linear

@@ -102,3 +102,8 @@ def test_a_module_with_side_effects_is_caught(tmp_path: Path):
 )
 def test_import_does_not_load(imported: dict[str, list[str]], module: str):
     assert module not in imported["loaded"]
+
+
+def test_import_before_torch_registers_the_ops(tmp_path: Path):
+    code = "import graphcolumns, torch; print(torch.ops.graphcolumns.column_attention)"
+    assert "column_attention" in in_subprocess(code, tmp_path)
