@@ -40,6 +40,13 @@ def python(folder: Path, *words: str, **environment: str) -> subprocess.Complete
     return subprocess.run([sys.executable, *words], check=False, **options)
 
 
+def installed(folder: Path, code: str = SCRIPT) -> str:
+    """A script named as pip names the command line: only commands start without torch."""
+    script = folder / "graphcolumns"
+    script.write_text(code)
+    return str(script)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -54,7 +61,7 @@ def test_help_and_slips_load_nothing_heavy(tmp_path, arguments):
         f"import sys; from graphcolumns.cli import main; status = main({arguments!r}); "
         f"print('loaded', [name for name in {HEAVY!r} if name in sys.modules], status)"
     )
-    done = python(tmp_path, "-c", code)
+    done = python(tmp_path, installed(tmp_path, code))
     status = 2 if done.stderr else 0
     assert done.stdout.endswith(f"loaded [] {status}\n"), done.stderr
     assert len(done.stdout + done.stderr) > 20
@@ -79,7 +86,7 @@ def test_help_into_a_closed_pipe_is_quiet(tmp_path):
 @pytest.mark.parametrize(
     "start",
     [
-        ("-c", SCRIPT, "train", "stepz=5"),
+        (installed, "train", "stepz=5"),
         ("-m", "graphcolumns.cli", "train", "stepz=5"),
         ("-m", "graphcolumns.bench", "--case", "step", "--out", os.devnull, "--device", "cuda"),
     ],
@@ -91,7 +98,8 @@ def test_openmp_waits_without_spinning_unless_the_user_says_otherwise(tmp_path, 
     environment = {"PYTHONPATH": path, "SEEN": str(tmp_path / "seen"), "CUDA_VISIBLE_DEVICES": ""}
     if given is not None:
         environment["OMP_WAIT_POLICY"] = given
-    python(tmp_path, *start, **environment)
+    words = [word(tmp_path) if callable(word) else word for word in start]
+    python(tmp_path, *words, **environment)
     seen = (tmp_path / "seen").read_text().split()
     assert set(seen) == {given or "passive"}
 
