@@ -548,7 +548,8 @@ FILES = [
         "{folder}/empty holds no sub-folder; there must be one per class.", FileNotFoundError),
     bad("class without images", (lambda f: image_folder(f / "images"),
                                  lambda f: (f / "images/c").mkdir()),
-        "{folder}/images/c holds no image (.png, .jpg, .jpeg).", FileNotFoundError),
+        "{folder}/images/c holds no image (.png, .jpg, .jpeg, .jpe, .jfif, .bmp, .gif, .tif, "
+        ".tiff, .webp, .ppm, .pgm, .pbm, .pnm, .jp2, .tga, .avif).", FileNotFoundError),
     bad("cut image", (lambda f: image_folder(f / "images"),
                       lambda f: cut(f / "images/a/0.png", 30)),
         "{folder}/images/a/0.png cannot be read as an image: {cause}. Mend or remove it."),

@@ -33,6 +33,7 @@ class Observation(NamedTuple):
         inputs: `[S, channels, Y, X]`.
         labels: `[S]` class ids, clean inputs, or `[S, num_classes]` of 0 and 1.
         logits: `[S, num_classes]`.
+        classes: name of each class, where classes have names.
     """
 
     geometry: Geometry
@@ -44,6 +45,7 @@ class Observation(NamedTuple):
     inputs: Tensor
     labels: Tensor
     logits: Tensor
+    classes: tuple[str, ...] | None = None
 
 
 def observe(
@@ -102,6 +104,7 @@ def observe(
         inputs=inputs.cpu(),
         labels=labels.cpu(),
         logits=logits,
+        classes=data.classes,
     )
 
 

@@ -73,3 +73,16 @@ def check_truth(truth: Tensor | None) -> None:
             "truth must hold the targets and sources of edges, shape (2, P), ids of columns. "
             f"Got {tuple(truth.shape)}."
         )
+
+
+def check_classes(classes: object, num_classes: int, task: str) -> None:
+    """Raise unless these are the names of all classes, or None."""
+    if classes is None:
+        return
+    if not isinstance(classes, tuple) or not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes must be a tuple of names. Got {classes!r}.")
+    if task != "classification" or len(classes) != num_classes or len(set(classes)) != num_classes:
+        raise ValueError(
+            f"classes must be {num_classes} different names, one per class of a classification. "
+            f"Got {len(classes)} for {task}: {', '.join(classes[:5])}."
+        )

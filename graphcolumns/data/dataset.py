@@ -9,7 +9,13 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from graphcolumns.data.checks import check_choice, check_inputs, check_labels, check_truth
+from graphcolumns.data.checks import (
+    check_choice,
+    check_classes,
+    check_inputs,
+    check_labels,
+    check_truth,
+)
 
 Task = Literal["classification", "denoising", "binary"]
 HeldOut = Literal["test", "validation"]
@@ -33,6 +39,7 @@ class Dataset:
         held_out: what the second half is: `"test"`, or a `"validation"` fold of the training half.
         truth: the edges that the task asks for, if that is known: targets and sources `[2, P]`
             int64, ids of columns in the user's order.
+        classes: name of each class, where classes have names.
 
     Raises:
         ValueError: a value breaks a rule above.
@@ -47,6 +54,7 @@ class Dataset:
     task: Task = "classification"
     held_out: HeldOut = "test"
     truth: Tensor | None = None
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check_choice("task", self.task, get_args(Task))
@@ -56,6 +64,7 @@ class Dataset:
             check_inputs(f"{half}_inputs", inputs)
             check_labels(f"{half}_labels", labels, inputs, self.num_classes, self.task)
         check_truth(self.truth)
+        check_classes(self.classes, self.num_classes, self.task)
         if self.train_inputs.shape[1:] != self.test_inputs.shape[1:]:
             raise ValueError(
                 "train_inputs and test_inputs must have the same channels and size. Got "

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+GZIP = b"\x1f\x8b"
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
-def read_idx(path: str | Path) -> np.ndarray:
-    """Read one IDX file, plain or gzip-compressed (`.gz`).
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read one IDX file, plain or compressed by gzip, as its content says.
 
     Layout: two zero bytes, a type code, the number of dimensions, each size as a big-endian
     32-bit integer, then the values, row-major.
 
+    Args:
+        path: The file; `~` is the home folder.
+
+    Returns:
+        The values as they are stored, in the byte order of the machine.
+
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not an IDX file, or cut short.
+        FileNotFoundError: No such file.
+        ValueError: Not an IDX file, or cut short.
 
     Source: LeCun, Cortes & Burges, The MNIST database (1998), "file formats".
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"There is no IDX file {path}.")
     content = _content(path)
@@ -51,7 +59,7 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 def _content(path: Path) -> bytes:
     content = path.read_bytes()
-    if path.suffix != ".gz":
+    if path.suffix.lower() != ".gz" and content[:2] != GZIP:
         return content
     try:
         return gzip.decompress(content)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -187,3 +188,14 @@ def test_random_numbers_are_left_alone(tmp_path):
     torch.manual_seed(5)
     report.write(tmp_path, model=model, data=data, geometry=geometry)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_classes_have_their_names(tmp_path):
+    train_a_little(tmp_path)
+    geometry, permutation = grid.sheet(8, 8).reorder()
+    data = replace(images(), classes=("cat", "dog", "a <b>"))
+    parts = {"model": build(geometry, permutation), "data": data, "geometry": geometry}
+    report.write(tmp_path, **parts, permutation=permutation, config="")
+    confusion = rows(tmp_path / "report" / "confusion.csv")
+    assert {row["class"] for row in confusion} == {"cat", "dog", "a <b>"}
+    assert {row["answer"] for row in confusion} == {"cat", "dog", "a <b>"}

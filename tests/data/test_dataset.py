@@ -115,3 +115,17 @@ def test_wrong_folds(fold, folds, message):
 def test_wrong_parts(changes, error, message):
     with pytest.raises(error, match=message):
         dataset(**changes)
+
+
+def test_names_of_classes():
+    inputs, labels = torch.zeros(4, 1, 2, 2), torch.tensor([0, 1, 0, 1])
+    halves = inputs, labels, inputs, labels
+    assert Dataset(*halves, 2, classes=("cat", "dog")).classes == ("cat", "dog")
+    for wrong in (("cat",), ("cat", "cat"), ("cat", "dog", "owl")):
+        with pytest.raises(ValueError, match="classes must be 2 different names"):
+            Dataset(*halves, 2, classes=wrong)
+    for wrong in (["cat", "dog"], "cd", (0, 1)):
+        with pytest.raises(TypeError, match="classes must be a tuple of names"):
+            Dataset(*halves, 2, classes=wrong)
+    with pytest.raises(ValueError, match="for denoising"):
+        Dataset(inputs, inputs, inputs, inputs, 4, task="denoising", classes=tuple("abcd"))

@@ -17,6 +17,7 @@ SHOWN = 8  # restored images
 def confusion(seen: Observation) -> Picture:
     """Classes against answers."""
     classes = seen.logits.shape[1]
+    names = seen.classes or tuple(map(str, range(classes)))
     labels, answers = seen.labels.numpy(), seen.logits.argmax(1).numpy()
     counts = confusion_matrix(labels, answers, labels=np.arange(classes))
     figure = Figure(figsize=(4.6, 4.0), layout="constrained")
@@ -24,8 +25,8 @@ def confusion(seen: Observation) -> Picture:
     axes.imshow(np.log1p(counts), cmap="Blues")
     axes.set(xlabel="answer", ylabel="class")
     if classes <= 20:
-        axes.set_xticks(range(classes))
-        axes.set_yticks(range(classes))
+        axes.set_xticks(range(classes), names, rotation=90 if seen.classes else 0)
+        axes.set_yticks(range(classes), names)
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if np.log1p(count) > 0.6 * np.log1p(counts.max()) else "black"
             if count:
@@ -37,7 +38,13 @@ def confusion(seen: Observation) -> Picture:
         f"{len(labels)} held-out samples: {int((labels == answers).sum())} right. Off the "
         "diagonal: samples of the class in the row that were taken for that in the column.",
         png(figure),
-        table({"class": row, "answer": column, "samples": counts.ravel()}),
+        table(
+            {
+                "class": [names[i] for i in row],
+                "answer": [names[i] for i in column],
+                "samples": counts.ravel(),
+            }
+        ),
     )
 
 
