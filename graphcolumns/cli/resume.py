@@ -12,7 +12,8 @@ from graphcolumns.cli.run_folder import read_config
 from graphcolumns.train import train
 
 SHOWN = (
-    *("test_accuracy", "validation_accuracy", "train_accuracy", "updates", "edges", "density"),
+    *("test_accuracy", "validation_accuracy", "train_accuracy", "updates", "not_reached"),
+    *("edges", "density"),
     *("wiring_length", "parameters", "train_seconds", "peak_memory_mb"),
 )
 

@@ -69,6 +69,11 @@ class Survey:
     def _edges(self) -> int:
         return self.graph.num_edges
 
+    @property
+    def num_candidates(self) -> int:
+        """How many pairs that are no edges are looked at."""
+        return len(self.targets) - self._edges
+
     @cached_property
     def scores(self) -> EdgeScores:
         """Of all edges, then of all candidates."""

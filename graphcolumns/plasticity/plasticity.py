@@ -19,6 +19,7 @@ from graphcolumns.plasticity.current_geometry import current_geometry
 from graphcolumns.plasticity.decide import decide
 from graphcolumns.plasticity.evidence import Survey
 from graphcolumns.plasticity.metrics import Past, describe
+from graphcolumns.plasticity.outcome import outcome, shortfall
 from graphcolumns.plasticity.per_edge import edge_tensors
 from graphcolumns.plasticity.ranks import require_same_edges
 from graphcolumns.plasticity.rewiring import Rewiring
@@ -57,6 +58,7 @@ class Plasticity:
         self.memory: dict[str, Tensor] = {}
         self.resting = CoolDown.empty()
         self.past: Past | None = None
+        self.shortfall: str | None = None
 
     def start(self, model: nn.Module) -> None:
         """Look at the first edges; nothing if it has begun already.
@@ -167,9 +169,10 @@ class Plasticity:
         carry(rewiring, model, optimizer, newborn=trial.newborn(rewiring))
         self._remember(rewiring)
         metrics = self._described(rewiring, model)
-        goal = None if rule.budget is None else rule.budget.edges(step, rewiring.before)
-        if goal is not None and goal != rewiring.graph.num_edges:
-            metrics["edges_missing"] = goal - rewiring.graph.num_edges
+        missing = self._missing(rewiring, step)
+        if missing:
+            metrics["edges_missing"] = missing
+        self.shortfall = shortfall(rule, missing, chosen, looks[0].num_candidates)
         if verdict.predicted is not None and verdict.realised is not None:
             metrics |= {
                 "predicted_change": verdict.predicted,
@@ -177,6 +180,21 @@ class Plasticity:
                 "accepted": verdict.made / verdict.offered if verdict.offered else 1.0,
             }
         return Update(self.updates, rewiring, metrics)
+
+    def _missing(self, rewiring: Rewiring, step: int) -> int:
+        """Edges fewer than there should be after an update; negative: more."""
+        rule, goal = self.rule, rewiring.before.num_edges
+        if rule.choose is not None:
+            return 0
+        if rule.budget is not None:
+            wanted = rule.budget.edges(step, rewiring.before, rule.constraints.self_loops)
+            goal = rewiring.graph.num_edges if wanted is None else wanted
+        return goal - rewiring.graph.num_edges
+
+    def outcome(self, model: nn.Module, steps: int) -> dict[str, float | str | None]:
+        """What the rule aimed at in a run of `steps` and did not reach, see `outcome`."""
+        first = 0 if self.past is None else len(self.past.first)
+        return outcome(self.rule, _graph(model), steps, first, self.shortfall)
 
     def _looks(
         self,
@@ -237,6 +255,7 @@ class Plasticity:
             "memory": dict(self.memory),
             "resting": (self.resting.keys, self.resting.died),
             "past": None if past is None else dict(past),
+            "shortfall": self.shortfall,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -245,6 +264,7 @@ class Plasticity:
         self.memory = dict(state["memory"])
         self.resting = CoolDown(*state["resting"])
         self.past = None if state["past"] is None else Past(**state["past"])
+        self.shortfall = state.get("shortfall")
 
 
 def _graph(model: nn.Module) -> ColumnGraph:

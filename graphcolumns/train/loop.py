@@ -205,6 +205,7 @@ def train(
         "seed": seed,
         "steps": steps,
         **({} if changing is None else {"updates": changing.updates}),
+        **({} if changing is None else changing.outcome(model, steps)),
         "train_seconds": seconds,
         **describe_machine(torch.device(device)),
     }

@@ -13,6 +13,7 @@ from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.plasticity import Plasticity, Rule
+from graphcolumns.plasticity.arrival import require_arrival
 from graphcolumns.train.streams import derive, generator
 from graphcolumns.train.terms import per_sample
 
@@ -29,8 +30,8 @@ def begin(
 
     Raises:
         ValueError: too few samples for the rule, a graph that breaks its constraints, a measured
-            graph without a geometry, or one of other columns; a budget below what the constraints
-            need; or whatever the first update would refuse.
+            graph without a geometry, or one of other columns; what cannot be reached in `steps`,
+            see `require_arrival`; or whatever the first update would refuse.
         TypeError: no rule, and no function that returns one.
     """
     if plasticity is None:
@@ -55,8 +56,7 @@ def begin(
     changing = Plasticity(rule, geometry, derive(seed, "plasticity"))
     changing.start(model)
     set_aside(data, changing, seed)
-    for step in due:
-        rule.check_budget(step, graph)
+    require_arrival(rule, graph, steps, geometry)
     if due:
         few = data.train_inputs[:2], data.train_labels[:2]
         changing.rehearse(model, due[0], *few, per_sample(data.task))

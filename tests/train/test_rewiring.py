@@ -1,6 +1,7 @@
 """Training while edges die and are born: the same whether or not it was interrupted."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import torch
 
 from graphcolumns import checkpoint
 from graphcolumns.data.augment import affine
-from graphcolumns.plasticity import Constraints, EdgeAdamW, Every, Rule, grow, presets, prune
+from graphcolumns.plasticity import (
+    Budget,
+    Constraints,
+    EdgeAdamW,
+    Every,
+    Rule,
+    grow,
+    presets,
+    prune,
+    samplers,
+)
 from graphcolumns.plasticity.keys import edge_keys
 from graphcolumns.train import train
 from graphcolumns.train.optim import adamw
@@ -261,4 +272,86 @@ def test_with_other_options_of_training(tmp_path, options):
     assert model.graph.num_edges == 32
     assert checkpoint.replay(checkpoint.read_history(tmp_path / "run"), 16).same_topology(
         model.graph
+    )
+
+
+def summary_of(run: Path) -> dict:
+    return json.loads((run / "summary.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        presets.rigl,
+        partial(presets.gmp, degree=2),
+        partial(presets.granet, degree=2, initial=4),
+        partial(presets.wiring, budget=20.0),
+        Rule(prune=prune.mass, when=Every(100)),
+    ],
+    ids=["rigl", "gmp", "granet", "wiring", "own"],
+)
+def test_a_run_without_an_update_is_refused_before_anything_is_written(tmp_path, rule):
+    if not isinstance(rule, Rule):
+        rule = partial(rule, samples=8, check=8)
+    else:
+        rule = replace(rule, samples=8, check=8)
+    with pytest.raises(ValueError, match=r"an update within the run of 7 steps. Got Every"):
+        train(learner(), rows(), run=tmp_path / "run", plasticity=rule, **OPTIONS)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["gmp", "rigl"])
+def test_a_budget_that_was_reached_is_said_to_be(tmp_path, name):
+    train(learner(), rows(), run=tmp_path / "run", plasticity=STORIES[name], **OPTIONS)
+    summary = summary_of(tmp_path / "run")
+    assert summary["edges"] == {"gmp": 32, "rigl": 64}[name]
+    assert (summary["edges_missing"], summary["not_reached"]) == (0, None)
+
+
+def test_births_that_promise_nothing_leave_a_budget_unreached_and_the_summary_says_so(tmp_path):
+    """Nothing gains enough: the same words whether or not the run was stopped."""
+    rule = Rule(
+        prune=prune.mass, grow=lambda pairs: torch.full((len(pairs),), -torch.inf),
+        when=Every(2, 2, 5), fraction=0.0, budget=Budget(6, "mean_degree"), samples=8, check=0,
+    )  # fmt: skip
+
+    def interrupt(model, data):
+        raise RuntimeError("killed")
+
+    train(learner(), rows(), run=tmp_path / "whole", plasticity=rule, **OPTIONS)
+    options = {**OPTIONS, "checkpoint_every": 6, "evaluate_every": 7, "plasticity": rule}
+    with pytest.raises(RuntimeError, match="killed"):
+        train(learner(), rows(), run=tmp_path / "run", metrics={"never": interrupt}, **options)
+    train(learner(), rows(), run=tmp_path / "run", resume=True, **options)  # no update is left
+    for run in ("whole", "run"):
+        summary = summary_of(tmp_path / run)
+        assert summary["edges_missing"] == 32
+        assert summary["not_reached"].startswith(
+            "96 edges, the budget at the end of the run: there are 64, 32 too few; 0 of "
+        )
+        assert "promised no gain" in summary["not_reached"]
+    whole, run = (summary_of(tmp_path / name)["not_reached"] for name in ("whole", "run"))
+    assert whole == run
+
+
+def test_too_few_candidates_are_a_reason(tmp_path):
+    """Two hops from self-edges lead nowhere."""
+    rule = Rule(
+        prune=prune.mass, grow=grow.random, sampler=samplers.two_hop, when=Every(2, 2),
+        budget=Budget(2, "mean_degree"), samples=8, check=0,
+    )  # fmt: skip
+    train(learner(degree=1), rows(), run=tmp_path / "run", plasticity=rule, **OPTIONS)
+    assert "only 0 candidates were found for" in summary_of(tmp_path / "run")["not_reached"]
+
+
+def test_a_budget_that_moves_on_after_the_last_update_is_in_the_summary(tmp_path):
+    rule = Rule(
+        prune=prune.mass, when=Every(3, 3), fraction=0.0, budget=Budget(lambda step: 64 - step),
+        samples=8, check=0,
+    )  # fmt: skip
+    train(learner(), rows(), run=tmp_path / "run", plasticity=rule, **OPTIONS)
+    assert summary_of(tmp_path / "run")["edges_missing"] == -1
+    assert summary_of(tmp_path / "run")["not_reached"] == (
+        "57 edges, the budget at the end of the run: there are 58, 1 too many; the budget changed "
+        "after the last update, at step 6"
     )

@@ -99,6 +99,7 @@ def facts(model: nn.Module, seen: Observation, summary: Mapping[str, Any]) -> li
         "steps": ("optimizer steps", "{:,}"),
         "train_seconds": ("training time", "{:.0f} s"),
         "peak_memory_mb": ("peak memory of the process", "{:,.0f} MB"),
+        "not_reached": ("not reached by the rule", "{}"),
         "seed": ("seed", "{}"),
         "device": ("device", "{}"),
         "version_torch": ("torch", "{}"),
