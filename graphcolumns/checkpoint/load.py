@@ -57,7 +57,9 @@ def load(
     topology = read_topology(run)
     if state.get("plasticity") is not None:
         before = graph_of(model)
-        carry(Rewiring.between(before, topology.in_model().to(before.device)), model)
+        kept = topology.in_model().to(before.device)
+        if not before.same_topology(kept):  # a model that cannot be rewired may keep its edges
+            carry(Rewiring.between(before, kept), model)
     check_same_edges(topology, model, folder / TOPOLOGY)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
