@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, overload
 
 import torch
 from torch import Tensor
@@ -17,6 +17,12 @@ from graphcolumns.graph import edges, interchange
 if TYPE_CHECKING:
     import networkx
     import scipy.sparse
+
+
+NO_TENSOR = (
+    "a ColumnGraph is no tensor [2, E] of edges, which PyG's explainers, samplers and transforms "
+    "need. Pass graph.edge_index; what comes per edge is in its order."
+)
 
 
 class BySource(NamedTuple):
@@ -80,6 +86,14 @@ class ColumnGraph:
             f"ColumnGraph(num_columns={self.num_columns}, num_sources={self.num_sources}, "
             f"num_edges={self.num_edges})"
         )
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        raise TypeError(NO_TENSOR)
+
+    @property
+    def size(self) -> NoReturn:
+        """Refuses: whoever asks takes the graph for a tensor of edges; pass `edge_index`."""
+        raise AttributeError(NO_TENSOR)
 
     @property
     def num_columns(self) -> int:

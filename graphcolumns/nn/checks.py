@@ -2,6 +2,8 @@
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.ops.precision import product_dtype
@@ -34,6 +36,13 @@ def check_ids(name: str, ids: Tensor) -> None:
     if not isinstance(ids, Tensor) or ids.dtype != torch.int64:
         got = ids.dtype if isinstance(ids, Tensor) else type(ids).__name__
         raise TypeError(f"{name} must be int64 ids, got {got}")
+
+
+def has_values(x: Tensor) -> bool:
+    """Whether a tensor can be looked at: not while it is traced, nor without memory behind it."""
+    if torch.compiler.is_compiling() or get_proxy_mode() is not None:
+        return False
+    return not (x.is_meta or isinstance(x, FakeTensor))
 
 
 def check_precision(x: Tensor, weight: Tensor) -> None:

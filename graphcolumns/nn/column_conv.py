@@ -16,12 +16,24 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts, check_dropout
 from graphcolumns.nn.column_conv_checks import (
     check_channels,
+    check_edge_features,
     check_features,
     check_nodes,
+    check_root,
     check_topology,
+    edge_features_of,
+    rank_of,
 )
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.exchange import Exchange
+from graphcolumns.nn.self_loops import (
+    check_self_loops,
+    loop_features,
+    replace_self_loops,
+    self_edges,
+    self_scores,
+    with_self,
+)
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.ops import column_attention
 
@@ -41,13 +53,20 @@ class ColumnConv(MessagePassing):
     the edges of a graph, with :math:`\mathbf{Q}, \mathbf{K}, \mathbf{V}` per node. Weights
     belong to columns, so the layer knows how many there are; a mini-batch is a static graph
     :obj:`[B, N, C]`, or a PyG :class:`~torch_geometric.data.Batch` of copies with
-    :obj:`column_id`.
+    :obj:`column_id`. With :obj:`weights="shared"`, :obj:`root_weight=True` and
+    :obj:`edge_features="keys_values"` it is PyG's
+    :class:`~torch_geometric.nn.conv.TransformerConv`, from which these options have their names.
 
-    A :class:`~graphcolumns.ColumnGraph` takes the fused op. Plain edge indices, explanations,
+    A :class:`~graphcolumns.ColumnGraph` takes the fused op, whose memory is
+    :math:`O(N B H C' + E)`. Plain edge indices, edge features in keys and values, explanations,
     hooks, :obj:`return_attention_weights`, and another :obj:`aggr` or :obj:`flow` take
-    :meth:`edge_updater` and :meth:`propagate`; both give the same result (dropout draws other
-    edges). A ColumnGraph has sorted its edges, and :obj:`edge_attr` must be in that order:
-    :obj:`edge_attr[ColumnGraph.edge_order(edge_index)]`.
+    :meth:`edge_updater` and :meth:`propagate`, :math:`O(E B H C')`; both give the same result
+    (dropout draws other edges). A ColumnGraph has sorted its edges, and :obj:`edge_attr` must be
+    in that order: :obj:`edge_attr[ColumnGraph.edge_order(edge_index)]`.
+
+    Both forms work under :obj:`torch.func`, in forward mode, on the meta device, compiled and
+    exported; only :obj:`add_self_loops` needs a ColumnGraph where edges cannot be looked at, as
+    compilers and the meta device cannot.
 
     Args:
         in_channels (int or tuple): Size of each input sample, or :obj:`-1` to derive the size from
@@ -59,18 +78,41 @@ class ColumnConv(MessagePassing):
         concat (bool, optional): If set to :obj:`False`, heads are averaged instead of
             concatenated. (default: :obj:`True`)
         weights (str, optional): :obj:`"untied"`, :obj:`"shared"`, :obj:`"mixture"` or
-            :obj:`"lowrank"` (four shared sets, or rank four), see
-            :class:`~graphcolumns.nn.UntiedLinear`. (default: :obj:`"untied"`)
+            :obj:`"lowrank"`, see :class:`~graphcolumns.nn.UntiedLinear`.
+            (default: :obj:`"untied"`)
         qk_channels (int, optional): Size of queries and keys per head.
             (default: :obj:`out_channels`)
         edge_bias (ColumnGraph, optional): Learns a score :math:`b_{ij}` per edge and head of this
-            topology, and accepts no other. (default: :obj:`None`)
-        edge_dim (int, optional): Size of :obj:`edge_attr`, mapped linearly to a score per head.
+            topology, and accepts no other; plain edge indices must be its :obj:`edge_index`.
+            (default: :obj:`None`)
+        edge_dim (int, optional): Size of :obj:`edge_attr` :math:`\mathbf{e}_{ij}`.
             (default: :obj:`None`)
         dropout (float, optional): Dropout probability of the attention coefficients.
             (default: :obj:`0`)
         bias (bool, optional): If set to :obj:`False`, the maps have no bias.
             (default: :obj:`True`)
+        rank (int, optional): Number of shared sets (:obj:`"mixture"`) or rank per column
+            (:obj:`"lowrank"`). (default: :obj:`4`)
+        edge_features (str, optional): What edge features are added to.
+            :obj:`"scores"`: :math:`b_{ij} = \mathbf{W}_e \mathbf{e}_{ij}`, one number per head.
+            :obj:`"keys_values"`, as in :class:`~torch_geometric.nn.conv.TransformerConv`:
+            :math:`\mathbf{W}_e \mathbf{e}_{ij}` is added to :math:`\mathbf{K}_j \mathbf{x}_j`
+            and to :math:`\mathbf{V}_j \mathbf{x}_j`, which takes messages of their own for all
+            edges, :math:`O(E B H C')` memory, whatever the form. (default: :obj:`"scores"`)
+        add_self_loops (bool, optional): If set to :obj:`True`, every column also attends to
+            itself, as in :class:`~torch_geometric.nn.conv.GATv2Conv`: self-loops in the graph are
+            replaced. (default: :obj:`False`)
+        fill_value (float or torch.Tensor or str, optional): Edge features of self-loops: a number
+            or :obj:`[edge_dim]` numbers, or :obj:`"add"`, :obj:`"mean"`, :obj:`"min"`,
+            :obj:`"max"` or :obj:`"mul"` of those of the in-edges. (default: :obj:`"mean"`)
+        root_weight (bool, optional): If set to :obj:`True`, the layer adds
+            :math:`\mathbf{S}_i \mathbf{x}_i`, a residual connection with weights of its own.
+            (default: :obj:`False`)
+        beta (bool, optional): If set to :obj:`True`, a gate weighs the two:
+            :math:`\beta_i \mathbf{S}_i \mathbf{x}_i + (1 - \beta_i) \mathbf{m}_i` with
+            :math:`\beta_i = \sigma(\mathbf{w}_i^{\top} [\mathbf{m}_i, \mathbf{S}_i
+            \mathbf{x}_i, \mathbf{m}_i - \mathbf{S}_i \mathbf{x}_i])`, where :math:`\mathbf{m}_i`
+            is what attention brings. (default: :obj:`False`)
         **kwargs (optional): Additional arguments of
             :class:`torch_geometric.nn.conv.MessagePassing`.
 
@@ -84,7 +126,11 @@ class ColumnConv(MessagePassing):
           :math:`\alpha` of shape :math:`(E, H)` or :math:`(B, E, H)`
 
     Raises:
-        ValueError: A size below one, a dropout outside :math:`[0, 1)`, or an unknown weight mode.
+        ValueError: A size below one, a dropout outside :math:`[0, 1)`, an unknown mode, or
+            options that make no sense together: :obj:`beta` without :obj:`root_weight`,
+            :obj:`rank` with weights that have none, :obj:`add_self_loops` with :obj:`edge_bias` or
+            other sources than targets, edge features in keys and values with other
+            :obj:`qk_channels` than :obj:`out_channels`.
 
     Example:
         >>> import torch
@@ -112,6 +158,12 @@ class ColumnConv(MessagePassing):
         edge_dim: int | None = None,
         dropout: float = 0.0,
         bias: bool = True,
+        rank: int | None = None,
+        edge_features: str = "scores",
+        add_self_loops: bool = False,
+        fill_value: float | Tensor | str = "mean",
+        root_weight: bool = False,
+        beta: bool = False,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("aggr", "add")
@@ -119,20 +171,35 @@ class ColumnConv(MessagePassing):
         qk_channels = out_channels if qk_channels is None else qk_channels
         check_counts(out_channels=out_channels, heads=heads, qk_channels=qk_channels)
         check_dropout(dropout=dropout)
+        check_root(root_weight, beta)
+        rank = rank_of(rank, weights)
         sources, targets = self.num_columns = _pair(num_columns)
         pair = _pair(in_channels)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.qk_channels = qk_channels
         self.heads, self.concat, self.weights, self.dropout = heads, concat, weights, dropout
         self.edge_dim, self.topology = edge_dim, edge_bias
-        width = heads * qk_channels
-        self.lin_key = UntiedLinear(sources, pair[0], width, bias, weights)
-        self.lin_query = UntiedLinear(targets, pair[1], width, bias, weights)
-        self.lin_value = UntiedLinear(sources, pair[0], heads * out_channels, bias, weights)
+        self.edge_features, self.rank = edge_features, rank
+        self.add_self_loops, self.fill_value = add_self_loops, fill_value
+        self.root_weight, self.beta = root_weight, beta
+        check_self_loops(add_self_loops, fill_value, edge_dim, self.num_columns, edge_bias)
+        width, values = heads * qk_channels, heads * out_channels
+        self.lin_key = UntiedLinear(sources, pair[0], width, bias, weights, rank)
+        self.lin_query = UntiedLinear(targets, pair[1], width, bias, weights, rank)
+        self.lin_value = UntiedLinear(sources, pair[0], values, bias, weights, rank)
         self.lin_edge = None
+        check_edge_features(
+            edge_features, edge_dim, qk_channels == out_channels, self.decomposed_layers
+        )
         if edge_dim is not None:
-            check_counts(edge_dim=edge_dim)
-            self.lin_edge = torch.nn.Linear(edge_dim, heads, bias=False)
+            per_edge = heads if edge_features == "scores" else values
+            self.lin_edge = torch.nn.Linear(edge_dim, per_edge, bias=False)
+        self.lin_skip = self.lin_beta = None
+        if root_weight:
+            received = values if concat else out_channels
+            self.lin_skip = UntiedLinear(targets, pair[1], received, bias, weights, rank)
+            if beta:
+                self.lin_beta = UntiedLinear(targets, 3 * received, 1, False, weights, rank)
         self.edge_bias = None
         if edge_bias is not None:
             self.edge_bias = EdgeBias(edge_bias, heads, common=False, per_head=True)
@@ -142,7 +209,8 @@ class ColumnConv(MessagePassing):
     def reset_parameters(self) -> None:
         """Resets all learnable parameters of the module."""
         super().reset_parameters()
-        for module in (self.lin_key, self.lin_query, self.lin_value, self.lin_edge, self.edge_bias):
+        maps = (self.lin_key, self.lin_query, self.lin_value, self.lin_skip, self.lin_beta)
+        for module in (*maps, self.lin_edge, self.edge_bias):
             if module is not None:
                 module.reset_parameters()
 
@@ -192,23 +260,36 @@ class ColumnConv(MessagePassing):
         k = self._project(self.lin_key, pair[0], column_id, self.qk_channels)
         v = self._project(self.lin_value, pair[0], column_id, self.out_channels)
 
-        edges = edge_index
+        fuses = not return_attention_weights and self._can_fuse()
+        if fuses and isinstance(edge_index, ColumnGraph):
+            out = self._fused(q, k, v, edge_index, edge_attr)
+            return self._finish(out, pair[1], column_id)
+        out, edges, alpha = self._by_messages(q, k, v, edge_index, edge_attr)
+        if self.listener is not None and column_id is None:
+            out = self._shown(q, k, v, edge_index, edge_attr, out)
+        out = self._finish(out, pair[1], column_id)
+        return (out, _weighted(edges, alpha)) if return_attention_weights else out
+
+    def _by_messages(
+        self, q: Tensor, k: Tensor, v: Tensor, edge_index: Any, edge_attr: OptTensor
+    ) -> tuple[Tensor, Any, Tensor]:
+        """What targets receive, the edges with self-loops, and their attention."""
         if isinstance(edge_index, ColumnGraph):
-            if not return_attention_weights and self._can_fuse():
-                return self._shape(self._fused(q, k, v, edge_index, edge_attr))
             edge_index = edge_index.edge_index
         if isinstance(edge_index, Tensor) and edge_index.dtype == torch.int32:
             edge_index = edge_index.long()  # PyG's softmax scatters, which needs int64
-
-        size = (pair[0].shape[-2], pair[1].shape[-2])
+        if self.lin_edge is not None and not _has_values(edge_index):
+            edge_attr = edge_features_of(edge_attr, edge_index.shape[1], self.edge_dim)
+        if self.add_self_loops:
+            edge_index, edge_attr = replace_self_loops(
+                edge_index, edge_attr, q.shape[-3], self.fill_value
+            )
+        size = (k.shape[-3], q.shape[-3])
         # edge_updater_type: (query: Tensor, key: Tensor, edge_attr: OptTensor)
         alpha = self.edge_updater(edge_index, query=q, key=k, edge_attr=edge_attr, size=size)
-        # propagate_type: (value: Tensor, alpha: Tensor)
-        out = self.propagate(edge_index, value=v, alpha=alpha, size=size)
-        if self.listener is not None and column_id is None:
-            out = self._shown(q, k, v, edges, edge_attr, out)
-        out = self._shape(out)
-        return (out, _weighted(edge_index, alpha)) if return_attention_weights else out
+        # propagate_type: (value: Tensor, alpha: Tensor, edge_attr: OptTensor)
+        out = self.propagate(edge_index, value=v, alpha=alpha, edge_attr=edge_attr, size=size)
+        return out, edge_index, alpha
 
     def edge_update(
         self,
@@ -220,6 +301,8 @@ class ColumnConv(MessagePassing):
         size_i: Optional[int],  # noqa: UP045 (PyG's inspector does not read unions)
     ) -> Tensor:
         """The attention coefficients, ``[E, H]`` or ``[B, E, H]``."""
+        features = self._edge_vectors(edge_attr, key_j.shape[-3])
+        key_j = key_j if features is None else key_j + features
         alpha = (query_i * key_j).sum(-1) / math.sqrt(self.qk_channels)
         scores = self._edge_scores(edge_attr, alpha.shape[-2])
         alpha = alpha if scores is None else alpha + scores
@@ -227,8 +310,10 @@ class ColumnConv(MessagePassing):
         alpha = softmax(alpha, index, pointers, size_i, dim=alpha.dim() - 2)
         return F.dropout(alpha, p=self.dropout, training=self.training)
 
-    def message(self, value_j: Tensor, alpha: Tensor) -> Tensor:
+    def message(self, value_j: Tensor, alpha: Tensor, edge_attr: OptTensor) -> Tensor:
         """Values weighted by attention, ``[E, H, C']`` or ``[B, E, H, C']``."""
+        features = self._edge_vectors(edge_attr, value_j.shape[-3])
+        value_j = value_j if features is None else value_j + features
         return value_j * alpha.unsqueeze(-1)
 
     def aggregate(
@@ -247,27 +332,57 @@ class ColumnConv(MessagePassing):
         self, q: Tensor, k: Tensor, v: Tensor, graph: ColumnGraph, edge_attr: OptTensor
     ) -> Tensor:
         static = q.dim() == 4  # [B, N, H, D]; the op wants columns first
-        dropout = self.dropout if self.training else 0.0
-        bias = self._edge_scores(edge_attr, graph.num_edges)
         q, k, v = (_columns_first(x) for x in (q, k, v))
-        heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
+        bias = self._bias_of(graph, edge_attr)
+        dropout = self.dropout if self.training else 0.0
+        out, lse = self._attend(q, k, v, graph, bias, edge_attr, dropout)
         if self.listener is not None:
-            self.listener(Exchange(graph, q, k, v, bias, None, heard.out, heard.lse))
-        return heard.out.transpose(0, 1) if static else heard.out.squeeze(1)
+            self.listener(Exchange(graph, q, k, v, bias, None, out, lse))
+        return out.transpose(0, 1) if static else out.squeeze(1)
+
+    def _bias_of(self, graph: ColumnGraph, edge_attr: OptTensor) -> OptTensor:
+        """What edges of a graph add to the scores; those that self-loops replace are closed."""
+        bias = self._edge_scores(edge_attr, graph.num_edges)
+        if not self.add_self_loops:
+            return bias
+        bias = self.lin_value.weight.new_zeros(graph.num_edges, 1) if bias is None else bias
+        closed = bias.masked_fill(self_edges(graph)[:, None], float("-inf"))
+        return closed.expand(-1, self.heads)
+
+    def _attend(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        graph: ColumnGraph,
+        bias: OptTensor,
+        edge_attr: OptTensor,
+        dropout: float,
+    ) -> tuple[Tensor, Tensor]:
+        """What columns receive, and the log of its normaliser."""
+        heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
+        if not self.add_self_loops:
+            return heard.out, heard.lse
+        of_loops = None
+        if self.lin_edge is not None:
+            features = edge_features_of(edge_attr, graph.num_edges, self.edge_dim)
+            of_loops = self.lin_edge(loop_features(graph, features, self.fill_value))
+        return with_self(heard.out, heard.lse, self_scores(q, k, of_loops), v, dropout)
 
     def _shown(
         self, q: Tensor, k: Tensor, v: Tensor, edges: Any, edge_attr: OptTensor, out: Tensor
     ) -> Tensor:
         """What messages brought, after the listener has seen it as the op would show it."""
         graph = _one_graph(edges, (k.shape[-3], q.shape[-3]))
-        if graph is None or not self._sums_in_edges():
+        if graph is None or not self._is_the_op():
             return out
-        static, bias = q.dim() == 4, self._edge_scores(edge_attr, graph.num_edges)
-        if bias is not None and not isinstance(edges, ColumnGraph):
-            bias = bias[ColumnGraph.edge_order(edges)]
+        static = q.dim() == 4
+        if edge_attr is not None and not isinstance(edges, ColumnGraph):
+            edge_attr = edge_attr[ColumnGraph.edge_order(edges)]
         q, k, v, shown = (_columns_first(x) for x in (q, k, v, out))
+        bias = self._bias_of(graph, edge_attr)
         with torch.no_grad():
-            lse = column_attention(q, k, v, graph, bias=bias).lse
+            _, lse = self._attend(q, k, v, graph, bias, edge_attr, 0.0)
         assert self.listener is not None
         self.listener(Exchange(graph, q, k, v, bias, None, shown, lse))
         return shown.transpose(0, 1) if static else shown.squeeze(1)
@@ -276,41 +391,54 @@ class ColumnConv(MessagePassing):
         self, linear: UntiedLinear, x: Tensor, column_id: OptTensor, channels: int
     ) -> Tensor:
         """``[N, C]`` or ``[B, N, C]`` to ``[(B,) N, H, D]``."""
+        return self._map(linear, x, column_id).unflatten(-1, (self.heads, channels))
+
+    def _map(self, linear: UntiedLinear, x: Tensor, column_id: OptTensor) -> Tensor:
+        """``[N, C]`` or ``[B, N, C]`` to ``[(B,) N, C']``."""
         static = x.dim() == 3
         x = x.transpose(0, 1) if static else x.unsqueeze(1)
         out = linear(x) if column_id is None else linear.rows(x, column_id)
-        out = out.transpose(0, 1) if static else out.squeeze(1)
-        return out.reshape(*out.shape[:-1], self.heads, channels)
+        return out.transpose(0, 1) if static else out.squeeze(1)
 
     def _edge_scores(self, edge_attr: OptTensor, num_edges: int) -> OptTensor:
         """What edges add to the scores, ``[E, H]``."""
         bias = None if self.edge_bias is None else self.edge_bias()
-        if self.lin_edge is None:
+        if self.lin_edge is None or self.edge_features != "scores":
             return bias
-        if edge_attr is not None and edge_attr.dim() == 1:
-            edge_attr = edge_attr.unsqueeze(1)
-        if edge_attr is None or edge_attr.shape != (num_edges, self.edge_dim):
-            raise ValueError(
-                f"edge_attr must be [E, edge_dim] = [{num_edges}, {self.edge_dim}], "
-                f"got {None if edge_attr is None else list(edge_attr.shape)}"
-            )
-        scores = self.lin_edge(edge_attr)
+        scores = self.lin_edge(edge_features_of(edge_attr, num_edges, self.edge_dim))
         return scores if bias is None else bias + scores
 
-    def _shape(self, out: Tensor) -> Tensor:
-        return out.flatten(-2) if self.concat else out.mean(-2)
+    def _edge_vectors(self, edge_attr: OptTensor, num_edges: int) -> OptTensor:
+        """What edges add to keys and values, ``[E, H, C']``."""
+        if self.lin_edge is None or self.edge_features == "scores":
+            return None
+        features = self.lin_edge(edge_features_of(edge_attr, num_edges, self.edge_dim))
+        return features.unflatten(-1, (self.heads, self.out_channels))
+
+    def _finish(self, out: Tensor, x: Tensor, column_id: OptTensor) -> Tensor:
+        """Joins heads, and adds what a target keeps of itself."""
+        out = out.flatten(-2) if self.concat else out.mean(-2)
+        if self.lin_skip is None:
+            return out
+        root = self._map(self.lin_skip, x, column_id)
+        if self.lin_beta is None:
+            return out + root
+        gate = self._map(self.lin_beta, torch.cat([out, root, out - root], -1), column_id).sigmoid()
+        return gate * root + (1 - gate) * out
 
     def _can_fuse(self) -> bool:
-        """Whether nobody looks at messages, and they are summed over in-edges."""
+        """Whether nobody looks at messages, and they are what the op sums."""
         hooked = any(
             getattr(self, f"_{part}_forward{kind}_hooks")
             for part in HOOKED
             for kind in ("", "_pre")
         )
-        return self._sums_in_edges() and not hooked and not self.explain
+        return self._is_the_op() and not hooked and not self.explain
 
-    def _sums_in_edges(self) -> bool:
-        return self.aggr in ("add", "sum") and self.flow == "source_to_target"
+    def _is_the_op(self) -> bool:
+        """Whether attention sums values of sources over in-edges."""
+        plain = self.lin_edge is None or self.edge_features == "scores"
+        return plain and self.aggr in ("add", "sum") and self.flow == "source_to_target"
 
     def __repr__(self) -> str:
         return (
@@ -321,6 +449,11 @@ class ColumnConv(MessagePassing):
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value[0], value[1]) if isinstance(value, tuple | list) else (value, value)
+
+
+def _has_values(edge_index: Any) -> bool:
+    """Whether edge features may be in the edges themselves, as values of a sparse matrix."""
+    return isinstance(edge_index, SparseTensor) or is_torch_sparse_tensor(edge_index)
 
 
 def _columns_first(x: Tensor) -> Tensor:

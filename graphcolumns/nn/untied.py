@@ -7,7 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parameter import UninitializedParameter, is_lazy
 
-from graphcolumns.nn.checks import check_choice, check_counts, check_mixture, check_precision
+from graphcolumns.nn.checks import (
+    check_choice,
+    check_counts,
+    check_mixture,
+    check_precision,
+    has_values,
+)
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.ops.untied_linear import Step, untied_linear
 
@@ -216,7 +222,7 @@ class UntiedLinear(nn.Module):
         weight, bias, _, _ = self._effective()
         if self.weights == "shared":
             return self._map(x, weight, bias)
-        if torch.compiler.is_compiling():  # the grouping below has sizes that depend on the ids
+        if not has_values(column_id):  # the grouping below has sizes that depend on the ids
             return self._map(x, weight, bias, columns=column_id)
         columns, slot, copies = _group(column_id)
         grouped = x.new_zeros(len(columns) * copies, *x.shape[1:]).index_copy(0, slot, x)

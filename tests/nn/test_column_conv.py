@@ -239,8 +239,11 @@ def test_edge_bias_accepts_its_topology_only():
     remade = ColumnGraph.from_edge_index(graph.edge_index, 6)
     same(conv(x, remade), out)
 
-    with pytest.raises(ValueError, match="pass that graph, got Tensor"):
-        conv(x, graph.edge_index)
+    same(conv(x, graph.edge_index), out)  # its own edges, in its order: what explainers pass
+    same(conv(x, graph.to_edge_index()), out)
+    for other in (graph.edge_index.flip(1), graph.edge_index[:, 1:], random_edges(6, 15)):
+        with pytest.raises(ValueError, match="pass that graph, got Tensor"):
+            conv(x, other)
     with pytest.raises(ValueError, match="pass that graph, got ColumnGraph"):
         conv(x, random_graph(6, 15))
 
