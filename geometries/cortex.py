@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Literal, get_args
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from geometries.fsaverage5 import MEASURES, Tables, load_tables
 from geometries.hull import outward_faces
+from geometries.labels import with_areas
 from geometries.surface_files import read_surface
 from graphcolumns.geometry import Geometry, Metric
 
@@ -97,12 +98,19 @@ def fsaverage(
     return _joined(halves, chosen)
 
 
-def load(path: str | Path, metric: Metric | None = None) -> Geometry:
+def load(
+    path: str | os.PathLike[str],
+    metric: Metric | None = None,
+    areas: str | os.PathLike[str] | None = None,
+) -> Geometry:
     """A surface from a file, in mm.
 
     Args:
-        path: GIFTI (`.gii`, `.gii.gz`) or a surface of FreeSurfer (`lh.pial`, `rh.white`, ...).
+        path: GIFTI (`.gii`, `.gii.gz`) or a surface of FreeSurfer (`lh.pial`, `rh.white`, ...; also
+            the old format of quadrangles). `~` is the home folder.
         metric: `"geodesic"` (along edges, the default) or `"euclidean"`.
+        areas: A file with the area of each vertex, that `labels.read_labels` reads: `.annot`,
+            `.label`, `.label.gii`, `.csv`, `.npy` (default: no areas).
 
     Returns:
         A column per vertex, with positions `[N, 3]` and faces. Vertices that no face uses are
@@ -115,8 +123,9 @@ def load(path: str | Path, metric: Metric | None = None) -> Geometry:
     """
     chosen = metric or "geodesic"
     _check_choice("metric", chosen, ("geodesic", "euclidean"))
-    positions, faces = read_surface(Path(path))
-    return Geometry(positions, metric=chosen, unit="mm", faces=faces)
+    positions, faces = read_surface(path)
+    surface = Geometry(positions, metric=chosen, unit="mm", faces=faces)
+    return surface if areas is None else with_areas(surface, areas)
 
 
 def _default_metric(surface: str, num_sides: int) -> Metric:

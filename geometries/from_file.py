@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from geometries.labels import numbered
 from graphcolumns.geometry import Geometry, Metric, Unit
 from graphcolumns.geometry.table import Column, Table, read_table
 
@@ -38,8 +39,8 @@ def points(
             header that has two or three columns, all.
         metric: `"euclidean"`, `"great-circle"` (with `radius`) or `"torus"` (with `period`).
         scale: Factor from the numbers of the file to `unit`: 1000 for metres in `"mm"`.
-        areas: The column of the file with the area of each column of the sheet, whole numbers
-            from 0 (default: no areas).
+        areas: The column of the file with the area of each column of the sheet: whole numbers
+            from 0, or names, which are numbered in alphabetical order (default: no areas).
         attributes: Columns of the file to keep as attributes of the geometry, under their names.
         period: Torus only, the side of the box per axis, in `unit`.
         radius: Great-circle only, the radius of the sphere, in `unit`.
@@ -66,7 +67,7 @@ def points(
         unit=unit,
         period=None if period is None else tuple(period),
         radius=radius,
-        areas=None if areas is None else torch.from_numpy(table.integers(areas)),
+        areas=None if areas is None else torch.from_numpy(numbered(table, areas).area),
         attributes={name: torch.from_numpy(table.numbers(name)) for name in attributes} or None,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-FREESURFER_TRIANGLES = b"\xff\xff\xfe"
+TRIANGLES = b"\xff\xff\xfe"
+# Of the nineties: quadrangles, with places in hundredths of a millimetre or in floats.
+QUADRANGLES = (b"\xff\xff\xff", b"\xff\xff\xfd")
 
 
-def read_surface(path: Path) -> tuple[Tensor, Tensor]:
+def read_surface(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor]:
     """Vertices and triangles of a surface file.
 
     Args:
-        path: `.gii` or `.gii.gz` is read as GIFTI, any other name as FreeSurfer.
+        path: `.gii` or `.gii.gz` is read as GIFTI, any other name as FreeSurfer: triangles, or the
+            older quadrangles, each cut in two triangles as FreeSurfer cuts them. `~` is the home
+            folder.
 
     Returns:
         `(positions, faces)`: `[N, 3]` float32 and `[F, 3]` int64.
@@ -26,13 +32,8 @@ def read_surface(path: Path) -> tuple[Tensor, Tensor]:
         ValueError: the file is cut short, or holds no surface.
         ImportError: nibabel is not installed.
     """
-    try:
-        import nibabel  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "surface files are read by nibabel, which is not installed: "
-            "pip install 'graphcolumns[brain]'."
-        ) from error
+    need_nibabel("surface files are")
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
             f"there is no file {path}. It must be a surface: GIFTI (.gii, .gii.gz) or FreeSurfer "
@@ -46,26 +47,41 @@ def read_surface(path: Path) -> tuple[Tensor, Tensor]:
     return positions, faces
 
 
+def need_nibabel(what: str) -> None:
+    """Raise an ImportError that says how to install nibabel, unless it is there."""
+    try:
+        import nibabel  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{what} read by nibabel, which is not installed: pip install 'graphcolumns[brain]'."
+        ) from error
+
+
 def _gifti(path: Path) -> tuple[Any, Any]:
     from nibabel.gifti.gifti import GiftiImage
-    from nibabel.nifti1 import intent_codes
 
     try:
         arrays = GiftiImage.from_filename(path).darrays
     # The XML parser, zlib and numpy each have their own error for a file that is cut short.
     except Exception as error:
-        raise _damaged(path, "GIFTI", error) from error
-    found = []
-    for intent in ("NIFTI_INTENT_POINTSET", "NIFTI_INTENT_TRIANGLE"):
-        code = intent_codes[intent]
-        found.append([array.data for array in arrays if array.intent == code])
-    if [len(group) for group in found] != [1, 1]:
+        raise damaged(path, "GIFTI", error) from error
+    what = "one surface: one set of points and one of triangles"
+    points = single(path, arrays, "NIFTI_INTENT_POINTSET", what)
+    return points, single(path, arrays, "NIFTI_INTENT_TRIANGLE", what)
+
+
+def single(path: Path, arrays: Sequence[Any], intent: str, what: str) -> Any:
+    """The one array of a GIFTI file with an intent."""
+    from nibabel.nifti1 import intent_codes
+
+    found = [array.data for array in arrays if array.intent == intent_codes[intent]]
+    if len(found) != 1:
+        kinds = [str(intent_codes.niistring[array.intent]) for array in arrays]
         raise ValueError(
-            f"{path} must hold one surface: one set of points and one of triangles. Got "
-            f"{len(found[0])} and {len(found[1])}; a file of values per vertex (.func.gii, "
-            ".shape.gii, .label.gii) has none, give its .surf.gii."
+            f"{path} must hold {what}. Got {', '.join(kinds) or 'nothing'}; a surface is in a "
+            ".surf.gii, labels are in a .label.gii, other values in a .func.gii or .shape.gii."
         )
-    return found[0][0], found[1][0]
+    return found[0]
 
 
 def _freesurfer(path: Path) -> tuple[Any, Any]:
@@ -73,17 +89,17 @@ def _freesurfer(path: Path) -> tuple[Any, Any]:
 
     with path.open("rb") as file:
         magic = file.read(3)
-    if magic != FREESURFER_TRIANGLES:
+    if magic not in (TRIANGLES, *QUADRANGLES):
         raise ValueError(
-            f"{path} is not a surface of triangles as FreeSurfer writes them (lh.pial, rh.white, "
-            f"...): it starts with {magic!r}, not {FREESURFER_TRIANGLES!r}. A GIFTI surface must "
-            "be named .gii or .gii.gz."
+            f"{path} is not a surface as FreeSurfer writes them (lh.pial, rh.white, ...): it "
+            f"starts with {magic!r}, not {TRIANGLES!r} (triangles) or, in old files, "
+            f"{' or '.join(map(repr, QUADRANGLES))}. A GIFTI surface must be named .gii or .gii.gz."
         )
     try:
         vertices, triangles = read_geometry(path)
     # Whatever numpy happens to meet in a file that is cut short.
     except Exception as error:
-        raise _damaged(path, "FreeSurfer", error) from error
+        raise damaged(path, "FreeSurfer", error) from error
     return vertices, triangles
 
 
@@ -100,7 +116,8 @@ def _check_surface(path: Path, positions: Tensor, faces: Tensor) -> None:
         )
 
 
-def _damaged(path: Path, kind: str, error: Exception) -> ValueError:
+def damaged(path: Path, kind: str, error: Exception) -> ValueError:
+    """The error for a file that no reader understands."""
     return ValueError(
         f"{path} is damaged, cut short, or no {kind} file ({type(error).__name__}: {error}). "
         "Restore it from a copy."

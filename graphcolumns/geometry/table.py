@@ -113,8 +113,8 @@ def read_table(
     (numbers as names need `header=True`).
     Empty lines and lines that start with `#` are skipped. UTF-8 or UTF-16, with or without a mark.
 
-    `.npy`: an array `[R, columns]`, or a structured array, whose fields are named columns. `.npz`:
-    named columns `[R]`, or one array `[R, columns]`. Objects are not loaded.
+    `.npy`: an array `[R, columns]` or `[R]`, or a structured array, whose fields are named columns.
+    `.npz`: named columns `[R]`, or one array `[R, columns]`. Objects are not loaded.
 
     Args:
         path: The file; `~` is the home folder.
@@ -197,6 +197,7 @@ def _arrays(path: Path) -> Table:
     if not arrays and loaded is None:
         raise ValueError(f"{path} must hold at least one array. It is empty.")
     if not arrays:
+        loaded = loaded[:, None] if loaded.ndim == 1 else loaded
         if loaded.ndim != 2 or loaded.dtype.kind not in "biuf" or not loaded.shape[1]:
             raise ValueError(
                 f"{path} must hold an array of numbers with a row per entry, shape (rows, columns)."

@@ -45,6 +45,11 @@ def test_chosen_columns_scale_areas_and_attributes(path):
     assert geometry.attributes["depth"].tolist() == [0.5, 0.25]
 
 
+def test_areas_by_name(path):
+    path.write_text("x,y,region\n1,2,V2\n3,4,MT\n5,6,V2\n")
+    assert from_file.points(path, "mm", areas="region").areas.tolist() == [1, 0, 1]
+
+
 def test_metrics(path):
     path.write_text("0 0 2\n2 0 0\n")
     sphere = from_file.points(path, "mm", metric="great-circle", radius=2.0)
@@ -63,7 +68,8 @@ def test_metrics(path):
         ("x,y\n1,2\n", {"columns": ["x", "depth"]}, "one column 'depth'"),
         ("x,y\n1,2\n", {"scale": 0}, "scale must be a finite factor"),
         ("x,y\n1,2\n3,inf\n", {}, "places.csv must hold finite numbers. Got 'inf' in line 3"),
-        ("x,y,a\n1,2,V1\n", {"areas": "a"}, "finite numbers. Got 'V1' in line 2"),
+        ("x,y,a\n1,2,V1\n3,4,\n", {"areas": "a"}, "a name each. Got an empty field in line 3"),
+        ("x,y,a\n1,2,0\n3,4,-1\n", {"areas": "a"}, "from 0, or names. Got -1 in line 3"),
         ("x,y\n", {}, "at least one column"),
     ],
 )

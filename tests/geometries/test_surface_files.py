@@ -63,9 +63,42 @@ def test_a_file_cut_short(files, kind: str, share: float):
         cortex.load(files[kind])
 
 
+def quadrangles(path: Path, new: bool) -> Path:
+    """Two squares side by side, by hand: 3-byte counts and ids, places in hundredths or floats."""
+    places = np.array([[0, 0, 0], [1, 0, 0], [1, 1.25, 0], [0, 1, -2], [2, 0, 0], [2, 1, 0.5]])
+    squares = np.array([[0, 1, 2, 3], [1, 4, 5, 2]])
+    content = b"\xff\xff\xfd" if new else b"\xff\xff\xff"
+    content += len(places).to_bytes(3, "big") + len(squares).to_bytes(3, "big")
+    content += places.astype(">f4").tobytes() if new else (places * 100).astype(">i2").tobytes()
+    content += b"".join(int(corner).to_bytes(3, "big") for corner in squares.flat)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_old_files_of_quadrangles(tmp_path: Path, new: bool):
+    geometry = cortex.load(quadrangles(tmp_path / "lh.orig", new))
+    assert geometry.positions.tolist() == [
+        *([0, 0, 0], [1, 0, 0], [1, 1.25, 0], [0, 1, -2], [2, 0, 0], [2, 1, 0.5])
+    ]
+    # An even first corner is cut one way, an odd one the other, so that cuts alternate.
+    assert geometry.faces.tolist() == [[0, 1, 3], [2, 3, 1], [1, 4, 5], [1, 5, 2]]
+    assert geometry.distance(torch.tensor(0), torch.tensor(4)).item() == 2
+    whole = (tmp_path / "lh.orig").read_bytes()
+    for share in (0.2, 0.5, 0.95):
+        (tmp_path / "lh.orig").write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ValueError, match=r"lh.orig is damaged"):
+            cortex.load(tmp_path / "lh.orig")
+
+
+def test_home_folder(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cortex.load("~/lh.pial").num_columns == 4
+
+
 def test_files_without_a_surface(tmp_path: Path):
     curvature = gifti(tmp_path / "lh.func.gii", (np.zeros(4, np.float32), "NIFTI_INTENT_SHAPE"))
-    with pytest.raises(ValueError, match=r"must hold one surface.* Got 0 and 0; a file of values"):
+    with pytest.raises(ValueError, match=r"must hold one surface.* Got NIFTI_INTENT_SHAPE; a surf"):
         cortex.load(curvature)
     text = tmp_path / "lh.txt"
     text.write_text("no surface")

@@ -56,6 +56,8 @@ def test_arrays(tmp_path):
     values = np.array([[1, 2], [3, 4], [5, 6]])
     np.save(tmp_path / "plain.npy", values)
     assert read_table(tmp_path / "plain.npy").integers(1).tolist() == [2, 4, 6]
+    np.save(tmp_path / "flat.npy", values[:, 0])
+    assert read_table(tmp_path / "flat.npy").integers(0).tolist() == [1, 3, 5]
     np.savez(tmp_path / "one.npz", values)
     assert read_table(tmp_path / "one.npz").integers(0).tolist() == [1, 3, 5]
     np.savez_compressed(tmp_path / "named.npz", x=values[:, 0], y=values[:, 1])
@@ -95,7 +97,7 @@ def test_no_table(tmp_path, content, name, message):
 
 def test_arrays_that_are_no_table(tmp_path):
     path = tmp_path / "a.npy"
-    for array in (np.zeros(3), np.zeros((2, 2, 2)), np.array([["a", "b"]])):
+    for array in (np.zeros(()), np.zeros((2, 2, 2)), np.array([["a", "b"]])):
         np.save(path, array)
         with pytest.raises(ValueError, match=r"a row per entry, shape \(rows, columns\)"):
             read_table(path)
