@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # On a busy machine, OpenMP threads that spin while they wait make a step ten times slower.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help demo test web bench-gpu docs lint types contracts resolve check install clean
+.PHONY: help demo test web kernels bench-gpu docs lint types contracts resolve check install clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -28,6 +28,9 @@ test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k gra
 
 web: $(VENV)/.dev ## Open reports in the Chromium of this machine
 	$(BIN)/python -m pytest -m web
+
+kernels: $(VENV)/.test ## Test the C++ kernels in every build that this machine can execute; says which
+	$(BIN)/python -m tests.ops.builds
 
 bench-gpu: ## Benchmarks on a GPU, with the python of this machine (torch, triton, PyG, scipy)
 	PYTHONPATH=. $(PYTHON) -m graphcolumns.bench --device cuda --out bench-gpu

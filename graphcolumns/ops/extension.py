@@ -18,7 +18,7 @@ _LIBRARY = "kernels.so"
 # Products are added by `multiply_add` (cpp/vectors.h), and fused nowhere else: a compiler that may
 # choose does so in one loop and not in its remainder. No -ffast-math: closed edges are -inf and a
 # NaN must stay one.
-_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
 
 
 def build_kernels() -> Path:
@@ -130,7 +130,7 @@ def _sources() -> list[Path]:
 
 def _flags() -> list[str]:
     chosen = instruction_sets.known()[instruction_sets.chosen()]
-    return [*_FLAGS, *chosen.flags, *_openmp()]
+    return [*FLAGS, *chosen.flags, *_openmp()]
 
 
 def _openmp() -> list[str]:
