@@ -7,13 +7,17 @@
     run/checkpoint/model.safetensors      weights
     run/checkpoint/topology.safetensors   edges, their lengths, the column permutation
     run/checkpoint/state.pt               optimizer, gradient scaler, rule, step, training seconds
+    run/checkpoint/about.json             fingerprint of the run, best score so far
+    run/best/                             the checkpoint with the best validation score
+    run/changes.jsonl                     what was changed on purpose when the run was resumed
 
 A checkpoint is written to `checkpoint.tmp`, brought to disk, and renamed: whenever a process is
 killed, `checkpoint` (or `checkpoint.old`, between two renames) is whole. Nothing is unpickled.
 """
 
+from graphcolumns.checkpoint.about import About, Best, Change, read_about, read_changes
 from graphcolumns.checkpoint.disk import write_text
-from graphcolumns.checkpoint.folder import check_free, find
+from graphcolumns.checkpoint.folder import check_free, find, forget_start, has_checkpoint
 from graphcolumns.checkpoint.history import (
     Event,
     begin_history,
@@ -21,19 +25,28 @@ from graphcolumns.checkpoint.history import (
     replay,
     write_event,
 )
-from graphcolumns.checkpoint.load import Progress, load
-from graphcolumns.checkpoint.save import save
+from graphcolumns.checkpoint.load import Progress, load, read_step
+from graphcolumns.checkpoint.save import keep_best, save
 from graphcolumns.checkpoint.topology import Topology, read_topology
 
 __all__ = [
+    "About",
+    "Best",
+    "Change",
     "Event",
     "Progress",
     "Topology",
     "begin_history",
     "check_free",
     "find",
+    "forget_start",
+    "has_checkpoint",
+    "keep_best",
     "load",
+    "read_about",
+    "read_changes",
     "read_history",
+    "read_step",
     "read_topology",
     "replay",
     "save",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 # Format of a checkpoint. From 2 on edges have the ids of the user; in 1, those of the model.
 FORMAT, READABLE = 2, (1, 2)
 WEIGHTS, TOPOLOGY, STATE = "model.safetensors", "topology.safetensors", "state.pt"
+ABOUT = "about.json"  # which checkpoints of earlier versions lack
+# What a start leaves that failed before the first checkpoint: nothing that is worth keeping.
+BEGUN = ("config.yaml", "config.yaml.tmp", "checkpoint.tmp", "changes.jsonl.tmp")
+WHICH = ("last", "best")
 
 
 def check_free(run: Path) -> None:
-    """Raise unless `run` can become a run folder: absent, empty, or with config.yaml only.
+    """Raise unless `run` can become a run folder: absent, empty, or left by a failed start.
+
+    A start that failed before its first checkpoint leaves nothing but a configuration and
+    temporary files.
 
     Raises:
         FileExistsError: it holds files, perhaps of an earlier run.
@@ -21,7 +29,7 @@ def check_free(run: Path) -> None:
         raise NotADirectoryError(
             f"run folder {run} cannot be made: {nearest} is a file. Choose another: run=FOLDER."
         )
-    if run.exists() and {path.name for path in run.iterdir()} - {"config.yaml"}:
+    if run.exists() and {path.name for path in run.iterdir()} - set(BEGUN):
         raise FileExistsError(
             f"run folder {run} is not empty, and nothing is overwritten. Continue it with "
             f"`graphcolumns resume {run}`, or choose another: run=OTHER."
@@ -33,16 +41,42 @@ def has_checkpoint(run: Path) -> bool:
     return any((run / name).exists() for name in ("checkpoint", "checkpoint.old"))
 
 
-def find(run: Path) -> Path:
-    """The folder of the newest whole checkpoint.
+def forget_start(run: Path) -> None:
+    """Remove what a start left that failed before its first checkpoint; a run stays as it is."""
+    if not run.is_dir() or {path.name for path in run.iterdir()} - set(BEGUN):
+        return
+    for name in BEGUN:
+        path = run / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    run.rmdir()
+
+
+def find(run: Path, which: str = "last") -> Path:
+    """The folder of a whole checkpoint.
+
+    Args:
+        run: the run folder.
+        which: `"last"`, the newest, or `"best"`, the one with the best validation score.
 
     Raises:
         FileNotFoundError: there is none, or a file of it is missing.
+        ValueError: an unknown `which`.
     """
+    if which not in WHICH:
+        raise ValueError(f"which must be one of {', '.join(map(repr, WHICH))}. Got {which!r}.")
     if not run.is_dir():
         raise FileNotFoundError(f"there is no run folder {run}.")
     # Killed between two renames, a run has no `checkpoint`; `checkpoint.old` is then the newest.
-    folder = next((f for f in (run / "checkpoint", run / "checkpoint.old") if f.is_dir()), None)
+    name = "checkpoint" if which == "last" else which
+    folder = next((f for f in (run / name, run / f"{name}.old") if f.is_dir()), None)
+    if folder is None and which == "best":
+        raise FileNotFoundError(
+            f"there is no best checkpoint in {run}. A run keeps one if it is scored on a "
+            "validation fold while it trains: fold=0 evaluate_every=100."
+        )
     if folder is None:
         raise FileNotFoundError(
             f"there is no checkpoint in {run}: the run was stopped before its first one, or this "

@@ -35,6 +35,7 @@ def load(
     optimizer: Optimizer | None = None,
     scaler: GradScaler | None = None,
     plasticity: Plasticity | None = None,
+    which: str = "last",
 ) -> Progress:
     """Put a checkpoint into a model (and its optimizer) built from the same configuration.
 
@@ -45,16 +46,17 @@ def load(
         optimizer: receives its moments.
         scaler: receives its state.
         plasticity: receives what its rule remembers.
+        which: `"last"`, or `"best"`, the checkpoint with the best validation score.
 
     Raises:
         FileNotFoundError: no checkpoint.
         ValueError: a damaged file, or a checkpoint of another topology, model or format.
     """
-    folder = find(run)
+    folder = find(run, which)
     state = _read_state(folder / STATE)
     if state["weights_digest"] != digest(folder / WEIGHTS):
         raise damaged(folder / WEIGHTS, "its content does not match the digest in state.pt")
-    topology = read_topology(run)
+    topology = read_topology(run, which)
     if state.get("plasticity") is not None:
         before = graph_of(model)
         kept = topology.in_model().to(before.device)
@@ -78,6 +80,17 @@ def load(
     if plasticity is not None and state.get("plasticity") is not None:
         plasticity.load_state_dict(state["plasticity"])
     return Progress(state["step"], state["train_seconds"])
+
+
+def read_step(run: Path, which: str = "last") -> int:
+    """Optimizer steps done at a checkpoint.
+
+    Raises:
+        FileNotFoundError: no checkpoint.
+        ValueError: a damaged file, or another format.
+    """
+    step: int = _read_state(find(Path(run), which) / STATE)["step"]
+    return step
 
 
 def _read_state(path: Path) -> dict[str, Any]:

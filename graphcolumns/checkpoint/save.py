@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from graphcolumns.checkpoint.about import About, write_about
 from graphcolumns.checkpoint.disk import digest, sync
-from graphcolumns.checkpoint.folder import FORMAT, STATE, TOPOLOGY, WEIGHTS
+from graphcolumns.checkpoint.folder import ABOUT, FORMAT, STATE, TOPOLOGY, WEIGHTS, find
 from graphcolumns.checkpoint.topology import check_permutation, graph_of, write_topology
 
 
@@ -28,6 +29,7 @@ def save(
     train_seconds: float = 0.0,
     permutation: Tensor | None = None,
     plasticity: Mapping[str, Any] | None = None,
+    about: About | None = None,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
@@ -40,6 +42,7 @@ def save(
         train_seconds: time spent so far.
         permutation: the user's id of each column, `[N]` int64.
         plasticity: what a rule remembers between updates, if edges change.
+        about: the fingerprint of the run, and its best score so far.
 
     Raises:
         TypeError: `model.graph` is not a ColumnGraph.
@@ -67,16 +70,27 @@ def save(
         "weights_digest": digest(new / WEIGHTS),
     }
     torch.save(state, new / STATE)
-    for path in (new / WEIGHTS, new / TOPOLOGY, new / STATE, new):
+    write_about(new / ABOUT, about or About())
+    for path in (new / WEIGHTS, new / TOPOLOGY, new / STATE, new / ABOUT, new):
         sync(path)
-    _replace(run, new)
+    _replace(run, new, "checkpoint")
 
 
-def _replace(run: Path, new: Path) -> None:
-    """Rename `new` to the checkpoint; at every moment one whole checkpoint has a known name."""
-    current, old = run / "checkpoint", run / "checkpoint.old"
+def keep_best(run: Path) -> None:
+    """Keep a copy of the last checkpoint as the best one, in place of an earlier one."""
+    new = run / "best.tmp"
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(find(run), new)
+    for path in (*new.iterdir(), new):
+        sync(path)
+    _replace(run, new, "best")
+
+
+def _replace(run: Path, new: Path, name: str) -> None:
+    """Rename `new`; at every moment one whole checkpoint has a known name."""
+    current, old = run / name, run / f"{name}.old"
     if current.exists():
-        # Only beside a whole `checkpoint` is an older leftover superfluous.
+        # Only beside a whole checkpoint is an older leftover superfluous.
         shutil.rmtree(old, ignore_errors=True)
         current.rename(old)
     new.rename(current)

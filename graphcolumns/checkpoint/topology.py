@@ -38,7 +38,7 @@ class Topology(NamedTuple):
         return self.graph if self.permutation is None else self.graph.permute(self.permutation)
 
 
-def read_topology(run: Path) -> Topology:
+def read_topology(run: Path, which: str = "last") -> Topology:
     """The edges of a checkpoint, with the permutation and the wiring normaliser kept beside them.
 
     Edges have the ids of the user. Files of earlier versions, which hold those of the model (their
@@ -48,7 +48,7 @@ def read_topology(run: Path) -> Topology:
         FileNotFoundError: no checkpoint.
         ValueError: the file is damaged.
     """
-    path = find(Path(run)) / TOPOLOGY
+    path = find(Path(run), which) / TOPOLOGY
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get("graphcolumns", "{}"))

@@ -28,14 +28,29 @@ def train() -> argparse.ArgumentParser:
 
 def resume() -> argparse.ArgumentParser:
     """Of `graphcolumns resume`."""
-    return _of_a_run("resume", "Continue a run that was stopped, from its last checkpoint.")
+    parser = _of_a_run("resume", "Continue a run that was stopped, from its last checkpoint.")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="what is to change from here on, such as steps=2000 optimizer.lr=1e-4; recorded in "
+        "RUN/changes.jsonl",
+    )
+    return parser
 
 
 def evaluate() -> argparse.ArgumentParser:
     """Of `graphcolumns evaluate`."""
-    return _of_a_run(
+    parser = _of_a_run(
         "evaluate", "Score a run on its held-out half, the test half or its validation fold."
     )
+    parser.add_argument(
+        "--which",
+        choices=("last", "best"),
+        default="last",
+        help="the last checkpoint, or the one with the best validation score",
+    )
+    return parser
 
 
 def report() -> argparse.ArgumentParser:

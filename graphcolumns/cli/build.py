@@ -154,7 +154,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     options = {name: config[name] for name in OPTIONS} | dict(config["optimizer"])
     if options["steps"] is not None:
         options["epochs"] = None
-    unchecked = ("compile", "seed", "evaluate_test", "progress", "tensorboard")
+    unchecked = ("compile", "seed", "best", "evaluate_test", "progress", "tensorboard")
     check_options(**{name: value for name, value in options.items() if name not in unchecked})
     for name in OPTIONAL:
         if config[name] is not None:

@@ -15,7 +15,7 @@ from graphcolumns.train import TERMS, train
 # Arguments of `train` that stand at the top of a configuration, and those in the optimizer group.
 OPTIONS = (
     *("steps", "epochs", "batch_size", "grad_accumulation", "amp", "compile", "device", "seed"),
-    *("checkpoint_every", "evaluate_every", "evaluate_test", "progress", "tensorboard"),
+    *("checkpoint_every", "evaluate_every", "evaluate_test", "best", "progress", "tensorboard"),
 )
 OPTIMIZER = ("lr", "weight_decay", "betas", "warmup", "min_lr", "clip")
 # Things that are built, each with the arguments that do not come from its own part.

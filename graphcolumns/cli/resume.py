@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from graphcolumns.cli.arguments import resume as parser
 from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.changes import with_overrides
 from graphcolumns.cli.report import write_report
 from graphcolumns.cli.run_folder import read_config
 from graphcolumns.train import train
+from graphcolumns.train.fingerprint import FREE
 
 SHOWN = (
     *("test_accuracy", "validation_accuracy", "train_accuracy", "updates", "not_reached"),
     *("edges", "density"),
     *("wiring_length", "parameters", "train_seconds", "peak_memory_mb"),
+    *("best_step", "best_validation_accuracy", "best_validation_loss", "changes"),
 )
 
 
 def resume(arguments: list[str]) -> None:
-    """Continue a run that was stopped, from its last checkpoint: `RUN`."""
-    run = parser().parse_args(arguments).run
-    config = read_config(run)
-    run_training(build(config), run, config["report"], resume=True)
+    """Continue a run that was stopped, from its last checkpoint: `RUN [KEY=VALUE ...]`."""
+    asked = parser().parse_args(arguments)
+    config, changes = with_overrides(read_config(asked.run), asked.overrides)
+    named = [name for name in changes if name not in FREE]
+    run_training(build(config), asked.run, config["report"], resume=True, changes=named)
 
 
-def run_training(parts: Parts, run: Path, report: bool, resume: bool = False) -> float | None:
+def run_training(
+    parts: Parts,
+    run: Path,
+    report: bool,
+    resume: bool = False,
+    changes: Collection[str] = (),
+) -> float | None:
     """Train, print the summary, and return the accuracy on the held-out half (for sweepers).
 
     Args:
@@ -33,6 +44,7 @@ def run_training(parts: Parts, run: Path, report: bool, resume: bool = False) ->
         run: the run folder.
         report: also write its report.
         resume: continue what is in the folder.
+        changes: options that are meant to differ from the run that is resumed.
     """
     summary = train(
         parts.model,
@@ -43,6 +55,7 @@ def run_training(parts: Parts, run: Path, report: bool, resume: bool = False) ->
         unit=parts.geometry.unit,
         geometry=parts.geometry,
         resume=resume,
+        changes=changes,
         **parts.options,
     )
     print(f"{'run':<20}{os.path.relpath(run)}")

@@ -11,14 +11,15 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.changes import with_changes
 from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.user_order import in_user_order
 
 # Keys that runs of earlier versions lack, with what these did.
-EARLIER: dict[str, Any] = {"reorder": BEFORE_GRAPH}
+EARLIER: dict[str, Any] = {"reorder": BEFORE_GRAPH, "best": None}
 
 
-def load(run: str | Path) -> Parts:
+def load(run: str | Path, which: str = "last") -> Parts:
     """Model (with its trained weights), graph, geometry and data of a run, in the user's order.
 
     Column `n` of the geometry, of the graph, of `model(inputs).state` and of every parameter per
@@ -28,6 +29,7 @@ def load(run: str | Path) -> Parts:
 
     Args:
         run: a run folder with a checkpoint.
+        which: `"last"`, or `"best"`, the checkpoint with the best validation score.
 
     Returns:
         All that the run was made of; `Parts` lists it. The model is in evaluation mode. Where
@@ -38,25 +40,26 @@ def load(run: str | Path) -> Parts:
         ValueError: a damaged file, or a model whose columns cannot be put in another order.
     """
     config = read_config(Path(run))
-    return in_user_order(_trained(config, Path(run)), config).current()
+    return in_user_order(_trained(config, Path(run), which), config).current()
 
 
-def parts_of(run: str | Path) -> Parts:
+def parts_of(run: str | Path, which: str = "last") -> Parts:
     """The same as `load`, in the order in which the run was trained.
 
     Column `n` is column `permutation[n]` of the user.
     """
-    return _trained(read_config(Path(run)), Path(run)).current()
+    return _trained(read_config(Path(run)), Path(run), which).current()
 
 
-def _trained(config: Mapping[str, Any], run: Path) -> Parts:
+def _trained(config: Mapping[str, Any], run: Path, which: str) -> Parts:
+    checkpoint.find(run, which)
     parts = build(config)
-    checkpoint.load(run, parts.model)
+    checkpoint.load(run, parts.model, which=which)
     return parts
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """The configuration of a run, as plain values.
+    """The configuration of a run, as plain values: config.yaml, and what was changed since.
 
     Raises:
         FileNotFoundError: there is none.
@@ -72,4 +75,4 @@ def read_config(run: Path) -> dict[str, Any]:
     if not isinstance(loaded, DictConfig) or not loaded:
         raise ValueError(f"{path} holds no configuration. Restore it from a copy.")
     config: dict[str, Any] = OmegaConf.to_container(loaded, resolve=True)  # type: ignore[assignment]
-    return EARLIER | config
+    return with_changes(EARLIER | config, checkpoint.read_changes(run))

@@ -18,6 +18,7 @@ from graphcolumns.cli.arguments import train as parser
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import CONFIGS, NAME, compose, variations
+from graphcolumns.cli.paths import with_absolute_paths
 from graphcolumns.cli.resume import run_training
 
 
@@ -34,7 +35,7 @@ def train(arguments: list[str]) -> None:
     elif (
         overrides == rest and asked.cfg is None
     ):  # otherwise hydra is asked to show something, not to run
-        config = plain(compose(overrides, asked.config_dir))
+        config = plain(compose(overrides, asked.config_dir), Path.cwd())
         check(config)
         checkpoint.check_free(Path(config["run"]))
         parts = build(config)
@@ -45,9 +46,10 @@ def train(arguments: list[str]) -> None:
     _hand_to_hydra([*flags, *rest], parts)
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """A configuration as resolved plain values."""
-    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+def plain(config: DictConfig, base: Path | None = None) -> dict[str, Any]:
+    """A configuration as resolved plain values; with `base`, relative paths start there."""
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return values if base is None else with_absolute_paths(values, base)
 
 
 def _check_sweep(overrides: list[str], config_dir: str | None) -> None:
@@ -67,10 +69,13 @@ def _hand_to_hydra(arguments: list[str], parts: Parts | None) -> None:
     def job(config: DictConfig) -> float | None:
         run = Path(HydraConfig.get().runtime.output_dir)
         checkpoint.check_free(run)
-        values = plain(config)
-        built = build(values) if parts is None else parts
-        checkpoint.write_text(run / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-        return run_training(built, run, values["report"])
+        try:
+            values = plain(config, Path(HydraConfig.get().runtime.cwd))
+            built = build(values) if parts is None else parts
+            checkpoint.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(values)))
+            return run_training(built, run, values["report"])
+        finally:
+            checkpoint.forget_start(run)
 
     with _called_with(arguments):
         job()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -12,20 +12,24 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
-from torch.optim import Optimizer
 from tqdm import tqdm
 
 from graphcolumns import checkpoint
+from graphcolumns.checkpoint import Best
 from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
-from graphcolumns.plasticity import Plasticity, Rule
+from graphcolumns.plasticity import Rule
 from graphcolumns.train import rewiring
+from graphcolumns.train.best import Score, best_metric, better
+from graphcolumns.train.describe import describe_all
 from graphcolumns.train.evaluate import evaluate
+from graphcolumns.train.fingerprint import told
 from graphcolumns.train.fit import check_fit
 from graphcolumns.train.log import Log
 from graphcolumns.train.optim import adamw, learning_rate, set_learning_rate
 from graphcolumns.train.options import check_options, count_steps
+from graphcolumns.train.start import start
 from graphcolumns.train.step import after_step, train_step
 from graphcolumns.train.streams import batch_indices, derive, generator
 from graphcolumns.train.summary import Value, describe_machine, describe_model
@@ -66,7 +70,9 @@ def train(
     progress: bool = True,
     tensorboard: bool = False,
     device: str = "cpu",
+    best: Score | None = "auto",
     resume: bool = False,
+    changes: Collection[str] = (),
 ) -> dict[str, Value]:
     """Train a model and write a run folder. A run that was killed resumes bit for bit.
 
@@ -109,16 +115,26 @@ def train(
         progress: show a progress bar.
         tensorboard: also write TensorBoard events.
         device: `"cpu"`, `"cuda"` or `"cuda:1"`.
+        best: which score of a validation fold, whenever `evaluate_every` is due, decides what is
+            kept in `run/best`: `"accuracy"` (highest), `"loss"` (lowest), `"auto"` (accuracy
+            where the task has one), or None. Nothing is kept without a validation fold.
         resume: continue the run in `run` from its last checkpoint, or start it if it has none.
+            Model, data, rule and options must be those of the run.
+        changes: names of options that are meant to differ from the run that is resumed: `steps`
+            (not below those done), `lr`, `weight_decay`, `betas`, `warmup`, `min_lr`, `clip`,
+            `grad_accumulation`, `amp`. Schedules are functions of (step, steps): from here on
+            they are those of a run that had the new numbers from its start, so the learning rate
+            may jump. Changes are written to `run/changes.jsonl` and the summary. How often is
+            scored and saved, and the device, may differ anyway.
 
     Returns:
         The summary that is also in `run/summary.json`.
 
     Raises:
-        ValueError: an option out of range, a damaged or foreign checkpoint, parts that do not fit
-            each other (see `check_fit`).
+        ValueError: an option out of range, a damaged or foreign checkpoint, a run that was begun
+            otherwise (what differs is listed), parts that do not fit each other (see `check_fit`).
         TypeError: an option of the wrong type, or a model without a ColumnGraph.
-        FileExistsError: `run` is not empty and `resume` is False.
+        FileExistsError: `run` is not empty and `resume` is False, or holds no run.
         FloatingPointError: loss or gradient are not finite; the last checkpoint is kept.
     """
     check_options(
@@ -139,6 +155,33 @@ def train(
     )
     run, metrics = Path(run), metrics or {}
     steps = count_steps(steps, epochs, batch_size, len(data.train_inputs))
+    metric = best_metric(data, best, evaluate_every)
+    fingerprint = describe_all(
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        betas=betas,
+        warmup=warmup,
+        min_lr=min_lr,
+        clip=clip,
+        grad_accumulation=grad_accumulation,
+        amp=amp,
+        seed=seed,
+        device=device,
+        compile=compile,
+        checkpoint_every=checkpoint_every,
+        evaluate_every=evaluate_every,
+        evaluate_test=evaluate_test,
+        best=best,
+        losses=dict(losses or {}),
+        augmentation=augmentation,
+        plasticity=plasticity,
+        data=data,
+        geometry=geometry,
+        permutation=permutation,
+        model=model,
+    )
     model, data = model.to(device).train(), data.to(device)
     check_fit(model, data, losses or {}, augmentation)
     changing = rewiring.begin(plasticity, model, data, geometry, steps, seed)
@@ -148,7 +191,22 @@ def train(
     terms = {"task": (1.0, _task(data)), **(losses or {})}
     each = per_sample(data.task)
     forward = cast(nn.Module, torch.compile(model)) if compile else model
-    done, seconds = _begin(run, model, optimizer, scaler, permutation, changing, resume)
+
+    def save(step: int, seconds: float, best: Best | None) -> None:
+        checkpoint.save(
+            run,
+            model,
+            step=step,
+            optimizer=optimizer,
+            scaler=scaler,
+            train_seconds=seconds,
+            permutation=permutation,
+            plasticity=None if changing is None else changing.state_dict(),
+            about=checkpoint.About(fingerprint, best),
+        )
+
+    begun = (run, model, optimizer, scaler, changing, fingerprint)
+    done, seconds, record = start(*begun, resume=resume, changes=changes, save=save)
     if changing is not None:
         checkpoint.begin_history(run, done, graph_of(model), permutation)
     started = time.perf_counter() - seconds
@@ -184,59 +242,36 @@ def train(
                 entry |= _scores(model, data, metrics, held_out=data.held_out == "validation")
             log.write(entry)
             seconds = time.perf_counter() - started
-            if _due(step + 1, checkpoint_every) or step + 1 == steps:
+            won = better(record, metric, entry, step + 1)
+            record = won or record
+            if won or _due(step + 1, checkpoint_every) or step + 1 == steps:
                 log.sync()
-                checkpoint.save(
-                    run,
-                    model,
-                    step=step + 1,
-                    optimizer=optimizer,
-                    scaler=scaler,
-                    train_seconds=seconds,
-                    permutation=permutation,
-                    plasticity=None if changing is None else changing.state_dict(),
-                )
+                save(step + 1, seconds, record)
+            if won:
+                checkpoint.keep_best(run)
             bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
             bar.update()
+    scores = _scores(model, data, metrics, held_out=evaluate_test)
+    if won := better(record, metric, scores, steps):
+        record = won
+        save(steps, seconds, record)
+        checkpoint.keep_best(run)
     summary = {
         **dict.fromkeys(("test_accuracy", "train_accuracy")),
-        **_scores(model, data, metrics, held_out=evaluate_test),
+        **scores,
+        **({} if record is None else {"best_step": record.step}),
+        **({} if record is None else {f"best_{record.metric}": record.value}),
         **describe_model(model, unit),
         "seed": seed,
         "steps": steps,
         **({} if changing is None else {"updates": changing.updates}),
         **({} if changing is None else changing.outcome(model, steps)),
+        **({"changes": told(noted)} if (noted := checkpoint.read_changes(run)) else {}),
         "train_seconds": seconds,
         **describe_machine(torch.device(device)),
     }
     checkpoint.write_text(run / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
-
-
-def _begin(
-    run: Path,
-    model: nn.Module,
-    optimizer: Optimizer,
-    scaler: GradScaler,
-    permutation: Tensor | None,
-    changing: Plasticity | None,
-    resume: bool,
-) -> checkpoint.Progress:
-    """Read the last checkpoint, or write the first one."""
-    if resume and any((run / name).exists() for name in ("checkpoint", "checkpoint.old")):
-        return checkpoint.load(run, model, optimizer=optimizer, scaler=scaler, plasticity=changing)
-    if not resume:
-        checkpoint.check_free(run)
-    checkpoint.save(
-        run,
-        model,
-        step=0,
-        optimizer=optimizer,
-        scaler=scaler,
-        permutation=permutation,
-        plasticity=None if changing is None else changing.state_dict(),
-    )
-    return checkpoint.Progress(step=0, train_seconds=0.0)
 
 
 def _task(data: Dataset) -> Term:

@@ -101,6 +101,8 @@ def facts(model: nn.Module, seen: Observation, summary: Mapping[str, Any]) -> li
         "peak_memory_mb": ("peak memory of the process", "{:,.0f} MB"),
         "not_reached": ("not reached by the rule", "{}"),
         "seed": ("seed", "{}"),
+        "best_step": ("step of the best validation score, kept in best/", "{:,}"),
+        "changes": ("changed when the run was resumed", "{}"),
         "device": ("device", "{}"),
         "version_torch": ("torch", "{}"),
         "version_graphcolumns": ("graphcolumns", "{}"),
