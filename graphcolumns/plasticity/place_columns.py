@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from graphcolumns import connect
 from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.geodesic import parts
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity.chance import among, heard
 from graphcolumns.plasticity.counter import uniform
@@ -79,7 +81,7 @@ def place_columns(
     before = wire_cost(graph, geometry, weight=weight, power=power)
     graph, start, unit = graph.to("cpu"), geometry.to("cpu"), before / max(graph.num_edges, 1)
     free = _free(start)
-    near = connect.nearest(start, min(NEAR, start.num_columns))
+    near = _near(start)
     slot, cost, swaps = torch.arange(start.num_columns), before, 0
     best, least = slot, before
     for number in range(rounds):
@@ -98,6 +100,14 @@ def place_columns(
     placed = geometry.permute(best.to(geometry.positions.device))
     after = wire_cost(graph, placed, weight=weight, power=power)
     return Placement(placed, best, before, after, swaps)
+
+
+def _near(geometry: Geometry) -> ColumnGraph:
+    """Places around every place; along straight lines where a part of a mesh has too few."""
+    count = min(NEAR, geometry.num_columns)
+    if geometry.metric == "geodesic" and int(np.bincount(parts(geometry)).min()) < count:
+        geometry = replace(geometry, metric="euclidean")
+    return connect.nearest(geometry, count)
 
 
 def _free(geometry: Geometry) -> Tensor:

@@ -41,7 +41,7 @@ def swap_change(
 
     Returns:
         `[P]` float64 on the CPU, in the unit of the geometry to the power `p`; negative where wire
-        is saved. Exactly 0 for a column and itself.
+        is saved. Exactly 0 for a column and itself; infinite where an edge would have no path.
 
     Raises:
         ValueError: a bipartite graph, another number of columns or weights, ids out of range, a
@@ -64,7 +64,8 @@ def swap_change(
     # An edge between the two is met twice, and a self-edge too: their lengths do not change.
     before = geometry.distance(target, source) ** power
     after = geometry.distance(moved(target), moved(source)) ** power
-    change = (after - before) * wire[edge]
+    # A place that no path leads to is not to be had, whatever the weight of the wire.
+    change = ((after - before) * wire[edge]).masked_fill(after.isinf(), torch.inf)
     return torch.zeros(len(pairs), dtype=torch.float64).index_add(0, pair, change)
 
 

@@ -302,3 +302,22 @@ def test_neither_place_nor_unit_changes_where_columns_go(scale, shift):
     got = place_columns(graph.remeasure(moved), moved, rounds=30)
     assert expected.swaps > 0
     assert got.slot.tolist() == expected.slot.tolist()
+
+
+def test_no_column_goes_where_no_path_leads_its_edges():
+    """Two triangles and a vertex that no face uses, which has an edge to itself alone."""
+    corners = torch.tensor([[0.0, 0], [1, 0], [0, 1]])
+    positions = torch.cat([corners, corners + 9, torch.tensor([[20.0, 0]])])
+    faces = torch.tensor([[0, 1, 2], [3, 4, 5]])
+    geometry = Geometry(positions, metric="geodesic", faces=faces)
+    edges = torch.tensor([[1, 2, 4, 5, 6], [0, 0, 3, 3, 6]])
+    graph = ColumnGraph.from_edge_index(edges, 7)
+    none = torch.tensor([0.0, 0, 1, 1, 1])  # weights; wire of weight 0 needs a path too
+    first, second = torch.tensor([0, 0, 0, 6]), torch.tensor([1, 3, 6, 6])
+    for weight in (None, none):
+        change = swap_change(graph, geometry, first, second, weight=weight)
+        assert change.isfinite().tolist() == [True, False, False, True]
+        assert not change.isnan().any()
+    placed = place_columns(graph.remeasure(geometry), geometry, rounds=20, temperature=1.0)
+    assert placed.cost_after <= placed.cost_before
+    assert torch.isfinite(graph.remeasure(placed.geometry).distance).all()
