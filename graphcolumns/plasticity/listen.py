@@ -80,8 +80,8 @@ def never_attended(graph: ColumnGraph) -> ValueError:
     return ValueError(
         "edges are scored where a layer attends along them, and the model never attended along "
         f"{graph}, or in a form that keeps no record: ColumnConv with a sparse matrix, column_id, "
-        "parallel edges, or another aggr or flow. Call its layers with the ColumnGraph that is "
-        "model.graph, or pass graph= the one that they use."
+        "parallel edges, edge_features='keys_values', or another aggr or flow. Call its layers "
+        "with the ColumnGraph that is model.graph, or pass graph= the one that they use."
     )
 
 
