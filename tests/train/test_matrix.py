@@ -16,6 +16,7 @@ from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import sheet, staged
+from graphcolumns.plasticity import grow, presets, prune, samplers
 from graphcolumns.train import TERMS, train
 from tests.conftest import GEOMETRIES, RULES
 from tests.plasticity.nets import ConvNet
@@ -26,10 +27,26 @@ CORNERS = [
     pytest.param(lambda: Geometry(torch.zeros(1, 2)), id="one column"),
 ]
 PLACES = {param.id: param.values[0] for param in [*GEOMETRIES, *CORNERS]}
-# An update after each of two steps.
+# An update after each of two steps; and every place where candidates come from.
+SHARES = {
+    "parts": [samplers.uniform, samplers.distance, samplers.two_hop, samplers.norms],
+    "shares": [1.0, 1.0, 1.0, 1.0],
+}
+OTHERS = {
+    "sernn": presets.sernn,
+    "custom": partial(
+        presets.custom, prune=prune.length, grow=grow.distance, stop=1.0, samples=16, check=16,
+        sampler=partial(samplers.mixture, **SHARES),
+    ),
+    "custom, exact": partial(
+        presets.custom, prune=prune.fisher_taylor, grow=grow.insertion, accept="net_gain", stop=1.0,
+        samples=16, check=16, newborn="epsilon", sampler=samplers.everything,
+    ),
+}  # fmt: skip
+STILL = ("static", "sernn")
 CHANGES = {
-    param.id: param.values[0] if param.id == "static" else partial(param.values[0], every=1)
-    for param in RULES
+    name: make if name in STILL else partial(make, every=1)
+    for name, make in ({param.id: param.values[0] for param in RULES} | OTHERS).items()
 }
 FALLING = ("gmp", "granet", "chts")  # from four in-edges per column
 STEPS = 2
@@ -75,7 +92,7 @@ def refusal(rule: str, place: str, model: str) -> str | None:
     """Why a combination cannot work; None if it works."""
     if place == "one column" and rule in FALLING:
         return "between 0 and all .* allowed pairs. Got 4 .mean_degree."
-    if model == "StagedColumnformer" and rule != "static":
+    if model == "StagedColumnformer" and rule not in STILL:
         if rule == "wiring":  # lengths between its sheets are not known here
             return "a budget of length needs a graph with distances"
         return "StagedColumnformer keeps a ColumnGraph and cannot be rewired"
@@ -136,7 +153,7 @@ def check(rule: str, place: str, model: str, folder: Path) -> None:
         return
     summary = train(make(), data, run=whole, metrics={"left": leave}, **options)
     lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
-    assert summary["updates"] == sum("edges" in line for line in lines) == 2 * (rule != "static")
+    assert summary["updates"] == sum("edges" in line for line in lines) == 2 * (rule not in STILL)
     assert summary.get("not_reached") is None, summary
     resumed = train(
         make(), data, run=killed, resume=True, metrics={"left": lambda *_: 0.0}, **options
