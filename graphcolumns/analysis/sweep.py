@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ LINES = 12  # in one panel
 Row = dict[str, Any]
 
 
-def collect(folder: str | Path) -> list[Row]:
+def collect(folder: str | os.PathLike[str]) -> list[Row]:
     """One row per finished run below a folder: what was varied, then the results.
 
     Args:
@@ -40,7 +41,7 @@ def collect(folder: str | Path) -> list[Row]:
         FileNotFoundError: no such folder, or no finished run below it.
         ValueError: a damaged file.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}.")
     found = []
@@ -110,9 +111,9 @@ def figure(
     return drawn
 
 
-def save(folder: str | Path, rows: Sequence[Row], drawn: Figure) -> tuple[Path, Path]:
+def save(folder: str | os.PathLike[str], rows: Sequence[Row], drawn: Figure) -> tuple[Path, Path]:
     """Write `sweep.csv` and `sweep.png` into a folder, in place of earlier ones."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     names = list(dict.fromkeys(key for row in rows for key in row))
     columns = {name: [_cell(row.get(name)) for row in rows] for name in names}
     written = folder / "sweep.csv", folder / "sweep.png"

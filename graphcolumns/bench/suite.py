@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def run(
     device: str = "cpu",
     quick: bool = False,
     cases: Sequence[str] | None = None,
-    out: str | Path = "bench",
+    out: str | os.PathLike[str] = "bench",
     progress: bool = True,
 ) -> list[Row]:
     """Run benchmark cases and write `bench.md`, `bench.json` and `bench.png`.
@@ -121,6 +122,6 @@ def run(
     for name in tqdm(names, desc="bench", unit="case", disable=not progress):
         for row in CASES[name](device, quick, rates):
             rows.append(row)
-        save(Path(out), rows, about)  # what is measured is kept, whatever comes next
+        save(Path(out).expanduser(), rows, about)  # what is measured is kept, whatever comes next
     print(f"{headline(about)}\n\n{markdown(rows)}")
     return rows

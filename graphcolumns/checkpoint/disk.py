@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a small file, whole or not at all."""
+    path = Path(path).expanduser()
     new = path.with_name(path.name + ".tmp")
     new.write_text(text, encoding="utf-8")
     sync(new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ BEGUN = ("config.yaml", "config.yaml.tmp", "checkpoint.tmp", "changes.jsonl.tmp"
 WHICH = ("last", "best")
 
 
-def check_free(run: Path) -> None:
+def check_free(run: str | os.PathLike[str]) -> None:
     """Raise unless `run` can become a run folder: absent, empty, or left by a failed start.
 
     A start that failed before its first checkpoint leaves nothing but a configuration and
@@ -24,6 +25,7 @@ def check_free(run: Path) -> None:
         FileExistsError: it holds files, perhaps of an earlier run.
         NotADirectoryError: it is a file, or lies below one.
     """
+    run = Path(run).expanduser()
     nearest = next(path for path in (run, *run.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise NotADirectoryError(
@@ -54,7 +56,7 @@ def forget_start(run: Path) -> None:
     run.rmdir()
 
 
-def find(run: Path, which: str = "last") -> Path:
+def find(run: str | os.PathLike[str], which: str = "last") -> Path:
     """The folder of a whole checkpoint.
 
     Args:
@@ -67,6 +69,7 @@ def find(run: Path, which: str = "last") -> Path:
     """
     if which not in WHICH:
         raise ValueError(f"which must be one of {', '.join(map(repr, WHICH))}. Got {which!r}.")
+    run = Path(run).expanduser()
     if not run.is_dir():
         raise FileNotFoundError(f"there is no run folder {run}.")
     # Killed between two renames, a run has no `checkpoint`; `checkpoint.old` is then the newest.

@@ -38,7 +38,7 @@ class Event(NamedTuple):
 
 
 def begin_history(
-    run: Path, step: int, graph: ColumnGraph, permutation: Tensor | None = None
+    run: str | os.PathLike[str], step: int, graph: ColumnGraph, permutation: Tensor | None = None
 ) -> None:
     """Make ready to write events after `step`.
 
@@ -51,7 +51,7 @@ def begin_history(
     Raises:
         ValueError: the file that is there is damaged.
     """
-    path = run / NAME
+    path = Path(run).expanduser() / NAME
     cut(path, step)
     events = read_history(run, permutation)
     if not events:
@@ -65,7 +65,11 @@ def begin_history(
 
 
 def write_event(
-    run: Path, step: int, update: int, rewiring: Rewiring, permutation: Tensor | None = None
+    run: str | os.PathLike[str],
+    step: int,
+    update: int,
+    rewiring: Rewiring,
+    permutation: Tensor | None = None,
 ) -> None:
     """Add what an update changed, and bring it to disk.
 
@@ -80,13 +84,13 @@ def write_event(
     """
     died = _pairs(rewiring.before, rewiring.died, permutation)
     born = _pairs(rewiring.graph, rewiring.born, permutation)
-    with (run / NAME).open("a", encoding="utf-8") as file:
+    with (Path(run).expanduser() / NAME).open("a", encoding="utf-8") as file:
         file.write(_line(Event(step, update, died, born)))
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_history(run: Path, permutation: Tensor | None = None) -> list[Event]:
+def read_history(run: str | os.PathLike[str], permutation: Tensor | None = None) -> list[Event]:
     """All births and deaths of a run, in the order of time; none for a run without updates.
 
     Edges have the ids of the user. A last line that was being written when the run was killed is
@@ -100,7 +104,7 @@ def read_history(run: Path, permutation: Tensor | None = None) -> list[Event]:
     Raises:
         ValueError: the file is damaged.
     """
-    path = Path(run) / NAME
+    path = Path(run).expanduser() / NAME
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

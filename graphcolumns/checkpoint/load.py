@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -29,7 +30,7 @@ class Progress(NamedTuple):
 
 
 def load(
-    run: Path,
+    run: str | os.PathLike[str],
     model: nn.Module,
     *,
     optimizer: Optimizer | None = None,

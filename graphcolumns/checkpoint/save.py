@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from graphcolumns.checkpoint.topology import check_permutation, graph_of, write_
 
 
 def save(
-    run: Path,
+    run: str | os.PathLike[str],
     model: nn.Module,
     *,
     step: int,
@@ -51,6 +52,7 @@ def save(
     graph = graph_of(model)
     if permutation is not None:
         check_permutation(permutation, graph.num_columns)
+    run = Path(run).expanduser()
     new = run / "checkpoint.tmp"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +39,7 @@ class Topology(NamedTuple):
         return self.graph if self.permutation is None else self.graph.permute(self.permutation)
 
 
-def read_topology(run: Path, which: str = "last") -> Topology:
+def read_topology(run: str | os.PathLike[str], which: str = "last") -> Topology:
     """The edges of a checkpoint, with the permutation and the wiring normaliser kept beside them.
 
     Edges have the ids of the user. Files of earlier versions, which hold those of the model (their
@@ -48,7 +49,7 @@ def read_topology(run: Path, which: str = "last") -> Topology:
         FileNotFoundError: no checkpoint.
         ValueError: the file is damaged.
     """
-    path = find(Path(run), which) / TOPOLOGY
+    path = find(run, which) / TOPOLOGY
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get("graphcolumns", "{}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from graphcolumns.cli.user_order import in_user_order
 EARLIER: dict[str, Any] = {"reorder": BEFORE_GRAPH, "best": None}
 
 
-def load(run: str | Path, which: str = "last") -> Parts:
+def load(run: str | os.PathLike[str], which: str = "last") -> Parts:
     """Model (with its trained weights), graph, geometry and data of a run, in the user's order.
 
     Column `n` of the geometry, of the graph, of `model(inputs).state` and of every parameter per
@@ -39,16 +40,16 @@ def load(run: str | Path, which: str = "last") -> Parts:
         FileNotFoundError: no run folder, no config.yaml or no checkpoint in it.
         ValueError: a damaged file, or a model whose columns cannot be put in another order.
     """
-    config = read_config(Path(run))
-    return in_user_order(_trained(config, Path(run), which), config).current()
+    config = read_config(Path(run).expanduser())
+    return in_user_order(_trained(config, Path(run).expanduser(), which), config).current()
 
 
-def parts_of(run: str | Path, which: str = "last") -> Parts:
+def parts_of(run: str | os.PathLike[str], which: str = "last") -> Parts:
     """The same as `load`, in the order in which the run was trained.
 
     Column `n` is column `permutation[n]` of the user.
     """
-    return _trained(read_config(Path(run)), Path(run), which).current()
+    return _trained(read_config(Path(run).expanduser()), Path(run).expanduser(), which).current()
 
 
 def _trained(config: Mapping[str, Any], run: Path, which: str) -> Parts:

@@ -21,6 +21,8 @@ from graphcolumns.cli.compose import CONFIGS, NAME, compose, variations
 from graphcolumns.cli.paths import with_absolute_paths
 from graphcolumns.cli.resume import run_training
 
+FOLDERS = ("run", "hydra.run.dir", "hydra.sweep.dir")
+
 
 def train(arguments: list[str]) -> None:
     """Train from a configuration: `[-m] [KEY=VALUE ...]`, and hydra's own flags.
@@ -28,6 +30,7 @@ def train(arguments: list[str]) -> None:
     Everything is checked, and for a single run everything is built, before hydra makes a folder.
     """
     asked, rest = parser().parse_known_args(arguments)
+    rest = [_at_home(argument) for argument in rest]
     overrides = [argument for argument in rest if not argument.startswith("-")]
     parts = None
     if asked.multirun:
@@ -44,6 +47,14 @@ def train(arguments: list[str]) -> None:
     flags += [] if asked.config_dir is None else ["--config-dir", asked.config_dir]
     flags += [] if asked.cfg is None else ["--cfg", asked.cfg]
     _hand_to_hydra([*flags, *rest], parts)
+
+
+def _at_home(argument: str) -> str:
+    """`run=~/x` with the home folder: shells expand a `~` only where a word begins."""
+    key, _, folder = argument.partition("=")
+    if key in FOLDERS and folder.startswith("~"):
+        return f"{key}={Path(folder).expanduser()}"
+    return argument
 
 
 def plain(config: DictConfig, base: Path | None = None) -> dict[str, Any]:

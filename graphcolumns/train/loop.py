@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -43,7 +44,7 @@ def train(
     model: nn.Module,
     data: Dataset,
     *,
-    run: str | Path,
+    run: str | os.PathLike[str],
     steps: int | None = None,
     epochs: float | None = None,
     batch_size: int = 64,
@@ -153,7 +154,7 @@ def train(
         evaluate_every=evaluate_every,
         device=device,
     )
-    run, metrics = Path(run), metrics or {}
+    run, metrics = Path(run).expanduser(), metrics or {}
     steps = count_steps(steps, epochs, batch_size, len(data.train_inputs))
     metric = best_metric(data, best, evaluate_every)
     fingerprint = describe_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -87,7 +88,7 @@ class Experiment:
     measure: Measure
 
 
-def read(path: str | Path, extra: Overrides = (), tune: bool = True) -> Experiment:
+def read(path: str | os.PathLike[str], extra: Overrides = (), tune: bool = True) -> Experiment:
     """An experiment from its YAML file.
 
     Args:
@@ -104,7 +105,7 @@ def read(path: str | Path, extra: Overrides = (), tune: bool = True) -> Experime
         ValueError: a key is missing or unknown, an arm has another number of trials than the
             others, or something is named that does not exist.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"there is no experiment {path}.")
     try:

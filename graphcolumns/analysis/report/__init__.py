@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +33,7 @@ LARGEST_TABLE = 200_000  # bytes of a CSV that is put into the page; larger ones
 
 
 def write(
-    run: str | Path,
+    run: str | os.PathLike[str],
     *,
     model: nn.Module,
     data: Dataset,
@@ -65,7 +66,7 @@ def write(
         FileNotFoundError: there is no such folder.
         TypeError: the model is no `Columnformer`.
     """
-    run = Path(run)
+    run = Path(run).expanduser()
     if not run.is_dir():
         raise FileNotFoundError(f"there is no run folder {run}.")
     data = data.to("cpu") if next(model.parameters()).device.type == "cpu" else data
