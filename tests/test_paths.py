@@ -96,6 +96,14 @@ def test_run_folders(way, tmp_path):
     assert checkpoint.load(way(run), model).step == 7
     assert checkpoint.find(way(run)) == run / "checkpoint"
     assert checkpoint.read_topology(way(run)).graph.num_edges == 8
+    assert checkpoint.has_checkpoint(way(run))
+    assert checkpoint.read_step(way(run)) == 7
+    assert checkpoint.read_about(way(run)).best is None
+    assert checkpoint.read_changes(way(run)) == []
+    checkpoint.keep_best(way(run))
+    assert checkpoint.find(way(run), "best") == run / "best"
+    checkpoint.forget_start(way(run))
+    assert run.is_dir()
     checkpoint.begin_history(way(run), 0, model.graph)
     assert len(checkpoint.read_history(way(run))) == 1
     checkpoint.write_text(way(tmp_path / "note.txt"), "x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,14 +42,14 @@ class Change(NamedTuple):
     changes: dict[str, tuple[Any, Any]]  # name -> (was, now)
 
 
-def read_about(run: Path, which: str = "last") -> About:
+def read_about(run: str | os.PathLike[str], which: str = "last") -> About:
     """What a checkpoint says about its run.
 
     Raises:
         FileNotFoundError: no checkpoint.
         ValueError: the file is damaged.
     """
-    path = find(Path(run), which) / ABOUT
+    path = find(run, which) / ABOUT
     if not path.is_file():
         return About()
     try:
@@ -65,13 +66,13 @@ def write_about(path: Path, about: About) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def read_changes(run: Path) -> list[Change]:
+def read_changes(run: str | os.PathLike[str]) -> list[Change]:
     """What was changed each time the run was resumed, in the order of time.
 
     Raises:
         ValueError: the file is damaged.
     """
-    path = Path(run) / CHANGES
+    path = Path(run).expanduser() / CHANGES
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -85,10 +86,10 @@ def read_changes(run: Path) -> list[Change]:
         raise ValueError(f"{path} is damaged ({error}). Restore it from a copy.") from error
 
 
-def write_change(run: Path, change: Change) -> None:
+def write_change(run: str | os.PathLike[str], change: Change) -> None:
     """Add a change to the record of a run; one that is its last entry already is kept as it is."""
     known = [*read_changes(run), change]
     if len(known) > 1 and json.dumps(known[-2]) == json.dumps(change):
         return
     lines = [{"step": each.step, "changes": each.changes} for each in known]
-    write_text(Path(run) / CHANGES, "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(Path(run).expanduser() / CHANGES, "".join(json.dumps(line) + "\n" for line in lines))

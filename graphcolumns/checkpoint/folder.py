@@ -38,13 +38,15 @@ def check_free(run: str | os.PathLike[str]) -> None:
         )
 
 
-def has_checkpoint(run: Path) -> bool:
+def has_checkpoint(run: str | os.PathLike[str]) -> bool:
     """Whether a folder holds a checkpoint that can be read or is damaged."""
+    run = Path(run).expanduser()
     return any((run / name).exists() for name in ("checkpoint", "checkpoint.old"))
 
 
-def forget_start(run: Path) -> None:
+def forget_start(run: str | os.PathLike[str]) -> None:
     """Remove what a start left that failed before its first checkpoint; a run stays as it is."""
+    run = Path(run).expanduser()
     if not run.is_dir() or {path.name for path in run.iterdir()} - set(BEGUN):
         return
     for name in BEGUN:

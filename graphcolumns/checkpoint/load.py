@@ -83,14 +83,14 @@ def load(
     return Progress(state["step"], state["train_seconds"])
 
 
-def read_step(run: Path, which: str = "last") -> int:
+def read_step(run: str | os.PathLike[str], which: str = "last") -> int:
     """Optimizer steps done at a checkpoint.
 
     Raises:
         FileNotFoundError: no checkpoint.
         ValueError: a damaged file, or another format.
     """
-    step: int = _read_state(find(Path(run), which) / STATE)["step"]
+    step: int = _read_state(find(run, which) / STATE)["step"]
     return step
 
 

@@ -78,8 +78,9 @@ def save(
     _replace(run, new, "checkpoint")
 
 
-def keep_best(run: Path) -> None:
+def keep_best(run: str | os.PathLike[str]) -> None:
     """Keep a copy of the last checkpoint as the best one, in place of an earlier one."""
+    run = Path(run).expanduser()
     new = run / "best.tmp"
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(find(run), new)
