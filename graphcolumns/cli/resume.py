@@ -6,11 +6,12 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from graphcolumns import checkpoint
 from graphcolumns.cli.arguments import resume as parser
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.changes import with_overrides
 from graphcolumns.cli.report import write_report
-from graphcolumns.cli.run_folder import read_config
+from graphcolumns.cli.run_folder import read_config, write_config
 from graphcolumns.train import train
 from graphcolumns.train.fingerprint import FREE
 
@@ -26,8 +27,13 @@ def resume(arguments: list[str]) -> None:
     """Continue a run that was stopped, from its last checkpoint: `RUN [KEY=VALUE ...]`."""
     asked = parser().parse_args(arguments)
     config, changes = with_overrides(read_config(asked.run), asked.overrides)
+    parts = build(config)
+    if asked.overrides and not checkpoint.has_checkpoint(asked.run):
+        # Stopped before its first checkpoint, a run begins now, as it is asked for now.
+        checkpoint.check_free(asked.run)
+        write_config(asked.run, config)
     named = [name for name in changes if name not in FREE]
-    run_training(build(config), asked.run, config["report"], resume=True, changes=named)
+    run_training(parts, asked.run, config["report"], resume=True, changes=named)
 
 
 def run_training(

@@ -59,6 +59,13 @@ def _trained(config: Mapping[str, Any], run: Path, which: str) -> Parts:
     return parts
 
 
+def write_config(run: Path, config: Mapping[str, Any]) -> None:
+    """Write the configuration with which a run begins, and its folder if that is missing."""
+    run.mkdir(parents=True, exist_ok=True)
+    text = OmegaConf.to_yaml(OmegaConf.create(dict(config)))
+    checkpoint.write_text(run / "config.yaml", text)
+
+
 def read_config(run: Path) -> dict[str, Any]:
     """The configuration of a run, as plain values: config.yaml, and what was changed since.
 

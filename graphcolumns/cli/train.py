@@ -20,6 +20,7 @@ from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import CONFIGS, NAME, compose, variations
 from graphcolumns.cli.paths import with_absolute_paths
 from graphcolumns.cli.resume import run_training
+from graphcolumns.cli.run_folder import write_config
 
 FOLDERS = ("run", "hydra.run.dir", "hydra.sweep.dir")
 
@@ -83,7 +84,7 @@ def _hand_to_hydra(arguments: list[str], parts: Parts | None) -> None:
         try:
             values = plain(config, Path(HydraConfig.get().runtime.cwd))
             built = build(values) if parts is None else parts
-            checkpoint.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(values)))
+            write_config(run, values)
             return run_training(built, run, values["report"])
         finally:
             checkpoint.forget_start(run)

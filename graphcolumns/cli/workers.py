@@ -19,13 +19,12 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 import torch
-from omegaconf import OmegaConf
 
-from graphcolumns import checkpoint
 from graphcolumns.analysis.entries import read, spikes
 from graphcolumns.cli.build import build
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.resume import run_training
+from graphcolumns.cli.run_folder import write_config
 from graphcolumns.cli.train import plain
 
 # Before the overrides of the run, so that it can change them.
@@ -122,11 +121,9 @@ def fit(job: Job) -> Result:
     shutil.rmtree(job.run, ignore_errors=True)  # what a run that was stopped left
     try:
         config = compose([*QUIET, *job.overrides, f"run={json.dumps(str(job.run))}"])
-        values = plain(config)
+        values = plain(config, Path.cwd())
         parts = build(values)
-        checkpoint.write_text(
-            _made(job.run) / "config.yaml", OmegaConf.to_yaml(config, resolve=True)
-        )
+        write_config(job.run, values)
         with redirect_stdout(StringIO()):
             run_training(parts, job.run, values["report"])
         return {"status": "ok", "error": "", **_reported(job.run)}
@@ -156,11 +153,6 @@ def _follow_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _reported(run: Path) -> Result:

@@ -47,6 +47,16 @@ def test_a_longer_run_with_another_rate(run, capsys):
     assert len(cli.load("a").graph.in_degree) == 64
 
 
+def test_a_change_before_the_first_checkpoint_is_how_the_run_begins(run):
+    Path("b").mkdir()
+    Path("b/config.yaml").write_text(Path("a/config.yaml").read_text())
+    assert main(["resume", "b", "steps=6"]) == 0
+    assert main(["resume", "b"]) == 0
+    assert len(entries(Path("b"))) == 6
+    assert read_config(Path("b"))["steps"] == 6
+    assert checkpoint.read_changes(Path("b")) == []
+
+
 def test_more_epochs(run):
     assert main(["resume", "a", "epochs=1"]) == 0
     assert len(entries(run)) == 8  # of 60 samples, 8 at a time

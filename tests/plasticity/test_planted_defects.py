@@ -182,8 +182,8 @@ def a_score_of_zero_is_an_edge(tmp_path):
 def topology_from_values(patch):
     read = LOAD.read_topology
 
-    def guessed(run):
-        topology = read(run)
+    def guessed(run, which):
+        topology = read(run, which)
         weights = LOAD.load_file(run / "checkpoint" / "model.safetensors")
         [common] = [value for name, value in weights.items() if name.endswith("common")]
         edges = topology.graph.edge_index[:, common != 0]
