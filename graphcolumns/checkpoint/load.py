@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from graphcolumns.checkpoint.disk import damaged, digest
 from graphcolumns.checkpoint.folder import READABLE, STATE, TOPOLOGY, WEIGHTS, find
 from graphcolumns.checkpoint.topology import check_same_edges, graph_of, read_topology
+from graphcolumns.nn.topology_state import topology_entries
 from graphcolumns.plasticity import Plasticity, Rewiring, carry
 
 KEYS = ("step", "train_seconds", "optimizer", "scaler", "weights_digest")  # of state.pt
@@ -65,7 +66,8 @@ def load(
             carry(Rewiring.between(before, kept), model)
     check_same_edges(topology, model, folder / TOPOLOGY)
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        # The weights of earlier versions do not say to which edges they belong; checked above.
+        model.load_state_dict(topology_entries(model) | load_file(folder / WEIGHTS))
     except RuntimeError as error:
         raise ValueError(
             f"{folder / WEIGHTS} holds the weights of another model: {error}. Build the model "

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from graphcolumns.checkpoint.disk import damaged
 from graphcolumns.checkpoint.folder import TOPOLOGY, find
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.edges import inverse
+from graphcolumns.graph.edges import first_difference, inverse
 
 USER = "user"  # the value of "order" where ids in a file are those of the user
 
@@ -132,21 +132,8 @@ def check_same_edges(kept: Topology, model: nn.Module, path: Path) -> None:
         back = inverse(kept.permutation, graph.num_columns)
         graph, there = graph.permute(back), kept.graph
     raise ValueError(
-        f"{path} holds another topology: {_difference(there, graph)}. Build the graph from the "
-        "config.yaml of this run, or take it from checkpoint.read_topology(run)."
-    )
-
-
-def _difference(kept: ColumnGraph, graph: ColumnGraph) -> str:
-    for name in ("num_columns", "num_sources", "num_edges"):
-        there, here = getattr(kept, name), getattr(graph, name)
-        if there != here:
-            return f"{name} is {there} there and {here} in the model"
-    there, here = kept.edge_index.t(), graph.edge_index.t()
-    first = int((there != here).any(1).nonzero()[0])
-    return (
-        f"edge {first} is (source, target) = {tuple(there[first].tolist())} there and "
-        f"{tuple(here[first].tolist())} in the model"
+        f"{path} holds another topology: {first_difference(there, graph)}. Build the graph from "
+        "the config.yaml of this run, or take it from checkpoint.read_topology(run)."
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -48,6 +49,9 @@ class Geometry:
         attributes: anything else known of each column, by name: tensors `[N, ...]`.
         spacing: learnable only, the least distance between two columns that learning keeps.
 
+    A geometry can be copied, pickled, and saved by `torch.save`; `torch.load` reads it with
+    `weights_only=True` and checks it as the constructor does.
+
     Raises:
         ValueError: a value breaks a rule above.
         TypeError: a tensor has the wrong type.
@@ -80,6 +84,14 @@ class Geometry:
         checks.check_mesh(self)
         checks.check_attributes(self.attributes, self.num_columns)
         checks.check_spacing(self)
+
+    def __reduce__(self) -> tuple[type[Geometry], tuple[Any, ...]]:
+        # Through the constructor, so that a file is checked.
+        return Geometry, tuple(_plain(getattr(self, entry.name)) for entry in fields(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickle that bypasses the constructor, as those of earlier versions do.
+        self.__init__(**state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return (
@@ -199,6 +211,15 @@ class Geometry:
         return replace(self, **moved)
 
 
+def _plain(value: Any) -> Any:
+    """A field as `torch.load(weights_only=True)` can read it: no NumPy numbers, a plain dict."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple | list):
+        return tuple(_plain(entry) for entry in value)
+    return value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
+
+
 def _each(
     attributes: Mapping[str, Tensor] | None, change: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor] | None:
@@ -214,3 +235,7 @@ def _angle(a: Tensor, b: Tensor) -> Tensor:
     # a x b = a x (b - a) = a x (b + a), and the shorter of the two second factors loses no digits.
     short = torch.where((dot >= 0)[..., None], b - a, b + a)
     return torch.atan2(torch.linalg.vector_norm(torch.linalg.cross(a, short), dim=-1), dot)
+
+
+# Nothing but the constructor runs when a file is read, and it checks.
+torch.serialization.add_safe_globals([Geometry])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, overload
 
@@ -57,6 +59,11 @@ class ColumnGraph:
         by_source: the same edges sorted by source, filled at construction.
         hubs: whether a column has far more in-edges than others, and a source far more out-edges
             (more than 256, and four times the mean), filled at construction. Kernels divide those.
+        fingerprint: 128-bit hash of columns, sources and edges (not of lengths), hexadecimal, the
+            same for graphs of the same topology, filled at construction; "" in a traced graph.
+
+    A graph can be copied, pickled, and saved by `torch.save`; `torch.load` reads it with
+    `weights_only=True` and checks it as the constructor does.
 
     Raises:
         ValueError, TypeError: see `validate`.
@@ -69,6 +76,7 @@ class ColumnGraph:
     target: Tensor = field(init=False)
     by_source: BySource = field(init=False)
     hubs: tuple[bool, bool] = field(init=False, default=(False, False))
+    fingerprint: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.validate()
@@ -80,6 +88,29 @@ class ColumnGraph:
         object.__setattr__(self, "by_source", BySource(colptr, target[order], order))
         hubs = (edges.has_hubs(self.rowptr), edges.has_hubs(colptr))
         object.__setattr__(self, "hubs", hubs)
+        fingerprint = edges.fingerprint(self.rowptr, self.source, self.num_sources)
+        object.__setattr__(self, "fingerprint", fingerprint)
+
+    def __reduce__(self) -> tuple[type[ColumnGraph], tuple[Any, ...]]:
+        # Through the constructor, so that a file is checked; views are made again, not trusted.
+        return ColumnGraph, (self.rowptr, self.source, self.distance, self.num_sources)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickle that bypasses the constructor, as those of earlier versions do.
+        given = ("rowptr", "source", "distance", "num_sources")
+        self.__init__(*(state[name] for name in given))  # type: ignore[misc]
+
+    def __copy__(self) -> ColumnGraph:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ColumnGraph:
+        return self._mapped(lambda tensor: copy.deepcopy(tensor, memo))
+
+    def _mapped(self, fn: Callable[[Tensor], Tensor]) -> ColumnGraph:
+        """The same edges, every tensor replaced by another one of the same values."""
+        parts, known = _flatten(self)
+        moved = [None if part is None else fn(part) for part in parts]
+        return _unflatten(moved, known, self.fingerprint)
 
     def __repr__(self) -> str:
         return (
@@ -195,7 +226,8 @@ class ColumnGraph:
         back = BySource(self.rowptr, self.source, torch.argsort(permutation))
         distance = None if self.distance is None else self.distance[permutation]
         views = (self.num_columns, self.source[permutation], back, self.hubs[::-1])
-        return _assemble(colptr, target, distance, *views)
+        fingerprint = edges.fingerprint(colptr, target, self.num_columns)
+        return _assemble(colptr, target, distance, *views, fingerprint)
 
     def permute(self, permutation: Tensor) -> ColumnGraph:
         """The same edges between columns in another order, as `Geometry.permute`.
@@ -243,11 +275,15 @@ class ColumnGraph:
         geometry.require_columns(self.num_columns)
         (sources or geometry).require_columns(self.num_sources)
         distance = geometry.distance(self.target, self.source, sources)
-        views = (self.num_sources, self.target, self.by_source, self.hubs)
+        # A compiled model would be compiled again for every topology that it has seen by name.
+        fingerprint = "" if torch.compiler.is_compiling() else self.fingerprint
+        views = (self.num_sources, self.target, self.by_source, self.hubs, fingerprint)
         return _assemble(self.rowptr, self.source, distance, *views)
 
     def same_topology(self, other: ColumnGraph) -> bool:
         """Whether both graphs have the same columns, sources and edges; lengths may differ."""
+        if self.fingerprint and other.fingerprint:
+            return self.fingerprint == other.fingerprint
         return (
             self.num_sources == other.num_sources
             and torch.equal(self.rowptr, other.rowptr.to(self.device))
@@ -256,7 +292,7 @@ class ColumnGraph:
 
     def to(self, device: torch.device | str) -> ColumnGraph:
         """The same graph with its tensors on `device`."""
-        return pytree.tree_map_only(Tensor, lambda tensor: tensor.to(device), self)
+        return self._mapped(lambda tensor: tensor.to(device))
 
     def to_data(self, geometry: Geometry | None = None, weight: Tensor | None = None) -> Data:
         """A PyG `Data` with `edge_index`, `num_nodes`, and `edge_attr` (distance, `[E, 1]`).
@@ -451,6 +487,7 @@ def _assemble(
     target: Tensor,
     by_source: BySource,
     hubs: tuple[bool, bool],
+    fingerprint: str,
 ) -> ColumnGraph:
     """A graph from parts known to be right, where `__init__` would check and sort again."""
     graph = object.__new__(ColumnGraph)
@@ -461,6 +498,7 @@ def _assemble(
     object.__setattr__(graph, "target", target)
     object.__setattr__(graph, "by_source", by_source)
     object.__setattr__(graph, "hubs", hubs)
+    object.__setattr__(graph, "fingerprint", fingerprint)
     return graph
 
 
@@ -469,10 +507,10 @@ def _flatten(graph: ColumnGraph) -> tuple[list[Any], tuple[int, bool, bool]]:
     return parts, (graph.num_sources, *graph.hubs)
 
 
-def _unflatten(parts: Any, known: tuple[int, bool, bool]) -> ColumnGraph:
+def _unflatten(parts: Any, known: tuple[int, bool, bool], fingerprint: str = "") -> ColumnGraph:
     rowptr, source, distance, target, *by_source = parts
     num_sources, *hubs = known
-    views = (num_sources, target, BySource(*by_source), (hubs[0], hubs[1]))
+    views = (num_sources, target, BySource(*by_source), (hubs[0], hubs[1]), fingerprint)
     return _assemble(rowptr, source, distance, *views)
 
 
@@ -492,3 +530,6 @@ pytree.register_pytree_node(
     from_dumpable_context=tuple,
     flatten_with_keys_fn=_flatten_with_keys,
 )
+
+# Nothing but the constructor runs when a file is read, and it checks.
+torch.serialization.add_safe_globals([ColumnGraph])

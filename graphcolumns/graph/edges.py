@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import operator
+from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
+
+if TYPE_CHECKING:
+    from graphcolumns.graph import ColumnGraph
 
 MAX_ID = 2**31 - 1  # ids are int32, half the memory traffic of int64
 # A row of more edges than this, and of so many times the mean, keeps others waiting.
@@ -54,6 +59,43 @@ def has_hubs(pointers: Tensor) -> bool:
     """Whether a row is so much longer than others that one worker would do it last and alone."""
     mean = int(pointers[-1]) / (len(pointers) - 1)
     return int(pointers.diff().max()) > max(LONG_ROW, FAR_LONGER * mean)
+
+
+def fingerprint(rowptr: Tensor, source: Tensor, num_sources: int) -> str:
+    """A 128-bit hash of a topology, hexadecimal; "" for tensors without values (meta)."""
+    if rowptr.device.type == "meta":
+        return ""
+    digest = blake2b(f"{len(rowptr)} {num_sources}".encode(), digest_size=16)
+    for ids in (rowptr, source):
+        digest.update(ids.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def origin(before: ColumnGraph, after: ColumnGraph) -> Tensor:
+    """The id in `before` of each edge of `after`, or -1 where it is not there, `[E']` int64."""
+    if "meta" in (before.device.type, after.device.type):
+        return torch.full((after.num_edges,), -1)
+    old, new = (g.target.long() * g.num_sources + g.source for g in (before, after))
+    old = old.to(new.device)
+    if not len(old):
+        return torch.full_like(new, -1)
+    place = torch.searchsorted(old, new).clamp(max=len(old) - 1)
+    return torch.where(old[place] == new, place, -1)
+
+
+def first_difference(there: ColumnGraph, here: ColumnGraph) -> str:
+    """What differs first between two topologies, in words."""
+    for name in ("num_columns", "num_sources", "num_edges"):
+        ours, theirs = getattr(here, name), getattr(there, name)
+        if ours != theirs:
+            return f"{name} is {theirs} there and {ours} in the model"
+    there_pairs, here_pairs = (graph.edge_index.t().cpu() for graph in (there, here))
+    unequal = (there_pairs != here_pairs).any(1).nonzero()
+    first = int(unequal[0])
+    return (
+        f"edge {first} is (source, target) = {tuple(there_pairs[first].tolist())} there and "
+        f"{tuple(here_pairs[first].tolist())} in the model"
+    )
 
 
 def plain(edge_index: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.pool import LearnedPool
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.readout import ColumnReadout, MeanReadout, SpatialReadout
+from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
 
@@ -28,4 +29,5 @@ __all__ = [
     "SpatialReadout",
     "UntiedLayerNorm",
     "UntiedLinear",
+    "keep_topology",
 ]

@@ -10,6 +10,7 @@ from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.exchange import Exchange
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.topology_state import require_edges
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
 from graphcolumns.ops.column_attention.reference import scores
@@ -147,7 +148,7 @@ class ColumnAttention(nn.Module):
             y, expected = self._mix(v, graph, cost)
         else:
             q, k, scale = self._query_key(x, uses)
-            bias = None if self.edge_bias is None else self.edge_bias()
+            bias = self._edge_bias(graph)
             dropout = self.dropout if self.training else 0.0
             y, expected, lse = column_attention(
                 q, k, v, graph, bias=bias, cost=cost, scale=scale, dropout=dropout
@@ -169,10 +170,18 @@ class ColumnAttention(nn.Module):
         if self.mode in ("mixing", "linear_mixing"):
             return self._mixing_weights(graph)[:, None]
         q, k, scale = self._query_key(x, {})
-        bias = None if self.edge_bias is None else self.edge_bias()
+        bias = self._edge_bias(graph)
         scale = q.shape[-1] ** -0.5 if scale is None else scale
         score = scores(q.float(), k.float(), bias, graph.source, graph.target, scale)
         return segment_softmax(score, graph.target, graph.num_columns)
+
+    def _edge_bias(self, graph: ColumnGraph) -> Tensor | None:
+        """The scores of the edges, which must be those of ``graph``."""
+        if self.edge_bias is None:
+            return None
+        require_edges(self.edge_bias, graph)
+        scores: Tensor = self.edge_bias()
+        return scores
 
     def _query_key(self, x: Tensor, uses: dict[str, Use]) -> tuple[Tensor, Tensor, float | None]:
         if self.query is not None and self.key is not None:
@@ -185,8 +194,8 @@ class ColumnAttention(nn.Module):
 
     def _mixing_weights(self, graph: ColumnGraph) -> Tensor:
         """``a_ij`` of the modes that do not see the input, ``[E, H]``."""
-        assert self.edge_bias is not None
-        bias = self.edge_bias()
+        bias = self._edge_bias(graph)
+        assert bias is not None
         if len(bias) != graph.num_edges:
             raise ValueError(
                 f"the edge bias must hold one score per edge, E = {graph.num_edges}, got "

@@ -34,6 +34,7 @@ from graphcolumns.nn.self_loops import (
     self_scores,
     with_self,
 )
+from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.ops import column_attention
 
@@ -203,6 +204,7 @@ class ColumnConv(MessagePassing):
         self.edge_bias = None
         if edge_bias is not None:
             self.edge_bias = EdgeBias(edge_bias, heads, common=False, per_head=True)
+        keep_topology(self)
         self._alpha = None  # where PyG's tools look for attention; here it is a message argument
         self.reset_parameters()
 

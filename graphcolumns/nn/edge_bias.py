@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.topology_state import own_edges
 from graphcolumns.ops.column_attention.checks import check_graph
 
 
@@ -15,7 +16,8 @@ class EdgeBias(nn.Module):
     initialisation (``sigma``) sets :math:`b_{ij} = \max(-d_{ij}^2 / 2\sigma^2, \mathrm{floor})`.
 
     The scores follow the edge order of the graph. When edges are dropped and grown,
-    ``graphcolumns.plasticity.carry`` brings the scores along.
+    ``graphcolumns.plasticity.carry`` brings the scores along. The state dict says to which edges
+    the scores belong (``edges_of``); they are not loaded for others, see :func:`keep_topology`.
 
     Args:
         graph: The topology; its distances are needed for a Gaussian-local start.
@@ -68,6 +70,7 @@ class EdgeBias(nn.Module):
         self.common = nn.Parameter(torch.empty(edges)) if common else None
         self.per_head = nn.Parameter(torch.empty(edges, heads)) if per_head else None
         self.reset_parameters()
+        own_edges(self, graph)
 
     def _gaussian(self, distance: Tensor | None) -> Tensor | None:
         if distance is None or self.sigma is None:
@@ -90,6 +93,7 @@ class EdgeBias(nn.Module):
         """Takes the lengths of a new topology, where ``reset_parameters`` starts from."""
         start = self._gaussian(graph.distance)
         self._start = None if start is None else start.to(self.forward().device)
+        own_edges(self, graph)
 
     def forward(self) -> Tensor:
         """The scores, ``[E]`` or ``[E, H]``."""

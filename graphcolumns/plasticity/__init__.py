@@ -6,6 +6,7 @@ the rules of the literature, and ours. One update: `candidates` draws pairs that
 graph, and `carry` brings every parameter, moment and average along with its edge.
 """
 
+from graphcolumns.nn.per_edge import edge_parameters
 from graphcolumns.plasticity import grow, presets, prune, samplers, schedules
 from graphcolumns.plasticity.budget import At, Budget, Every
 from graphcolumns.plasticity.candidates import Everything, candidates
@@ -17,8 +18,8 @@ from graphcolumns.plasticity.current_geometry import current_geometry
 from graphcolumns.plasticity.edge_adamw import EdgeAdamW
 from graphcolumns.plasticity.evidence import Evidence
 from graphcolumns.plasticity.newborn import epsilon, neighbours_median, node_mean, zero
+from graphcolumns.plasticity.optimizer_edges import keep_edges
 from graphcolumns.plasticity.origin import nearest_columns
-from graphcolumns.plasticity.per_edge import edge_parameters
 from graphcolumns.plasticity.place_columns import Placement, place_columns
 from graphcolumns.plasticity.plasticity import Plasticity, Update
 from graphcolumns.plasticity.proposals import Distance, Mixture, Norms, TwoHop, Uniform
@@ -56,6 +57,7 @@ __all__ = [
     "edge_parameters",
     "epsilon",
     "grow",
+    "keep_edges",
     "move_columns",
     "nearest_columns",
     "neighbours_median",

@@ -8,9 +8,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.per_edge import EdgeTensor, edge_tensors, parts_on, resize
+from graphcolumns.nn.topology_state import settle
 from graphcolumns.plasticity.newborn import Newborn, neighbours_median, node_mean
-from graphcolumns.plasticity.per_edge import EdgeTensor, edge_tensors, parts_on
+from graphcolumns.plasticity.optimizer_edges import KEY, keep_edges, require_same_edges
 from graphcolumns.plasticity.rewiring import Rewiring
 
 # What stock optimizers of torch divide by: Adam's, Adagrad's, Adadelta's and RMSprop's.
@@ -50,8 +54,8 @@ def carry(
         state: stock optimizers have one step count for all edges, and a second moment of 0 under
             an old step count makes a newborn's first steps several times the learning rate.
             `"median"` starts second moments at the median over the edges of the same target.
-        averages: copies of `module` that hold moving averages of its parameters; a newborn starts
-            at its live value.
+        averages: copies of `module` that hold moving averages of its parameters, or the
+            `AveragedModel` around them; a newborn starts at its live value.
 
     Raises:
         ValueError: a tensor declared per edge, or the optimizer state of one, does not fit the
@@ -61,24 +65,36 @@ def carry(
         raise ValueError(f"state must be 'cold' or 'median'. Got {state!r}.")
     found = list(edge_tensors(module, rewiring.before))
     writes = {id(entry.tensor): (entry.tensor, _fresh(entry, rewiring, newborn)) for entry in found}
-    states: list[tuple[dict[str, Any], str, Tensor]] = []
+    states: list[tuple[dict[str, Any], str, Any]] = []
     for entry in found:
         if optimizer is not None and entry.tensor in optimizer.state:
             states += _states(entry, optimizer.state[entry.tensor], rewiring, state)
-    live = {entry.name: writes[id(entry.tensor)][1] for entry in found}
+    averages = [_averaged(average) for average in averages]
     for average in averages:
-        for entry in edge_tensors(average, rewiring.before):
-            born = live[entry.name][rewiring.born.to(live[entry.name].device)]
-            writes[id(entry.tensor)] = entry.tensor, rewiring.carried(entry.tensor, born)
+        # Copies have their modules in the same order; names differ where one of them is wrapped.
+        twins = edge_tensors(average, rewiring.before)
+        for twin, entry in zip(twins, found, strict=True):
+            live = writes[id(entry.tensor)][1]
+            born = live[rewiring.born.to(live.device)]
+            writes[id(twin.tensor)] = twin.tensor, rewiring.carried(twin.tensor, born)
     for tensor, values in writes.values():
         _replace(tensor, values, rewiring)
     for kept, key, values in states:
         kept[key] = values
+    if optimizer is not None:
+        keep_edges(optimizer)
     for root in (module, *averages):
-        for _, part in list(parts_on(root, rewiring.before)):
+        parts = [part for _, part in parts_on(root, rewiring.before)]
+        for part in parts:
             if hasattr(part, "rewired"):
                 rewired: Any = part.rewired
                 rewired(rewiring.graph)
+        settle(parts, rewiring.graph)
+
+
+def _averaged(average: nn.Module) -> nn.Module:
+    """The copy of the model in an `AveragedModel`."""
+    return average.module if isinstance(average, AveragedModel) else average
 
 
 def _fresh(entry: EdgeTensor, rewiring: Rewiring, newborn: Newborn) -> Tensor:
@@ -97,9 +113,10 @@ def _fresh(entry: EdgeTensor, rewiring: Rewiring, newborn: Newborn) -> Tensor:
 
 def _states(
     entry: EdgeTensor, kept: dict[str, Any], rewiring: Rewiring, start: str
-) -> list[tuple[dict[str, Any], str, Tensor]]:
+) -> list[tuple[dict[str, Any], str, Any]]:
     """The new values of the optimizer state of one parameter."""
     edges = rewiring.before.num_edges
+    require_same_edges(kept, _number(rewiring.before))
     tensors = {key: v for key, v in kept.items() if torch.is_tensor(v) and v.ndim}
     for key, values in tensors.items():
         if len(values) != edges:
@@ -110,24 +127,22 @@ def _states(
                 "elementwise, such as EdgeAdamW, AdamW or SGD."
             )
     warm = start == "median" and "step" not in tensors  # with clocks of their own: cold, exactly
-    writes = []
+    writes: list[tuple[dict[str, Any], str, Any]] = []
+    if kept and rewiring.graph.fingerprint:
+        writes.append((kept, KEY, _number(rewiring.graph)))
     for key, values in tensors.items():
         fill = neighbours_median(values, rewiring) if warm and key in SECOND_MOMENTS else 0.0
         writes.append((kept, key, rewiring.carried(values, fill)))
     return writes
 
 
+def _number(graph: ColumnGraph) -> int | None:
+    return int(graph.fingerprint, 16) if graph.fingerprint else None
+
+
 def _replace(tensor: Tensor, values: Tensor, rewiring: Rewiring) -> None:
-    """Put values of another shape into a tensor, which stays the same object."""
+    """Put carried values into a tensor, which stays the same object, and carry its gradient."""
     grad = tensor.grad
-    tensor.grad = None
-    # A loss that is still alive keeps autograd's node for this tensor, with the old shape, and
-    # torch renews that node only when the type of the data changes.
-    tensor.data = torch.empty(0, dtype=_other_type(tensor), device=tensor.device)
-    tensor.data = values
+    resize(tensor, values)
     if grad is not None:
         tensor.grad = rewiring.carried(grad)
-
-
-def _other_type(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.dtype == torch.float32 else torch.float32

@@ -10,6 +10,13 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from graphcolumns.plasticity.optimizer_edges import (
+    check_edges,
+    edges_of,
+    label_edges,
+    require_same_edges,
+)
+
 
 class EdgeAdamW(AdamW):
     r"""AdamW in which every edge counts its own steps.
@@ -67,12 +74,21 @@ class EdgeAdamW(AdamW):
                 "a group with edges=True holds parameters [E, ...]. Got one without dimensions."
             )
 
+    def state_dict(self) -> dict[str, Any]:
+        """As of AdamW; the moments of a parameter per edge say to which edges they belong."""
+        label_edges(self)
+        return super().state_dict()
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the state of another run, that of `torch.optim.AdamW` included.
 
         Which groups are per edge stays as it was made here; a single step count becomes that of
         every edge.
+
+        Raises:
+            ValueError: the moments belong to other edges than the parameters here.
         """
+        check_edges(self, state_dict)
         edges = [group["edges"] for group in self.param_groups]
         super().load_state_dict(state_dict)
         for group, mine in zip(self.param_groups, edges, strict=True):
@@ -136,6 +152,7 @@ class EdgeAdamW(AdamW):
 
     def _edge_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = self.state[p]
+        require_same_edges(state, edges_of(p))
         if not state:
             state["step"] = torch.zeros(len(p), dtype=torch.float32, device=p.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)

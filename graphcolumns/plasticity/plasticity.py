@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +12,9 @@ from torch.optim import Optimizer
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.plasticity.carry import carry
 from graphcolumns.plasticity.cool_down import CoolDown
 from graphcolumns.plasticity.current_geometry import current_geometry
@@ -20,7 +22,6 @@ from graphcolumns.plasticity.decide import decide
 from graphcolumns.plasticity.evidence import Survey
 from graphcolumns.plasticity.metrics import Past, describe
 from graphcolumns.plasticity.outcome import outcome, shortfall
-from graphcolumns.plasticity.per_edge import edge_tensors
 from graphcolumns.plasticity.ranks import require_same_edges
 from graphcolumns.plasticity.rewiring import Rewiring
 from graphcolumns.plasticity.rule import Rule
@@ -67,6 +68,7 @@ class Plasticity:
             ValueError: the rule cannot start from this graph.
         """
         graph = _graph(model)
+        keep_topology(model)
         if self.past is not None:  # it may come from a checkpoint, which is read to the CPU
             self.past = Past(
                 **{name: keys.to(graph.device) for name, keys in vars(self.past).items()}
@@ -134,6 +136,7 @@ class Plasticity:
         inputs: Tensor,
         labels: Tensor,
         losses: Losses,
+        averages: Iterable[nn.Module] = (),
     ) -> Update:
         """Decide, change the model, and bring everything along.
 
@@ -144,6 +147,8 @@ class Plasticity:
             inputs: `rule.wanted` samples `[B, ...]`.
             labels: `[B, ...]`.
             losses: from the output of the model and the labels to one loss per sample `[B]`.
+            averages: copies of the model that hold moving averages of its parameters, or the
+                `torch.optim.swa_utils.AveragedModel` around them: brought along, see `carry`.
 
         Raises:
             ValueError: fewer samples than the rule wants, or what scores and choices refuse; of
@@ -166,7 +171,8 @@ class Plasticity:
         verdict = trial.judge(chosen)
         rewiring = verdict.rewiring
         require_same_edges(rewiring.graph)
-        carry(rewiring, model, optimizer, newborn=trial.newborn(rewiring))
+        newborn = trial.newborn(rewiring)
+        carry(rewiring, model, optimizer, newborn=newborn, averages=averages)
         self._remember(rewiring)
         metrics = self._described(rewiring, model)
         missing = self._missing(rewiring, step)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.keys import contains, edge_keys
+from graphcolumns.graph.edges import origin
 
 NEWBORN = -1
 
@@ -79,9 +80,14 @@ class Rewiring:
         It brings a freshly built model to the topology of a checkpoint, so that its parameters
         have the sizes of those that are then loaded.
         """
-        old, new = edge_keys(before), edge_keys(after)
-        place = torch.searchsorted(old, new)
-        return cls(after, torch.where(contains(old, new), place, NEWBORN), before)
+        return cls(after, origin(before, after), before)
+
+    def __reduce__(self) -> tuple[type[Rewiring], tuple[ColumnGraph, Tensor, ColumnGraph]]:
+        # Through the constructor, so that a file is checked.
+        return Rewiring, (self.graph, self.origin, self.before)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return (
@@ -149,3 +155,7 @@ class Rewiring:
             )
         first = torch.cat([self.origin, self.origin.new_full((1,), NEWBORN)])  # [-1] is a newborn
         return Rewiring(later.graph, first[later.origin.to(first.device)], self.before)
+
+
+# Nothing but the constructor runs when a file is read, and it checks.
+torch.serialization.add_safe_globals([Rewiring])

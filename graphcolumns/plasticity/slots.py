@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.per_edge import parts_on
+from graphcolumns.nn.per_edge import parts_on
 
 
 @torch.no_grad()

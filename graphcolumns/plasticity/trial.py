@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.plasticity.carry import carry
 from graphcolumns.plasticity.choice import Selection
 from graphcolumns.plasticity.gap import largest_gap
@@ -20,7 +21,6 @@ from graphcolumns.plasticity.groups import groups_of_swaps, groups_of_wire, join
 from graphcolumns.plasticity.keys import edge_keys, pair_keys
 from graphcolumns.plasticity.listen import evaluating
 from graphcolumns.plasticity.newborn import Newborn, epsilon, node_mean, rows, zero
-from graphcolumns.plasticity.per_edge import edge_tensors
 from graphcolumns.plasticity.rewire import rewire
 from graphcolumns.plasticity.rewiring import Rewiring
 from graphcolumns.plasticity.rule import Rule

@@ -172,5 +172,5 @@ def test_depth_at_call(name):
 def test_an_edge_bias_of_other_edges():
     model = make()
     model.graph = connect.nearest(grid.stack([4, 4]), 6)
-    with pytest.raises(ValueError, match=r"bias must hold one value per edge, \[E\] = \[192\]"):
+    with pytest.raises(ValueError, match="must be used on the edges that they belong to"):
         model(torch.zeros(1, 1, 4, 4))

@@ -49,7 +49,7 @@ def test_every_score_learns():
 
 def test_the_start_is_a_constant():
     bias = EdgeBias(line(requires_grad=True), sigma=1.0)
-    assert list(bias.state_dict()) == ["common"]
+    assert list(bias.state_dict()) == ["common", "edges_of"]
     bias.common.data += 3
     bias.reset_parameters()
     assert bias().tolist() == [0.0, -2.0, -8.0, -8.0]

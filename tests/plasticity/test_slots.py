@@ -248,7 +248,7 @@ def test_parameters_and_moments_move_with_the_column():
     assert model.graph.same_topology(edges)
     assert model.wiring_norm == norm
     for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name]), name
+        assert torch.equal(value, before[name]) != (name == "graph.distance"), name
     for state, moment in zip(optimizer.state.values(), moments, strict=True):
         assert torch.equal(state["exp_avg"], moment)
     assert float(model.graph.distance.sum()) == pytest.approx(placed.cost_after, rel=1e-6)

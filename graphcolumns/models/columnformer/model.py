@@ -22,6 +22,7 @@ from graphcolumns.nn.column import Column
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.overhear import overhearing
 from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.wiring import distance_cost
 from graphcolumns.ops.column_attention.checks import check_graph
 
@@ -56,7 +57,7 @@ class Columnformer(nn.Module):
     it is feed-forward: step ``t`` uses the weights of column ``t``.
 
     Args:
-        graph: Who listens to whom; not part of the state dict, moved with the module.
+        graph: Who listens to whom; in the state dict, and moved with the module.
         embed: Images ``[B, channels, Y, X]`` to tokens ``[P, B, C]``; has ``num_tokens``.
         columns: One :class:`Column` (recurrent), or one per step (feed-forward).
         readout: State ``[N, B, C]`` to class scores; a buffer ``columns`` names what it reads.
@@ -147,6 +148,7 @@ class Columnformer(nn.Module):
         keeps = any(column.skip_attention for column in self.columns)
         outputs, renewed = getattr(readout, "columns", None), drive == "every_step"
         check_paths(graph, receptive, outputs, depth, direct_edges, keeps, renewed)
+        keep_topology(self)
 
     def _check_columns(self) -> None:
         graph = self.graph

@@ -11,6 +11,7 @@ from graphcolumns.models.columnformer.device import moved
 from graphcolumns.models.columnformer.recurrence import code, run, steps
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.pool import LearnedPool
+from graphcolumns.nn.topology_state import keep_topology
 
 
 class Stage(nn.Module):
@@ -58,6 +59,7 @@ class Stage(nn.Module):
         if pool is None:
             first: Any = self.columns[0]
             self.position = code(graph.num_columns, first.channels) if grid is None else grid
+        keep_topology(self)
 
     def _check(self) -> None:
         pooled = [part is not None for part in (self.pool, self.cross, self.pool_graph)]

@@ -15,6 +15,7 @@ from graphcolumns.models.columnformer.stage import Stage
 from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.expert_map import ExpertMap
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.wiring import distance_cost
 
 
@@ -83,6 +84,7 @@ class StagedColumnformer(nn.Module):
         self.stage_of_cost = tuple(s for s, t in enumerate(self._stages) for _ in t.exchanges)
         self._edge_costs()  # an edge without length is an error now, not later
         self._check_paths()
+        keep_topology(self)
 
     @property
     def _stages(self) -> list[Any]:

@@ -1,0 +1,145 @@
+"""Which parameters and buffers of a model hold one entry per edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.graph import ColumnGraph
+
+
+class EdgeTensor(NamedTuple):
+    """A parameter or buffer `[E, ...]` of a module."""
+
+    name: str  # in the root module, as in its state dict
+    owner: nn.Module
+    attribute: str
+    tensor: Tensor
+
+
+def edge_tensors(module: nn.Module, graph: ColumnGraph) -> Iterator[EdgeTensor]:
+    """All parameters and buffers that `module` keeps per edge of `graph`.
+
+    Raises:
+        ValueError: a declared tensor is missing or does not have one entry per edge, or a module
+            keeps a graph and has no method `rewired`.
+    """
+    for path, part in parts_on(module, graph):
+        for attribute in getattr(part, "edge_tensors", ()):
+            name = f"{path}.{attribute}" if path else attribute
+            if not hasattr(part, attribute):
+                raise ValueError(f"{type(part).__name__}.edge_tensors names {name}, not there.")
+            tensor = getattr(part, attribute)
+            if tensor is None:
+                continue
+            if not tensor.ndim or len(tensor) != graph.num_edges:
+                raise ValueError(
+                    f"{name} is declared per edge and must have {graph.num_edges} entries in its "
+                    f"first dimension. Got shape {tuple(tensor.shape)}; is the module on another "
+                    "graph?"
+                )
+            yield EdgeTensor(name, part, attribute, tensor)
+
+
+def edge_parameters(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that `module` declares per edge: what the edge group of EdgeAdamW holds.
+
+    Each of them is told its edges, so that an optimizer can say whose moments it holds.
+    """
+    for part, around in with_graph_around(module):
+        mark(part, around)
+    found = {
+        id(tensor): tensor
+        for part in module.modules()
+        for attribute in getattr(part, "edge_tensors", ())
+        if isinstance(tensor := getattr(part, attribute, None), nn.Parameter)
+    }
+    return list(found.values())
+
+
+def parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, nn.Module]]:
+    """The modules that live on `graph`, with their names.
+
+    Raises:
+        ValueError: `module` is on another graph, or one of them keeps the graph and has no method
+            `rewired`.
+    """
+    if _on(graph, module) is False:
+        raise ValueError(
+            f"{type(module).__name__} keeps another graph than the one that was rewired, {graph}. "
+            "Pass the model or the part of it that lives on that graph."
+        )
+    for name, part in all_parts_on(module, graph):
+        if held_graphs(part) and not hasattr(part, "rewired"):
+            raise ValueError(
+                f"{type(part).__name__} keeps a ColumnGraph and cannot be rewired: it has no "
+                "method rewired(graph). Give it one that takes the new graph, or pass the part of "
+                "the model that lives on the graph."
+            )
+        yield name, part
+
+
+def all_parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, nn.Module]]:
+    """As `parts_on`, whether or not they can be rewired."""
+    elsewhere: list[str] = []
+    for name, part in module.named_modules():
+        if any(name.startswith(prefix) for prefix in elsewhere):
+            continue
+        if _on(graph, part) is False:
+            elsewhere.append(f"{name}.")
+            continue
+        yield name, part
+
+
+def held_graphs(module: nn.Module) -> dict[str, ColumnGraph]:
+    """The graphs that a module itself keeps, by the name of the attribute."""
+    return {name: value for name, value in vars(module).items() if isinstance(value, ColumnGraph)}
+
+
+def _on(graph: ColumnGraph, module: nn.Module) -> bool | None:
+    """Whether `graph` is among the graphs that a module keeps or knows; None if there are none."""
+    held = held_graphs(module).values()
+    if held:
+        return any(graph.same_topology(other) for other in held)
+    known = getattr(module, "edges_of", "")
+    return graph.fingerprint == known if known and graph.fingerprint else None
+
+
+def with_graph_around(
+    module: nn.Module, around: ColumnGraph | None = None, seen: set[int] | None = None
+) -> Iterator[tuple[nn.Module, ColumnGraph | None]]:
+    """Every module once, with the only graph that it or the nearest module around it keeps."""
+    seen = set() if seen is None else seen
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    held = list(held_graphs(module).values())
+    if held:
+        around = held[0] if len(held) == 1 else None
+    yield module, around
+    for child in module.children():
+        yield from with_graph_around(child, around, seen)
+
+
+def mark(module: nn.Module, around: ColumnGraph | None) -> None:
+    """Let the tensors per edge of a module know their edges: optimizers learn of them so."""
+    mine = getattr(module, "edges_of", "") or ("" if around is None else around.fingerprint)
+    for name in getattr(module, "edge_tensors", ()):
+        tensor = getattr(module, name, None)
+        if mine and torch.is_tensor(tensor):
+            tensor.edges_of = mine  # type: ignore[attr-defined]
+
+
+def resize(tensor: Tensor, values: Tensor) -> None:
+    """Put values of another shape into a tensor, which stays the same object; no gradient is left.
+
+    A loss that is still alive keeps autograd's node for this tensor, with the old shape, and torch
+    renews that node only when the type of the data changes.
+    """
+    tensor.grad = None
+    other = torch.float64 if tensor.dtype == torch.float32 else torch.float32
+    tensor.data = torch.empty(0, dtype=other, device=tensor.device)
+    tensor.data = values
