@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from graphcolumns.plasticity.optimizer_edges import (
+    KEY,
     check_edges,
     edges_of,
     label_edges,
@@ -152,12 +153,15 @@ class EdgeAdamW(AdamW):
 
     def _edge_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = self.state[p]
-        require_same_edges(state, edges_of(p))
+        edges = edges_of(p)
+        require_same_edges(state, edges)
         if not state:
             state["step"] = torch.zeros(len(p), dtype=torch.float32, device=p.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)
             if group["amsgrad"]:
                 state["max_exp_avg_sq"] = torch.zeros_like(p)
+        if edges is not None:
+            state.setdefault(KEY, edges)
         # Loading leaves step counts where the file was read; a state of AdamW has one for all.
         state["step"] = state["step"].to(p.device).expand(len(p)).contiguous()
         return state
