@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.per_edge import EdgeTensor, edge_tensors, parts_on, resize
 from graphcolumns.nn.topology_state import settle
 from graphcolumns.plasticity.newborn import Newborn, neighbours_median, node_mean
-from graphcolumns.plasticity.optimizer_edges import KEY, keep_edges, require_same_edges
+from graphcolumns.plasticity.optimizer_edges import keep_edges, label_edges, label_group
 from graphcolumns.plasticity.rewiring import Rewiring
 
 # What stock optimizers of torch divide by: Adam's, Adagrad's, Adadelta's and RMSprop's.
@@ -65,7 +64,9 @@ def carry(
         raise ValueError(f"state must be 'cold' or 'median'. Got {state!r}.")
     found = list(edge_tensors(module, rewiring.before))
     writes = {id(entry.tensor): (entry.tensor, _fresh(entry, rewiring, newborn)) for entry in found}
-    states: list[tuple[dict[str, Any], str, Any]] = []
+    if optimizer is not None:
+        label_edges(optimizer)  # refuses moments of other edges
+    states: list[tuple[dict[str, Any], str, Tensor]] = []
     for entry in found:
         if optimizer is not None and entry.tensor in optimizer.state:
             states += _states(entry, optimizer.state[entry.tensor], rewiring, state)
@@ -81,8 +82,6 @@ def carry(
         _replace(tensor, values, rewiring)
     for kept, key, values in states:
         kept[key] = values
-    if optimizer is not None:
-        keep_edges(optimizer)
     for root in (module, *averages):
         parts = [part for _, part in parts_on(root, rewiring.before)]
         for part in parts:
@@ -90,6 +89,10 @@ def carry(
                 rewired: Any = part.rewired
                 rewired(rewiring.graph)
         settle(parts, rewiring.graph)
+    if optimizer is not None:
+        keep_edges(optimizer)
+        for group in optimizer.param_groups:
+            label_group(optimizer, group, anew=True)
 
 
 def _averaged(average: nn.Module) -> nn.Module:
@@ -113,10 +116,9 @@ def _fresh(entry: EdgeTensor, rewiring: Rewiring, newborn: Newborn) -> Tensor:
 
 def _states(
     entry: EdgeTensor, kept: dict[str, Any], rewiring: Rewiring, start: str
-) -> list[tuple[dict[str, Any], str, Any]]:
+) -> list[tuple[dict[str, Any], str, Tensor]]:
     """The new values of the optimizer state of one parameter."""
     edges = rewiring.before.num_edges
-    require_same_edges(kept, _number(rewiring.before))
     tensors = {key: v for key, v in kept.items() if torch.is_tensor(v) and v.ndim}
     for key, values in tensors.items():
         if len(values) != edges:
@@ -127,17 +129,11 @@ def _states(
                 "elementwise, such as EdgeAdamW, AdamW or SGD."
             )
     warm = start == "median" and "step" not in tensors  # with clocks of their own: cold, exactly
-    writes: list[tuple[dict[str, Any], str, Any]] = []
-    if kept and rewiring.graph.fingerprint:
-        writes.append((kept, KEY, _number(rewiring.graph)))
+    writes = []
     for key, values in tensors.items():
         fill = neighbours_median(values, rewiring) if warm and key in SECOND_MOMENTS else 0.0
         writes.append((kept, key, rewiring.carried(values, fill)))
     return writes
-
-
-def _number(graph: ColumnGraph) -> int | None:
-    return int(graph.fingerprint, 16) if graph.fingerprint else None
 
 
 def _replace(tensor: Tensor, values: Tensor, rewiring: Rewiring) -> None:

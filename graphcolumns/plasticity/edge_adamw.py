@@ -10,13 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from graphcolumns.plasticity.optimizer_edges import (
-    KEY,
-    check_edges,
-    edges_of,
-    label_edges,
-    require_same_edges,
-)
+from graphcolumns.plasticity.optimizer_edges import check_edges, label_edges, label_group
 
 
 class EdgeAdamW(AdamW):
@@ -101,6 +95,9 @@ class EdgeAdamW(AdamW):
 
         Args:
             closure: evaluates the model again and returns the loss, which is then returned.
+
+        Raises:
+            ValueError: the edges of a parameter have changed and its moments were not carried.
         """
         loss = None
         if closure is not None:
@@ -118,9 +115,11 @@ class EdgeAdamW(AdamW):
             for p, grad in held:
                 p.grad = grad
         for group in groups:
+            label_group(self, group)  # refuses moments that were left behind
             for p in group["params"]:
                 if p.grad is not None and not self._overflown():
                     self._step(p, self._unscaled(p.grad), group)
+            label_group(self, group)
         return loss
 
     def _overflown(self) -> bool:
@@ -153,15 +152,11 @@ class EdgeAdamW(AdamW):
 
     def _edge_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = self.state[p]
-        edges = edges_of(p)
-        require_same_edges(state, edges)
         if not state:
             state["step"] = torch.zeros(len(p), dtype=torch.float32, device=p.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)
             if group["amsgrad"]:
                 state["max_exp_avg_sq"] = torch.zeros_like(p)
-        if edges is not None:
-            state.setdefault(KEY, edges)
         # Loading leaves step counts where the file was read; a state of AdamW has one for all.
         state["step"] = state["step"].to(p.device).expand(len(p)).contiguous()
         return state

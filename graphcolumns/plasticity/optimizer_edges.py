@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-KEY = "edges_of"  # of the state of a parameter; a number, since torch takes a string apart
+KEY = "edges_of"  # of a parameter group: the fingerprint behind every parameter, or None
 
 
 def keep_edges(optimizer: Optimizer) -> None:
@@ -27,11 +27,27 @@ def keep_edges(optimizer: Optimizer) -> None:
 
 
 def label_edges(optimizer: Optimizer) -> None:
-    """Note beside the moments of every parameter per edge which edges they belong to."""
-    for parameter in _parameters(optimizer):
-        edges, state = edges_of(parameter), optimizer.state.get(parameter)
-        if edges is not None and state:
-            state.setdefault(KEY, edges)
+    """Note which edges the moments of every parameter per edge belong to.
+
+    Raises:
+        ValueError: they belong to other edges than the parameter does by now.
+    """
+    for group in optimizer.param_groups:
+        label_group(optimizer, group)
+
+
+def label_group(optimizer: Optimizer, group: dict[str, Any], anew: bool = False) -> None:
+    """As `label_edges`, of one parameter group; `anew` forgets what was noted."""
+    params: list[Tensor] = group["params"]
+    noted = [None] * len(params) if anew else group.get(KEY, [None] * len(params))
+    labels = []
+    for parameter, known in zip(params, noted, strict=True):
+        edges = edges_of(parameter) if optimizer.state.get(parameter) else None
+        if edges is not None:
+            require_same_edges(known, edges)
+        labels.append(edges)
+    if any(label is not None for label in labels) or KEY in group:
+        group[KEY] = labels
 
 
 def check_edges(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
@@ -40,41 +56,44 @@ def check_edges(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     Raises:
         ValueError: they are of other edges, or of another number of them.
     """
-    for index, parameter in enumerate(_parameters(optimizer)):
-        edges, state = edges_of(parameter), state_dict["state"].get(index, {})
+    for parameter, known, state in _saved(optimizer, state_dict):
+        edges = edges_of(parameter)
         if edges is None:
             continue
-        require_same_edges(state, edges)
-        sizes = {len(value) for value in state.values() if _per_edge(value)}
-        if sizes - {len(parameter)}:
+        require_same_edges(known, edges)
+        sizes = {len(value) for value in state.values() if _per_edge(value)} - {len(parameter)}
+        if sizes:
             raise ValueError(
                 "moments per edge must be loaded for as many edges. Got a state of "
-                f"{max(sizes - {len(parameter)})} edges for a parameter of {len(parameter)}; load "
-                "the state dict of the model first, which brings its edges along."
+                f"{max(sizes)} edges for a parameter of {len(parameter)}; load the state dict of "
+                "the model first, which brings its edges along."
             )
 
 
-def require_same_edges(state: Mapping[str, Any], edges: int | None) -> None:
-    """Raise a ValueError if the state of a parameter is known to be of other edges."""
-    known = state.get(KEY)
-    if known is not None and edges is not None and known != edges:
+def require_same_edges(known: str | None, edges: str) -> None:
+    """Raise a ValueError if moments are known to be of other edges."""
+    if known is not None and known != edges:
         raise ValueError(
             "moments per edge must be used on the edges that they belong to. Got those of the "
-            f"edges {known:032x} for a parameter of {edges:032x}; load the state dict of the model "
-            "first, which brings its edges along, and then that of its optimizer."
+            f"edges {known} for a parameter of {edges}; load the state dict of the model first, "
+            "which brings its edges along, and then that of its optimizer."
         )
 
 
-def edges_of(parameter: Tensor) -> int | None:
-    """The fingerprint of the edges of a parameter as a number; None if they are not known."""
-    known: str = getattr(parameter, "edges_of", "")
-    return int(known, 16) if known else None
+def edges_of(parameter: Tensor) -> str | None:
+    """The fingerprint of the edges of a parameter; None if they are not known."""
+    known: str = getattr(parameter, KEY, "")
+    return known or None
 
 
-def _parameters(optimizer: Optimizer) -> list[Tensor]:
-    """All parameters, in the order of their numbers in a state dict."""
-    found = {id(p): p for group in optimizer.param_groups for p in group["params"]}
-    return list(found.values())
+def _saved(
+    optimizer: Optimizer, state_dict: Mapping[str, Any]
+) -> Iterator[tuple[Tensor, str | None, Mapping[str, Any]]]:
+    """Every parameter, with the edges and the state that were saved for it."""
+    for group, saved in zip(optimizer.param_groups, state_dict["param_groups"], strict=False):
+        labels = saved.get(KEY, [None] * len(saved["params"]))
+        for parameter, known, index in zip(group["params"], labels, saved["params"], strict=False):
+            yield parameter, known, state_dict["state"].get(index, {})
 
 
 def _per_edge(value: Any) -> bool:

@@ -111,10 +111,13 @@ def test_state_by_key(name, rewiring, state, per_head):
     for _ in range(3):
         parameter.grad = torch.randn_like(parameter)
         optimizer.step()
+    before = bias.edges_of
     old = {"value": parameter.detach().clone(), "grad": parameter.grad.clone()}
     old |= {k: v.clone() for k, v in optimizer.state[parameter].items() if torch.is_tensor(v)}
     groups = [dict(group) for group in optimizer.param_groups]
     carry(rewiring, bias, optimizer, state=state)
+    for group in (*optimizer.param_groups, *groups):
+        assert group.pop("edges_of", [bias.edges_of]) in ([bias.edges_of], [before])
     new = {"value": parameter.detach(), "grad": parameter.grad, **optimizer.state[parameter]}
     place = {pair: e for e, pair in enumerate(pairs(rewiring.before))}
     died = set(rewiring.died.tolist())
