@@ -63,6 +63,28 @@ def test_compiles_with_column_id_and_edge_bias(mode):
     same(compiled(x, graph, column_id=column_id), conv(x, graph, column_id=column_id))
 
 
+OPTIONS = {
+    "gate": {"root_weight": True, "beta": True},
+    "keys_values": {"edge_dim": 3, "edge_features": "keys_values", "root_weight": True},
+    "self-loops": {"edge_dim": 3, "add_self_loops": True},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_compiles_with_options(options, kind):
+    if kind == "edge_index" and "add_self_loops" in options:
+        pytest.skip("how many self-loops PyG replaces is written in the edges: pass a graph")
+    conv, x = ColumnConv(8, 4, N, heads=2, **options), torch.randn(N, 8)
+    edges = KINDS[kind](random_edges(N, 60))
+    given = (torch.randn(60, 3),) if "edge_dim" in options else ()
+    compiled = torch.compile(conv, fullgraph=True, backend="aot_eager")
+    out, expected = compiled(x, edges, *given), conv(x, edges, *given)
+    same(out, expected)
+    grads = [torch.autograd.grad(y.sin().sum(), list(conv.parameters())) for y in (out, expected)]
+    same(*grads)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_inductor(make):

@@ -111,6 +111,17 @@ def test_with_shared_weights_it_is_pygs_transformer_conv(root, concat, edge_dim,
         same(a, b.t() if which < len(used) else b)
 
 
+def test_edges_in_any_order_and_more_than_once_as_in_pyg():
+    options = {"edge_dim": F, "edge_features": "keys_values", "root_weight": True, "beta": True}
+    conv = layer(weights="shared", **options)
+    x, _ = draw()
+    twice = torch.cat([EDGES, EDGES.flip(1)], 1)
+    features = torch.randn(2 * E, F, dtype=x.dtype)
+    same(conv(x, twice, features), pyg_of(conv)(x, twice, features))
+    shuffled = torch.randperm(E)
+    same(conv(x, EDGES[:, shuffled], features[:E][shuffled]), conv(x, EDGES, features[:E]))
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("edge_features", ["scores", "keys_values"])
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.untied import Use
+from graphcolumns.ops.transforms import transformed
 
 Uses = dict[str, Use] | None
 
@@ -32,8 +33,11 @@ def steps(columns: nn.ModuleList, depth: int, batch: int) -> Iterator[tuple[nn.M
 
 
 def run(memory: str, column: nn.Module, *inputs: Any) -> tuple[Tensor, Tensor | None]:
-    """One step; with ``memory="recompute"`` its activations are computed again when needed."""
-    if memory == "recompute" and torch.is_grad_enabled():
+    """One step; with ``memory="recompute"`` its activations are computed again when needed.
+
+    Under function transforms they are kept: torch has no hooks there that could compute them again.
+    """
+    if memory == "recompute" and torch.is_grad_enabled() and not transformed():
         result: Any = checkpoint(column, *inputs, use_reentrant=False)
         return result
     return column(*inputs)
