@@ -143,7 +143,11 @@ def _graph(
 ) -> ColumnGraph:
     """The edges in the order of `geometry`; only functions that name no column are called in it."""
     if config["reorder"] == BEFORE_GRAPH or names_no_column(config["graph"]):
-        graph: ColumnGraph = _call("graph", config, geometry)
+        try:
+            graph: ColumnGraph = _call("graph", config, geometry)
+        except ValueError:
+            _call("graph", config, given)  # refused in the ids of the user
+            raise
         return graph
     with _noting(f"while building graph with {config['graph']['_target_']}"):
         return as_graph(_callable("graph", config)(given), given).permute(permutation)

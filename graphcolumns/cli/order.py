@@ -64,19 +64,19 @@ def takes(node: Mapping[str, Any], argument: str) -> bool:
 
 
 def as_graph(made: Any, geometry: Geometry) -> ColumnGraph:
-    """What a graph function returned, as a graph: its edges are measured if they came bare.
+    """What a graph function returned, as a graph: edges that are no ColumnGraph are measured.
 
     Args:
-        made: a ColumnGraph, a PyG `Data`, or edges `[2, E]` (row 0 source, row 1 target), a tensor
-            or an array.
+        made: a ColumnGraph, a PyG `Data` (its `edge_index` is taken), or edges `[2, E]` (row 0
+            source, row 1 target), a tensor or an array.
         geometry: the one that the function was called with.
 
     Raises:
         TypeError: it is something else.
         ValueError: edges of other columns.
     """
-    if isinstance(made, Data):
-        made = ColumnGraph.from_data(made)
+    if isinstance(made, Data) and made.edge_index is not None:
+        made = made.edge_index
     if isinstance(made, np.ndarray):
         made = torch.from_numpy(np.ascontiguousarray(made))
     if isinstance(made, Tensor):

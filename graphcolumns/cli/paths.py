@@ -26,7 +26,7 @@ def absolute_paths(node: Any, base: Path) -> Any:
         base: the folder that relative paths start from.
     """
     if isinstance(node, list):
-        return [absolute_paths(value, base) for value in node]
+        return [_resolved("", value, False, base) for value in node]
     if not isinstance(node, Mapping):
         return node
     paths = _path_arguments(node["_target_"]) if "_target_" in node else set()

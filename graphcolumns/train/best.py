@@ -38,6 +38,8 @@ def better(
     """
     if metric is None or metric not in scores:
         return None
+    if best is not None and best.metric != metric:
+        best = None  # another score decided so far
     value = float(scores[metric])
     sign = -1.0 if metric.endswith("loss") else 1.0
     if value != value or (best is not None and sign * value <= sign * best.value):

@@ -179,6 +179,7 @@ def test_which_texts_are_paths(tmp_path):
     assert found["other"]["path"] == str(tmp_path / "y")
     assert found["other"]["data_file"] == str(tmp_path / "z.npy")
     assert found["note"] == str(tmp_path / "here.txt")
+    assert found["list"] == [str(tmp_path / "here.txt")]
     for name in ("kernel", "absent", "_target_"):
         assert found[name] == node[name]
     assert found["other"]["name"] == "n"

@@ -198,6 +198,15 @@ def test_what_is_no_graph_of_these_columns_is_an_error(edges, capsys, function, 
     assert f"(while building graph with own_order.{function})" in err
 
 
+def test_a_pair_without_a_path_is_named_in_the_ids_of_the_user(edges, capsys):
+    own = ["geometry=fsaverage", "geometry.level=2", "graph=complete", "experiment=digits"]
+    with pytest.raises(ValueError, match="from column") as raised:
+        build(plain(compose([*own, "reorder=false"])))
+    with pytest.raises(ValueError, match="from column") as inside:
+        build(plain(compose([*own, "reorder=true"])))
+    assert str(inside.value) == str(raised.value)
+
+
 def test_birth_and_death_have_the_ids_of_the_user(edges):
     assert main(["train", *FROM_FILE, *CHANGING, "run=a"]) == 0
     events, topology, parts = read_history("a"), read_topology("a"), cli.load("a")
@@ -248,6 +257,18 @@ def test_the_loaded_model_is_that_of_the_run_in_the_order_of_the_user(edges):
     assert not torch.allclose(theirs.state, ours.state, atol=1e-2)
     assert user.permutation.tolist() == list(range(COLUMNS))
     assert not user.model.training
+
+
+def test_a_model_that_does_not_say_what_it_keeps_per_column_is_not_read_back_wrongly(
+    edges, monkeypatch
+):
+    from graphcolumns.models.columnformer import Columnformer
+
+    assert main(["train", *FROM_FILE, "run=a"]) == 0
+    monkeypatch.setattr(Columnformer, "column_tensors", ())
+    with pytest.raises(ValueError, match="Columnformer answers otherwise with its columns in the"):
+        cli.load("a")
+    assert pairs_of(parts_of("a").graph) != edges
 
 
 def test_pinned_and_forbidden_pairs_have_the_ids_of_the_user(edges):
@@ -357,6 +378,7 @@ def as_written_before(run: Path) -> None:
     save_file(tensors, path, {"graphcolumns": json.dumps(about)})
     state = torch.load(run / "checkpoint" / "state.pt", weights_only=True)
     torch.save({**state, "format": 1}, run / "checkpoint" / "state.pt")
+    (run / "checkpoint" / "about.json").unlink()
 
 
 def test_a_run_of_an_earlier_version_is_read_and_resumed(edges):

@@ -112,6 +112,8 @@ def test_direction_and_ties():
     assert better(low, "validation_loss", {"validation_loss": 1.5}, 4) is None
     assert better(low, "validation_loss", {"validation_loss": float("nan")}, 4) is None
     assert better(low, "validation_loss", {"train_loss": 0.1}, 4) is None
+    # Another score from here on: the old one is no measure of it.
+    assert better(first, "validation_loss", {"validation_loss": 2.0}, 4).value == 2.0
 
 
 def test_an_unknown_score_is_an_error():
