@@ -46,18 +46,16 @@ class Result(NamedTuple):
 def main() -> int:
     """Runs all builds, one per core at a time; returns 1 when a test failed or nothing ran."""
     builds, absent = find()
+    results = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = dict(zip(builds, pool.map(run, builds), strict=True))
-    for build, result in results.items():
-        if not result.passed:
-            print(f"---- {build.name}\n{result.output}")
+        for build, result in zip(builds, pool.map(run, builds), strict=True):
+            results[build] = result
+            print(f"{'' if result.passed else result.output}---- {build.name} done", flush=True)
     different = disagreements(results)
     for build, result in results.items():
         print(f"{'ran' if result.passed else 'FAILED'}: {build.name}: {result.summary}")
-    for reason in absent:
-        print(f"not run: {reason}")
-    for line in different:
-        print(f"FAILED: {line}")
+    for line in (*(f"not run: {x}" for x in absent), *(f"FAILED: {x}" for x in different)):
+        print(line)
     passed = bool(results) and all(result.passed for result in results.values())
     return 0 if passed and not different else 1
 
