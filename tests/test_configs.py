@@ -11,8 +11,8 @@ from graphcolumns.cli.build import build
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.help import GROUPS, choices, overview
+from graphcolumns.cli.paths import plain
 from graphcolumns.cli.suite import SUITE
-from graphcolumns.cli.train import plain
 from graphcolumns.connect import nearest
 
 CONFIGS = Path(__file__).parents[1] / "configs"

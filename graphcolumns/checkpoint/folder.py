@@ -11,7 +11,10 @@ FORMAT, READABLE = 2, (1, 2)
 WEIGHTS, TOPOLOGY, STATE = "model.safetensors", "topology.safetensors", "state.pt"
 ABOUT = "about.json"  # which checkpoints of earlier versions lack
 # What a start leaves that failed before the first checkpoint: nothing that is worth keeping.
-BEGUN = ("config.yaml", "config.yaml.tmp", "checkpoint.tmp", "changes.jsonl.tmp")
+BEGUN = (
+    *("config.yaml", "config.yaml.tmp", "checkpoint.tmp", "changes.jsonl.tmp"),
+    *("overrides.yaml", "overrides.yaml.tmp", "error.log", "error.log.tmp"),  # of a sweep
+)
 WHICH = ("last", "best")
 
 

@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]
 
 from graphcolumns.checkpoint import Change
 from graphcolumns.cli.check import OPTIMIZER, check
-from graphcolumns.cli.compose import near
+from graphcolumns.cli.groups import near
 from graphcolumns.train.fingerprint import CHANGEABLE, FREE, REASONS
 
 # Keys of this call alone, which decide nothing that a run remembers.

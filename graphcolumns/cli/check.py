@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_method
 
-from graphcolumns.cli.compose import near
+from graphcolumns.cli.groups import near
 from graphcolumns.train import TERMS, train
 
 # Arguments of `train` that stand at the top of a configuration, and those in the optimizer group.

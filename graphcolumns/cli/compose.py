@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from graphcolumns.cli.help import GROUPS
+from graphcolumns.cli.groups import choices_of, near, without_nulls
+from graphcolumns.cli.help import GROUPS, choices
 
 CONFIGS, NAME = "graphcolumns.configs", "train"
 
 
-def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConfig:
+def compose(
+    overrides: Sequence[str], config_dir: str | None = None, whole: bool = False
+) -> DictConfig:
     """The configuration of `graphcolumns train OVERRIDES`, without hydra's own part.
 
     Args:
         overrides: `KEY=VALUE`, `GROUP=CHOICE`, as on the command line.
         config_dir: a further folder with config groups of the user.
+        whole: with hydra's own part.
 
     Raises:
         ValueError: an unknown key or choice (the message names the known ones), or a value that
             must be given.
     """
     try:
-        config = _compose(overrides, config_dir)
+        config = _compose(overrides, config_dir, whole)
     except MissingConfigException as error:
         raise ValueError(_unknown_choice(str(error))) from error
     except ConfigCompositionException as error:
-        raise ValueError(_unknown_key(str(error), overrides, config_dir)) from error
+        raise ValueError(_unknown_key(error, overrides, config_dir)) from error
     except HydraException as error:
         raise ValueError(f"{error} Write KEY=VALUE, see `graphcolumns --help`.") from error
-    missing = sorted(OmegaConf.missing_keys(config))
+    missing = sorted(OmegaConf.missing_keys(without_hydra(config)))
     if missing:
         raise ValueError(f"these keys need a value: {', '.join(f'{k}=...' for k in missing)}")
     return config
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """A configuration without hydra's own part."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def variations(overrides: Sequence[str]) -> list[list[str]]:
@@ -65,34 +76,71 @@ def _options(override: str) -> list[str]:
     return [f"{key}={parsed.value().start}"]  # type: ignore[union-attr]  # an interval
 
 
-def _compose(overrides: Sequence[str], config_dir: str | None) -> DictConfig:
-    if config_dir is not None and not Path(config_dir).is_dir():
+def _compose(overrides: Sequence[str], config_dir: str | None, whole: bool = False) -> DictConfig:
+    with composing() as loader:
+        words = [*without_nulls(overrides, loader), *searched(config_dir)]
+        return hydra.compose(NAME, words, return_hydra_config=whole)
+
+
+@contextmanager
+def composing() -> Iterator[ConfigLoader]:
+    """Hydra at work on our configurations until the block ends, also inside another such block."""
+    known = GlobalHydra.instance()
+    outer = known.hydra
+    known.clear()
+    try:
+        with hydra.initialize_config_module(CONFIGS, "graphcolumns train", version_base="1.3"):
+            yield known.config_loader()
+    finally:
+        known.hydra = outer
+
+
+def searched(config_dir: str | None) -> list[str]:
+    """The override by which hydra also looks into a folder of the user."""
+    if config_dir is None:
+        return []
+    if not Path(config_dir).is_dir():
         raise ValueError(f"--config-dir must be a folder of config groups. Got {config_dir!r}.")
-    search = (
-        [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
-    )
-    with hydra.initialize_config_module(CONFIGS, version_base="1.3"):
-        return hydra.compose(NAME, [*overrides, *search])
+    return [f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).absolute()}')}]"]
+
+
+def for_hydra(overrides: Sequence[str], multirun: bool) -> list[str]:
+    """The same in hydra's own words.
+
+    A sweeper of hydra first composes without what is varied: there a key of a group that is varied
+    may be unknown, so it is added by force (`++`). Whether it exists is known from `compose`.
+    """
+    with composing() as loader:
+        words = without_nulls(overrides, loader)
+    if not multirun:
+        return words
+    parsed = OverridesParser.create().parse_overrides(words)
+    varied = [f"{override.key_or_group}." for override in parsed if override.is_sweep_override()]
+    return [f"++{word}" if word.startswith(tuple(varied)) else word for word in words]
+
+
+def quoted(text: str) -> str:
+    """A text as the value of an override, whatever its characters."""
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
 
 
 def _unknown_choice(message: str) -> str:
     """From hydra's "Could not find 'graph/x' ... Available options in 'graph': ..."."""
-    found = re.search(r"Could not find '([^']+)/([^/']+)'", message)
+    found = re.search(r"Could not find '([^']+)/([^/']*)'", message)
     if found is None:
         return message
     group, choice = found[1].lstrip("/"), found[2]
     known = [line.strip() for line in message.partition("Available options")[2].splitlines()[1:]]
-    known = [name for name in known if name and ":" not in name]
-    return (
-        f"unknown choice {choice!r} for {group}.{near(choice, known)} Choices: {', '.join(known)}."
-    )
+    known = [name for name in known if name and ":" not in name and " " not in name]
+    return f"unknown choice {choice!r} for {group}.{near(choice, known)} {choices_of(group, known)}"
 
 
-def _unknown_key(message: str, overrides: Sequence[str], config_dir: str | None) -> str:
+def _unknown_key(error: Exception, overrides: Sequence[str], config_dir: str | None) -> str:
     """From hydra's "Could not override 'x'"."""
-    found = re.search(r"Could not override '([^']+)'", message)
+    found = re.search(r"Could not override '([^']+)'", str(error))
     if found is None:
-        return message
+        return "\n".join(map(str, [error, *([error.__cause__] if error.__cause__ else [])]))
     key = found[1]
     chosen = [o for o in overrides if o.partition("=")[0] in GROUPS]
     config: Any = OmegaConf.to_container(_compose(chosen, config_dir), resolve=False)
@@ -101,15 +149,14 @@ def _unknown_key(message: str, overrides: Sequence[str], config_dir: str | None)
     while len(names) > 1 and isinstance(config.get(names[0]), dict):
         parents, config = f"{parents}.{names[0]}".lstrip("."), config[names.pop(0)]
     last = names[0]
+    if len(names) > 1 and not parents and last in GROUPS and config.get(last) is None:
+        return (
+            f"unknown key {key!r}: {last} is null. Choose one first, {last}=CHOICE. "
+            f"{choices_of(last, choices(last))}"
+        )
     known = [k for k in config if not k.startswith("_")]
     where = f" in {parents}" if parents else ""
     more = ""
     if len(names) == 1 and "_target_" in config:
         more = f" Any other argument of {config['_target_']} is added with a plus: +{key}=VALUE."
     return f"unknown key {key!r}.{near(last, known)} Keys{where}: {', '.join(known)}.{more}"
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """For a misspelt name the question whether a known one was meant, or nothing."""
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""

@@ -29,9 +29,9 @@ from graphcolumns.checkpoint import write_text
 from graphcolumns.cli.arguments import experiment as parser
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
+from graphcolumns.cli.paths import plain
 from graphcolumns.cli.script import Script
 from graphcolumns.cli.suite import Options, overview, read, script, separate
-from graphcolumns.cli.train import plain
 from graphcolumns.cli.workers import Job, Workers
 
 

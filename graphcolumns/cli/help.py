@@ -38,7 +38,8 @@ Config groups: choose with GROUP=CHOICE, change with GROUP.KEY=VALUE
 {groups}
 
 `graphcolumns train --cfg job` prints the whole configuration with your changes, and trains nothing.
-`-m` runs every combination; with hydra/launcher=joblib in parallel (needs graphcolumns[sweep]).
+`-m` runs every combination, keeps what is done and tells what failed; hydra/launcher=joblib runs
+them side by side (needs graphcolumns[sweep]).
 """
 
 

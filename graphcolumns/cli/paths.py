@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
 
 # Arguments that name a file or folder although their function says no more than `str`.
 NAMES = ("path", "paths", "file", "folder", "directory", "dirname", "filename", "root")
+
+
+def plain(config: DictConfig, base: Path | None = None) -> dict[str, Any]:
+    """A configuration as resolved plain values; with `base`, relative paths start there."""
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return values if base is None else with_absolute_paths(values, base)
 
 
 def absolute_paths(node: Any, base: Path) -> Any:

@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 
 from graphcolumns.analysis import experiment
 from graphcolumns.analysis.experiment import Experiment
-from graphcolumns.cli.compose import near
+from graphcolumns.cli.groups import near
 from graphcolumns.cli.help import choices
 from graphcolumns.cli.script import Script
 

@@ -7,38 +7,42 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.arguments import train as parser
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.check import check
-from graphcolumns.cli.compose import CONFIGS, NAME, compose, variations
-from graphcolumns.cli.paths import with_absolute_paths
+from graphcolumns.cli.compose import CONFIGS, NAME, compose, for_hydra, variations
+from graphcolumns.cli.member import run_member
+from graphcolumns.cli.paths import plain
 from graphcolumns.cli.resume import run_training
 from graphcolumns.cli.run_folder import write_config
+from graphcolumns.cli.sweep import sweep
 
 FOLDERS = ("run", "hydra.run.dir", "hydra.sweep.dir")
 
 
-def train(arguments: list[str]) -> None:
+def train(arguments: list[str]) -> int | None:
     """Train from a configuration: `[-m] [KEY=VALUE ...]`, and hydra's own flags.
 
-    Everything is checked, and for a single run everything is built, before hydra makes a folder.
+    Everything is checked, and for a single run everything is built, before a folder is made.
     """
     asked, rest = parser().parse_known_args(arguments)
     rest = [_at_home(argument) for argument in rest]
     overrides = [argument for argument in rest if not argument.startswith("-")]
+    shown = overrides != rest or asked.cfg is not None  # hydra is asked to show, not to run
     parts = None
-    if asked.multirun:
-        _check_sweep(overrides, asked.config_dir)
-    elif (
-        overrides == rest and asked.cfg is None
-    ):  # otherwise hydra is asked to show something, not to run
+    if asked.multirun and not shown:
+        _check_no_run_folder(overrides)
+        status = sweep(overrides, asked.config_dir)
+        if status is not None:
+            return status
+        _check_variations(overrides, asked.config_dir)
+    elif not shown:
         config = plain(compose(overrides, asked.config_dir), Path.cwd())
         check(config)
         checkpoint.check_free(Path(config["run"]))
@@ -47,7 +51,10 @@ def train(arguments: list[str]) -> None:
     flags = ["--multirun"] * asked.multirun
     flags += [] if asked.config_dir is None else ["--config-dir", asked.config_dir]
     flags += [] if asked.cfg is None else ["--cfg", asked.cfg]
-    _hand_to_hydra([*flags, *rest], parts)
+    if overrides == rest:
+        rest = for_hydra(overrides, asked.multirun)
+    _hand_to_hydra([*flags, *rest], parts, asked.multirun)
+    return None
 
 
 def _at_home(argument: str) -> str:
@@ -58,27 +65,27 @@ def _at_home(argument: str) -> str:
     return argument
 
 
-def plain(config: DictConfig, base: Path | None = None) -> dict[str, Any]:
-    """A configuration as resolved plain values; with `base`, relative paths start there."""
-    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    return values if base is None else with_absolute_paths(values, base)
-
-
-def _check_sweep(overrides: list[str], config_dir: str | None) -> None:
+def _check_no_run_folder(overrides: list[str]) -> None:
     if any(override.startswith("run=") for override in overrides):
         raise ValueError(
             "a sweep writes one run folder per combination: instead of run=..., say "
             "hydra.sweep.dir=FOLDER."
         )
+
+
+def _check_variations(overrides: list[str], config_dir: str | None) -> None:
+    """What a sweeper of the user may try: one key at a time, because only it knows the rest."""
     for combination in variations(overrides):
         check(plain(compose(combination, config_dir)))
 
 
-def _hand_to_hydra(arguments: list[str], parts: Parts | None) -> None:
-    """Let hydra make the folder and call the job, once or (in a sweep) per combination."""
+def _hand_to_hydra(arguments: list[str], parts: Parts | None, multirun: bool) -> None:
+    """Let hydra make the folder and call the job, once or as often as its sweeper says."""
 
     @hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=NAME)
     def job(config: DictConfig) -> float | None:
+        if multirun:
+            return run_member(config)
         run = Path(HydraConfig.get().runtime.output_dir)
         checkpoint.check_free(run)
         try:

@@ -23,9 +23,9 @@ import torch
 from graphcolumns.analysis.entries import read, spikes
 from graphcolumns.cli.build import build
 from graphcolumns.cli.compose import compose
+from graphcolumns.cli.paths import plain
 from graphcolumns.cli.resume import run_training
 from graphcolumns.cli.run_folder import write_config
-from graphcolumns.cli.train import plain
 
 # Before the overrides of the run, so that it can change them.
 QUIET = ("report=false", "progress=false", "checkpoint_every=null")

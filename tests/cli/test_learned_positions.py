@@ -9,8 +9,8 @@ from graphcolumns import checkpoint, cli
 from graphcolumns.cli import main
 from graphcolumns.cli.build import build
 from graphcolumns.cli.compose import compose
+from graphcolumns.cli.paths import plain
 from graphcolumns.cli.run_folder import read_config
-from graphcolumns.cli.train import plain
 from tests.cli.test_resume import SHORT, STEPS, artefacts, kill
 
 LEARNED = ["geometry=learned", "optimizer.lr=0.05", "report=false", *SHORT]

@@ -14,8 +14,8 @@ from graphcolumns.checkpoint import read_history, read_topology, replay
 from graphcolumns.cli import main
 from graphcolumns.cli.build import build
 from graphcolumns.cli.compose import compose
+from graphcolumns.cli.paths import plain
 from graphcolumns.cli.run_folder import parts_of, read_config
-from graphcolumns.cli.train import plain
 
 COLUMNS = 40
 OWN = """
