@@ -3,12 +3,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.amp import GradScaler
 
 from graphcolumns import checkpoint
+from graphcolumns.checkpoint.disk import digest
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity import Plasticity, presets
 from graphcolumns.train.optim import adamw
+from tests.models.variants import make
+from tests.plasticity.nets import ConvNet
 from tests.train.tiny import tiny
 
 
@@ -241,3 +246,33 @@ def test_a_text_is_whole_or_absent(tmp_path, monkeypatch):
     checkpoint.write_text(path, "new")
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_a_checkpoint_whose_weights_do_not_name_their_edges(tmp_path, recwarn):
+    """As earlier versions wrote them: the topology is in a file of its own."""
+    model = make(edge_bias="both")
+    checkpoint.save(tmp_path, model, step=1)
+    weights, path = dict(model.named_parameters()), tmp_path / "checkpoint/model.safetensors"
+    save_file({name: v.detach().clone() for name, v in weights.items()}, path)
+    state = torch.load(tmp_path / "checkpoint/state.pt", weights_only=True)
+    state["weights_digest"] = digest(path)
+    del state["averages"]
+    torch.save(state, tmp_path / "checkpoint/state.pt")
+    other = make(edge_bias="both")
+    for parameter in other.parameters():
+        nn.init.normal_(parameter)
+    checkpoint.load(tmp_path, other)
+    for name, value in other.named_parameters():
+        assert torch.equal(value, weights[name]), name
+    assert not recwarn.list
+
+
+def test_a_model_that_knows_nothing_of_state_dicts_comes_back_from_a_run_with_a_rule(tmp_path):
+    graph = ColumnGraph.from_edge_index(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]]), 4)
+    model, fresh = ConvNet(graph), ConvNet(graph)
+    changing = Plasticity(presets.set(steps=4))
+    changing.start(model)
+    checkpoint.save(tmp_path, model, step=1, plasticity=changing.state_dict())
+    checkpoint.load(tmp_path, fresh)
+    images = torch.randn(2, 1, 2, 2)
+    assert torch.equal(fresh(images).logits, model(images).logits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from torch.optim import Optimizer
 from graphcolumns.checkpoint.disk import damaged, digest
 from graphcolumns.checkpoint.folder import READABLE, STATE, TOPOLOGY, WEIGHTS, find
 from graphcolumns.checkpoint.topology import check_same_edges, graph_of, read_topology
-from graphcolumns.nn.topology_state import topology_entries
+from graphcolumns.nn.topology_state import keep_topology, topology_entries
 from graphcolumns.plasticity import Plasticity, Rewiring, carry
 
 KEYS = ("step", "train_seconds", "optimizer", "scaler", "weights_digest")  # of state.pt
@@ -38,6 +39,7 @@ def load(
     scaler: GradScaler | None = None,
     plasticity: Plasticity | None = None,
     which: str = "last",
+    averages: Sequence[nn.Module] = (),
 ) -> Progress:
     """Put a checkpoint into a model (and its optimizer) built from the same configuration.
 
@@ -49,10 +51,12 @@ def load(
         scaler: receives its state.
         plasticity: receives what its rule remembers.
         which: `"last"`, or `"best"`, the checkpoint with the best validation score.
+        averages: moving averages of the model, as many as were saved.
 
     Raises:
         FileNotFoundError: no checkpoint.
-        ValueError: a damaged file, or a checkpoint of another topology, model or format.
+        ValueError: a damaged file, or a checkpoint of another topology, model, format or number of
+            averages.
     """
     folder = find(run, which)
     state = _read_state(folder / STATE)
@@ -65,6 +69,7 @@ def load(
         if not before.same_topology(kept):  # a model that cannot be rewired may keep its edges
             carry(Rewiring.between(before, kept), model)
     check_same_edges(topology, model, folder / TOPOLOGY)
+    keep_topology(model)
     try:
         # The weights of earlier versions do not say to which edges they belong; checked above.
         model.load_state_dict(topology_entries(model) | load_file(folder / WEIGHTS))
@@ -82,7 +87,19 @@ def load(
         scaler.load_state_dict(state["scaler"])
     if plasticity is not None and state.get("plasticity") is not None:
         plasticity.load_state_dict(state["plasticity"])
+    _load_averages(averages, state.get("averages", []), folder)
     return Progress(state["step"], state["train_seconds"])
+
+
+def _load_averages(averages: Sequence[nn.Module], saved: list[Any], folder: Path) -> None:
+    if averages and len(averages) != len(saved):
+        raise ValueError(
+            f"{folder} must hold as many averages as it is loaded into. Got {len(saved)} there, "
+            f"and {len(averages)} here."
+        )
+    for average, state in zip(averages, saved, strict=False):
+        keep_topology(average)
+        average.load_state_dict(state)
 
 
 def read_step(run: str | os.PathLike[str], which: str = "last") -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def save(
     permutation: Tensor | None = None,
     plasticity: Mapping[str, Any] | None = None,
     about: About | None = None,
+    averages: Sequence[nn.Module] = (),
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
@@ -44,6 +45,7 @@ def save(
         permutation: the user's id of each column, `[N]` int64.
         plasticity: what a rule remembers between updates, if edges change.
         about: the fingerprint of the run, and its best score so far.
+        averages: moving averages of the model, kept whole.
 
     Raises:
         TypeError: `model.graph` is not a ColumnGraph.
@@ -70,6 +72,7 @@ def save(
         "scaler": None if scaler is None else scaler.state_dict(),
         "plasticity": None if plasticity is None else dict(plasticity),
         "weights_digest": digest(new / WEIGHTS),
+        "averages": [average.state_dict() for average in averages],
     }
     torch.save(state, new / STATE)
     write_about(new / ABOUT, about or About())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from graphcolumns import checkpoint
@@ -20,6 +21,7 @@ from graphcolumns.checkpoint import Best
 from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
+from graphcolumns.nn import keep_topology
 from graphcolumns.plasticity import Rule
 from graphcolumns.train import rewiring
 from graphcolumns.train.best import Score, best_metric, better
@@ -74,6 +76,7 @@ def train(
     best: Score | None = "auto",
     resume: bool = False,
     changes: Collection[str] = (),
+    averages: Sequence[AveragedModel] = (),
 ) -> dict[str, Value]:
     """Train a model and write a run folder. A run that was killed resumes bit for bit.
 
@@ -127,6 +130,8 @@ def train(
             they are those of a run that had the new numbers from its start, so the learning rate
             may jump. Changes are written to `run/changes.jsonl` and the summary. How often is
             scored and saved, and the device, may differ anyway.
+        averages: moving averages of `model`, updated after every step, brought along when edges
+            change, and kept in the checkpoint. Score one with `evaluate(average, data)`.
 
     Returns:
         The summary that is also in `run/summary.json`.
@@ -184,6 +189,8 @@ def train(
         model=model,
     )
     model, data = model.to(device).train(), data.to(device)
+    for average in averages:
+        keep_topology(average.to(device))
     check_fit(model, data, losses or {}, augmentation)
     changing = rewiring.begin(plasticity, model, data, geometry, steps, seed)
     fitted, aside = rewiring.set_aside(data, changing, seed)
@@ -204,10 +211,13 @@ def train(
             permutation=permutation,
             plasticity=None if changing is None else changing.state_dict(),
             about=checkpoint.About(fingerprint, best),
+            averages=averages,
         )
 
     begun = (run, model, optimizer, scaler, changing, fingerprint)
-    done, seconds, record = start(*begun, resume=resume, changes=changes, save=save)
+    done, seconds, record = start(
+        *begun, resume=resume, changes=changes, save=save, averages=averages
+    )
     if changing is not None:
         checkpoint.begin_history(run, done, graph_of(model), permutation)
     started = time.perf_counter() - seconds
@@ -232,10 +242,12 @@ def train(
                 skip=changing is not None and changing.due(step + 1) and changing.rule.skip,
             )
             after_step(model)
+            for average in averages:
+                average.update_parameters(model)
             entry = {"step": step + 1, "lr": rate, **values}
             if changing is not None and changing.due(step + 1):
                 samples = rewiring.samples(aside, changing, seed, augmentation)
-                update = changing.update(model, optimizer, step + 1, *samples, each)
+                update = changing.update(model, optimizer, step + 1, *samples, each, averages)
                 change = update.number, update.rewiring, permutation
                 checkpoint.write_event(run, step + 1, *change)
                 entry |= update.metrics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ def start(
     resume: bool,
     changes: Collection[str],
     save: Callable[..., None],
+    averages: Sequence[nn.Module] = (),
 ) -> Started:
     """Read the last checkpoint, or write the first one.
 
@@ -48,6 +49,7 @@ def start(
         resume: continue what is in the folder.
         changes: names that are meant to differ from the run that is resumed.
         save: `save(step=..., seconds=..., best=...)` writes a checkpoint.
+        averages: receive what they averaged.
 
     Raises:
         FileExistsError: the folder is not free and `resume` is False, or it holds no run.
@@ -61,7 +63,7 @@ def start(
     change = check_same_run(run, fingerprint, done, changes)
     own = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
     parts = {"optimizer": optimizer, "scaler": scaler, "plasticity": changing}
-    _, seconds = checkpoint.load(run, model, **parts)  # type: ignore[arg-type]
+    _, seconds = checkpoint.load(run, model, averages=averages, **parts)  # type: ignore[arg-type]
     best = checkpoint.read_about(run).best
     if change.changes:
         # With the state of the optimizer came its old numbers.
