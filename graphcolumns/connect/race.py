@@ -12,6 +12,7 @@ from graphcolumns.connect.draws import LogKernel
 from graphcolumns.connect.rank import Floats, Ids, row_blocks
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.hilbert import hilbert_key
+from graphcolumns.geometry.rounding import Rounding
 
 ALL_PAIRS = 4096  # columns up to which reading every clock is as quick as cells
 NEAR_PER_DRAW, NEAR_LEAST = 4, 64  # clocks of how many near columns are read one by one
@@ -91,13 +92,16 @@ class _Race:
         self.geometry, self.count = geometry, count
         self.log_kernel, self.generator = log_kernel, generator
         self.tree, self.points = neighbours.tree(geometry), neighbours.points(geometry)
+        self.rounding = Rounding.of(geometry.positions)
 
     def draw(self, rows: Ids, near: int, cells: Cells | None) -> Ids:
         """The columns drawn for the columns `rows`: `[R, count]`."""
         if cells is None:
             ids = np.broadcast_to(np.arange(near), (len(rows), near))
         else:
-            ids = self.tree.query(self.points[rows], k=near)[1]
+            # Among equally near ones the lowest ids: which clock a number goes to must not hang
+            # on rounding.
+            ids = neighbours.nearest_ids(self.tree, self.points[rows], near, self.rounding)
         log_time = self._read(rows, ids)
         if cells is not None:
             far_ids, far_log_time = self._read_far(_Far(self, rows, ids, cells), log_time)
@@ -216,7 +220,11 @@ def _cut(geometry: Geometry) -> Cells:
     points = neighbours.points(geometry)[members]
     mean = np.add.reduceat(points, start[:-1]) / size[:, None]
     off_centre = np.linalg.norm(points - mean[cell], axis=1)
-    centre = members[np.lexsort((off_centre, cell))[start[:-1]]]
+    nearest = np.minimum.reduceat(off_centre, start[:-1])[cell]
+    tie = Rounding.of(geometry.positions).tie(np.linalg.norm(points, axis=1), off_centre)
+    # The first along the curve of those that are as near the middle.
+    central = np.flatnonzero(off_centre <= nearest + tie)
+    centre = members[central[np.searchsorted(central, start[:-1])]]
     all_points = neighbours.points(geometry)
     to_centre = neighbours.length(geometry, all_points[centre][cell], points)
     radius = np.maximum.reduceat(to_centre, start[:-1])

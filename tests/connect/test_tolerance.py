@@ -11,6 +11,8 @@ from torch import Tensor
 
 from geometries import cortex, grid, sphere
 from graphcolumns import connect
+from graphcolumns.connect import draws
+from graphcolumns.connect.race import exponential_race
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
@@ -203,6 +205,19 @@ def test_neither_place_nor_unit_changes_the_order_along_the_curve(space: str, sc
     shift = shift if space in FLAT else 0.0
     expected, got = (moved(geometry, *by).reorder()[1] for by in ((1.0, 0.0), (scale, shift)))
     assert got.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1, 4e6), (1e-9, -1e-3), (6.371e6, 1e9)])
+@pytest.mark.parametrize("kernel", ["exponential", "gaussian", "power"])
+def test_neither_place_nor_unit_changes_the_draw_with_cells(scale, shift, kernel: str):
+    sheet = doubled(grid.sheet(40, 31))
+
+    def draw(geometry: Geometry, length: float) -> list[list[int]]:
+        log_kernel = draws.log_kernel(kernel, length)
+        return exponential_race(geometry, 5, log_kernel, draws.generator(3), False).tolist()
+
+    expected = draw(sheet, 4.0)
+    assert draw(moved(sheet, scale, shift), 4.0 * scale) == expected
 
 
 def test_both_ends_of_a_bipartite_graph_may_be_far_away():
