@@ -207,6 +207,28 @@ def test_own_config_groups():
         (["train", "data.train_size=3"], "train_size must be between 10"),
         (["train", "losses.wiring=1"], "'wiring' cannot be computed"),
         (["train", "losses.variation=1"], "'variation' cannot be computed"),
+        (
+            ["train", "steps=50", "plasticity=gmp", "plasticity.degree=2"],
+            "a rule needs an update within the run of 50 steps. Got Every(every=100, start=100",
+        ),
+        (
+            [
+                "train",
+                "steps=99",
+                "plasticity=wiring",
+                "plasticity.budget=9",
+                "plasticity.every=80",
+            ],
+            "lower every and start to at most 74 steps, or train longer, or let updates stop later",
+        ),
+        (
+            [
+                "train",
+                "steps=200",
+                *"plasticity=gmp plasticity.initial=8 plasticity.degree=2".split(),
+            ],
+            "It goes to 384 edges at step 101. Got 1 update in 200 steps, the last at step 100",
+        ),
         (["train", "run=file"], "file is a file"),
         (["train", "run=file/below"], "file is a file. Choose another: run=FOLDER."),
         (["train", "run=taken"], "run folder taken is not empty, and nothing is overwritten."),
