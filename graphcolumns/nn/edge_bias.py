@@ -65,7 +65,8 @@ class EdgeBias(nn.Module):
                 "call graph.remeasure(geometry)"
             )
         self.heads, self.sigma, self.floor, self.std = heads, sigma, floor, std
-        self.register_buffer("_start", self._gaussian(graph.distance), persistent=False)
+        # No buffer: Module.to_empty would leave it without values, and start from those.
+        self._start = self._gaussian(graph.distance)
         edges = graph.num_edges
         self.common = nn.Parameter(torch.empty(edges)) if common else None
         self.per_head = nn.Parameter(torch.empty(edges, heads)) if per_head else None
@@ -87,12 +88,12 @@ class EdgeBias(nn.Module):
             else:
                 score.zero_()
         if self._start is not None:  # once, in the first kind of score that exists
-            scores[0].add_(self._start if self.common is not None else self._start[:, None])
+            start = self._start.to(scores[0].device)
+            scores[0].add_(start if self.common is not None else start[:, None])
 
     def rewired(self, graph: ColumnGraph) -> None:
         """Takes the lengths of a new topology, where ``reset_parameters`` starts from."""
-        start = self._gaussian(graph.distance)
-        self._start = None if start is None else start.to(self.forward().device)
+        self._start = self._gaussian(graph.distance)
         own_edges(self, graph)
 
     def forward(self) -> Tensor:

@@ -71,3 +71,18 @@ def test_errors():
     ]:
         with pytest.raises(ValueError, match=match):
             call()
+
+
+@pytest.mark.parametrize("kinds", [{}, {"per_head": True}, {"common": False, "per_head": True}])
+def test_starts_alike_when_built_on_the_meta_device(kinds):
+    graph = random_graph(6, 15)
+    with torch.device("meta"):
+        bias = EdgeBias(graph, heads=2, sigma=0.5, **kinds)
+    assert bias().is_meta
+    bias = bias.to_empty(device="cpu")
+    bias.reset_parameters()
+    assert torch.equal(bias(), EdgeBias(graph, heads=2, sigma=0.5, **kinds)())
+    other = random_graph(6, 15)
+    bias.rewired(other)
+    bias.reset_parameters()
+    assert torch.equal(bias(), EdgeBias(other, heads=2, sigma=0.5, **kinds)())
