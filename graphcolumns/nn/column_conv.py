@@ -69,6 +69,11 @@ class ColumnConv(MessagePassing):
     exported; only :obj:`add_self_loops` needs a ColumnGraph where edges cannot be looked at, as
     compilers and the meta device cannot.
 
+    Edges can change while the layer trains, by any rule of :mod:`graphcolumns.plasticity`: what a
+    rule scores is recorded in every form but those with :obj:`column_id`, sparse matrices, parallel
+    edges, :obj:`edge_features="keys_values"`, or another :obj:`aggr` or :obj:`flow`; scores of
+    :obj:`edge_bias` go along with their edges.
+
     Args:
         in_channels (int or tuple): Size of each input sample, or :obj:`-1` to derive the size from
             the first input. A tuple gives the sizes of sources and targets.

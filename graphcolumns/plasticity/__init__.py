@@ -8,6 +8,7 @@ graph, and `carry` brings every parameter, moment and average along with its edg
 
 from graphcolumns.nn.per_edge import edge_parameters
 from graphcolumns.plasticity import grow, presets, prune, samplers, schedules
+from graphcolumns.plasticity.arrival import require_arrival
 from graphcolumns.plasticity.budget import At, Budget, Every
 from graphcolumns.plasticity.candidates import Everything, candidates
 from graphcolumns.plasticity.carry import carry
@@ -17,6 +18,7 @@ from graphcolumns.plasticity.cool_down import CoolDown
 from graphcolumns.plasticity.current_geometry import current_geometry
 from graphcolumns.plasticity.edge_adamw import EdgeAdamW
 from graphcolumns.plasticity.evidence import Evidence
+from graphcolumns.plasticity.mesh_parts import mesh_parts
 from graphcolumns.plasticity.newborn import epsilon, neighbours_median, node_mean, zero
 from graphcolumns.plasticity.optimizer_edges import keep_edges
 from graphcolumns.plasticity.origin import nearest_columns
@@ -58,6 +60,7 @@ __all__ = [
     "epsilon",
     "grow",
     "keep_edges",
+    "mesh_parts",
     "move_columns",
     "nearest_columns",
     "neighbours_median",
@@ -66,6 +69,7 @@ __all__ = [
     "presets",
     "prune",
     "remove_columns",
+    "require_arrival",
     "rescale",
     "rewire",
     "samplers",

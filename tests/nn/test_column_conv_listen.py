@@ -51,6 +51,33 @@ def test_every_form_is_heard_alike(form, x):
     torch.testing.assert_close(gradient, 2 * exchange.out)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"add_self_loops": True, "edge_dim": 1},
+        {"root_weight": True, "beta": True},
+        {"weights": "lowrank", "rank": 2, "concat": False},
+    ],
+    ids=["self-loops", "root weight", "low rank"],
+)
+def test_what_a_target_keeps_of_itself_is_no_edge(options, x):
+    """Self-loops are in what is received and in its normaliser, in both forms."""
+    torch.manual_seed(0)
+    layer = ColumnConv(3, 5, num_columns=4, heads=2, **options).eval()
+    attributes = torch.randn(6, 1) if "edge_dim" in options else None
+    order = ColumnGraph.edge_order(EDGES)
+    heard = []
+    for edges in (GRAPH, EDGES):
+        sort = attributes is not None and isinstance(edges, ColumnGraph)
+        with overhearing(layer) as one:
+            layer(x, edges, attributes[order] if sort else attributes)
+        heard += one
+    assert all(exchange.graph.same_topology(GRAPH) for exchange in heard)
+    for name in ("q", "k", "v", "out", "lse"):
+        torch.testing.assert_close(*(getattr(exchange, name) for exchange in heard))
+    assert bool((heard[0].lse[3] == -torch.inf).all()) == (not options.get("add_self_loops"))
+
+
 def test_the_mass_of_an_edge_is_its_mean_attention(x):
     layer = layer_of(edge_bias=GRAPH).eval()
     torch.nn.init.normal_(layer.edge_bias.per_head)
@@ -81,15 +108,16 @@ def test_a_bipartite_layer_is_heard():
         ({}, EDGES, torch.arange(4)),
         ({"aggr": "max"}, EDGES, None),
         ({"flow": "target_to_source"}, EDGES, None),
+        ({"edge_dim": 1, "edge_features": "keys_values"}, EDGES, None),
     ],
-    ids=["torch.sparse", "parallel", "copies", "max", "backwards"],
+    ids=["torch.sparse", "parallel", "copies", "max", "backwards", "keys and values"],
 )
 def test_other_forms_run_unheard(options, edges, column_id):
     layer = ColumnConv(3, 5, num_columns=4, **options)
-    x = torch.randn(4, 3)
-    expected = layer(x, edges, column_id=column_id)
+    x, attributes = torch.randn(4, 3), torch.randn(6, 1) if "edge_dim" in options else None
+    expected = layer(x, edges, attributes, column_id=column_id)
     with overhearing(layer) as heard:
-        assert torch.equal(layer(x, edges, column_id=column_id), expected)
+        assert torch.equal(layer(x, edges, attributes, column_id=column_id), expected)
     assert heard == []
 
 
