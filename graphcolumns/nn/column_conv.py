@@ -65,9 +65,9 @@ class ColumnConv(MessagePassing):
     (dropout draws other edges). A ColumnGraph has sorted its edges, and :obj:`edge_attr` must be
     in that order: :obj:`edge_attr[ColumnGraph.edge_order(edge_index)]`.
 
-    Both forms work under :obj:`torch.func`, in forward mode, on the meta device, compiled and
-    exported; only :obj:`add_self_loops` needs a ColumnGraph where edges cannot be looked at, as
-    compilers and the meta device cannot.
+    Both forms work under :obj:`torch.func`, in forward mode, compiled, exported and on the meta
+    device; only there :obj:`add_self_loops` needs a ColumnGraph, since which self-loops are
+    replaced is written in the values of plain edge indices.
 
     Edges can change while the layer trains, by any rule of :mod:`graphcolumns.plasticity`: what a
     rule scores is recorded in every form but those with :obj:`column_id`, sparse matrices, parallel
@@ -285,7 +285,7 @@ class ColumnConv(MessagePassing):
             edge_index = edge_index.edge_index
         if isinstance(edge_index, Tensor) and edge_index.dtype == torch.int32:
             edge_index = edge_index.long()  # PyG's softmax scatters, which needs int64
-        if self.lin_edge is not None and not _has_values(edge_index):
+        if self.lin_edge is not None and not _is_matrix(edge_index):
             edge_attr = edge_features_of(edge_attr, edge_index.shape[1], self.edge_dim)
         if self.add_self_loops:
             edge_index, edge_attr = replace_self_loops(
@@ -458,7 +458,7 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value[0], value[1]) if isinstance(value, tuple | list) else (value, value)
 
 
-def _has_values(edge_index: Any) -> bool:
+def _is_matrix(edge_index: Any) -> bool:
     """Whether edge features may be in the edges themselves, as values of a sparse matrix."""
     return isinstance(edge_index, SparseTensor) or is_torch_sparse_tensor(edge_index)
 

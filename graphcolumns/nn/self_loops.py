@@ -55,6 +55,11 @@ def replace_self_loops(
                 "PyG, got a SparseTensor: call adj.t().coo()"
             )
         return torch_sparse.set_diag(edge_index), None
+    if edge_index.is_meta:
+        raise NotImplementedError(
+            "add_self_loops replaces self-loops of edge_index, which on the meta device has no "
+            "values to tell which those are: pass a ColumnGraph"
+        )
     edge_index, edge_attr = remove_self_loops(edge_index, edge_attr)
     edge_index, edge_attr = add_self_loops(edge_index, edge_attr, fill_value, num_nodes)
     return edge_index, edge_attr

@@ -5,11 +5,17 @@ import pickle
 
 import pytest
 import torch
+from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import TransformerConv
 from torch_geometric.testing import assert_module
-from torch_geometric.utils import add_self_loops, remove_self_loops, to_torch_coo_tensor
+from torch_geometric.utils import (
+    add_self_loops,
+    remove_self_loops,
+    to_torch_coo_tensor,
+    to_torch_csr_tensor,
+)
 
 from graphcolumns import ColumnGraph
 from graphcolumns.nn import ColumnConv
@@ -170,13 +176,19 @@ def test_self_loops_without_edge_features(form):
     same(conv(x, empty), conv.lin_value(x[:, None])[:, 0])
 
 
-def test_self_loops_of_sparse_matrices():
+def test_self_loops_of_other_kinds_of_edges():
     x, edge_attr = draw()
     for options in ({}, {"edge_dim": F}, {"edge_dim": F, "edge_features": "keys_values"}):
         conv = layer(add_self_loops=True, **options)
         features = edge_attr if options else torch.ones(E, dtype=x.dtype)
         adj = to_torch_coo_tensor(EDGES.flip(0), features, size=(N, N))
-        same(conv(x, adj), conv(x, EDGES, edge_attr if options else None))
+        attr = edge_attr if options else None
+        expected = conv(x, EDGES, attr)
+        same(conv(x, adj), expected)
+        same(conv(x, EdgeIndex(EDGES, sparse_size=(N, N)), attr), expected)
+        same(conv(x, EDGES.int(), attr), expected)
+    conv = layer(add_self_loops=True)
+    same(conv(x, to_torch_csr_tensor(EDGES.flip(0), size=(N, N))), conv(x, EDGES))
 
 
 @pytest.mark.parametrize("form", FORMS)
