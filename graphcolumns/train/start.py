@@ -16,6 +16,8 @@ from graphcolumns.checkpoint.about import write_change
 from graphcolumns.plasticity import Plasticity
 from graphcolumns.train.fingerprint import check_same_run
 
+NUMBERS = ("weight_decay", "betas")  # of a group of parameters, that may change
+
 
 class Started(NamedTuple):
     """Where a run stands when it starts."""
@@ -61,12 +63,12 @@ def start(
         return Started(0, 0.0, None)
     done = checkpoint.read_step(run)
     change = check_same_run(run, fingerprint, done, changes)
-    own = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    own = [{name: group[name] for name in NUMBERS} for group in optimizer.param_groups]
     parts = {"optimizer": optimizer, "scaler": scaler, "plasticity": changing}
     _, seconds = checkpoint.load(run, model, averages=averages, **parts)  # type: ignore[arg-type]
     best = checkpoint.read_about(run).best
     if change.changes:
-        # With the state of the optimizer came its old numbers.
+        # With the state of the optimizer came its old numbers; the rate is set at every step.
         for group, numbers in zip(optimizer.param_groups, own, strict=True):
             group.update(numbers)
         write_change(run, change)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from graphcolumns import checkpoint, cli
 from graphcolumns.cli import main
@@ -55,6 +56,21 @@ def test_a_change_before_the_first_checkpoint_is_how_the_run_begins(run):
     assert len(entries(Path("b"))) == 6
     assert read_config(Path("b"))["steps"] == 6
     assert checkpoint.read_changes(Path("b")) == []
+
+
+def test_numbers_of_the_optimizer_change_while_edges_do():
+    rule = ["plasticity=set", "plasticity.every=2", "plasticity.stop=1.0", "checkpoint_every=2"]
+    rule += ["++plasticity.samples=8", "++plasticity.check=0"]
+    assert main(["train", *TINY, *rule, "run=a"]) == 0
+    before = len(checkpoint.read_history("a"))
+    change = ["steps=8", "optimizer.weight_decay=0.4", "optimizer.betas=[0.5,0.9]"]
+    assert main(["resume", "a", *change]) == 0
+    state = torch.load("a/checkpoint/state.pt", weights_only=True)["optimizer"]
+    assert {group["weight_decay"] for group in state["param_groups"]} == {0.0, 0.4}
+    assert all(list(group["betas"]) == [0.5, 0.9] for group in state["param_groups"])
+    assert len(checkpoint.read_history("a")) > before
+    assert main(["evaluate", "a"]) == 0
+    assert main(["resume", "a"]) == 0
 
 
 def test_more_epochs(run):
