@@ -2,9 +2,11 @@
 
 import csv
 import json
+from itertools import pairwise
 
 import pytest
 import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from graphcolumns.analysis import sweep
 from graphcolumns.cli import main
@@ -60,6 +62,96 @@ def test_panels_and_other_axes(folder):
     drawn = sweep.figure(rows, x="model.weights", y="edges", panel="degree")
     assert [axes.get_title() for axes in drawn.axes] == ["degree = 2", "degree = 4"]
     assert [t.get_text() for t in drawn.axes[0].get_xticklabels()] == ["shared", "untied"]
+
+
+RULES = "none static set rigl exact mest homeostatic wiring".split()
+
+
+def run_of_a_rule(folder, name, rule, seed, **more):
+    """A run whose rule has options that other rules lack, and parts of its own."""
+    run(folder, name, 4, seed, 0.5 + 0.01 * seed)
+    path = folder / name / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["graph"] = {"_target_": "graphcolumns.connect.nearest", "degree": config["degree"]}
+    config["plasticity"] = None
+    if rule != "none":
+        sampler = {"_target_": "graphcolumns.plasticity.samplers.uniform", "_partial_": True}
+        own = {"constraints": {"_target_": "graphcolumns.plasticity.Constraints", "min_in": 1}}
+        config["plasticity"] = {
+            "_target_": f"graphcolumns.plasticity.presets.{rule}",
+            "_partial_": True,
+            f"only_{rule}": [1, 2, 3],
+            "sampler": sampler,
+            **(own if rule in ("set", "rigl") else {}),
+            **more,
+        }
+    path.write_text(yaml.safe_dump(config))
+
+
+def overlap(figure, texts):
+    """Pairs of texts that are drawn over each other."""
+    FigureCanvasAgg(figure).draw()
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    return [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
+
+
+def test_rules_are_told_by_their_names(tmp_path):
+    for rule in RULES:
+        for seed in (0, 1):
+            run_of_a_rule(tmp_path, f"{rule}-{seed}", rule, seed)
+    rows = sweep.collect(tmp_path)
+    assert list(rows[0])[:3] == ["run", "plasticity", "seed"]
+    assert {row["plasticity"] for row in rows} == {None, *RULES[1:]}
+    drawn = sweep.figure(rows)
+    (axes,) = drawn.axes
+    assert axes.get_xlabel() == "plasticity"
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert labels == ["none", *sorted(RULES[1:])]
+    assert not drawn.legends
+    assert all(line.get_linestyle() == "None" for line in axes.lines)  # no line between names
+    saved = sweep.save(tmp_path, rows, drawn)
+    assert saved[0].read_text().startswith("run,plasticity,seed,")
+
+
+def test_an_option_that_is_varied_beside_the_rule(tmp_path):
+    for rule in ("rigl", "set"):
+        for every in (10, 50):
+            run_of_a_rule(tmp_path, f"{rule}-{every}", rule, 0, every=every)
+    rows = sweep.collect(tmp_path)
+    assert list(rows[0])[:4] == ["run", "plasticity.every", "plasticity", "seed"]
+    drawn = sweep.figure(rows)
+    assert drawn.axes[0].get_xlabel() == "plasticity.every"
+    (legend,) = drawn.legends
+    assert [text.get_text() for text in legend.texts] == ["plasticity=rigl", "plasticity=set"]
+
+
+def test_functions_of_one_name_are_told_apart(tmp_path):
+    for number, target in enumerate(("mine.rules.rigl", "graphcolumns.plasticity.presets.rigl")):
+        run_of_a_rule(tmp_path, str(number), "rigl", 0, _target_=target)
+    rows = sweep.collect(tmp_path)
+    assert [row["plasticity"] for row in rows] == ["rules.rigl", "presets.rigl"]
+
+
+@pytest.mark.parametrize("count", [2, 12, 40, 100])
+def test_many_runs_with_long_names_stay_legible(tmp_path, count):
+    for number in range(count):
+        name = f"a_rather_long_name_of_a_thing_number_{number}"
+        run(tmp_path, str(number), 2, 0, 0.5, path=f"/data/{name}", hidden=number % 2)
+    rows = sweep.collect(tmp_path)
+    drawn = sweep.figure(rows, x="model.path")
+    (axes,) = drawn.axes
+    assert max(len(tick.get_text()) for tick in axes.get_xticklabels()) <= 28
+    FigureCanvasAgg(drawn).draw()
+    edges = [tick.get_window_extent() for tick in axes.get_xticklabels()]
+    if count > 16:  # upright, so boxes are those of the text
+        assert all(a.x1 <= b.x0 for a, b in pairwise(edges))
+    drawn = sweep.figure(rows, x="model.hidden")
+    assert not overlap(drawn, [text for legend in drawn.legends for text in legend.texts])
+    box = drawn.axes[0].get_window_extent()
+    assert box.width > 0.2 * drawn.bbox.width
+    assert box.height > 0.5 * drawn.bbox.height
+    if count > 72:
+        assert "100 lines; --panel KEY parts them" in drawn.axes[0].get_title(loc="right")
 
 
 def test_only_seeds_differ(tmp_path):
