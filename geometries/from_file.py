@@ -13,6 +13,7 @@ from graphcolumns.geometry import Geometry, Metric, Unit
 from graphcolumns.geometry.table import Column, Table, read_table
 
 AXES = ("x", "y", "z")
+SINGLE = (np.dtype("float16"), np.dtype("float32"))
 
 
 def points(
@@ -48,8 +49,8 @@ def points(
         header: Whether the first row of a text file holds names (default: found in it).
 
     Returns:
-        Columns in the order of the file, positions `[N, 2 or 3]` float64: coordinates far from
-        the origin keep their digits.
+        Columns in the order of the file, positions `[N, 2 or 3]` float64, so that coordinates far
+        from the origin keep their digits; float32 where the file holds float32.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -61,8 +62,11 @@ def points(
     table = read_table(path, delimiter, header)
     axes = _axes(table, columns)
     positions = np.stack([table.numbers(axis) * scale for axis in axes], axis=1)
+    # What was rounded to float32 is known no better: the dtype says what lengths count as equal.
+    single = all(table.columns[table.place(axis)].dtype in SINGLE for axis in axes)
+    known = torch.float32 if single else torch.float64
     return Geometry(
-        torch.from_numpy(positions),
+        torch.from_numpy(positions).to(known),
         metric=metric,
         unit=unit,
         period=None if period is None else tuple(period),

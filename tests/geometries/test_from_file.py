@@ -35,6 +35,19 @@ def test_npy(tmp_path):
     assert from_file.points(tmp_path / "places.npy", unit="pixel").positions.tolist() == PLACES
 
 
+def test_a_grid_saved_in_float32_keeps_its_ties(tmp_path):
+    line = np.arange(60, dtype=np.float32) * np.float32(0.3)
+    places = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    np.save(tmp_path / "places.npy", places)
+    geometry = from_file.points(tmp_path / "places.npy", "mm")
+    assert geometry.positions.dtype == torch.float32
+    assert connect.within_radius(geometry, 0.3, self_loops=False).num_edges == 4 * 60 * 59
+    np.savetxt(tmp_path / "places.csv", np.arange(60)[:, None] * np.array([[0.3, 0]]), fmt="%.1f")
+    text = from_file.points(tmp_path / "places.csv", "mm")
+    assert text.positions.dtype == torch.float64
+    assert connect.within_radius(text, 0.3, self_loops=False).num_edges == 2 * 59
+
+
 def test_chosen_columns_scale_areas_and_attributes(path):
     path.write_text("id,lon,lat,area,depth\n7,1,2,0,0.5\n8,3,4,2,0.25\n")
     geometry = from_file.points(
