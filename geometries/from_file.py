@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from geometries.labels import numbered
+from geometries.labels import labels_in
 from graphcolumns.geometry import Geometry, Metric, Unit
 from graphcolumns.geometry.table import Column, Table, read_table
 
@@ -63,7 +63,7 @@ def points(
     axes = _axes(table, columns)
     positions = np.stack([table.numbers(axis) * scale for axis in axes], axis=1)
     # What was rounded to float32 is known no better: the dtype says what lengths count as equal.
-    single = all(table.columns[table.place(axis)].dtype in SINGLE for axis in axes)
+    single = all(table.columns[table.index(axis)].dtype in SINGLE for axis in axes)
     known = torch.float32 if single else torch.float64
     return Geometry(
         torch.from_numpy(positions).to(known),
@@ -71,7 +71,7 @@ def points(
         unit=unit,
         period=None if period is None else tuple(period),
         radius=radius,
-        areas=None if areas is None else torch.from_numpy(numbered(table, areas).area),
+        areas=None if areas is None else torch.from_numpy(labels_in(table, areas).area),
         attributes={name: torch.from_numpy(table.numbers(name)) for name in attributes} or None,
     )
 

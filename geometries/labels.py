@@ -111,7 +111,7 @@ def read_labels(
     return _label(path, num_vertices) if path.suffix == ".label" else _table(path, column)
 
 
-def numbered(table: Table, column: Column) -> Labels:
+def labels_in(table: Table, column: Column) -> Labels:
     """The labels in a column of a table: whole numbers as they are, or names in their order."""
     texts = table.texts(column)
     if all(text.lstrip("+-").isdigit() for text in texts):
@@ -138,7 +138,7 @@ def _table(path: Path, column: Column | None) -> Labels:
         raise ValueError(
             f"{path} must say which column holds labels. Got {table.described()}; pass column=."
         )
-    return numbered(table, 0 if column is None else column)
+    return labels_in(table, 0 if column is None else column)
 
 
 def _annotation(path: Path) -> Labels:

@@ -24,7 +24,7 @@ WHITE_16 = 65535
 SIXTEEN_BITS = ("PNG", "PPM")
 
 
-class Found(NamedTuple):
+class Files(NamedTuple):
     """Files below a folder, each list in the order of their paths."""
 
     images: list[Path]
@@ -43,7 +43,7 @@ def is_litter(path: Path) -> bool:
     return path.name.startswith(".") or path.name in LITTER
 
 
-def find_images(folder: Path) -> Found:
+def find_images(folder: Path) -> Files:
     """All files below a folder, in sub-folders too; links are followed, once each.
 
     Raises:
@@ -62,7 +62,7 @@ def find_images(folder: Path) -> Found:
         for path in (Path(parent, name) for name in names):
             if not is_litter(path):
                 (images if path.suffix.lower() in SUFFIXES else others).append(path)
-    return Found(sorted(images), sorted(others))
+    return Files(sorted(images), sorted(others))
 
 
 def read_image(path: Path, size: int, grey: bool) -> Pixels:

@@ -42,7 +42,7 @@ class Table:
             return f"columns {', '.join(map(repr, self.names))}"
         return f"{len(self.columns)} columns without a header"
 
-    def place(self, column: Column) -> int:
+    def index(self, column: Column) -> int:
         """Position of a column that is given by name, or from 0.
 
         Raises:
@@ -65,7 +65,7 @@ class Table:
         Raises:
             ValueError: A value is no finite number; the error names its line.
         """
-        values = self.columns[self.place(column)]
+        values = self.columns[self.index(column)]
         try:
             numbers = values.astype(np.float64)
         except ValueError:
@@ -81,7 +81,7 @@ class Table:
         Raises:
             ValueError: A value is no whole number; the error names its line.
         """
-        values = self.columns[self.place(column)]
+        values = self.columns[self.index(column)]
         if values.dtype.kind in "iu":
             return values.astype(np.int64)
         numbers = self.numbers(column)
@@ -92,10 +92,10 @@ class Table:
 
     def texts(self, column: Column) -> list[str]:
         """A column as text, without space around it."""
-        return [str(value).strip() for value in self.columns[self.place(column)]]
+        return [str(value).strip() for value in self.columns[self.index(column)]]
 
     def _wrong(self, column: Column, row: int, expected: str) -> ValueError:
-        value = self.columns[self.place(column)][row]
+        value = self.columns[self.index(column)][row]
         got = repr(str(value)) if str(value).strip() else "an empty field"
         return ValueError(
             f"column {column!r} of {self.path} must hold {expected}. Got {got} in line "
