@@ -76,8 +76,8 @@ def parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, nn.Mo
         if held_graphs(part) and not hasattr(part, "rewired"):
             raise ValueError(
                 f"{type(part).__name__} keeps a ColumnGraph and cannot be rewired: it has no "
-                "method rewired(graph). Give it one that takes the new graph, or pass the part of "
-                "the model that lives on the graph."
+                f"method rewired(graph). {_shared_out(part, graph)}Give it one that takes the new "
+                "graph (self.graph = graph), or pass the part of the model that lives on the graph."
             )
         yield name, part
 
@@ -92,6 +92,15 @@ def all_parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, n
             elsewhere.append(f"{name}.")
             continue
         yield name, part
+
+
+def _shared_out(module: nn.Module, graph: ColumnGraph) -> str:
+    """Says which parts of a module keep graphs of their own, if any do."""
+    parts = [name for name, part in module.named_modules() if name and _on(graph, part) is False]
+    if not parts:
+        return ""
+    names = ", ".join(parts[:3]) + (", ..." if len(parts) > 3 else "")
+    return f"Parts of it ({names}) keep other graphs, among which it would share new edges out. "
 
 
 def held_graphs(module: nn.Module) -> dict[str, ColumnGraph]:

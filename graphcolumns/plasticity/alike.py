@@ -39,7 +39,9 @@ def grown(values: Sequence[Tensor], like: Sequence[Exchange]) -> list[Tensor]:
 
 
 def filled(x: Tensor, heads: int, width: int) -> Tensor:
-    """``[N, b, H, D]`` with zeros up to so many heads and channels."""
+    """``[N, b, H, D]`` with zeros up to so many heads and channels, if any are missing."""
+    if x.shape[2:] == (heads, width):
+        return x
     return pad(x, (0, width - x.shape[3], 0, heads - x.shape[2]))
 
 

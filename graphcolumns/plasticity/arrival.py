@@ -126,12 +126,14 @@ def _check_wire(rule: Rule, graph: ColumnGraph, due: list[int]) -> None:
             "a budget of length needs a graph with distances. Got none; call "
             "graph.remeasure(geometry)."
         )
-    slow = rule.constraints.max_dropped is not None
-    least = least_wire(rule, graph, 1)
+    slow = rule.constraints.max_dropped or 0
+    most = int(graph.in_degree.max()) if graph.num_columns else 0
+    drained = max(1, math.ceil(most / slow)) if slow else 1  # later updates could drop no more
     for number, step in enumerate(due, 1):
         length = rule.budget.length(step)
         assert length is not None
-        least = least_wire(rule, graph, number) if slow else least
+        if number <= drained:
+            least = least_wire(rule, graph, number)
         if length < least:
             raise ValueError(
                 f"a budget of wire must be within reach. It is {length:g} at update {number}, step "

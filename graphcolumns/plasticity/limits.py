@@ -19,7 +19,7 @@ def fewest_edges(rule: Rule, graph: ColumnGraph, updates: int) -> int:
     pinned = ~rule.constraints.may_die(graph)
     into = _kept_in(rule, graph, updates)
     out = torch.bincount(graph.source[pinned], minlength=graph.num_sources)
-    return int(max(into.sum(), out.clamp(min=rule.constraints.min_out).sum()))
+    return max(int(into.sum()), int(out.clamp(min=rule.constraints.min_out).sum()))
 
 
 def most_edges(rule: Rule, graph: ColumnGraph, updates: int, geometry: Geometry | None) -> int:
