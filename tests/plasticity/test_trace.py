@@ -67,6 +67,7 @@ def inserted(model: Columnformer, target: int, source: int, score: float) -> Col
                 value = score if name == "common" or bias.common is None else 0.0
                 new = torch.cat([old, old.new_full((1, *old.shape[1:]), value)])
                 setattr(bias, name, nn.Parameter(new[order].detach()))
+        bias.rewired(model.graph)
     return model
 
 
