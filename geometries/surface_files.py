@@ -109,6 +109,12 @@ def _check_surface(path: Path, positions: Tensor, faces: Tensor) -> None:
             f"{path} must hold vertices (N, 3) and triangles (F, 3). Got {tuple(positions.shape)} "
             f"and {tuple(faces.shape)}."
         )
+    if not bool(torch.isfinite(positions).all()):
+        bad = int((~torch.isfinite(positions)).any(1).nonzero()[0])
+        raise ValueError(
+            f"{path} is damaged: vertex {bad} is at {positions[bad].tolist()}, and places must be "
+            "finite. Restore it from a copy."
+        )
     if not len(faces) or not 0 <= int(faces.min()) <= int(faces.max()) < len(positions):
         raise ValueError(
             f"{path} is damaged: its {len(faces)} triangles must name some of its "

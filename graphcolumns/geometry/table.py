@@ -204,6 +204,11 @@ def _arrays(path: Path) -> Table:
                 f" Got {loaded.dtype} of shape {loaded.shape}."
             )
         return Table(path, (), tuple(loaded.T), np.arange(len(loaded)))
+    if {"format", "shape", "data"} <= set(arrays):
+        raise ValueError(
+            f"{path} must hold columns of one length. Got a sparse matrix of SciPy; call "
+            "ColumnGraph.from_scipy(scipy.sparse.load_npz(path), values=...)."
+        )
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
         raise ValueError(

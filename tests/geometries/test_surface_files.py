@@ -118,6 +118,14 @@ def test_triangles_of_no_vertex(tmp_path: Path):
         cortex.load(gifti(tmp_path / "lh.surf.gii", *surface))
 
 
+def test_vertices_at_no_place(tmp_path: Path):
+    lost = POINTS.copy()
+    lost[2, 1] = np.nan
+    surface = [(lost, "NIFTI_INTENT_POINTSET"), (FACES, "NIFTI_INTENT_TRIANGLE")]
+    with pytest.raises(ValueError, match=r"lh\.surf\.gii is damaged: vertex 2 is at"):
+        cortex.load(gifti(tmp_path / "lh.surf.gii", *surface))
+
+
 def test_missing_files(tmp_path: Path):
     with pytest.raises(
         FileNotFoundError, match=r"there is no file .*nowhere.gii. It must be a sur"

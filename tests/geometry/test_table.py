@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from graphcolumns.geometry.table import read_table
 
@@ -106,6 +107,9 @@ def test_arrays_that_are_no_table(tmp_path):
         read_table(path)
     np.savez(tmp_path / "a.npz", x=np.zeros(3), y=np.zeros(2))
     with pytest.raises(ValueError, match=r"one length.* 'x' \(3,\), 'y' \(2,\)"):
+        read_table(tmp_path / "a.npz")
+    scipy.sparse.save_npz(tmp_path / "a.npz", scipy.sparse.eye_array(3, format="csr"))
+    with pytest.raises(ValueError, match=r"a sparse matrix of SciPy; call ColumnGraph.from_scipy"):
         read_table(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz")
     with pytest.raises(ValueError, match="at least one array"):
