@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.cli.build import Parts, make_model
 from graphcolumns.cli.order import rule_in_order, takes
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity import Rewiring, carry
 from graphcolumns.plasticity.inherit import Origin, inherit
 
+SAMPLES = 8
 TOLERANCE = 1e-3  # of the largest logit: rounding in another order, through many steps
 
 
@@ -52,8 +55,13 @@ def _model(parts: Parts, config: Mapping[str, Any], place: Tensor, graph: Column
     if takes(config["model"], "receptive") and hasattr(old, "receptive"):
         seen["receptive"] = old.receptive[place]
     geometry, user = parts.geometry.permute(place), torch.arange(len(place))
+    # Built on its first edges, as it was: a constructor may refuse what a rule has left of them.
+    first = parts.graph.permute(place)
     with torch.random.fork_rng():
-        model = make_model(config, geometry, graph, user, parts.data, **seen)
+        model = make_model(config, geometry, first, user, parts.data, **seen)
+    before = graph_of(model)
+    if not before.same_topology(graph):
+        carry(Rewiring.between(before, graph), model)
     inherit(model.eval(), old, Origin(place, old.graph.permuted_edges(place)))
     if hasattr(old, "wiring_norm"):
         model.wiring_norm = old.wiring_norm
@@ -68,10 +76,14 @@ def _rule(parts: Parts, place: Tensor) -> dict[str, Any]:
 
 @torch.no_grad()
 def _check_same(parts: Parts, moved: Parts) -> None:
-    """Raise unless both models give the same answers to one sample."""
-    inputs = parts.data.test_inputs[:1]
-    before, after = (each.model(inputs).logits.float() for each in (parts, moved))
-    if (before - after).abs().max() > TOLERANCE * (1 + before.abs().max()):
+    """Raise unless both models give the same answers to most of a few samples.
+
+    Rounding may tip a choice between sources in one of them; a tensor in the wrong order tips all.
+    """
+    inputs = parts.data.test_inputs[:SAMPLES]
+    before, after = (each.model(inputs).logits.float().flatten(1) for each in (parts, moved))
+    apart = (before - after).abs().amax(1) > TOLERANCE * (1 + before.abs().amax(1))
+    if apart.double().mean() > 0.5:
         raise ValueError(
             f"{type(parts.model).__name__} answers otherwise with its columns in the user's order: "
             "it keeps a tensor per column or edge that its modules do not name in column_tensors "

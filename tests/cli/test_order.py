@@ -259,6 +259,26 @@ def test_the_loaded_model_is_that_of_the_run_in_the_order_of_the_user(edges):
     assert not user.model.training
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ["model.attention=selection", "model.edge_bias=both"],
+        ["model.weights=mixture"],
+        ["model.weights=lowrank", "model.recurrent=false", "model.time_embedding=true"],
+        ["model.inputs=first_sheet", "model.readout=spatial", "model.outputs=last_sheet"],
+    ],
+)
+def test_every_kind_of_weights_is_loaded_in_the_order_of_the_user(edges, kind):
+    assert main(["train", *FROM_FILE, *kind, "run=a"]) == 0
+    inner, user = parts_of("a"), cli.load("a")
+    inputs = user.data.test_inputs[:8]
+    with torch.no_grad():
+        theirs, ours = inner.model(inputs), user.model(inputs)
+    assert torch.allclose(theirs.logits, ours.logits, atol=1e-5)
+    assert torch.allclose(theirs.state, ours.state[inner.permutation], atol=1e-4)
+    assert inner.model.state_dict().keys() == user.model.state_dict().keys()
+
+
 def test_a_model_that_does_not_say_what_it_keeps_per_column_is_not_read_back_wrongly(
     edges, monkeypatch
 ):
