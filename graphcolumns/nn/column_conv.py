@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn.conv import MessagePassing
 from torch_geometric.typing import Adj, OptTensor, PairTensor, SparseTensor
-from torch_geometric.utils import is_torch_sparse_tensor, softmax
+from torch_geometric.utils import is_torch_sparse_tensor
 from torch_geometric.utils.sparse import set_sparse_value
 
 from graphcolumns.graph import ColumnGraph
@@ -36,7 +36,9 @@ from graphcolumns.nn.self_loops import (
 )
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.untied import UntiedLinear
-from graphcolumns.ops import column_attention
+from graphcolumns.ops import column_attention, segment_softmax
+from graphcolumns.ops.column_attention.closed import CLOSED, centred, closed_edges, without
+from graphcolumns.ops.precision import accumulator
 
 HOOKED = ("propagate", "message", "aggregate", "edge_update")
 
@@ -296,7 +298,7 @@ class ColumnConv(MessagePassing):
         alpha = self.edge_updater(edge_index, query=q, key=k, edge_attr=edge_attr, size=size)
         # propagate_type: (value: Tensor, alpha: Tensor, edge_attr: OptTensor)
         out = self.propagate(edge_index, value=v, alpha=alpha, edge_attr=edge_attr, size=size)
-        return out, edge_index, alpha
+        return out.to(v.dtype), edge_index, alpha.to(v.dtype)
 
     def edge_update(
         self,
@@ -307,21 +309,40 @@ class ColumnConv(MessagePassing):
         ptr: OptTensor,
         size_i: Optional[int],  # noqa: UP045 (PyG's inspector does not read unions)
     ) -> Tensor:
-        """The attention coefficients, ``[E, H]`` or ``[B, E, H]``."""
+        """The attention coefficients, ``[E, H]`` or ``[B, E, H]``, at least float32.
+
+        As in the op: scores count from the highest bias of their column and closed edges have none.
+        """
+        wide, size = accumulator(query_i.dtype), int(index.max()) + 1 if size_i is None else size_i
+        bias = self._edge_scores(edge_attr, key_j.shape[-3])
+        closed = self._closed(bias)
         features = self._edge_vectors(edge_attr, key_j.shape[-3])
-        key_j = key_j if features is None else key_j + features
-        alpha = (query_i * key_j).sum(-1) / math.sqrt(self.qk_channels)
-        scores = self._edge_scores(edge_attr, alpha.shape[-2])
-        alpha = alpha if scores is None else alpha + scores
-        pointers = ptr if alpha.dim() == 2 else None  # see aggregate
-        alpha = softmax(alpha, index, pointers, size_i, dim=alpha.dim() - 2)
+        keys = key_j.to(wide) if features is None else key_j.to(wide) + features
+        keys = without(keys, closed)
+        alpha = (query_i.to(wide) * keys).sum(-1) / math.sqrt(self.qk_channels)
+        shifted, _ = centred(bias, index, size)
+        alpha = alpha if shifted is None else alpha + shifted
+        if closed is not None:
+            alpha = alpha.masked_fill(closed, CLOSED)
+        static = alpha.dim() == 3
+        alpha = alpha.transpose(0, 1) if static else alpha
+        alpha = segment_softmax(alpha, index, size)
+        alpha = alpha.transpose(0, 1) if static else alpha
         return F.dropout(alpha, p=self.dropout, training=self.training)
 
     def message(self, value_j: Tensor, alpha: Tensor, edge_attr: OptTensor) -> Tensor:
-        """Values weighted by attention, ``[E, H, C']`` or ``[B, E, H, C']``."""
+        """Values weighted by attention, ``[E, H, C']`` or ``[B, E, H, C']``, at least float32."""
+        closed = self._closed(self._edge_scores(edge_attr, value_j.shape[-3]))
         features = self._edge_vectors(edge_attr, value_j.shape[-3])
-        value_j = value_j if features is None else value_j + features
-        return value_j * alpha.unsqueeze(-1)
+        values = value_j.to(alpha.dtype)
+        values = values if features is None else values + features
+        return without(values, closed) * alpha.unsqueeze(-1)
+
+    @staticmethod
+    def _closed(bias: OptTensor) -> OptTensor:
+        """Which edges pass nothing on, ``[E, H]``; None where none is known to be closed."""
+        closed = closed_edges(bias)
+        return None if closed is None else closed[:, 0]
 
     def aggregate(
         self,

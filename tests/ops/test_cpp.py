@@ -130,7 +130,8 @@ def test_offsets_do_not_wrap_at_32_bits():
     far, rows = 2**30, torch.randn(2, 1, 4, 16)
     graph = draw(torch.ones(1, 2, dtype=torch.bool)).graph
     views = Views.of(graph)
-    expected, _, lse = cpp.forward(rows[:1], rows, rows, None, None, views, 1.0, 0.0, None)
+    found = cpp.forward(rows[:1], rows, rows, None, None, views, 1.0, 0.0, None)
+    expected, _, lse, highest, log_mass = found
     base = rows.data_ptr() - far * rows[0].nbytes
     source, out = graph.source + far, torch.empty(1, 1, 4, 16)
     arguments = cpp.Arguments(
@@ -139,6 +140,8 @@ def test_offsets_do_not_wrap_at_32_bits():
         v=base % 2**64,
         out=out.data_ptr(),
         lse=lse.data_ptr(),
+        highest=highest.data_ptr(),
+        log_mass=log_mass.data_ptr(),
         rowptr=graph.rowptr.data_ptr(),
         source=source.data_ptr(),
         columns=1,

@@ -37,6 +37,7 @@ CASES = (
     "triton_score_cases.py",
 )
 HUBS = ("triton_hub_cases.py",)
+ARITHMETIC = ("triton_arithmetic_cases.py",)
 TILES = ("triton_tile_cases.py",)
 
 
@@ -60,7 +61,9 @@ def run_tests(*names: str, **environment: str) -> None:
 
 
 @needs_triton
-@pytest.mark.parametrize("files", [CASES, HUBS, TILES], ids=["rows", "hubs", "tiles"])
+@pytest.mark.parametrize(
+    "files", [CASES, HUBS, TILES, ARITHMETIC], ids=["rows", "hubs", "tiles", "arithmetic"]
+)
 def test_interpreted_on_the_cpu(files):
     run_tests(*files, TRITON_INTERPRET="1")
 
@@ -72,7 +75,7 @@ def test_kernels_compile_for_cuda(tmp_path):
 
 @pytest.mark.gpu
 def test_on_cuda():
-    run_tests(*CASES, *HUBS, *TILES)
+    run_tests(*CASES, *HUBS, *TILES, *ARITHMETIC)
 
 
 def attend(backend: str) -> None:

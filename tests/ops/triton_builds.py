@@ -91,9 +91,10 @@ def test_attention(dtype, capability, shape, options, built):
     )
     seed = torch.tensor(1) if "dropout" in options else None
     rest = (views, 0.25, 0.1 if "dropout" in options else 0.0, seed)
-    out, total, lse = attention.forward(q, k, v, *edge_values, *rest)
+    out, total, lse, *parts = attention.forward(q, k, v, *edge_values, *rest)
     arriving = (torch.empty_like(out), torch.empty_like(total), torch.empty_like(lse))
-    attention.backward(*arriving, q, k, v, *edge_values, out, total, lse, *rest)
+    attention.backward(*arriving, q, k, v, *edge_values, out, total, *parts, *rest)
+    attention.backward(*arriving[:2], None, q, k, v, *edge_values, out, total, *parts, *rest)
     assert built.keys() >= {"attend", "differentiate_columns", "differentiate_sources"}
 
 
@@ -106,9 +107,9 @@ def test_attention_with_hubs(dtype, capability, built):
     q = k = v = torch.empty(40, 3, 3, 24, dtype=dtype)
     bias, cost = torch.empty(1600, 3), torch.empty(1600)
     cut, rest = Cut(16, 16), (views, 0.25, 0.0, None)
-    out, total, lse = cut.forward(q, k, v, bias, cost, *rest)
+    out, total, lse, *parts = cut.forward(q, k, v, bias, cost, *rest)
     arriving = (torch.empty_like(out), torch.empty_like(total), torch.empty_like(lse))
-    cut.backward(*arriving, q, k, v, bias, cost, out, total, lse, *rest)
+    cut.backward(*arriving, q, k, v, bias, cost, out, total, *parts, *rest)
     kernels = {"attend", "differentiate_columns", "differentiate_sources"}
     assert built.keys() >= kernels | {"merge_levels", "merge_rows"}
 

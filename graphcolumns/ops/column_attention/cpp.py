@@ -15,8 +15,9 @@ from graphcolumns.ops.views import Views
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 _TENSORS = (
-    *("q", "k", "v", "bias", "cost", "out", "total", "lse", "grad_out", "grad_total", "grad_lse"),
-    *("delta", "grad_q", "grad_k", "grad_v", "grad_bias", "grad_cost"),
+    *("q", "k", "v", "bias", "cost", "out", "total", "lse", "highest", "log_mass"),
+    *("grad_out", "grad_total", "grad_lse", "centred", "state"),
+    *("grad_q", "grad_k", "grad_v", "grad_bias", "grad_cost"),
     *("rowptr", "colptr", "csc_edge", "source", "csc_target"),
 )
 _NUMBERS = (
@@ -46,7 +47,7 @@ def forward(
     scale: float,
     dropout: float,
     seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """See :func:`~graphcolumns.ops.column_attention.reference.forward`, which takes half types."""
     if q.dtype not in DTYPES:
         ends = views.source, views.target
@@ -56,17 +57,18 @@ def forward(
         **_contiguous(q, k, v, bias, cost),
         "out": v.new_empty((*shape, v.shape[3])),
         "total": q.new_empty(0 if cost is None else shape),
-        "lse": q.new_empty(shape),
+        **{name: q.new_empty(shape) for name in ("lse", "highest", "log_mass")},
     }
-    pages.advise(tensors["out"], tensors["total"], tensors["lse"])
+    results = list(tensors.values())[5:]
+    pages.advise(*results)
     _run("attention_forward", tensors, views, scale, dropout, seed)
-    return tensors["out"], tensors["total"], tensors["lse"]  # type: ignore[return-value]
+    return tuple(results)  # type: ignore[return-value]
 
 
 def backward(
     grad_out: Tensor,
-    grad_total: Tensor,
-    grad_lse: Tensor,
+    grad_total: Tensor | None,
+    grad_lse: Tensor | None,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -74,7 +76,8 @@ def backward(
     cost: Tensor | None,
     out: Tensor,
     total: Tensor,
-    lse: Tensor,
+    highest: Tensor,
+    log_mass: Tensor,
     views: Views,
     scale: float,
     dropout: float,
@@ -82,25 +85,26 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
     """See :func:`~graphcolumns.ops.column_attention.reference.backward`; not differentiable."""
     if q.dtype not in DTYPES:
-        arrived = (grad_out, grad_total, grad_lse, q, k, v, bias, cost, out, total, lse)
-        ends = views.source, views.target
-        return reference.backward(*arrived, *ends, scale, dropout, seed)
+        saved = (q, k, v, bias, cost, out, total, highest, log_mass)
+        arrived, ends = (grad_out, grad_total, grad_lse), (views.source, views.target)
+        return reference.backward(*arrived, *saved, *ends, scale, dropout, seed)  # type: ignore[arg-type]
     inputs = _contiguous(q, k, v, bias, cost)
     grads = {
         f"grad_{name}": None if x is None else torch.empty_like(x) for name, x in inputs.items()
     }
-    delta = torch.empty_like(lse)
-    pages.advise(delta, *grads.values())
+    columns, *lanes = highest.shape
+    state = highest.new_empty((columns, 3, *lanes))
+    pages.advise(state, *grads.values())
+    given: dict[str, Tensor | None]
+    given = {"out": out, "total": total, "highest": highest, "log_mass": log_mass}
+    given |= {"grad_out": grad_out, "grad_total": grad_total, "grad_lse": grad_lse}
     tensors = {
         **inputs,
         **grads,
-        "out": out.contiguous(),
-        "lse": lse.contiguous(),
-        "delta": delta,
-        "grad_out": grad_out.contiguous(),
-        "grad_lse": grad_lse.contiguous(),
-        "total": total.contiguous(),
-        "grad_total": None if cost is None else grad_total.contiguous(),
+        **{name: None if x is None else x.contiguous() for name, x in given.items()},
+        # Vectors are read past the end of a row.
+        "centred": None if bias is None else q.new_empty(bias.numel() + 16),
+        "state": state,
     }
     _run("attention_backward", tensors, views, scale, dropout, seed)
     return _as_given(q, bias, cost, *grads.values())

@@ -1,13 +1,26 @@
 """Attention along edges as a masked N x M product: the fastest form on nearly complete graphs.
 
 The same two functions as :mod:`~graphcolumns.ops.column_attention.reference`, whose docstrings
-hold the mathematics; edges become entries of a matrix ``[B, H, N, M]`` that is not kept.
+hold the mathematics; edges become entries of a matrix ``[B, H, N, M]`` that is not kept. A product
+with a matrix lets a NaN through where there is no edge or a closed one: what comes out not finite
+is computed again by the reference, edge by edge.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.column_attention.reference import factors, finite
+from graphcolumns.ops.column_attention import reference
+from graphcolumns.ops.column_attention.closed import (
+    CLOSED,
+    can_look,
+    centred,
+    finite,
+    raised,
+    sound,
+)
+from graphcolumns.ops.column_attention.reference import factors
 from graphcolumns.ops.precision import accumulator
 
 
@@ -30,26 +43,53 @@ def forward(
     scale: float,
     dropout: float,
     seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns ``out [N, B, H, Dv]``, ``cost [N, B, H]`` (empty without cost), ``lse [N, B, H]``."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """See :func:`~graphcolumns.ops.column_attention.reference.forward`."""
+    given = (q, k, v, bias, cost, source, target, scale, dropout, seed)
+    if k.shape[0] == 0:  # no maximum over nothing
+        return reference.forward(*given)
+    found = _matrix_forward(*given)
+    if not sound(*found[:2], found[3]):
+        heard_k, heard_v, open_cost = _heard(k, v, bias, cost, source)
+        found = _matrix_forward(q, heard_k, heard_v, bias, open_cost, *given[5:])
+    return found if sound(*found[:2], found[3]) else reference.forward(*given)
+
+
+def _matrix_forward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None,
+    cost: Tensor | None,
+    source: Tensor,
+    target: Tensor,
+    scale: float,
+    dropout: float,
+    seed: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     wide = accumulator(q.dtype)
+    level = centred(bias, target, q.shape[0])[1]
     q, k, values = (_heads_first(x, wide) for x in (q, k, v))
     s = _scores(q, k, bias, source, target, scale)
-    lse = torch.logsumexp(s, -1)
-    p = s.sub_(finite(lse)[..., None]).exp_()
+    highest = finite(s.amax(-1))
+    p = s.sub_(highest[..., None]).exp_()
+    mass = p.sum(-1)
+    p = p.div_(mass.masked_fill(mass == 0.0, 1.0)[..., None])
     keep = _factors(p, dropout, seed, source, target)
     p = p if keep is None else p.mul_(keep)
     out = _columns_first(p @ values).to(v.dtype)
-    if cost is None:
-        return out, lse.new_empty(0), _columns_first(lse)
-    total = (p * _edge_matrix(cost, p, source, target)).sum(-1)
-    return out, _columns_first(total), _columns_first(lse)
+    total = out.new_empty(0, dtype=wide)
+    if cost is not None:
+        total = _columns_first((p * _edge_matrix(cost, p, source, target)).sum(-1))
+    highest, log_mass = _columns_first(highest), _columns_first(mass.log())
+    lse = raised(highest + log_mass, level)
+    return out, total, lse, highest, log_mass
 
 
 def backward(
     grad_out: Tensor,
-    grad_total: Tensor,
-    grad_lse: Tensor,
+    grad_total: Tensor | None,
+    grad_lse: Tensor | None,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -57,7 +97,8 @@ def backward(
     cost: Tensor | None,
     out: Tensor,
     total: Tensor,
-    lse: Tensor,
+    highest: Tensor,
+    log_mass: Tensor,
     source: Tensor,
     target: Tensor,
     scale: float,
@@ -65,14 +106,48 @@ def backward(
     seed: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
     """The gradients of q, k, v, bias and cost; differentiable again."""
+    arrived, saved = (grad_out, grad_total, grad_lse, q), (out, total, highest, log_mass)
+    rest: Any = (source, target, scale, dropout, seed)
+    grads = _matrix_gradients(*arrived, k, v, bias, cost, *saved, *rest)
+    if not can_look(grad_out) or sound(*grads):
+        return grads
+    heard_k, heard_v, open_cost = _heard(k, v, bias, cost, source)
+    grads = _matrix_gradients(*arrived, heard_k, heard_v, bias, open_cost, *saved, *rest)
+    if sound(*grads):
+        return grads
+    return reference.backward(*arrived, k, v, bias, cost, *saved, *rest)
+
+
+def _matrix_gradients(
+    grad_out: Tensor,
+    grad_total: Tensor | None,
+    grad_lse: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None,
+    cost: Tensor | None,
+    out: Tensor,
+    total: Tensor,
+    highest: Tensor,
+    log_mass: Tensor,
+    source: Tensor,
+    target: Tensor,
+    scale: float,
+    dropout: float,
+    seed: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
     dtype, wide = q.dtype, accumulator(q.dtype)
     q, k, v, out, grad_out = (_heads_first(x, wide) for x in (q, k, v, out, grad_out))
-    lse, grad_lse = lse.permute(1, 2, 0), grad_lse.permute(1, 2, 0)
-    p = torch.exp(_scores(q, k, bias, source, target, scale) - finite(lse)[..., None])
+    highest, log_mass = highest.permute(1, 2, 0), log_mass.permute(1, 2, 0)
+    above = _scores(q, k, bias, source, target, scale) - highest[..., None]
+    p = torch.exp(above - finite(log_mass)[..., None])
     keep = _factors(p, dropout, seed, source, target)
     dp = grad_out @ v.transpose(2, 3)
-    delta = (grad_out * out).sum(-1) - grad_lse
-    if cost is not None:
+    delta = (grad_out * out).sum(-1)
+    if grad_lse is not None:
+        delta = delta - grad_lse.permute(1, 2, 0)
+    if cost is not None and grad_total is not None:
         grad_total, total = grad_total.permute(1, 2, 0), total.permute(1, 2, 0)
         dp = dp + grad_total[..., None] * _edge_matrix(cost, p, source, target)
         delta = delta + grad_total * total
@@ -87,10 +162,25 @@ def backward(
     grad_v = kept.transpose(2, 3) @ grad_out
     grad_bias = None if bias is None else _at_edges(ds, bias, source, target)
     grad_cost = None
-    if cost is not None:
+    if cost is not None and grad_total is not None:
         grad_cost = _at_edges(kept * grad_total[..., None], cost, source, target)
     grads = (_columns_first(x).to(dtype) for x in (grad_q, grad_k, grad_v))
     return (*grads, grad_bias, grad_cost)  # type: ignore[return-value]
+
+
+def _heard(
+    k: Tensor, v: Tensor, bias: Tensor | None, cost: Tensor | None, source: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Keys, values and costs with zeros where no edge is open: the bits of a source of zeros."""
+    is_open = torch.ones_like(source, dtype=torch.bool)[:, None]
+    if bias is not None:
+        is_open = (bias if bias.dim() == 2 else bias[:, None]) != CLOSED
+    count = is_open.new_zeros((k.shape[0], is_open.shape[1]), dtype=torch.int64)
+    unheard = (count.index_add(0, source, is_open.long()) == 0)[:, None, :, None]
+    if cost is not None:
+        shut = ~is_open
+        cost = cost.masked_fill(shut if cost.dim() == 2 else shut.all(1), 0.0)
+    return k.masked_fill(unheard, 0.0), v.masked_fill(unheard, 0.0), cost
 
 
 def _heads_first(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -106,12 +196,13 @@ def _columns_first(x: Tensor) -> Tensor:
 def _scores(
     q: Tensor, k: Tensor, bias: Tensor | None, source: Tensor, target: Tensor, scale: float
 ) -> Tensor:
-    """``[B, H, N, M]``, ``-inf`` where there is no edge."""
+    """``[B, H, N, M]`` from the highest bias of a column on; ``-inf`` where there is no edge."""
     s = (scale * q) @ k.transpose(2, 3)
     if bias is None and source.shape[0] == s.shape[2] * s.shape[3]:
         return s
-    bias = s.new_zeros(source.shape[0]) if bias is None else bias
-    return s + _edge_matrix(bias, s, source, target, float("-inf"))
+    shifted, _ = centred(bias, target, q.shape[2])
+    shifted = s.new_zeros(source.shape[0]) if shifted is None else shifted
+    return s + _edge_matrix(shifted, s, source, target, CLOSED)
 
 
 def _factors(

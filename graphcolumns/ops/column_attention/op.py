@@ -36,8 +36,12 @@ def column_attention_op(
     dropout: float,
     seed: Tensor | None,
     backend: str,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns ``out``, ``cost`` (an empty tensor without cost) and ``lse``; tensors only."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Returns ``out``, ``cost`` (an empty tensor without cost), ``lse``, ``highest``, ``log_mass``.
+
+    The last two are what backward computes the attention from. Scores count from the highest bias
+    of their column, so ``lse`` is that level plus both; no gradient arrives at ``highest``.
+    """
     with as_given(q):
         if backend in FUSED:
             views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
@@ -48,19 +52,20 @@ def column_attention_op(
 @column_attention_op.register_fake
 def _fake(
     q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, cost: Tensor | None, *rest: Any
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     shape = (q.shape[0], *v.shape[1:3])
     wide = accumulator(q.dtype)
     total = q.new_empty(0 if cost is None else shape, dtype=wide)
-    return v.new_empty((*shape, v.shape[3])), total, q.new_empty(shape, dtype=wide)
+    lse, highest, log_mass = (q.new_empty(shape, dtype=wide) for _ in range(3))
+    return v.new_empty((*shape, v.shape[3])), total, lse, highest, log_mass
 
 
 # An op of its own, so that compilers see one call and not what is behind it.
 @torch.library.custom_op("graphcolumns::column_attention_backward", mutates_args=())
 def column_attention_backward_op(
     grad_out: Tensor,
-    grad_total: Tensor,
-    grad_lse: Tensor,
+    grad_total: Tensor | None,
+    grad_lse: Tensor | None,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -68,7 +73,8 @@ def column_attention_backward_op(
     cost: Tensor | None,
     out: Tensor,
     total: Tensor,
-    lse: Tensor,
+    highest: Tensor,
+    log_mass: Tensor,
     rowptr: Tensor,
     source: Tensor,
     target: Tensor,
@@ -81,17 +87,21 @@ def column_attention_backward_op(
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of q, k, v, bias and cost (empty tensors where there is none)."""
-    views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
-    arrived = (grad_out, grad_total, grad_lse, q, k, v, bias, cost, out, total, lse)
-    grads = FUSED[backend].backward(*arrived, views, scale, dropout, seed)
+    saved = (q, k, v, bias, cost, out, total, highest, log_mass)
+    arrived = (grad_out, grad_total, grad_lse, *saved)
+    if backend in FUSED:
+        views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
+        grads = FUSED[backend].backward(*arrived, views, scale, dropout, seed)
+    else:
+        grads = PLAIN[backend].backward(*arrived, source, target, scale, dropout, seed)
     return tuple(q.new_empty(0) if x is None else x for x in grads)  # type: ignore[return-value]
 
 
 @column_attention_backward_op.register_fake
 def _fake_backward(
     grad_out: Tensor,
-    grad_total: Tensor,
-    grad_lse: Tensor,
+    grad_total: Tensor | None,
+    grad_lse: Tensor | None,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -104,28 +114,39 @@ def _fake_backward(
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *given, scale, dropout, seed, backend = inputs
-    views = Views(*given[5:])
-    edges = views if backend in FUSED else (views.source, views.target)
-    ctx.save_for_backward(seed, *given[:5], *output, *edges)
-    ctx.scale, ctx.dropout, ctx.backend = scale, dropout, backend
+    *given, ctx.scale, ctx.dropout, seed, ctx.backend = inputs
+    out, total, _, highest, log_mass = output
+    ctx.mark_non_differentiable(highest)
+    ctx.set_materialize_grads(False)  # most often no gradient arrives at lse
+    ctx.save_for_backward(seed, *given[:5], out, total, highest, log_mass, *given[5:])
 
 
 def _backward(
-    ctx: Any, grad_out: Tensor, grad_total: Tensor, grad_lse: Tensor
+    ctx: Any,
+    grad_out: Tensor | None,
+    grad_total: Tensor | None,
+    grad_lse: Tensor | None,
+    _: Tensor | None,
+    grad_log_mass: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
     seed, *saved = ctx.saved_tensors
     options = (ctx.scale, ctx.dropout, seed)
-    arrived = (grad_out, grad_total, grad_lse, *saved[:8])
+    if grad_out is None:
+        grad_out = torch.zeros_like(saved[5])
+    if grad_total is None and saved[4] is not None:
+        grad_total = torch.zeros_like(saved[6])
+    if grad_log_mass is not None:  # of a second derivative: with `highest` constant, that of lse
+        grad_lse = grad_log_mass if grad_lse is None else grad_lse + grad_log_mass
+    arrived = (grad_out, grad_total, grad_lse, *saved[:9])
+    many = batched(*arrived[:3])
     with as_given(grad_out):
-        if ctx.backend in FUSED and not torch.is_grad_enabled():
-            grads = column_attention_backward_op(*arrived, *saved[8:], *options, ctx.backend)
+        if not torch.is_grad_enabled() and (ctx.backend in FUSED or not many):
+            grads = column_attention_backward_op(*arrived, *saved[9:], *options, ctx.backend)
             grads = _where_given(grads, saved[:5])
         else:
-            # Plain torch on saved inputs and outputs, lse among them: differentiable again.
-            ends = saved[9:11] if ctx.backend in FUSED else saved[8:]
-            kernel = reference if batched(*arrived[:3]) else PLAIN.get(ctx.backend, reference)
-            grads = kernel.backward(*arrived, *ends, *options)
+            # Plain torch on saved inputs and outputs: differentiable again.
+            kernel = reference if many else PLAIN.get(ctx.backend, reference)
+            grads = kernel.backward(*arrived, *saved[10:12], *options)
     return (*grads, *(None,) * 10)
 
 

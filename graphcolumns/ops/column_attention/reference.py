@@ -1,22 +1,29 @@
 """Attention along edges in plain torch: the definition, and the oracle of every other backend.
 
 ``forward`` and ``backward`` are written as a kernel would compute them; the backward pass
-recomputes the attention from ``lse`` instead of keeping it.
+recomputes the attention from its normaliser instead of keeping it. The normaliser is two numbers,
+the highest score and the logarithm of the sum of ``exp(s - highest)``: their sum ``lse`` has lost
+the second to rounding where scores are large. Scores are counted from the highest bias of the
+column (:func:`~graphcolumns.ops.column_attention.closed.centred`).
 """
 
 import torch
 from torch import Tensor
 
+from graphcolumns.ops.column_attention.closed import (
+    CLOSED,
+    centred,
+    closed_edges,
+    edge_values,
+    finite,
+    raised,
+    silent_edges,
+    without,
+)
 from graphcolumns.ops.dropout import edge_dropout
 from graphcolumns.ops.precision import accumulator
 from graphcolumns.ops.segment import segment_max, segment_sum
 from graphcolumns.ops.transforms import batched
-
-
-def edge_values(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Per-edge values ``[E]`` or ``[E, H]`` as ``[E, 1, 1 or H]``, to broadcast over the batch."""
-    values = values.to(dtype)
-    return values[:, None, None] if values.dim() == 1 else values[:, None, :]
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:
@@ -29,14 +36,17 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
 def scores(
     q: Tensor, k: Tensor, bias: Tensor | None, source: Tensor, target: Tensor, scale: float
 ) -> Tensor:
-    """``s_ij = scale * q_i . k_j + bias_ij``, ``[E, B, H]``."""
-    products = dot(q.index_select(0, target), k.index_select(0, source))
-    return scale * products + (0.0 if bias is None else edge_values(bias, products.dtype))
+    """``s_ij = scale * q_i . k_j + bias_ij - level_i``, ``[E, B, H]``.
 
-
-def finite(lse: Tensor) -> Tensor:
-    """``lse`` with 0 for columns that receive nothing, so that ``exp(-inf - lse)`` is 0."""
-    return lse.masked_fill(lse == float("-inf"), 0.0)
+    The level of a column, its highest bias, changes no softmax; closed edges get ``-inf``.
+    """
+    closed = closed_edges(bias)
+    keys = without(k.index_select(0, source), closed)
+    products = scale * dot(q.index_select(0, target), keys)
+    shifted, _ = centred(bias, target, q.shape[0])
+    if shifted is None:
+        return products
+    return without(products + edge_values(shifted, products.dtype), closed, CLOSED)
 
 
 def factors(p: Tensor, dropout: float, seed: Tensor | None, source: Tensor) -> Tensor | None:
@@ -58,26 +68,37 @@ def forward(
     scale: float,
     dropout: float,
     seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns ``out [N, B, H, Dv]``, ``cost [N, B, H]`` (empty without cost), ``lse [N, B, H]``."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Returns ``out [N, B, H, Dv]``, ``cost`` (empty without cost), ``lse``, and its parts.
+
+    ``cost``, ``lse``, ``highest`` and ``log_mass`` are ``[N, B, H]``. ``highest`` is counted from
+    the level of the biases, and 0 where nothing is received; ``log_mass`` is ``-inf`` there.
+    """
     wide = accumulator(q.dtype)
     s = scores(q.to(wide), k.to(wide), bias, source, target, scale)
     highest = finite(segment_max(s, target, q.shape[0]))
     mass = torch.exp(s - highest.index_select(0, target))
-    lse = highest + torch.log(segment_sum(mass, target, q.shape[0]))
-    p = torch.exp(s - finite(lse).index_select(0, target))
+    total_mass = segment_sum(mass, target, q.shape[0])
+    nothing = total_mass == 0.0
+    divisor = total_mass.masked_fill(nothing, 1.0)
+    log_mass = torch.log(divisor).masked_fill(nothing, CLOSED)
+    p = mass / divisor.index_select(0, target)
     keep = factors(p, dropout, seed, source)
+    silent = silent_edges(closed_edges(bias), keep)
     p = p if keep is None else p * keep
-    out = segment_sum(p[..., None] * v.to(wide).index_select(0, source), target, q.shape[0])
+    values = without(v.to(wide).index_select(0, source), silent)
+    out = segment_sum(p[..., None] * values, target, q.shape[0]).to(v.dtype)
+    lse = raised(highest + log_mass, centred(bias, target, q.shape[0])[1])
     if cost is None:
-        return out.to(v.dtype), lse.new_empty(0), lse
-    return out.to(v.dtype), segment_sum(p * edge_values(cost, wide), target, q.shape[0]), lse
+        return out, lse.new_empty(0), lse, highest, log_mass
+    costs = without(edge_values(cost, wide).expand_as(p), silent)
+    return out, segment_sum(p * costs, target, q.shape[0]), lse, highest, log_mass
 
 
 def backward(
     grad_out: Tensor,
-    grad_total: Tensor,
-    grad_lse: Tensor,
+    grad_total: Tensor | None,
+    grad_lse: Tensor | None,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -85,7 +106,8 @@ def backward(
     cost: Tensor | None,
     out: Tensor,
     total: Tensor,
-    lse: Tensor,
+    highest: Tensor,
+    log_mass: Tensor,
     source: Tensor,
     target: Tensor,
     scale: float,
@@ -94,12 +116,15 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
     r"""The gradients of q, k, v, bias and cost; differentiable again.
 
+    ``grad_total`` is None without cost, ``grad_lse`` where no gradient arrives.
+
     .. math::
         dP_{ij} &= m_{ij} (d\mathrm{out}_i^\top v_j + d\mathrm{cost}_i c_{ij}), \qquad
         \delta_i = d\mathrm{out}_i^\top \mathrm{out}_i + d\mathrm{cost}_i \mathrm{cost}_i
         - d\mathrm{lse}_i \\
-        dS_{ij} &= p_{ij} (dP_{ij} - \delta_i), \qquad
-        dq_i = \mathrm{scale} \sum_j dS_{ij} k_j, \quad
+        p_{ij} &= \exp((s_{ij} - \mathrm{highest}_i) - \mathrm{logmass}_i), \qquad
+        dS_{ij} = p_{ij} (dP_{ij} - \delta_i) \\
+        dq_i &= \mathrm{scale} \sum_j dS_{ij} k_j, \quad
         dk_j = \mathrm{scale} \sum_i dS_{ij} q_i, \quad
         dv_j = \sum_i m_{ij} p_{ij} d\mathrm{out}_i
 
@@ -108,24 +133,29 @@ def backward(
     dtype, wide = q.dtype, accumulator(q.dtype)
     q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
     s = scores(q, k, bias, source, target, scale)
-    p = torch.exp(s - finite(lse).index_select(0, target))
+    above = s - highest.index_select(0, target)
+    closed = closed_edges(bias)
+    p = without(torch.exp(above - finite(log_mass).index_select(0, target)), closed)
     keep = factors(p, dropout, seed, source)
-    grad_out_e = grad_out.index_select(0, target)
-    dp = dot(grad_out_e, v.index_select(0, source))
-    delta = (grad_out * out).sum(-1) - grad_lse
-    if cost is not None:
-        grad_total_e = grad_total.index_select(0, target)
-        dp = dp + grad_total_e * edge_values(cost, wide)
+    silent = silent_edges(closed, keep)
+    grad_out_e = without(grad_out.index_select(0, target), silent)
+    dp = dot(grad_out_e, without(v.index_select(0, source), silent))
+    delta = (grad_out * out).sum(-1)
+    if grad_lse is not None:
+        delta = delta - grad_lse
+    if cost is not None and grad_total is not None:
+        grad_total_e = without(grad_total.index_select(0, target), silent)
+        dp = dp + grad_total_e * without(edge_values(cost, wide).expand_as(p), silent)
         delta = delta + grad_total * total
     kept = p if keep is None else p * keep
     dp = dp if keep is None else dp * keep
-    ds = p * (dp - delta.index_select(0, target))
+    ds = without(p * (dp - delta.index_select(0, target)), closed)
 
     weighted = scale * ds[..., None]
-    grad_q = segment_sum(weighted * k.index_select(0, source), target, q.shape[0])
+    grad_q = segment_sum(weighted * without(k.index_select(0, source), closed), target, q.shape[0])
     if q.shape[1] == 1 != k.shape[1]:  # queries without a batch: one query, many inputs
         grad_q = grad_q.sum(1, keepdim=True)
-    grad_k = segment_sum(weighted * q.index_select(0, target), source, k.shape[0])
+    grad_k = segment_sum(weighted * without(q.index_select(0, target), closed), source, k.shape[0])
     grad_v = segment_sum(kept[..., None] * grad_out_e, source, v.shape[0])
     grad_bias = None if bias is None else _like_edges(ds, bias)
     grad_cost = None if cost is None else _like_edges(kept * grad_total_e, cost)

@@ -7,7 +7,16 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.ops.column_attention.reference import edge_values, factors, scores
+from graphcolumns.ops.column_attention.closed import (
+    centred,
+    closed_edges,
+    edge_values,
+    finite,
+    raised,
+    silent_edges,
+    without,
+)
+from graphcolumns.ops.column_attention.reference import factors, scores
 from graphcolumns.ops.precision import accumulator
 
 
@@ -27,17 +36,20 @@ def column_attention(
 
     wide = accumulator(q.dtype)
     s = scores(q.to(wide), k.to(wide), bias, graph.source, graph.target, scale)
-    highest = segment_csr(s.detach(), graph.rowptr, reduce="max")  # 0 for an empty row
-    highest = highest.masked_fill(highest == float("-inf"), 0.0)
+    highest = finite(segment_csr(s.detach(), graph.rowptr, reduce="max"))  # 0 for an empty row
     e = torch.exp(s - gather_csr(highest, graph.rowptr))
     total = segment_csr(e, graph.rowptr, reduce="sum")
     empty = total == 0.0
-    lse = (highest + torch.log(total.masked_fill(empty, 1.0))).masked_fill(empty, float("-inf"))
-    p = e / gather_csr(total.masked_fill(empty, 1.0), graph.rowptr)
+    divisor = total.masked_fill(empty, 1.0)
+    lse = raised(highest + torch.log(divisor), centred(bias, graph.target, graph.num_columns)[1])
+    lse = lse.masked_fill(empty, float("-inf"))
+    p = e / gather_csr(divisor, graph.rowptr)
     keep = factors(p, dropout, seed, graph.source)
+    silent = silent_edges(closed_edges(bias), keep)
     p = p if keep is None else p * keep
-    messages = p[..., None] * v.to(wide).index_select(0, graph.source)
+    messages = p[..., None] * without(v.to(wide).index_select(0, graph.source), silent)
     out = segment_csr(messages, graph.rowptr, reduce="sum").to(v.dtype)
     if cost is None:
         return out, None, lse
-    return out, segment_csr(p * edge_values(cost, wide), graph.rowptr, reduce="sum"), lse
+    costs = without(edge_values(cost, wide).expand_as(p), silent)
+    return out, segment_csr(p * costs, graph.rowptr, reduce="sum"), lse

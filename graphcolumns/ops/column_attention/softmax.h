@@ -5,24 +5,10 @@
 
 namespace graphcolumns {
 
-template <int Distance> struct Across {
-  static constexpr int at(int i) { return i ^ Distance; }
-};
-
-// Combines the numbers of a line that belong to one lane; all of them get the result.
-template <class T, int Distance = VL<T> / 2, class Op>
-inline Vector<T> fold(Vector<T> x, int64_t stride, const Op& op) {
-  if constexpr (Distance == 0) return x;
-  else {
-    if (Distance < stride) return x;
-    return fold<T, Distance / 2>(op(x, shuffle<T, Across<Distance>>(x, x)), stride, op);
-  }
-}
-
 // The state of an online softmax over the edges of one column.
 template <class T> struct Softmax {
   Lanes<T> lanes;
-  Buffer<T> highest, shift, factor, mass, total, logs;
+  Buffer<T> highest, shift, factor, mass, total;
 
   explicit Softmax(Lanes<T> lanes)
       : lanes(lanes),
@@ -30,11 +16,10 @@ template <class T> struct Softmax {
         shift(lanes.width),
         factor(lanes.width),
         mass(lanes.width),
-        total(lanes.width),
-        logs(lanes.width) {}
+        total(lanes.width) {}
 
   void reset() {
-    std::fill_n(highest.get(), lanes.width, -std::numeric_limits<T>::infinity());
+    std::fill_n(highest.get(), lanes.width, CLOSED<T>);
     std::fill_n(mass.get(), lanes.width, T(0));
     std::fill_n(total.get(), lanes.width, T(0));
   }
@@ -50,7 +35,7 @@ template <class T> struct Softmax {
         most = x > most ? x : most;
       }
       most = fold<T>(most, lanes.stride, [](Vector<T> x, Vector<T> y) { return x > y ? x : y; });
-      const Vector<T> at = most == -std::numeric_limits<T>::infinity() ? Vector<T>{} : most;
+      const Vector<T> at = most == CLOSED<T> ? Vector<T>{} : most;
       for (int64_t i = w; i < lines * lanes.width; i += lanes.width) {
         const Vector<T> p = exponential<T>(load(s + i) - at);
         store<T>(s + i, p);
@@ -74,17 +59,19 @@ template <class T> struct Softmax {
     }
   }
 
-  // Leaves 1 / mass in `factor` (0 for a column without mass).
-  void finish(T* lse, T* to_total) {
+  // Leaves 1 / mass in `factor` (0 for a column without mass). The normaliser is kept in two parts,
+  // `shift` and the logarithm of the mass: their sum has lost the second where scores are large.
+  void finish(const T* level, T* lse, T* to_highest, T* to_log_mass, T* to_total) {
     for (int64_t w = 0; w < lanes.width; w += VL<T>) {
-      const Vector<T> sum = load(mass.get() + w);
+      const Vector<T> sum = load(mass.get() + w), log = logarithm<T>(sum);
       const Vector<T> inverse = sum == T(0) ? Vector<T>{} : T(1) / sum;
+      const Vector<T> at = load(shift.get() + w), sum_log = at + log;
       store<T>(factor.get() + w, inverse);
-      store<T>(total.get() + w, load(total.get() + w) * inverse);
-      store<T>(logs.get() + w, load(shift.get() + w) + logarithm<T>(sum));
+      store_lanes<T>(lse + w, lanes.count - w, level ? load(level + w) + sum_log : sum_log);
+      store_lanes<T>(to_highest + w, lanes.count - w, at);
+      store_lanes<T>(to_log_mass + w, lanes.count - w, log);
+      if (to_total) store_lanes<T>(to_total + w, lanes.count - w, load(total.get() + w) * inverse);
     }
-    copy_lanes<T>(logs.get(), lanes.count, lse);
-    if (to_total) copy_lanes<T>(total.get(), lanes.count, to_total);
   }
 
   Vector<T> folded(Vector<T> x) const {

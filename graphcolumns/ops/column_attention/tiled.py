@@ -17,6 +17,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import tiles
 from graphcolumns.ops.backend import check_triton
 from graphcolumns.ops.column_attention import checks, triton, triton_hubs
+from graphcolumns.ops.column_attention.closed import centred, raised
 from graphcolumns.ops.column_attention.op import column_attention_backward_op
 from graphcolumns.ops.column_attention.triton_call import Call, per_edge
 from graphcolumns.ops.column_attention.windows import WINDOW, Windows
@@ -39,7 +40,7 @@ def tiled_attention(
     """Out and lse of :func:`~graphcolumns.ops.column_attention`, without cost and dropout.
 
     Forward, windows of 16 columns are matrix products with their sources; backward is that of the
-    row kernels. A key or value that is not finite reaches all columns of its window.
+    row kernels. A value that is not finite reaches all columns of its window.
 
     Args:
         q: ``[N, B, H, D]`` or ``[N, 1, H, D]``, float32, bfloat16 or float16.
@@ -80,36 +81,37 @@ class _Tiled(torch.autograd.Function):
         scale: float,
     ) -> tuple[Tensor, Tensor]:
         """Out ``[N, B, H, Dv]`` and lse ``[N, B, H]``."""
-        call = Call(q, k, v, bias, None, scale, 0.0, None)
+        shifted, level = centred(bias, graph.target, graph.num_columns)
+        call = Call(q, k, v, shifted, None, scale, 0.0, None)
         out = v.new_empty((q.shape[0], *v.shape[1:]))
-        lse = q.new_empty(out.shape[:3], dtype=torch.float32)
-        _launch(call, windows, out, lse)
+        highest, log_mass = (q.new_empty(out.shape[:3], dtype=torch.float32) for _ in range(2))
+        _launch(call, windows, out, highest, log_mass)
         if len(windows.rows):
             part = call._replace(
                 q=q.index_select(0, windows.rows),
-                bias=None if bias is None else bias.index_select(0, windows.row_edge),
+                bias=None if shifted is None else shifted.index_select(0, windows.row_edge),
             )
-            rest, _, level = triton.attend_rows(part, windows.rowptr, windows.row_source, v.dtype)
-            out.index_copy_(0, windows.rows, rest)
-            lse.index_copy_(0, windows.rows, level)
-        ctx.save_for_backward(q, k, v, bias, out, lse)
+            found = triton.attend_rows(part, windows.rowptr, windows.row_source, v.dtype)
+            for whole, rest in zip((out, highest, log_mass), (found[0], *found[2:]), strict=True):
+                whole.index_copy_(0, windows.rows, rest)
+        ctx.save_for_backward(q, k, v, bias, out, highest, log_mass)
         ctx.graph, ctx.scale = graph, scale
-        return out, lse
+        return out, raised(highest + log_mass, level)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor, grad_lse: Tensor) -> tuple[Tensor | None, ...]:
         """See :func:`~graphcolumns.ops.column_attention.triton.backward`."""
-        q, k, v, bias, out, lse = ctx.saved_tensors
-        none, backend = lse.new_empty(0), triton_hubs.for_graph("triton", ctx.graph)
-        arrived = (grad_out, none, grad_lse, q, k, v, bias, None, out, none, lse)
+        q, k, v, bias, out, highest, log_mass = ctx.saved_tensors
+        none, backend = highest.new_empty(0), triton_hubs.for_graph("triton", ctx.graph)
+        saved = (q, k, v, bias, None, out, none, highest, log_mass)
         rest = (*Views.of(ctx.graph), ctx.scale, 0.0, None, backend)
-        grad_q, grad_k, grad_v, grad_bias, _ = column_attention_backward_op(*arrived, *rest)
-        grad_bias = None if bias is None else grad_bias
-        return grad_q, grad_k, grad_v, grad_bias, None, None, None
+        grads = column_attention_backward_op(grad_out, None, grad_lse, *saved, *rest)
+        grad_q, grad_k, grad_v, grad_bias, _ = grads
+        return grad_q, grad_k, grad_v, None if bias is None else grad_bias, None, None, None
 
 
-def _launch(call: Call, windows: Windows, out: Tensor, lse: Tensor) -> None:
+def _launch(call: Call, windows: Windows, out: Tensor, highest: Tensor, log_mass: Tensor) -> None:
     from graphcolumns.ops.column_attention.triton_tiles import attend_tiles
 
     given = {"q": call.q, "k": call.k, "v": call.v, "bias": call.bias}
@@ -127,7 +129,8 @@ def _launch(call: Call, windows: Windows, out: Tensor, lse: Tensor) -> None:
             **tensors,
             listeners=windows.listeners,
             out=out,
-            lse=lse,
+            highest_out=highest,
+            log_mass_out=log_mass,
             columns=columns,
             batch=batch,
             windows=len(windows.window),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from graphcolumns.ops import tiles
 from graphcolumns.ops.column_attention import reference
+from graphcolumns.ops.column_attention.closed import centred, raised
 from graphcolumns.ops.column_attention.triton_call import Call
 from graphcolumns.ops.column_attention.triton_segments import Segments
 from graphcolumns.ops.views import Views
@@ -29,7 +30,7 @@ def forward(
     seed: Tensor | None,
     *,
     longest: int | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """See :func:`~graphcolumns.ops.column_attention.reference.forward`.
 
     ``longest``: in-edges that are done one after the other at most (default: all of a column).
@@ -37,39 +38,44 @@ def forward(
     if q.dtype not in tiles.DTYPES:
         ends = views.source, views.target
         return reference.forward(q, k, v, bias, cost, *ends, scale, dropout, seed)
+    bias, level = centred(bias, views.target, q.shape[0])
     call = Call(q, k, v, bias, cost, scale, dropout, seed)
     if longest is None:
-        return attend_rows(call, views.rowptr, views.source, v.dtype)
+        out, total, *parts = attend_rows(call, views.rowptr, views.source, v.dtype)
+        return out, total, raised(parts[0] + parts[1], level), parts[0], parts[1]
     cut = Segments.of(views.rowptr, len(views.source), longest)
-    parts = call._replace(q=cut.spread(q))
-    out, total, lse = attend_rows(parts, cut.pointers, views.source, torch.float32)
-    merged = cut.levels(lse)
+    segments = call._replace(q=cut.spread(q))
+    out, total, *parts = attend_rows(segments, cut.pointers, views.source, torch.float32)
+    levels = parts[0], parts[1]
+    merged = cut.levels(*levels)
     if cost is not None:
-        total = cut.average(total, lse, merged, torch.float32)
-    return cut.average(out, lse, merged, v.dtype), total, merged
+        total = cut.average(total, levels, merged, torch.float32)
+    out = cut.average(out, levels, merged, v.dtype)
+    return out, total, raised(merged[0] + merged[1], level), *merged
 
 
 def attend_rows(
     call: Call, rowptr: Tensor, source: Tensor, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Out in ``dtype``, cost and lse of the rows that ``rowptr`` names."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Out in ``dtype``, cost, highest and log_mass of the rows that ``rowptr`` names."""
     from graphcolumns.ops.column_attention.triton_forward import attend
 
     q, v, columns = call.q, call.v, call.q.shape[0]
     shape = (columns, *v.shape[1:3])
     out = v.new_empty((*shape, v.shape[3]), dtype=dtype)
     total = q.new_empty(0 if call.cost is None else shape, dtype=torch.float32)
-    lse = q.new_empty(shape, dtype=torch.float32)
+    highest, log_mass = (q.new_empty(shape, dtype=torch.float32) for _ in range(2))
     tile = call.tile(columns, source.shape[0])
-    tensors = {"rowptr": rowptr, "source": source, "out": out, "total": total, "lse": lse}
+    tensors = {"rowptr": rowptr, "source": source, "out": out, "total": total}
+    tensors |= {"highest_out": highest, "log_mass_out": log_mass}
     call.launch(attend, tile, columns, call.parts(tile), tensors, columns=columns)
-    return out, total, lse
+    return out, total, highest, log_mass
 
 
 def backward(
     grad_out: Tensor,
-    grad_total: Tensor,
-    grad_lse: Tensor,
+    grad_total: Tensor | None,
+    grad_lse: Tensor | None,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -77,7 +83,8 @@ def backward(
     cost: Tensor | None,
     out: Tensor,
     total: Tensor,
-    lse: Tensor,
+    highest: Tensor,
+    log_mass: Tensor,
     views: Views,
     scale: float,
     dropout: float,
@@ -90,14 +97,19 @@ def backward(
     ``longest``: edges of a column, and of a source, that are done one after the other at most.
     """
     if q.dtype not in tiles.DTYPES:
-        saved = (grad_out, grad_total, grad_lse, q, k, v, bias, cost, out, total, lse)
-        ends = views.source, views.target
-        return reference.backward(*saved, *ends, scale, dropout, seed)
-    call = Call(q, k, v, bias, cost, scale, dropout, seed)
-    arrived = {"lse": lse, "grad_out": grad_out, "grad_total": grad_total}
-    known = {"out": out, "total": total, "grad_lse": grad_lse, **arrived}
+        saved = (q, k, v, bias, cost, out, total, highest, log_mass)
+        grads, ends = (grad_out, grad_total, grad_lse), (views.source, views.target)
+        return reference.backward(*grads, *saved, *ends, scale, dropout, seed)  # type: ignore[arg-type]
+    shifted = centred(bias, views.target, q.shape[0])[0]
+    call = Call(q, k, v, shifted, cost, scale, dropout, seed)
+    arrived = {"highest": highest, "log_mass": log_mass, "grad_out": grad_out}
+    arrived["grad_total"] = highest.new_empty(0) if grad_total is None else grad_total
+    known = {"out": out, "total": total, **arrived}
+    known["grad_lse"] = highest.new_empty(0) if grad_lse is None else grad_lse
     delta, grad_q, grad_bias, grad_cost = _columns(call, views, known, longest[0])
     grad_k, grad_v = _sources(call, views, {"delta": delta, **arrived}, longest[1])
+    if bias is not None and grad_bias is not None:
+        grad_bias = grad_bias.to(bias.dtype)
     return grad_q, grad_k, grad_v, grad_bias, grad_cost
 
 
@@ -138,7 +150,7 @@ def _over_columns(
     tile = call.tile(columns, edges)
     parts = call.parts(tile)
     parts_each, groups = _groups(call, columns, parts)
-    delta = torch.empty_like(known["lse"], memory_format=torch.contiguous_format)
+    delta = torch.empty_like(known["highest"], memory_format=torch.contiguous_format)
     grad_q = q.new_empty((columns, *call.k.shape[1:]), dtype=dtype)
     sums = {
         f"grad_{name}": q.new_zeros((groups, *(() if x is None else x.shape)), dtype=torch.float32)
@@ -147,6 +159,8 @@ def _over_columns(
     tensors = {"rowptr": rowptr, "source": source, "delta": delta, "grad_q": grad_q}
     numbers = {"columns": columns, "edges": edges, "parts": parts, "parts_each": parts_each}
     tensors |= known | sums
+    # What is absent is an empty tensor, also for no columns at all: then no program runs.
+    numbers["GRAD_LSE"] = len(known["grad_lse"]) > 0
     call.launch(differentiate_columns, tile, columns, groups, tensors, **numbers)
     return delta, grad_q, sums["grad_bias"], sums["grad_cost"]
 

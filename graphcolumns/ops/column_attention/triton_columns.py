@@ -17,6 +17,7 @@ from graphcolumns.ops.column_attention.triton_lanes import (
     lanes_of,
     numbers_of,
     read,
+    without,
 )
 
 
@@ -61,10 +62,11 @@ def differentiate_columns(
     seed,
     out,
     total,
-    lse,
+    highest,
+    log_mass,
     grad_out,
     grad_total,
-    grad_lse,
+    grad_lse,  # read if GRAD_LSE
     delta,  # [N, B, H], for the pass over sources
     grad_q,  # [N, B, H, D]
     grad_bias,  # [groups, E] or [groups, E, H] zeros, one group per part of the lanes
@@ -86,6 +88,7 @@ def differentiate_columns(
     BIAS: tl.constexpr,
     COST: tl.constexpr,
     DROPOUT: tl.constexpr,
+    GRAD_LSE: tl.constexpr,
     EDGES: tl.constexpr,
     BATCH: tl.constexpr,
     HEADS: tl.constexpr,
@@ -110,9 +113,11 @@ def differentiate_columns(
             mine = i * batch * H
             query = read(q, i * query_lanes * D, query_at, width_exists)
             arriving = read(grad_out, mine * DV, value_at, value_exists)
-            level = finite(read(lse, mine, lane, exists))
+            above = read(highest, mine, lane, exists)
+            rest = finite(read(log_mass, mine, lane, exists))
             expected = tl.sum(arriving * read(out, mine * DV, value_at, value_exists), 1)
-            expected -= read(grad_lse, mine, lane, exists)
+            if GRAD_LSE:
+                expected -= read(grad_lse, mine, lane, exists)
             if COST > 0:
                 arriving_cost = read(grad_total, mine, lane, exists)
                 expected += arriving_cost * read(total, mine, lane, exists)
@@ -124,10 +129,15 @@ def differentiate_columns(
                 row = tl.load(source + e, mask=here, other=0).to(tl.int64) * batch * H
                 keys = gather(k, row * D, here, at, width_exists)
                 values = gather(v, row * DV, here, value_at, value_exists)
+                if BIAS > 0:
+                    biases = edge_values(bias, e, here, head, exists, BIAS)
+                    closed = biases == float("-inf")
+                    keys, values = without(keys, closed), without(values, closed)
                 s = tl.sum(query[None] * keys, 2) * scale
                 if BIAS > 0:
-                    s += edge_values(bias, e, here, head, exists, BIAS)
-                p = tl.exp(tl.where(here[:, None], s, float("-inf")) - level[None])
+                    s = tl.where(closed, float("-inf"), s + biases)
+                s = tl.where(here[:, None], s, float("-inf"))
+                p = tl.exp((s - above[None]) - rest[None])
                 dp = tl.sum(arriving[None] * values, 2)
                 if COST > 0:
                     costs = edge_values(cost, e, here, head, exists, COST)
@@ -135,9 +145,12 @@ def differentiate_columns(
                 p_kept = p
                 if DROPOUT:
                     keep = dropout_factors(seed, e, lane, batch, rate, kept, H)
-                    dp *= keep
+                    dp = tl.where(keep == 0.0, 0.0, dp * keep)
                     p_kept = p * keep
                 ds = p * (dp - expected[None])
+                if BIAS > 0:
+                    ds = tl.where(closed, 0.0, ds)
+                    p_kept = tl.where(closed, 0.0, p_kept)
                 sum_query += tl.sum(ds[:, :, None] * keys, 0)
                 if BIAS > 0:
                     sums = grad_bias + group.to(tl.int64) * edges * BIAS
@@ -145,6 +158,10 @@ def differentiate_columns(
                 if COST > 0:
                     sums = grad_cost + group.to(tl.int64) * edges * COST
                     gained = p_kept * arriving_cost[None]
+                    if BIAS > 0:
+                        gained = tl.where(closed, 0.0, gained)
+                    if DROPOUT:
+                        gained = tl.where(keep == 0.0, 0.0, gained)
                     add_to_edges(sums, e, here, part, gained, exists, H, COST, BATCH, HEADS)
             tl.store(grad_q + mine * D + at, sum_query * scale, mask=width_exists)
         if BIAS + COST > 0:

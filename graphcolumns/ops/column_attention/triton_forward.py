@@ -13,6 +13,7 @@ from graphcolumns.ops.column_attention.triton_lanes import (
     lanes_of,
     numbers_of,
     read,
+    without,
 )
 
 
@@ -28,7 +29,8 @@ def attend(
     seed,  # one int64, read if DROPOUT
     out,  # [N, B, H, DV]
     total,  # [N, B, H], written if COST
-    lse,  # [N, B, H]
+    highest_out,  # [N, B, H], 0 where nothing is received
+    log_mass_out,  # [N, B, H], -inf there
     columns,
     batch,
     patches,  # programs per slice of the lanes; slices come one after the other
@@ -73,26 +75,38 @@ def attend(
             row = tl.load(source + e, mask=here, other=0).to(tl.int64) * batch * H
             keys = gather(k, row * D, here, at, width_exists)
             values = gather(v, row * DV, here, value_at, value_exists)
+            if BIAS > 0:
+                biases = edge_values(bias, e, here, head, exists, BIAS)
+                closed = biases == float("-inf")
+                keys, values = without(keys, closed), without(values, closed)
             s = tl.sum(query[None] * keys, 2) * scale
             if BIAS > 0:
-                s += edge_values(bias, e, here, head, exists, BIAS)
+                s = tl.where(closed, float("-inf"), s + biases)
             s = tl.where(here[:, None], s, float("-inf"))
             above = tl.maximum(highest, tl.max(s, 0))
             p = tl.exp(s - finite(above)[None])
             shrink = tl.exp(highest - finite(above))
             highest = above
             mass = mass * shrink + tl.sum(p, 0)
-            if DROPOUT:
-                p *= dropout_factors(seed, e, lane, batch, rate, kept, H)
             if COST > 0:
                 costs = edge_values(cost, e, here, head, exists, COST)
+                if BIAS > 0:
+                    costs = tl.where(closed, 0.0, costs)
+            if DROPOUT:
+                keep = dropout_factors(seed, e, lane, batch, rate, kept, H)
+                p *= keep
+                values = without(values, keep == 0.0)
+                if COST > 0:
+                    costs = tl.where(keep == 0.0, 0.0, costs)
+            if COST > 0:
                 sum_cost = sum_cost * shrink + tl.sum(p * costs, 0)
             sum_value = sum_value * shrink[:, None] + tl.sum(p[:, :, None] * values, 0)
         nobody = mass == 0.0
         divisor = tl.where(nobody, 1.0, mass)
-        log_mass = tl.where(nobody, float("-inf"), finite(highest) + tl.log(divisor))
+        log_mass = tl.where(nobody, float("-inf"), tl.log(divisor))
         row = i * batch * H
-        tl.store(lse + row + lane, log_mass, mask=exists)
+        tl.store(highest_out + row + lane, finite(highest), mask=exists)
+        tl.store(log_mass_out + row + lane, log_mass, mask=exists)
         if COST > 0:
             tl.store(total + row + lane, sum_cost / divisor, mask=exists)
         tl.store(out + row * DV + value_at, sum_value / divisor[:, None], mask=value_exists)

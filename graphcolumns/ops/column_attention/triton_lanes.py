@@ -56,6 +56,12 @@ def edge_values(values, e, here, head, exists, COUNT: tl.constexpr):
 
 
 @triton.jit
+def without(values, silent):
+    """``values [EDGES, lanes, WIDTH]`` with zeros where ``silent [EDGES, 1 or lanes]``."""
+    return tl.where(silent[:, :, None], 0.0, values)
+
+
+@triton.jit
 def mix(counter):
     """splitmix64, as in dropout.py; products of uint64 wrap."""
     x = (counter + 1) * 0x9E3779B97F4A7C15

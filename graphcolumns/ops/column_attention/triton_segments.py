@@ -44,30 +44,37 @@ class Segments(NamedTuple):
         """Of values that the segments of a row share: ``[segments, ...] -> [rows, ...]``."""
         return parts.index_select(0, self.first[:-1])
 
-    def levels(self, level: Tensor) -> Tensor:
-        """The log-sum-exp of rows from that of segments ``[segments, ...]``."""
+    def levels(self, highest: Tensor, log_mass: Tensor) -> tuple[Tensor, Tensor]:
+        """The normaliser of rows from that of segments ``[segments, ...]``, in two parts."""
         from graphcolumns.ops.column_attention.triton_merge import merge_levels
 
-        merged = level.new_empty((len(self.first) - 1, *level.shape[1:]))
-        lanes = level[:1].numel()
-        tensors = {"level": level, "merged": merged}
+        shape = (len(self.first) - 1, *highest.shape[1:])
+        merged = highest.new_empty(shape), highest.new_empty(shape)
+        lanes = highest[:1].numel()
+        tensors = {"highest": highest, "log_mass": log_mass}
+        tensors |= {"merged_highest": merged[0], "merged_log_mass": merged[1]}
         self._launch(merge_levels, tensors, lanes, lanes=lanes)
         return merged
 
     def add(self, parts: Tensor, dtype: torch.dtype) -> Tensor:
         """Sums over the segments of a row."""
-        return self._merge(parts, parts, parts, 1, dtype, weighted=False)
+        return self._merge(parts, (parts,) * 4, 1, dtype, weighted=False)
 
-    def average(self, parts: Tensor, level: Tensor, top: Tensor, dtype: torch.dtype) -> Tensor:
-        """Means over the segments of a row, weighted by ``exp(level - top)``."""
-        width = parts.shape[-1] if parts.dim() > level.dim() else 1
-        return self._merge(parts, level, top, width, dtype, weighted=True)
+    def average(
+        self,
+        parts: Tensor,
+        levels: tuple[Tensor, Tensor],
+        merged: tuple[Tensor, Tensor],
+        dtype: torch.dtype,
+    ) -> Tensor:
+        """Means over the segments of a row, weighted by their shares of its normaliser."""
+        width = parts.shape[-1] if parts.dim() > levels[0].dim() else 1
+        return self._merge(parts, (*levels, *merged), width, dtype, weighted=True)
 
     def _merge(
         self,
         parts: Tensor,
-        level: Tensor,
-        top: Tensor,
+        levels: tuple[Tensor, ...],
         width: int,
         dtype: torch.dtype,
         weighted: bool,
@@ -76,7 +83,8 @@ class Segments(NamedTuple):
 
         merged = parts.new_empty((len(self.first) - 1, *parts.shape[1:]), dtype=dtype)
         numbers = parts[:1].numel()
-        tensors = {"parts": parts, "level": level, "top": top, "merged": merged}
+        names = ("highest", "log_mass", "top", "top_log_mass")
+        tensors = {"parts": parts, **dict(zip(names, levels, strict=True)), "merged": merged}
         given = {"numbers": numbers, "width": width, "WEIGHTED": weighted}
         self._launch(merge_rows, tensors, numbers, **given)
         return merged

@@ -17,6 +17,7 @@ from graphcolumns.ops.column_attention.triton_lanes import (
     lanes_of,
     numbers_of,
     read,
+    without,
 )
 
 
@@ -31,7 +32,8 @@ def differentiate_sources(
     csc_target,
     csc_edge,
     seed,
-    lse,
+    highest,
+    log_mass,
     delta,
     grad_out,
     grad_total,
@@ -83,11 +85,17 @@ def differentiate_sources(
             row = target * batch * H
             queries = gather(q, target * query_lanes * D, here, query_at, width_exists)
             arriving = gather(grad_out, row * DV, here, value_at, value_exists)
-            level = finite(gather(lse, row, here, lane, exists))
+            above = gather(highest, row, here, lane, exists)
+            rest = finite(gather(log_mass, row, here, lane, exists))
+            if BIAS > 0:
+                biases = edge_values(bias, e, here, head, exists, BIAS)
+                # Also where a tile holds no edge: its own key and value may be NaN.
+                closed = (biases == float("-inf")) | ~here[:, None]
+                queries, arriving = without(queries, closed), without(arriving, closed)
             s = tl.sum(queries * key[None], 2) * scale
             if BIAS > 0:
-                s += edge_values(bias, e, here, head, exists, BIAS)
-            p = tl.exp(tl.where(here[:, None], s, float("-inf")) - level)
+                s = tl.where(closed, float("-inf"), s + biases)
+            p = tl.exp((tl.where(here[:, None], s, float("-inf")) - above) - rest)
             dp = tl.sum(arriving * value[None], 2)
             if COST > 0:
                 costs = edge_values(cost, e, here, head, exists, COST)
@@ -95,9 +103,13 @@ def differentiate_sources(
             p_kept = p
             if DROPOUT:
                 keep = dropout_factors(seed, e, lane, batch, rate, kept, H)
-                dp *= keep
+                dp = tl.where(keep == 0.0, 0.0, dp * keep)
                 p_kept = p * keep
+                arriving = without(arriving, keep == 0.0)
             ds = p * (dp - gather(delta, row, here, lane, exists))
+            if BIAS > 0:
+                ds = tl.where(closed, 0.0, ds)
+                p_kept = tl.where(closed, 0.0, p_kept)
             sum_key += tl.sum(ds[:, :, None] * queries, 0)
             sum_value += tl.sum(p_kept[:, :, None] * arriving, 0)
         tl.store(grad_k + mine * D + at, sum_key * scale, mask=width_exists)

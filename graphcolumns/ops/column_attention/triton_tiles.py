@@ -28,7 +28,8 @@ def attend_tiles(
     listeners,
     edge,  # read if BIAS
     out,  # [N, B, H, DV]
-    lse,  # [N, B, H]
+    highest_out,  # [N, B, H]
+    log_mass_out,
     columns,
     batch,
     windows,
@@ -80,7 +81,9 @@ def attend_tiles(
             e = tl.load(edge + at, mask=listens, other=0).to(tl.int64) * BIAS
             if BIAS > 1:
                 e += h
-            s += tl.load(bias + e, mask=listens, other=0.0).to(tl.float32)
+            biases = tl.load(bias + e, mask=listens, other=0.0).to(tl.float32)
+            s += biases
+            listens = listens & (biases != float("-inf"))
         s = tl.where(listens, s, float("-inf"))
         above = tl.maximum(highest, tl.max(s, 1))
         p = tl.exp(s - finite(above)[:, None])
@@ -93,7 +96,7 @@ def attend_tiles(
         total = total * shrink[:, None] + received
     nobody = mass == 0.0
     divisor = tl.where(nobody, 1.0, mass)
-    log_mass = tl.where(nobody, float("-inf"), finite(highest) + tl.log(divisor))
-    tl.store(lse + mine, log_mass, mask=exists)
+    tl.store(highest_out + mine, finite(highest), mask=exists)
+    tl.store(log_mass_out + mine, tl.where(nobody, float("-inf"), tl.log(divisor)), mask=exists)
     of_out = exists[:, None] & (dv < DV)[None, :]
     tl.store(out + mine[:, None] * DV + dv[None, :], total / divisor[:, None], mask=of_out)

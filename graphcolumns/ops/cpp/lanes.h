@@ -33,6 +33,14 @@ template <class T> inline void copy_lanes(const T* from, int64_t count, T* to) {
     for (int64_t l = 0; l < count; ++l) to[l] = from[l];
 }
 
+// The first `count` numbers of a vector, or all.
+template <class T> inline void store_lanes(T* to, int64_t count, Vector<T> x) {
+  if (count >= VL<T>) store<T>(to, x);
+  else if (count == 4) std::memcpy(to, &x, 4 * sizeof(T));
+  else
+    for (int64_t l = 0; l < count; ++l) to[l] = x[l];
+}
+
 template <class T> struct EdgeValues {
   const T* values;   // [E] or [E, H], or null
   int64_t per_edge;  // 1 or H

@@ -24,7 +24,7 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
 
     Linear mixing, lateral inhibition, prediction errors and sparse read-outs. The gradient of the
     weights lives on existing edges only. With one scalar weight per edge this is the product of a
-    sparse matrix with ``x``.
+    sparse matrix with ``x``; as there, a weight of 0 times NaN is NaN.
 
     Args:
         x: ``[M, B, C]``, one row per source.
