@@ -20,6 +20,7 @@ from graphcolumns.plasticity.cool_down import CoolDown
 from graphcolumns.plasticity.current_geometry import current_geometry
 from graphcolumns.plasticity.decide import decide
 from graphcolumns.plasticity.evidence import Survey
+from graphcolumns.plasticity.follow import require_following
 from graphcolumns.plasticity.metrics import Past, describe
 from graphcolumns.plasticity.outcome import outcome, shortfall
 from graphcolumns.plasticity.ranks import require_same_edges
@@ -92,6 +93,7 @@ class Plasticity:
         self.start(model)
         rule, graph = self.rule, _graph(model)
         list(edge_tensors(model, graph))  # refuses what cannot be carried along
+        require_following(model, inputs)
         memory = dict(self.memory)
         biased = any(isinstance(part, EdgeBias) for part in model.modules())
         if rule.watch_movement and biased:

@@ -182,6 +182,28 @@ def test_a_layer_on_other_edges_is_left_alone_and_one_that_is_never_heard_is_ref
         trace(net_on(model), inputs, labels, LOSSES, *torch.zeros(2, 1).long())
 
 
+class Keeps(ConvNet):
+    """Attends along a copy of the edges that `rewired` does not reach."""
+
+    def __init__(self, graph, kept):
+        super().__init__(graph, bias=False)
+        self.kept = [kept(graph)]
+
+    def forward(self, images):
+        x = torch.relu(self.first(images.flatten(1)[..., None], self.graph))
+        return Answer(self.second(x, self.kept[0]).mean(1))
+
+
+@pytest.mark.parametrize("kept", [lambda g: g, lambda g: g.edge_index], ids=["graph", "edges"])
+def test_a_layer_that_would_go_on_along_the_old_edges_is_refused_before_training(kept):
+    rule = presets.set(8, samples=8, check=8)
+    model = Keeps(connect.nearest(SHEET, 4), kept)
+    with pytest.raises(ValueError, match=r"Got Keeps, of which a layer goes on along the old ones"):
+        Plasticity(rule, SHEET).rehearse(model, 2, *batch(rule), LOSSES)
+    other = Keeps(connect.nearest(SHEET, 4), lambda graph: connect.nearest(SHEET, 3))
+    Plasticity(rule, SHEET).rehearse(other, 2, *batch(rule), LOSSES)  # edges of its own
+
+
 def net_on(model: nn.Module) -> nn.Module:
     """The same layers, called along edges that are not those of the model."""
 
