@@ -28,6 +28,7 @@ from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.exchange import Exchange
 from graphcolumns.nn.self_loops import (
     check_self_loops,
+    from_highest,
     loop_features,
     replace_self_loops,
     self_edges,
@@ -388,14 +389,17 @@ class ColumnConv(MessagePassing):
         dropout: float,
     ) -> tuple[Tensor, Tensor]:
         """What columns receive, and the log of its normaliser."""
-        heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
         if not self.add_self_loops:
+            heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
             return heard.out, heard.lse
-        of_loops = None
-        if self.lin_edge is not None:
+        of_loops = level = None
+        if self.lin_edge is not None and bias is not None:
             features = edge_features_of(edge_attr, graph.num_edges, self.edge_dim)
             of_loops = self.lin_edge(loop_features(graph, features, self.fill_value))
-        return with_self(heard.out, heard.lse, self_scores(q, k, of_loops), v, dropout)
+            bias, of_loops, level = from_highest(bias, of_loops, graph)
+        heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
+        out, lse = with_self(heard.out, heard.lse, self_scores(q, k, of_loops), v, dropout)
+        return out, lse if level is None else lse + level[:, None]
 
     def _shown(
         self, q: Tensor, k: Tensor, v: Tensor, edges: Any, edge_attr: OptTensor, out: Tensor

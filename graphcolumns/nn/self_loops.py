@@ -9,6 +9,7 @@ from torch_geometric.utils.loop import compute_loop_attr
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.segment import segment_max
 
 REDUCTIONS = ("add", "sum", "mean", "min", "max", "mul")
 
@@ -82,6 +83,16 @@ def self_edges(graph: ColumnGraph) -> Tensor:
     return graph.source == graph.target
 
 
+def from_highest(bias: Tensor, loops: Tensor, graph: ColumnGraph) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores of edges ``[E, H]`` and self-loops ``[N, H]``, counted from the highest of a column.
+
+    Which changes no softmax. Large scores would leave no digits in ``lse`` for what it adds to
+    them; that highest, to be added to ``lse``, is the third of what is returned.
+    """
+    level = torch.maximum(segment_max(bias, graph.target, graph.num_columns), loops).detach()
+    return bias - level.index_select(0, graph.target), loops - level, level
+
+
 def self_scores(q: Tensor, k: Tensor, bias: OptTensor) -> Tensor:
     """The scores of self-loops, ``[N, B, H]``, of ``q`` and ``k [N, B, H, D]``, ``bias [N, H]``."""
     wide = accumulator(q.dtype)
@@ -112,6 +123,8 @@ def with_self(
         ``out`` and ``lse`` with the self-loops.
     """
     share = F.dropout(torch.sigmoid(scores - lse), dropout)
+    if dropout:  # a dropped self-loop passes nothing on, NaN neither
+        values = values.masked_fill((share == 0.0)[..., None], 0.0)
     others = torch.sigmoid(lse - scores)
     mixed = others[..., None] * out + share[..., None] * values
     return mixed.to(out.dtype), torch.logaddexp(lse, scores)

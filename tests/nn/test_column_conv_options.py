@@ -176,6 +176,19 @@ def test_self_loops_without_edge_features(form):
     same(conv(x, empty), conv.lin_value(x[:, None])[:, 0])
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shift", [1e4, -1e8])
+def test_large_scores_of_all_edges_alike_change_nothing(shift, form):
+    conv, (x, _) = layer(edge_dim=1, add_self_loops=True).float(), draw(None)
+    torch.nn.init.ones_(conv.lin_edge.weight)
+    edge_attr = torch.randint(-2, 3, (E, 1)).float() * 16  # their sums with shifts are exact
+    conv.fill_value = 16.0 + shift
+    shifted = conv(x.float(), *given(form, edge_attr + shift))
+    conv.fill_value = 16.0
+    expected = conv(x.float(), *given(form, edge_attr))
+    torch.testing.assert_close(shifted, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_self_loops_of_other_kinds_of_edges():
     x, edge_attr = draw()
     for options in ({}, {"edge_dim": F}, {"edge_dim": F, "edge_features": "keys_values"}):

@@ -6,6 +6,7 @@ zeros before it is multiplied, and its gradients are zeros too. A NaN on an open
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from graphcolumns.ops.precision import accumulator
 from graphcolumns.ops.segment import segment_max
@@ -75,7 +76,7 @@ def sound(*results: Tensor | None) -> bool:
 
 def can_look(x: Tensor) -> bool:
     """Whether ``x`` has values: not while something is traced or transformed."""
-    if torch.compiler.is_compiling() or x.is_meta:
+    if torch.compiler.is_compiling() or get_proxy_mode() is not None or x.is_meta:
         return False
     plain = type(x) in (Tensor, torch.nn.Parameter)
     return plain and not torch._C._functorch.is_functorch_wrapped_tensor(x)
