@@ -61,16 +61,20 @@ class Plasticity:
         self.resting = CoolDown.empty()
         self.past: Past | None = None
         self.shortfall: str | None = None
+        self.edges_of = ""  # fingerprint of the edges that it remembers
 
     def start(self, model: nn.Module) -> None:
         """Look at the first edges; nothing if it has begun already.
 
         Raises:
-            ValueError: the rule cannot start from this graph.
+            ValueError: the rule cannot start from this graph, or what it remembers is of other
+                edges than those of the model.
         """
         graph = _graph(model)
         keep_topology(model)
-        if self.past is not None:  # it may come from a checkpoint, which is read to the CPU
+        if self.past is not None:
+            self._require_edges(graph)
+            # It may come from a checkpoint, which is read to the CPU.
             self.past = Past(
                 **{name: keys.to(graph.device) for name, keys in vars(self.past).items()}
             )
@@ -79,6 +83,19 @@ class Plasticity:
         # The first edges are no newborns: there is no grace for them.
         self.age = torch.full((graph.num_edges,), self.rule.grace)
         self.past = Past.start(graph)
+        self.edges_of = graph.fingerprint
+
+    def _require_edges(self, graph: ColumnGraph) -> None:
+        assert self.age is not None
+        known = self.edges_of and graph.fingerprint
+        other = bool(known) and self.edges_of != graph.fingerprint
+        if other or len(self.age) != graph.num_edges:
+            raise ValueError(
+                "what a rule remembers must be of the edges of the model. Got a model of "
+                f"{graph.num_edges} edges, {graph.fingerprint}, and a memory of {len(self.age)}, "
+                f"{self.edges_of or 'not named'}; load the state dicts of both that were saved "
+                "together, or begin anew with Plasticity(rule, geometry)."
+            )
 
     def rehearse(
         self, model: nn.Module, step: int, inputs: Tensor, labels: Tensor, losses: Losses
@@ -241,6 +258,7 @@ class Plasticity:
         if self.rule.cool_down:
             self.resting = self.resting.after(rewiring, self.updates, self.rule.cool_down)
         self.memory.pop("movement", None)  # accumulated from one update to the next
+        self.edges_of = rewiring.graph.fingerprint
 
     def _described(self, rewiring: Rewiring, model: nn.Module) -> dict[str, float]:
         assert self.past is not None
@@ -264,6 +282,7 @@ class Plasticity:
             "resting": (self.resting.keys, self.resting.died),
             "past": None if past is None else dict(past),
             "shortfall": self.shortfall,
+            "edges_of": self.edges_of,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -273,6 +292,7 @@ class Plasticity:
         self.resting = CoolDown(*state["resting"])
         self.past = None if state["past"] is None else Past(**state["past"])
         self.shortfall = state.get("shortfall")
+        self.edges_of = state.get("edges_of", "")
 
 
 def _graph(model: nn.Module) -> ColumnGraph:
