@@ -78,6 +78,8 @@ def load(
             f"{folder / WEIGHTS} holds the weights of another model: {error}. Build the model "
             "from the config.yaml of this run."
         ) from error
+    # The weights came with their edges: both files must agree.
+    check_same_edges(topology, model, folder / TOPOLOGY)
     # As a buffer it came with the weights; as a plain number it comes from here.
     if isinstance(getattr(model, "wiring_norm", None), float):
         model.wiring_norm = topology.wiring_norm  # type: ignore[assignment]
