@@ -78,7 +78,7 @@ def pair_bias(
         return torch.stack([x for x in steps if x is not None])
     born = node_mean(bias, graph).index_select(0, targets) if newborn is None else newborn
     there = bias.index_select(0, ids.clamp(min=0)) if len(bias) else torch.zeros_like(born)
-    there, born = _alike(there, born.to(bias.dtype))
+    there, born = both_per_head(there, born.to(bias.dtype))
     is_edge = ids >= 0
     return torch.where(is_edge if there.dim() == 1 else is_edge[:, None], there, born)
 
@@ -88,7 +88,7 @@ def _on_candidates(newborn: Tensor, ids: Tensor) -> Tensor:
     return newborn.masked_fill(is_edge if newborn.dim() == 1 else is_edge[:, None], 0.0)
 
 
-def _alike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def both_per_head(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Both per head if one of them is."""
     if x.dim() == y.dim():
         return x, y

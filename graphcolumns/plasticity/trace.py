@@ -13,6 +13,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import EdgeScores, edge_scores
 from graphcolumns.ops.edge_scores.checks import check_pairs
 from graphcolumns.plasticity.alike import filled
+from graphcolumns.plasticity.large_bias import from_highest, is_large, lse_from_highest
 from graphcolumns.plasticity.listen import (
     Traced,
     attentive_graph,
@@ -106,12 +107,14 @@ class Tally:
         self.total: EdgeScores | None = None
         self.known: Tensor | None = None  # of the edges, the same in every slice, or inputs make it
         self.bias: Tensor | None = None
+        self.from_highest: Tensor | None = None  # the known bias, where it is large
 
     def add(self, part: Traced) -> None:
         """Score one slice."""
         if self.total is None or not same(part.bias, self.known):
-            self.known, targets = part.bias, self.pairs[0]
-            self.bias = pair_bias(part.bias, self.newborn_bias, self.graph, self.ids, targets)
+            self._know(part.bias)
+        if self.from_highest is not None:
+            part = part._replace(lse=lse_from_highest(part, self.from_highest, self.graph))
         scores = edge_scores(
             *part[:6], *self.pairs,
             bias=self.bias, sole=self.sole, scale=part.scale, chunk=self.chunk,
@@ -121,6 +124,15 @@ class Tally:
             mass, would_be = scores.mass / part.share, scores.would_be / part.share
             scores = replace(scores, mass=mass, would_be=would_be)
         self.total = scores if self.total is None else self.total.add_(scores)
+
+    def _know(self, bias: Tensor | None) -> None:
+        """Scores of the pairs from those of the edges."""
+        self.known, self.from_highest = bias, None
+        given = (self.newborn_bias, self.graph, self.ids, self.pairs[0])
+        if bias is not None and is_large(bias):
+            self.bias, self.from_highest = from_highest(bias, *given)
+        else:
+            self.bias = pair_bias(bias, *given)
 
     def scores(self) -> EdgeScores:
         """The sums over all slices, in the order of the pairs that were given."""

@@ -298,6 +298,30 @@ class TestPairBias:
         torch.testing.assert_close(after.sums(), before.sums(), rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("level", [1e4, 1e8, -1e8])
+@pytest.mark.parametrize("born", [False, True])
+def test_a_large_constant_per_column_changes_no_score(level, born):
+    """In single precision: masses sum to one, and candidates are worth what they were."""
+    model = model_of().float()
+    batch = torch.randn(3, 1, 4, 4), torch.randint(5, (3,))
+    pairs = torch.cartesian_prod(torch.arange(32), torch.arange(32)).T
+    [bias] = [x.common for x in edge_biases(model)]
+    plain = 8 * torch.randint(-1, 2, bias.shape).float()
+    constants = level * torch.linspace(-1, 1, 32).round(decimals=1)
+    runs = []
+    for added in (torch.zeros(32), constants):
+        with torch.no_grad():
+            bias.copy_(plain + added[model.graph.target.long()])
+        given = added[pairs[0]] if born else None
+        runs.append(trace(model, *batch, losses, *pairs, newborn_bias=given))
+    before, after = runs
+    is_edge = edge_ids(model.graph, *pairs) >= 0
+    mass = torch.zeros(32).index_add(0, pairs[0][is_edge], after.mass[is_edge]) / len(batch[0])
+    torch.testing.assert_close(mass, (model.graph.in_degree > 0).float(), rtol=2e-6, atol=2e-6)
+    size = before.sums().abs().amax(1, keepdim=True)
+    assert ((after.sums() - before.sums()).abs() <= 1e-4 * size).all()
+
+
 def test_walk_gives_what_edge_scores_takes(batch):
     model = model_of(attention="selection")
     [part] = walk(model, *batch, losses)

@@ -80,7 +80,10 @@ def edge_scores(
         q: Queries of ``T`` steps ``[T, N, B, H, D]``, or ``[T, N, 1, H, D]``.
         k: Keys ``[T, M, B, H, D]``.
         v: Values ``[T, M, B, H, Dv]``.
-        lse: Of the attention along the present edges, ``[T, N, B, H]``.
+        lse: Of the attention along the present edges, ``[T, N, B, H]``. It is rounded: a float32
+            ``lse`` of 16 makes masses wrong by a millionth, one of 1e4 by a thousandth. Where large
+            biases are why, subtract the same constant from all biases of a column before attention
+            and here, as :func:`graphcolumns.plasticity.trace` does.
         out: Of the same, ``[T, N, B, H, Dv]``.
         grad_out: Gradient of the loss of *each sample* with respect to its ``out``: that of the
             sum of the losses, not of their mean.
