@@ -632,15 +632,15 @@ COMMANDS = [
     bad("misspelt group", ["train", "optimiser.lr=1"],
         "unknown key 'optimiser.lr'. Did you mean 'optimizer'? Keys: graph, model, data, "
         "optimizer, name, degree, seed, run, epochs, steps, batch_size, losses, plasticity, "
-        "augmentation, fold, evaluate_test, evaluate_every, device, amp, compile, "
+        "augmentation, fold, evaluate_test, evaluate_every, best, reorder, device, amp, compile, "
         "grad_accumulation, "
         "checkpoint_every, progress, report, tensorboard, geometry."),
     bad("unknown choice", ["train", "graph=neerest"],
-        "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: complete, "
+        "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: complete, csv, "
         f"{CHOICES}."),
     bad("unknown budget", ["train", "budget=params"],
         "unknown choice 'params' for budget. Did you mean 'parameters'? Choices: flops, "
-        "parameters."),
+        "parameters, null."),
     bad("text for a number", ["train", "steps=abc"],
         "steps must be a whole number or null. Got 'abc'."),
     bad("number for a list", ["train", "geometry.widths=8"],
@@ -653,7 +653,7 @@ COMMANDS = [
     bad("missing surface", ["train", "geometry=surface"],
         "these keys need a value: geometry.path=..."),
     bad("missing folder", ["train", "data=image_folder", "data.path=nowhere"],
-        "There is no folder nowhere; it must hold a folder per class.\n"
+        "There is no folder {folder}/nowhere; it must hold a folder per class.\n"
         "(while building data with graphcolumns.data.image_folder)"),
     bad("layers without sheets", ["train", "geometry=sheet", "graph=layered"],
         "layered needs the area of each column. Got areas=None; set areas.\n"

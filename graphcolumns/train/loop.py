@@ -192,6 +192,7 @@ def train(
     for average in averages:
         keep_topology(average.to(device))
     check_fit(model, data, losses or {}, augmentation)
+    keep_topology(model)  # so that weights name their edges in all checkpoints, as after a resume
     changing = rewiring.begin(plasticity, model, data, geometry, steps, seed)
     fitted, aside = rewiring.set_aside(data, changing, seed)
     optimizer = adamw(model, lr, weight_decay, betas, plastic=changing is not None)
