@@ -1,5 +1,4 @@
-// Dot products of lanes: s[e, l] = sum_d a[l, d] rows[e][l, d]. A width has one order of adding: that of
-// a lane depends neither on the lanes beside it nor on their number.
+// Dot products of lanes: s[e, l] = sum_d a[l, d] rows[e][l, d].
 #pragma once
 
 #include "lanes.h"
@@ -69,25 +68,6 @@ template <class T, int D> struct Tile {
   }
 };
 
-// One lane of D numbers in the order of a tile: within quarters, then neighbouring quarters.
-template <class T, int D> inline T dot_as_in_tile(const T* a, const T* b) {
-  constexpr int group = Tile<T, D>::group, q = QL<T>;
-  T parts[group];
-  if constexpr (D < VL<T>)
-    for (int i = 0; i < D; ++i) parts[i] = a[i] * b[i];
-  else {
-    const auto part = [](const T* from) { return [from](int, int d) { return load(from + d); }; };
-    store<T>(parts, Tile<T, D>::product(part(a), part(b), 0));
-  }
-  for (int i = 0; i < group; i += q) {
-    if constexpr (q == 4) parts[i] += parts[i + 2], parts[i + 1] += parts[i + 3];
-    parts[i / q] = parts[i] + parts[i + 1];
-  }
-  for (int left = group / q / 2; left > 0; left /= 2)
-    for (int i = 0; i < left; ++i) parts[i] = parts[2 * i] + parts[2 * i + 1];
-  return parts[0];
-}
-
 template <class T> using Dots = void (*)(const T*, const T* const*, int64_t, int64_t, Lanes<T>, T*);
 
 template <class T> void dots_of_any_width(
@@ -95,13 +75,6 @@ template <class T> void dots_of_any_width(
   for (int64_t e = 0; e < edges; ++e)
     for (int64_t l = 0; l < lanes.count; ++l)
       s[e * lanes.stride + l] = dot(a + l * width, rows[e] + l * width, width);
-}
-
-template <class T, int D> void dots_by_lane(
-    const T* a, const T* const* rows, int64_t edges, int64_t begin, Lanes<T> lanes, T* s) {
-  for (int64_t e = 0; e < edges; ++e)
-    for (int64_t l = begin; l < lanes.count; ++l)
-      s[e * lanes.stride + l] = dot_as_in_tile<T, D>(a + l * D, rows[e] + l * D);
 }
 
 // VL lanes of all rows. What belongs to `a` stays in registers where they suffice.
@@ -151,9 +124,11 @@ template <class T, int D> void dots_of(
     int64_t l = 0;
     for (; l + VL<T> <= count; l += VL<T>)
       dots_of_lanes<T, D>(a, rows, edges, l * D, stride, s + l);
-    dots_by_lane<T, D>(a, rows, edges, l, lanes, s);
+    for (; l < count; ++l)
+      for (int64_t e = 0; e < edges; ++e)
+        s[e * stride + l] = dot(a + l * D, rows[e] + l * D, D);
   } else if (stride != count || count * D < VL<T>) {
-    dots_by_lane<T, D>(a, rows, edges, 0, lanes, s);
+    dots_of_any_width(a, rows, edges, D, lanes, s);
   } else if (count == 1) dots_of_edges<T, D, 1>(a, rows, edges, s);
   else if (count == 2) dots_of_edges<T, D, 2>(a, rows, edges, s);
   else if (count == 4) dots_of_edges<T, D, VL<T> < 4 ? VL<T> : 4>(a, rows, edges, s);
