@@ -47,12 +47,13 @@ template <class T> struct Case {
                  Output<T>(targets * width), Output<T>(sources * width),
                  Output<T>(sources * value_width), Output<T>(graph.edges() * heads),
                  Output<T>(graph.edges())};
-    Output<T> delta(targets);
+    Output<T> highest(targets), log_mass(targets), centred(bias.size()), state(3 * targets);
     Attention a{};
     a.q = q.data(), a.k = k.data(), a.v = v.data(), a.bias = bias.data(), a.cost = cost.data();
     a.out = r.out.data(), a.total = r.total.data(), a.lse = r.lse.data();
+    a.highest = highest.data(), a.log_mass = log_mass.data();
     a.grad_out = grad_out.data(), a.grad_total = grad_total.data(), a.grad_lse = grad_lse.data();
-    a.delta = delta.data(), a.grad_q = r.grad_q.data(), a.grad_k = r.grad_k.data();
+    a.grad_q = r.grad_q.data(), a.grad_k = r.grad_k.data();
     a.grad_v = r.grad_v.data(), a.grad_bias = r.grad_bias.data();
     a.grad_cost = r.grad_cost.data(), a.rowptr = graph.rowptr.data();
     a.colptr = graph.colptr.data(), a.csc_edge = graph.csc_edge.data();
@@ -62,6 +63,7 @@ template <class T> struct Case {
     a.scale = SCALE;
     constexpr bool f = sizeof(T) == 4;
     check((f ? attention_forward_float32 : attention_forward_float64)(&a) == 0, "memory");
+    a.centred = centred.data(), a.state = state.data();  // of the backward passes alone
     check((f ? attention_backward_float32 : attention_backward_float64)(&a) == 0, "memory");
     return r;
   }
