@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -21,11 +22,12 @@ from graphcolumns.cli.order import (
     rule_in_order,
     takes,
 )
+from graphcolumns.cli.own import functions, optimizer_options, terms, try_own
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import current_geometry
-from graphcolumns.train import TERMS, check_fit, check_options, derive
+from graphcolumns.train import check_fit, check_options, derive, train
 from graphcolumns.train.options import count_steps
 from graphcolumns.train.rewiring import begin
 from graphcolumns.train.terms import Term
@@ -99,7 +101,7 @@ def build(config: Mapping[str, Any]) -> Parts:
         data = data.validation(config["fold"], FOLDS)
     torch.manual_seed(derive(config["seed"], "weights"))
     model = make_model(config, geometry, graph, permutation, data)
-    losses = {name: (weight, TERMS[name]) for name, weight in config["losses"].items() if weight}
+    losses = terms(config["losses"])
     parts = Parts(geometry, permutation, graph, data, model, losses, options)
     _try_out(parts)
     return parts
@@ -155,11 +157,14 @@ def _graph(
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of `train`, checked."""
-    options = {name: config[name] for name in OPTIONS} | dict(config["optimizer"])
+    options = {name: config[name] for name in OPTIONS} | optimizer_options(config["optimizer"])
     if options["steps"] is not None:
         options["epochs"] = None
-    unchecked = ("compile", "seed", "best", "evaluate_test", "progress", "tensorboard")
-    check_options(**{name: value for name, value in options.items() if name not in unchecked})
+    # What a group leaves out has the default of `train`.
+    numbers = inspect.signature(check_options).parameters
+    defaults = inspect.signature(train).parameters
+    check_options(**{name: options.get(name, defaults[name].default) for name in numbers})
+    options["metrics"] = functions(config["metrics"])
     for name in OPTIONAL:
         if config[name] is not None:
             options[name] = _callable(name, config)
@@ -181,6 +186,8 @@ def _try_out(parts: Parts) -> None:
     with _noting("while trying one sample"):
         parts.model.eval()
         check_fit(parts.model, parts.data, parts.losses, parts.options.get("augmentation"))
+    with _noting("while trying metrics, optimizer and schedule"):
+        try_own(parts.model, parts.data, parts.options, parts.length()[0])
     with _noting("while starting the rule of plasticity"):
         rule = parts.options.get("plasticity")
         if rule is not None:

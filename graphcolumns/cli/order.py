@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import get_method
 from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcolumns import connect
+from graphcolumns.cli.targets import function_of
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Rule
@@ -52,12 +52,12 @@ def reorders(config: Mapping[str, Any]) -> bool:
 
 def names_no_column(node: Mapping[str, Any]) -> bool:
     """Whether a graph function looks at the places of columns alone, not at their ids."""
-    return get_method(str(node["_target_"])) in PLACES_ONLY
+    return function_of(node["_target_"]) in PLACES_ONLY
 
 
 def takes(node: Mapping[str, Any], argument: str) -> bool:
     """Whether the function that a configuration names has an argument of that name."""
-    parameters = inspect.signature(get_method(str(node["_target_"]))).parameters
+    parameters = inspect.signature(function_of(node["_target_"])).parameters
     return argument in parameters or any(
         parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
     )

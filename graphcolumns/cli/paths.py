@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
+
+from graphcolumns.cli.targets import function_of
 
 # Arguments that name a file or folder although their function says no more than `str`.
 NAMES = ("path", "paths", "file", "folder", "directory", "dirname", "filename", "root")
@@ -61,7 +62,7 @@ def _resolved(key: str, value: Any, is_path: bool, base: Path) -> Any:
 def _path_arguments(target: Any) -> set[str]:
     """The arguments of a function that are annotated as paths."""
     try:
-        function = get_method(str(target))
+        function = function_of(target)
         hints = get_type_hints(function if inspect.isfunction(function) else function.__init__)
     except Exception:  # a function that does not exist is told of by `check`
         return set()

@@ -17,7 +17,7 @@ from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.user_order import in_user_order
 
 # Keys that runs of earlier versions lack, with what these did.
-EARLIER: dict[str, Any] = {"reorder": BEFORE_GRAPH, "best": None}
+EARLIER: dict[str, Any] = {"reorder": BEFORE_GRAPH, "best": None, "metrics": {}}
 
 
 def load(run: str | os.PathLike[str], which: str = "last") -> Parts:

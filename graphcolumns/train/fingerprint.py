@@ -26,6 +26,8 @@ REASONS = {
     "geometry": "lengths before and after would not be of the same columns",
     "permutation": "the columns are those of another order",
     "plasticity": "what the rule remembers is of another rule",
+    "optimizer": "its moments are those of another optimizer",
+    "schedule": "the rate of the steps that are done followed another schedule",
     "losses": "moments of the optimizer are of another loss",
 }
 

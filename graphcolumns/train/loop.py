@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
@@ -30,7 +31,7 @@ from graphcolumns.train.evaluate import evaluate
 from graphcolumns.train.fingerprint import told
 from graphcolumns.train.fit import check_fit
 from graphcolumns.train.log import Log
-from graphcolumns.train.optim import adamw, learning_rate, set_learning_rate
+from graphcolumns.train.optim import adamw, custom, learning_rate, scheduled, set_learning_rate
 from graphcolumns.train.options import check_options, count_steps
 from graphcolumns.train.start import start
 from graphcolumns.train.step import after_step, train_step
@@ -56,6 +57,8 @@ def train(
     warmup: float = 0.1,
     min_lr: float = 0.05,
     clip: float | None = 1.0,
+    optimizer: Callable[..., Optimizer] | None = None,
+    schedule: Callable[[int, int], float] | None = None,
     grad_accumulation: int = 1,
     amp: str | None = None,
     compile: bool = False,
@@ -100,6 +103,11 @@ def train(
         warmup: share of the steps spent warming up.
         min_lr: lowest learning rate, as a share of `lr`, see `optim.learning_rate`.
         clip: largest norm of the gradient, or None.
+        optimizer: makes another optimizer than AdamW from groups of parameters: a class of
+            `torch.optim`, or a function of (groups, lr), see `optim.custom`. `betas` is then
+            unused.
+        schedule: another learning rate than `optim.learning_rate`: a function of (step, steps)
+            that returns a share of `lr`; `warmup` and `min_lr` are then unused.
         grad_accumulation: parts that a batch is split into, to save memory; same gradient.
         amp: None (float32), `"bfloat16"` or `"float16"` (with loss scaling).
         compile: run the model through `torch.compile`.
@@ -180,6 +188,8 @@ def train(
         evaluate_every=evaluate_every,
         evaluate_test=evaluate_test,
         best=best,
+        optimizer=optimizer,
+        schedule=schedule,
         losses=dict(losses or {}),
         augmentation=augmentation,
         plasticity=plasticity,
@@ -195,7 +205,10 @@ def train(
     keep_topology(model)  # so that weights name their edges in all checkpoints, as after a resume
     changing = rewiring.begin(plasticity, model, data, geometry, steps, seed)
     fitted, aside = rewiring.set_aside(data, changing, seed)
-    optimizer = adamw(model, lr, weight_decay, betas, plastic=changing is not None)
+    if optimizer is None:
+        updater: Optimizer = adamw(model, lr, weight_decay, betas, plastic=changing is not None)
+    else:
+        updater = custom(optimizer, model, lr, weight_decay)
     scaler = GradScaler(torch.device(device).type, enabled=amp == "float16")
     terms = {"task": (1.0, _task(data)), **(losses or {})}
     each = per_sample(data.task)
@@ -206,7 +219,7 @@ def train(
             run,
             model,
             step=step,
-            optimizer=optimizer,
+            optimizer=updater,
             scaler=scaler,
             train_seconds=seconds,
             permutation=permutation,
@@ -215,7 +228,7 @@ def train(
             averages=averages,
         )
 
-    begun = (run, model, optimizer, scaler, changing, fingerprint)
+    begun = (run, model, updater, scaler, changing, fingerprint)
     done, seconds, record = start(
         *begun, resume=resume, changes=changes, save=save, averages=averages
     )
@@ -226,14 +239,17 @@ def train(
         for step in range(done, steps):
             torch.manual_seed(derive(seed, "dropout", step))
             inputs, labels = _batch(fitted, step, batch_size, seed, augmentation)
-            rate = learning_rate(step, steps, lr, warmup, min_lr)
-            set_learning_rate(optimizer, rate)
+            if schedule is None:
+                rate = learning_rate(step, steps, lr, warmup, min_lr)
+            else:
+                rate = scheduled(schedule, step, steps, lr)
+            set_learning_rate(updater, rate)
             values = train_step(
                 forward,
                 inputs,
                 labels,
                 terms,
-                optimizer,
+                updater,
                 scaler,
                 step=step + 1,
                 clip=clip,
@@ -248,7 +264,7 @@ def train(
             entry = {"step": step + 1, "lr": rate, **values}
             if changing is not None and changing.due(step + 1):
                 samples = rewiring.samples(aside, changing, seed, augmentation)
-                update = changing.update(model, optimizer, step + 1, *samples, each, averages)
+                update = changing.update(model, updater, step + 1, *samples, each, averages)
                 change = update.number, update.rewiring, permutation
                 checkpoint.write_event(run, step + 1, *change)
                 entry |= update.metrics

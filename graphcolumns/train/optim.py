@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import cos, pi
+from collections.abc import Callable
+from math import cos, isfinite, pi
 from typing import Any
 
 from torch import nn
@@ -29,10 +30,45 @@ def adamw(
 
     Source: Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019.
     """
+    optimizer = EdgeAdamW if plastic else AdamW
+    return optimizer(groups(model, weight_decay, plastic), lr=lr, betas=betas, fused=True)
+
+
+def custom(
+    make: Callable[..., Optimizer], model: nn.Module, lr: float, weight_decay: float
+) -> Optimizer:
+    """An optimizer of the user: `make(groups, lr=lr)`, with the weight decay of each group in it.
+
+    Args:
+        make: a class of `torch.optim`, or a function of (groups of parameters, lr).
+        model: the model.
+        lr: the highest learning rate.
+        weight_decay: of the parameters that decay, see `adamw`.
+
+    Raises:
+        TypeError: it makes something else.
+        ValueError: a weight decay that the optimizer does not know.
+    """
+    optimizer = make(groups(model, weight_decay), lr=lr)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            "optimizer must be a class of torch.optim, or a function of (groups, lr) that returns "
+            f"an Optimizer. Got {type(optimizer).__name__}."
+        )
+    if weight_decay and "weight_decay" not in optimizer.defaults:
+        raise ValueError(
+            f"{type(optimizer).__name__} has no weight decay. Got weight_decay={weight_decay}; "
+            "give 0."
+        )
+    return optimizer
+
+
+def groups(model: nn.Module, weight_decay: float, plastic: bool = False) -> list[dict[str, Any]]:
+    """Parameters that decay and those that do not, per-edge ones apart if edges change."""
     kept = undecayed(model)
     per_edge = set(edge_parameters(model)) if plastic else set()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    groups: list[dict[str, Any]] = [
+    parts: list[dict[str, Any]] = [
         {
             "params": [p for p in parameters if (p in kept) == bare and (p in per_edge) == edges],
             "weight_decay": 0.0 if bare else weight_decay,
@@ -41,8 +77,7 @@ def adamw(
         for edges in (False, True)
         for bare in (False, True)
     ]
-    optimizer = EdgeAdamW if plastic else AdamW
-    return optimizer([g for g in groups if g["params"]], lr=lr, betas=betas, fused=True)
+    return [part for part in parts if part["params"]]
 
 
 def undecayed(model: nn.Module) -> set[nn.Parameter]:
@@ -74,6 +109,22 @@ def learning_rate(step: int, steps: int, lr: float, warmup: float, min_lr: float
     else:
         share = (1 + cos(pi * (step - rising) / max(1, steps - 1 - rising))) / 2
     return lr * (min_lr + (1 - min_lr) * share)
+
+
+def scheduled(schedule: Callable[[int, int], float], step: int, steps: int, lr: float) -> float:
+    """The rate by a schedule of the user: `lr * schedule(step, steps)`.
+
+    Raises:
+        ValueError: the share is negative or not finite.
+        TypeError: it is no number.
+    """
+    share = float(schedule(step, steps))
+    if not (share >= 0 and isfinite(share)):
+        raise ValueError(
+            "schedule(step, steps) must return a share of lr, 0 or more. Got "
+            f"{share} at step {step} of {steps}."
+        )
+    return lr * share
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:

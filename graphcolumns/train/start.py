@@ -63,7 +63,7 @@ def start(
         return Started(0, 0.0, None)
     done = checkpoint.read_step(run)
     change = check_same_run(run, fingerprint, done, changes)
-    own = [{name: group[name] for name in NUMBERS} for group in optimizer.param_groups]
+    own = [{n: group[n] for n in NUMBERS if n in group} for group in optimizer.param_groups]
     parts = {"optimizer": optimizer, "scaler": scaler, "plasticity": changing}
     _, seconds = checkpoint.load(run, model, averages=averages, **parts)  # type: ignore[arg-type]
     best = checkpoint.read_about(run).best

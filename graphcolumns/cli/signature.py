@@ -1,0 +1,169 @@
+"""Whether the values of a configuration fit the signatures of the functions that it names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from graphcolumns.cli.groups import near
+from graphcolumns.cli.targets import function_of, why_missing
+
+HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
+
+
+def check_call(path: str, node: Any, later: Sequence[str] | None = None) -> None:
+    """Check a mapping with `_target_` against the signature of the function that it names.
+
+    Args:
+        path: where it stands in the configuration.
+        node: the mapping.
+        later: arguments that it will be called with; None: any, if it is `_partial_`.
+    """
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise TypeError(f"{path} must name a function under the key _target_. Got {node!r}.")
+    target = _target(path, node["_target_"])
+    parameters = _parameters(target)
+    if parameters is None:
+        return
+    given = {key: value for key, value in node.items() if key not in HYDRA_KEYS}
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        check_keys(path, given, [name for name in parameters if name not in (later or ())])
+    needed = [name for name, p in parameters.items() if p.default is p.empty and _is_named(p)]
+    missing = [name for name in needed if name not in (*given, *(later or ()))]
+    if missing and (later is not None or not node.get("_partial_")):
+        raise ValueError(f"{path} needs {', '.join(f'{path}.{name}=...' for name in missing)}.")
+    hints = hints_of(target)
+    for name, value in given.items():
+        check_value(f"{path}.{name}", value, hints.get(name, Any))
+
+
+def check_function(path: str, node: Any, called: Sequence[str], named: Sequence[str] = ()) -> None:
+    """Check a mapping with `_target_` whose function will be called with arguments by position.
+
+    Args:
+        path: where it stands in the configuration.
+        node: the mapping.
+        called: what the arguments by position are, in words; their names do not matter.
+        named: further arguments by name.
+
+    Raises:
+        ValueError, TypeError: as `check_call`; a function that cannot be called so.
+    """
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise TypeError(f"{path} must name a function under the key _target_. Got {node!r}.")
+    target = _target(path, node["_target_"])
+    parameters = _parameters(target)
+    if parameters is None:
+        return
+    given = {key: value for key, value in node.items() if key not in HYDRA_KEYS}
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        check_keys(path, given, [name for name in list(parameters)[len(called) :]])
+    try:
+        inspect.signature(target).bind(*called, **dict.fromkeys((*given, *named)))
+    except TypeError as error:
+        raise TypeError(
+            f"{path} must be a function of ({', '.join([*called, *named])}) and of the keys beside "
+            f"_target_. Got {node['_target_']}{inspect.signature(target)}: {error}."
+        ) from error
+    hints = hints_of(target)
+    for name, value in given.items():
+        check_value(f"{path}.{name}", value, hints.get(name, Any))
+
+
+def check_value(path: str, value: Any, hint: Any) -> None:
+    """Check one value against a type annotation; annotations of other kinds admit anything."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        check_call(path, value)
+    elif not _fits(value, hint):
+        suggestion = near(str(value), [str(arg) for arg in get_args(hint)])
+        raise TypeError(f"{path} must be {_name(hint)}. Got {value!r}.{suggestion}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, choice) for choice in get_args(hint))
+    if origin is Literal:
+        return value in get_args(hint)
+    if origin in (list, tuple, Sequence):
+        return isinstance(value, list) and _all_fit(value, get_args(hint))
+    if origin in (dict, Mapping):
+        return isinstance(value, Mapping) and _all_fit(list(value.values()), get_args(hint)[1:])
+    if hint in (None, NoneType):
+        return value is None
+    if hint is float:
+        return isinstance(value, float | int) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (str, bool):
+        return isinstance(value, hint)
+    return True
+
+
+def _all_fit(values: list[Any], hints: tuple[Any, ...]) -> bool:
+    """`list[T]` and `tuple[T, ...]` take any length, `tuple[S, T]` exactly two."""
+    kinds = [hint for hint in hints if hint is not Ellipsis]
+    if len(kinds) > 1 and len(kinds) != len(values):
+        return False
+    return all(
+        _fits(value, kinds[place % len(kinds)]) for place, value in enumerate(values) if kinds
+    )
+
+
+def check_keys(path: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise a ValueError, with what was perhaps meant, unless all keys are known."""
+    for key in given:
+        if key not in known:
+            name = f"{path}.{key}" if path else key
+            raise ValueError(
+                f"unknown key {name!r}.{near(key, known)} Keys{path and f' in {path}'}: "
+                f"{', '.join(known)}."
+            )
+
+
+def _target(path: str, name: Any) -> Callable[..., Any]:
+    try:
+        return function_of(name)
+    except Exception as error:  # hydra raises ImportError, AttributeError or ValueError here
+        raise ValueError(
+            f"{path}._target_: there is no function {name}. {why_missing(str(name))}"
+        ) from error
+
+
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """What a function takes; None for one that does not tell, such as `torch.tensor`."""
+    try:
+        return inspect.signature(target).parameters
+    except ValueError:
+        return None
+
+
+def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of the arguments of a function."""
+    try:
+        return get_type_hints(target)
+    except NameError:  # an annotation that only exists for type checkers
+        return {}
+
+
+def _is_named(parameter: inspect.Parameter) -> bool:
+    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+
+
+def _name(hint: Any) -> str:
+    """A type in words: `int or null`, `one of 'a', 'b'`."""
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_name(choice) for choice in get_args(hint))
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(repr, get_args(hint)))}"
+    if get_origin(hint) in (list, tuple, Sequence):
+        return f"a list of {', '.join(_name(choice) for choice in get_args(hint))}"
+    if get_origin(hint) in (dict, Mapping):
+        return "keys with values"
+    if hint in (None, NoneType):
+        return "null"
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(
+        hint, str(hint)
+    )
