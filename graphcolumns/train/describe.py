@@ -19,7 +19,7 @@ SCALARS = (bool, int, float, str, type(None))
 PIECE = 65537  # elements of a tensor that are weighted at once, a prime
 ROUNDING = 1e-6  # relative: sums on another machine differ by less, another sample by more
 # What a module may keep that does not decide what it computes, or is kept in the checkpoint.
-PASSING = ("training", "wiring_norm", "num_edges", "backend", "memory")
+PASSING = ("training", "wiring_norm", "num_edges", "edges_of", "backend", "memory")
 
 
 def describe(name: str, value: Any) -> Flat:
