@@ -58,20 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # OpenMP threads that spin while they wait make a step ten times slower on a busy machine. Read
     # once, when torch is loaded; the processes that a command starts inherit it.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if arguments[:1] == ["help"]:
-        arguments = [*arguments[1:], "--help"]
-    if not arguments or arguments[0] in HELP:
-        print(overview())
-        return 0
-    if arguments[0] == "--version":
-        print(_version())
-        return 0
     try:
-        command = _find(arguments[0])
-        if any(argument in HELP for argument in arguments[1:]):
-            print(_help(arguments[0]))
-            return 0
-        return command(arguments[1:]) or 0
+        return _run(arguments)
     except BrokenPipeError:  # `graphcolumns --help | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -84,6 +72,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("graphcolumns: stopped; `graphcolumns resume RUN` continues.", file=sys.stderr)
         return 130
+
+
+def _run(arguments: list[str]) -> int:
+    """Answer, or run the command; the exit code."""
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
+    if not arguments or arguments[0] in HELP:
+        print(overview(), flush=True)
+        return 0
+    if arguments[0] == "--version":
+        print(_version(), flush=True)
+        return 0
+    command = _find(arguments[0])
+    if any(argument in HELP for argument in arguments[1:]):
+        print(_help(arguments[0]), flush=True)
+        return 0
+    return command(arguments[1:]) or 0
 
 
 def _find(name: str) -> Command:

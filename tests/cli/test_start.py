@@ -73,8 +73,9 @@ def test_help_of_train_has_every_flag_group_and_key():
         assert word in text
 
 
-def test_help_into_a_closed_pipe_is_quiet(tmp_path):
-    command = [sys.executable, "-m", "graphcolumns.cli", "train", "--help"]
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "--help"]], ids=" ".join)
+def test_help_into_a_closed_pipe_is_quiet(words):
+    command = [sys.executable, "-m", "graphcolumns.cli", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert process.stderr.read() == b""
