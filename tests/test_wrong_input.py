@@ -631,9 +631,9 @@ COMMANDS = [
         f"{PLUS}: +graph.degre=VALUE."),
     bad("misspelt group", ["train", "optimiser.lr=1"],
         "unknown key 'optimiser.lr'. Did you mean 'optimizer'? Keys: graph, model, data, "
-        "optimizer, name, degree, seed, run, epochs, steps, batch_size, losses, plasticity, "
-        "augmentation, fold, evaluate_test, evaluate_every, best, reorder, device, amp, compile, "
-        "grad_accumulation, "
+        "optimizer, name, degree, seed, run, epochs, steps, batch_size, losses, metrics, "
+        "plasticity, augmentation, fold, evaluate_test, evaluate_every, best, reorder, device, "
+        "amp, compile, grad_accumulation, "
         "checkpoint_every, progress, report, tensorboard, geometry."),
     bad("unknown choice", ["train", "graph=neerest"],
         "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: complete, csv, "
