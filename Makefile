@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 # On a busy machine, OpenMP threads that spin while they wait make a step ten times slower.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help demo test web kernels bench-gpu docs lint types contracts resolve check install clean
+.PHONY: help demo test slow web kernels bench-gpu docs lint types contracts resolve check install clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -25,6 +25,10 @@ demo: $(VENV)/.demo ## Train the default sheet on handwritten digits, then one t
 # One process per core, of one thread each.
 test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k graph")
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical $(PYTEST_ARGS)
+
+slow: $(VENV)/.test ## Run the tests that take too long for `make test`
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical \
+	  -m "slow and not gpu and not web and not dist" $(PYTEST_ARGS)
 
 web: $(VENV)/.dev ## Open reports in the Chromium of this machine
 	$(BIN)/python -m pytest -m web

@@ -73,6 +73,7 @@ def test_import_changes_no_global_state(imported: dict[str, list[str]]):
     assert imported["changed"] == []
 
 
+@pytest.mark.slow
 def test_a_module_with_side_effects_is_caught(tmp_path: Path):
     (tmp_path / "rude.py").write_text(
         "import logging, random, torch, warnings\n"

@@ -110,8 +110,8 @@ def test_again_in_place_of_the_earlier_one(tmp_path):
     "user",
     [
         pytest.param(grid.stack([8, 8]), id="stack"),
-        pytest.param(sphere.icosphere(2), id="icosphere"),
-        pytest.param(cortex.fsaverage(2, "both"), id="fsaverage"),
+        pytest.param(sphere.icosphere(2), id="icosphere", marks=pytest.mark.slow),
+        pytest.param(cortex.fsaverage(2, "both"), id="fsaverage", marks=pytest.mark.slow),
     ],
 )
 def test_columns_in_space_can_be_turned(tmp_path, user):

@@ -50,6 +50,7 @@ def test_random_order_has_the_same_edges():
     assert span[1] > 2 * span[0]
 
 
+@pytest.mark.slow
 def test_peak_memory_of_a_call():
     needed = peak(allocate, 2**26)
     assert 0.9 * 2**26 <= needed <= 1.5 * 2**26 or math.isnan(needed)
@@ -128,6 +129,7 @@ command.main(["--quick", "--case", "edges", "--out", sys.argv[1]])
 """
 
 
+@pytest.mark.slow
 def test_runs_with_torch_pyg_numpy_and_scipy_only(tmp_path):
     """A machine lent for measurements has no more; `None` in sys.modules is "not installed"."""
     command = [sys.executable, "-c", BARE, str(tmp_path)]
@@ -180,6 +182,7 @@ def test_rows_of_updates(monkeypatch):
     assert next(rewiring.rows("cpu", True, Limits(1.0, 1.0))).note.startswith("did not come to")
 
 
+@pytest.mark.slow
 def test_alone_returns_what_a_function_returns():
     assert alone(sum, [1, 2]) == 3
 

@@ -272,6 +272,7 @@ def test_there_is_no_best_without_a_fold(run, capsys):
     assert "there is no best checkpoint in a" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_change_survives_a_kill(tmp_path):
     """SIGKILL after the change: a plain resume goes on with it, bit for bit."""
     arguments = [*TINY, "checkpoint_every=1"]

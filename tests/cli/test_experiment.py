@@ -93,6 +93,7 @@ def test_as_graphcolumns_train_does(capsys):
         assert float(row[name]) == summary[name]
 
 
+@pytest.mark.slow
 def test_a_failed_arm_is_a_row(capsys):
     write(arms=TINY["arms"] | {"odd": ["model.heads=3"]})
     assert main(RUN) == 0
@@ -127,6 +128,7 @@ def test_retry_runs_again_what_failed(monkeypatch):
     assert [(row["arm"], row["status"]) for row in rows()] == [("far", "ok"), ("near", "ok")]
 
 
+@pytest.mark.slow
 def test_tuning_picks_the_better(capsys):
     tuning = {"trials": 2, "seed": 100, "fold": 0, "tuned_on": "4", "grid": {"steps": [1, 40]}}
     write(tuning=tuning, base=[*BASE, "optimizer.lr=0.01"], seeds=[0])
@@ -196,6 +198,7 @@ def test_without_a_name_there_is_a_list(capsys):
 SCRIPTS = [name for name in choices(SUITE) if script(name) is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in choices(SUITE) if name not in SCRIPTS])
 def test_every_shipped_experiment_composes(name):
     definition = read(name)
@@ -204,6 +207,7 @@ def test_every_shipped_experiment_composes(name):
     _check(definition, None)
 
 
+@pytest.mark.slow
 def test_killed_it_loses_only_what_was_in_flight():
     write(seeds=list(range(8)))
     command = [sys.executable, "-m", "graphcolumns.cli", "experiment", "tiny.yaml", "processes=1"]
@@ -224,6 +228,7 @@ def test_killed_it_loses_only_what_was_in_flight():
     assert len(set(keys)) == len(keys) == 32
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_a_failed_run():
     with Workers(1, eval) as workers:
         found = dict(workers.execute(["6 * 7", "__import__('os')._exit(1)"]))

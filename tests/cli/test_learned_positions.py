@@ -75,6 +75,7 @@ def test_parts_of_a_fixed_geometry_are_current_as_they_are():
     assert parts.current() is parts
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_never_stopped(tmp_path):
     assert main(["train", *LEARNED, f"run={tmp_path / 'whole'}"]) == 0
     run = tmp_path / "killed"

@@ -302,6 +302,7 @@ def test_hydra_shows_the_configuration_and_trains_nothing(capsys):
     assert files() == []
 
 
+@pytest.mark.slow
 def test_as_a_program():
     command = [sys.executable, "-m", "graphcolumns.cli", "train", "stepz=5"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -42,6 +42,7 @@ def kill(arguments: list[str], run: Path, after: int) -> None:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_killed_and_resumed_equals_never_stopped(tmp_path, experiment):
     arguments = [f"experiment={experiment}", *SHORT]

@@ -83,15 +83,18 @@ def test_help_into_a_closed_pipe_is_quiet(words):
     process.wait()
 
 
-@pytest.mark.parametrize("given", [None, "active"])
+@pytest.mark.parametrize("given", [None, pytest.param("active", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "start",
     [
-        (installed, "train", "stepz=5"),
-        ("-m", "graphcolumns.cli", "train", "stepz=5"),
-        ("-m", "graphcolumns.bench", "--case", "step", "--out", os.devnull, "--device", "cuda"),
+        pytest.param((installed, "train", "stepz=5"), marks=pytest.mark.slow, id="script"),
+        pytest.param(("-m", "graphcolumns.cli", "train", "stepz=5"), id="cli"),
+        pytest.param(
+            ("-m", "graphcolumns.bench", "--case", "step", "--out", os.devnull, "--device", "cuda"),
+            marks=pytest.mark.slow,
+            id="bench",
+        ),
     ],
-    ids=["script", "cli", "bench"],
 )
 def test_openmp_waits_without_spinning_unless_the_user_says_otherwise(tmp_path, start, given):
     (tmp_path / "sitecustomize.py").write_text(SPY)
@@ -113,7 +116,7 @@ def test_the_library_says_nothing_about_openmp(tmp_path):
     assert python(tmp_path, "-c", code).stdout == "False\n"
 
 
-@pytest.mark.parametrize("first", ["", "import torch; "])
+@pytest.mark.parametrize("first", ["", pytest.param("import torch; ", marks=pytest.mark.slow)])
 def test_public_names_whenever_torch_is_loaded(tmp_path, first):
     code = (
         f"{first}import graphcolumns; from graphcolumns import *; import graphcolumns as g; "
@@ -121,11 +124,6 @@ def test_public_names_whenever_torch_is_loaded(tmp_path, first):
         "g.graph.ColumnGraph is ColumnGraph, g.nn.ColumnConv.__name__, hasattr(g, 'nothing'))"
     )
     assert python(tmp_path, "-c", code).stdout == "True True ColumnConv False\n"
-
-
-def test_ops_are_registered_where_torch_is_loaded(tmp_path):
-    code = "import torch, graphcolumns, sys; print('graphcolumns.ops' in sys.modules)"
-    assert python(tmp_path, "-c", code).stdout == "True\n"
 
 
 def test_modules_of_the_current_folder_can_be_named(tmp_path):

@@ -104,6 +104,7 @@ def test_every_combination_is_checked_not_one_key_at_a_time(capsys):
     assert not Path("s").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("swept", "names"),
     [
@@ -167,6 +168,7 @@ def test_foreign_files_are_never_touched(capsys):
     assert folders() == []
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_continues(capsys):
     assert sweep("seed=0", "checkpoint_every=2", "steps=40", folder="whole") == 0
     command = [sys.executable, "-m", "graphcolumns.cli", "train", "-m", "--config-dir", "mine"]
@@ -189,7 +191,7 @@ def test_a_run_that_was_killed_continues(capsys):
         assert (run / name).read_bytes() == (Path("whole") / run.name / name).read_bytes()
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
 def test_a_run_that_fails_is_told_and_the_others_run(capfd, launcher):
     if launcher == "joblib":
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
@@ -214,6 +216,7 @@ def test_a_run_that_fails_is_told_and_the_others_run(capfd, launcher):
     assert not Path(log).exists()
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told(capfd):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     Path("deadly.py").write_text("import os\n\ndef data(code):\n    os._exit(code)\n")

@@ -358,6 +358,7 @@ def ring_lengths(n: int) -> np.ndarray:
     return np.minimum(np.arange(n), n - np.arange(n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("all_pairs", [True, False])
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("length", [0.7, 12.0, 1e4])
@@ -396,6 +397,7 @@ def successive_counts() -> dict[tuple[str, float], np.ndarray]:
 
 
 # All pairs; cells in windows of the usual size, in many short ones, in one long one.
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [None, 1.5, 0.05, 40.0])
 @pytest.mark.parametrize(("kernel", "length"), [("exponential", 20.0), ("power", 3.0)])
 def test_many_draws_equal_successive_sampling(
@@ -493,6 +495,7 @@ def test_distinct_prefers_no_set(count: int):
 # Size
 
 
+@pytest.mark.slow
 def test_100_000_columns_connect_without_a_matrix_of_all_pairs():
     geometry = grid.sheet(250, 400, torus=True)
     tracemalloc.start()
@@ -506,6 +509,7 @@ def test_100_000_columns_connect_without_a_matrix_of_all_pairs():
     assert 2.5 < graph.distance.sum() / (31 * 100_000) < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wire",
     [

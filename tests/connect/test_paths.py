@@ -118,6 +118,7 @@ def successive(request, ball) -> tuple[str, np.ndarray]:
 
 
 # All columns read one by one; some from beyond the search in every race; nearly all from there.
+@pytest.mark.slow
 @pytest.mark.parametrize(("per_draw", "far_rings"), [(99, 0.05), (2, 2.0), (1, 1e3)])
 def test_distance_decay_equals_successive_sampling(
     ball, successive, per_draw: int, far_rings: float, monkeypatch

@@ -44,6 +44,7 @@ def test_mean_edges_of_the_pial_surface():
         assert edge_lengths(geometry).mean().item() == pytest.approx(mean, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surface", ["pial", "inflated", "sphere", "flat"])
 def test_levels_are_nested(surface: str):
     for side in ("left", "both"):

@@ -97,6 +97,7 @@ class TestTransforms:
         v = torch.randn_like(x)
         same(torch.autograd.functional.hvp(loss, x, v)[1], (expected * v).sum((2, 3)))
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")  # torch's linearize
     def test_tangents(self, options, form):
         conv, x, edges = make(options, form)
@@ -156,6 +157,7 @@ class TestTransforms:
 
         same(jacfwd(run)(x), by_autograd(run, x))
 
+    @pytest.mark.slow
     def test_compiled(self, few, form):
         torch._dynamo.reset()
         conv, x, edges = make(few, form)

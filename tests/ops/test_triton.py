@@ -62,12 +62,19 @@ def run_tests(*names: str, **environment: str) -> None:
 
 @needs_triton
 @pytest.mark.parametrize(
-    "files", [CASES, HUBS, TILES, ARITHMETIC], ids=["rows", "hubs", "tiles", "arithmetic"]
+    "files",
+    [
+        pytest.param(CASES, id="rows", marks=pytest.mark.slow),
+        pytest.param(HUBS, id="hubs", marks=pytest.mark.slow),
+        pytest.param(TILES, id="tiles", marks=pytest.mark.slow),
+        pytest.param(ARITHMETIC, id="arithmetic"),
+    ],
 )
 def test_interpreted_on_the_cpu(files):
     run_tests(*files, TRITON_INTERPRET="1")
 
 
+@pytest.mark.slow
 @needs_triton
 def test_kernels_compile_for_cuda(tmp_path):
     run_tests("triton_builds.py", TRITON_CACHE_DIR=str(tmp_path))
@@ -110,6 +117,7 @@ def test_auto_takes_it_on_cuda_only(monkeypatch):
     assert not backends.triton_runs(SPARSE.to("meta"), torch.float32)
 
 
+@pytest.mark.slow
 def test_importing_graphcolumns_does_not_import_the_kernels():
     """PyG imports triton itself, so that one looks for ours."""
     code = "import sys, graphcolumns; print([x for x in sys.modules if x.endswith('triton_lanes')])"

@@ -126,6 +126,7 @@ for param in RULES:
 """
 
 
+@pytest.mark.slow
 def test_salted_hashes_of_strings_change_nothing():
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
     root = Path(__file__).parents[2]

@@ -205,6 +205,7 @@ def three() -> Survey:
     return Survey(Model(), None, nothing, nothing, LOSSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
 def test_chts_keeps_by_a_power_of_the_score(temperature):
     """Two of three are kept, drawn one after the other by w = score ** T."""

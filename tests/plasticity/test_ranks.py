@@ -12,6 +12,9 @@ from graphcolumns.plasticity.trace import trace
 from tests.plasticity.learners import LOSSES, learner, rows
 from tests.plasticity.ranks import BLIND, SEEING, SIZES, digest, life, work
 
+# Four processes import torch.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> list[dict]:

@@ -172,6 +172,7 @@ def brute_force(graph, geometry, power):
     return min(cost[np.array(o)[target], np.array(o)[source]].sum() for o in orders)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_places_are_nearly_the_best_of_all(seed):
     geometry = grid.sheet(2, 4)

@@ -264,6 +264,7 @@ def test_what_regrows_is_neither_death_nor_birth():
     assert verdict.predicted != 0
 
 
+@pytest.mark.slow
 def test_a_look_keeps_nothing_of_earlier_slices():
     marks: list[weakref.ref] = []
     held: list[int] = []

@@ -122,7 +122,7 @@ train(tiny(), task(), run=sys.argv[1], resume=True, **options(steps=200))
 """
 
 
-@pytest.mark.parametrize("after", [1, 83])
+@pytest.mark.parametrize("after", [1, pytest.param(83, marks=pytest.mark.slow)])
 def test_killed_and_resumed_equals_never_stopped(tmp_path, after):
     train(tiny(), task(), run=tmp_path / "whole", **options(steps=200))
     root, run = Path(__file__).parents[2], tmp_path / "killed"
