@@ -7,6 +7,7 @@ imported.
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +18,19 @@ from graphcolumns import edge_linear
 from graphcolumns.ops import backend as backends
 from tests.ops.cases import draw, exactly, graph_of
 
+
+def _older(package: str, than: tuple[int, int]) -> bool:
+    if find_spec(package) is None:
+        return False
+    return tuple(int(part) for part in version(package).split(".")[:2]) < than
+
+
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+# Its loops take the bounds as whole numbers, which NumPy 2.4 refuses to make of arrays.
+needs_interpreter = pytest.mark.skipif(
+    _older("triton", (3, 7)) and not _older("numpy", (2, 4)),
+    reason="the interpreter of Triton 3.6 and older needs NumPy 2.3 or older",
+)
 SPARSE = graph_of(torch.eye(32).bool())
 NO_CUDA = (
     "backend='triton' runs on CUDA, and the graph is on cpu: use backend='auto', or move graph "
@@ -49,8 +62,10 @@ def run_tests(*names: str, **environment: str) -> None:
         if not key.startswith(("PYTEST_", "TRITON_INTERPRET"))
     }
     files = [str(Path(__file__).with_name(name)) for name in names]
+    # -P: an installed wheel comes before this folder.
+    quiet = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files],
+        [sys.executable, "-P", "-m", "pytest", *quiet, *files],
         env=inherited | environment,
         cwd=Path(__file__).parents[2],
         capture_output=True,
@@ -61,6 +76,7 @@ def run_tests(*names: str, **environment: str) -> None:
 
 
 @needs_triton
+@needs_interpreter
 @pytest.mark.parametrize(
     "files",
     [
