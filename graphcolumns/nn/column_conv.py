@@ -72,7 +72,7 @@ class ColumnConv(MessagePassing):
     device; only there :obj:`add_self_loops` needs a ColumnGraph, since which self-loops are
     replaced is written in the values of plain edge indices.
 
-    Edges can change while the layer trains, by any rule of :obj:`graphcolumns.plasticity`: what a
+    Edges can change while the layer trains, by any rule of ``graphcolumns.plasticity``: what a
     rule scores is recorded in every form but those with :obj:`column_id`, sparse matrices, parallel
     edges, :obj:`edge_features="keys_values"`, or another :obj:`aggr` or :obj:`flow`; scores of
     :obj:`edge_bias` go along with their edges.
