@@ -46,7 +46,8 @@ def column_attention_op(
         if backend in FUSED:
             views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
             return FUSED[backend].forward(q, k, v, bias, cost, views, scale, dropout, seed)
-        return PLAIN[backend].forward(q, k, v, bias, cost, source, target, scale, dropout, seed)
+        plain = PLAIN[backend].forward(q, k, v, bias, cost, source, target, scale, dropout, seed)
+        return tuple(x.contiguous() for x in plain)  # as compilers are told below
 
 
 @column_attention_op.register_fake
@@ -94,7 +95,8 @@ def column_attention_backward_op(
         grads = FUSED[backend].backward(*arrived, views, scale, dropout, seed)
     else:
         grads = PLAIN[backend].backward(*arrived, source, target, scale, dropout, seed)
-    return tuple(q.new_empty(0) if x is None else x for x in grads)  # type: ignore[return-value]
+    # Contiguous, as compilers are told below.
+    return tuple(q.new_empty(0) if x is None else x.contiguous() for x in grads)  # type: ignore[return-value]
 
 
 @column_attention_backward_op.register_fake
