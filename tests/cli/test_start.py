@@ -67,16 +67,17 @@ def test_help_and_slips_load_nothing_heavy(tmp_path, arguments):
     assert len(done.stdout + done.stderr) > 20
 
 
-def test_help_of_train_has_every_flag_group_and_key():
-    text = python(Path(), "-m", "graphcolumns.cli", "train", "--help").stdout
+def test_help_of_train_has_every_flag_group_and_key(tmp_path):
+    text = python(tmp_path, "-m", "graphcolumns.cli", "train", "--help").stdout
     for word in ("--multirun", "--config-dir", "plasticity", "rigl", "batch_size", "seed: 0"):
         assert word in text
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "--help"]], ids=" ".join)
-def test_help_into_a_closed_pipe_is_quiet(words):
+def test_help_into_a_closed_pipe_is_quiet(tmp_path, words):
     command = [sys.executable, "-m", "graphcolumns.cli", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=tmp_path, **pipes)
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
