@@ -27,7 +27,8 @@ from graphcolumns import (
 )
 from graphcolumns.cli import main
 from graphcolumns.data import Dataset, digits, image_folder, matching, mnist, planted
-from graphcolumns.models.columnformer import Columnformer, sheet, staged
+from graphcolumns.models.columnformer import Columnformer, sheet
+from graphcolumns.models.staged_columnformer import staged
 from graphcolumns.nn import (
     Column,
     ColumnAttention,

@@ -19,12 +19,12 @@ from graphcolumns.bench.memory import most
 from graphcolumns.bench.report import Row
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.columnformer.recurrence import run as step_of
 from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.recurrence import run as step_of
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity import scores
-from graphcolumns.plasticity.trace import trace
+from graphcolumns.plasticity.probe.trace import trace
 
 SIDE, DEGREE, CHANNELS, DEPTH, STEPS, MORE = 1000, 32, 16, 2, 20, 5
 NOISE = 0.5

@@ -18,7 +18,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.plasticity import Mixture, TwoHop, Uniform, scores
-from graphcolumns.plasticity.trace import trace
+from graphcolumns.plasticity.probe.trace import trace
 
 FRACTION, PER_BIRTH = 0.1, 8  # of the edges, offered for a swap; candidates for each
 RULES = plasticity.Constraints(min_in=4, max_in=64, max_new=8, max_dropped=8)

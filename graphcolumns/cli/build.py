@@ -26,10 +26,10 @@ from graphcolumns.cli.own import functions, optimizer_options, terms, try_own
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity import current_geometry
+from graphcolumns.nn import current_geometry
 from graphcolumns.train import check_fit, check_options, derive, train
 from graphcolumns.train.options import count_steps
-from graphcolumns.train.rewiring import begin
+from graphcolumns.train.plastic_updates import begin
 from graphcolumns.train.terms import Term
 
 FOLDS = 5

@@ -14,7 +14,7 @@ from graphcolumns.cli.build import Parts, make_model
 from graphcolumns.cli.order import rule_in_order, takes
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Rewiring, carry
-from graphcolumns.plasticity.inherit import Origin, inherit
+from graphcolumns.scaling.inherit import Origin, inherit
 
 SAMPLES = 8
 TOLERANCE = 1e-3  # of the largest logit: rounding in another order, through many steps

@@ -3,6 +3,7 @@
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.column_conv import ColumnConv
+from graphcolumns.nn.current_geometry import current_geometry
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.embed import PatchEmbed
 from graphcolumns.nn.expert_map import ExpertMap
@@ -29,5 +30,6 @@ __all__ = [
     "SpatialReadout",
     "UntiedLayerNorm",
     "UntiedLinear",
+    "current_geometry",
     "keep_topology",
 ]

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
-from graphcolumns.nn.exchange import Exchange
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.recording.record import AttentionRecord
 from graphcolumns.nn.topology_state import require_edges
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
@@ -49,8 +49,8 @@ class ColumnAttention(nn.Module):
         std: Of the initial weights, see :class:`UntiedLinear`.
 
     Attributes:
-        listener: Called with every :class:`Exchange` that is not mixing; None, as it is but while
-            edges are scored, costs nothing.
+        listener: Called with every :class:`AttentionRecord` of a mode that attends. Normally
+            None; set only while edges are scored.
 
     Shapes:
         - input: ``[N, B, C]``
@@ -64,7 +64,7 @@ class ColumnAttention(nn.Module):
     no_weight_decay = ("selector",)
     column_tensors = ("selector",)
 
-    listener: Callable[[Exchange], None] | None = None
+    listener: Callable[[AttentionRecord], None] | None = None
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class ColumnAttention(nn.Module):
                 q, k, v, graph, bias=bias, cost=cost, scale=scale, dropout=dropout
             )
             if self.listener is not None:
-                self.listener(Exchange(graph, q, k, v, bias, scale, y, lse))
+                self.listener(AttentionRecord(graph, q, k, v, bias, scale, y, lse))
         y = y.flatten(2)
         return (y if self.out is None else self.out(y, uses.get("out"))), expected
 

@@ -102,8 +102,8 @@ class Column(nn.Module):
         heard = F.dropout(heard, self.dropout, self.training)
         x = x + heard if self.skip_attention else heard
         hidden = F.gelu(self.hidden(self.norm2(x), uses.get("hidden")))
-        thought = F.dropout(self.out(hidden, uses.get("mlp")), self.dropout, self.training)
-        return x + thought, expected
+        mlp_out = F.dropout(self.out(hidden, uses.get("mlp")), self.dropout, self.training)
+        return x + mlp_out, expected
 
 
 def _check_attention(attention: ColumnAttention, num_columns: int, mixture: Mixture | None) -> None:

@@ -25,7 +25,7 @@ from graphcolumns.nn.column_conv_checks import (
     rank_of,
 )
 from graphcolumns.nn.edge_bias import EdgeBias
-from graphcolumns.nn.exchange import Exchange
+from graphcolumns.nn.recording.record import AttentionRecord
 from graphcolumns.nn.self_loops import (
     check_self_loops,
     from_highest,
@@ -152,7 +152,7 @@ class ColumnConv(MessagePassing):
 
     _alpha: OptTensor
 
-    listener: Callable[[Exchange], None] | None = None
+    listener: Callable[[AttentionRecord], None] | None = None
 
     def __init__(
         self,
@@ -366,7 +366,7 @@ class ColumnConv(MessagePassing):
         dropout = self.dropout if self.training else 0.0
         out, lse = self._attend(q, k, v, graph, bias, edge_attr, dropout)
         if self.listener is not None:
-            self.listener(Exchange(graph, q, k, v, bias, None, out, lse))
+            self.listener(AttentionRecord(graph, q, k, v, bias, None, out, lse))
         return out.transpose(0, 1) if static else out.squeeze(1)
 
     def _bias_of(self, graph: ColumnGraph, edge_attr: OptTensor) -> OptTensor:
@@ -416,7 +416,7 @@ class ColumnConv(MessagePassing):
         with torch.no_grad():
             _, lse = self._attend(q, k, v, graph, bias, edge_attr, 0.0)
         assert self.listener is not None
-        self.listener(Exchange(graph, q, k, v, bias, None, shown, lse))
+        self.listener(AttentionRecord(graph, q, k, v, bias, None, shown, lse))
         return shown.transpose(0, 1) if static else shown.squeeze(1)
 
     def _project(

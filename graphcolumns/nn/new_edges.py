@@ -27,7 +27,7 @@ def saved_graph(saved: dict[str, Tensor | None], graph: ColumnGraph) -> ColumnGr
         raise ValueError(
             "a state dict must be loaded into a model of the same columns. Got "
             f"{first_difference(there, graph)}; build the model with as many columns, or start it "
-            "from the other with graphcolumns.plasticity.rescale."
+            "from the other with graphcolumns.scaling.rescale."
         )
     meta = graph.device.type == "meta"
     return there if meta else there.to(graph.device)

@@ -7,30 +7,28 @@ graph, and `carry` brings every parameter, moment and average along with its edg
 """
 
 from graphcolumns.nn.per_edge import edge_parameters
-from graphcolumns.plasticity import grow, presets, prune, samplers, schedules
-from graphcolumns.plasticity.arrival import require_arrival
-from graphcolumns.plasticity.budget import At, Budget, Every
-from graphcolumns.plasticity.candidates import Everything, candidates
-from graphcolumns.plasticity.carry import carry
-from graphcolumns.plasticity.choice import Selection
-from graphcolumns.plasticity.constraints import Constraints
-from graphcolumns.plasticity.cool_down import CoolDown
-from graphcolumns.plasticity.current_geometry import current_geometry
-from graphcolumns.plasticity.edge_adamw import EdgeAdamW
-from graphcolumns.plasticity.evidence import Evidence
-from graphcolumns.plasticity.mesh_parts import mesh_parts
-from graphcolumns.plasticity.newborn import epsilon, neighbours_median, node_mean, zero
-from graphcolumns.plasticity.optimizer_edges import keep_edges
-from graphcolumns.plasticity.origin import nearest_columns
-from graphcolumns.plasticity.place_columns import Placement, place_columns
-from graphcolumns.plasticity.plasticity import Plasticity, Update
-from graphcolumns.plasticity.proposals import Distance, Mixture, Norms, TwoHop, Uniform
-from graphcolumns.plasticity.rescale import Rescaling, remove_columns, rescale
-from graphcolumns.plasticity.rewire import rewire
-from graphcolumns.plasticity.rewiring import Rewiring
-from graphcolumns.plasticity.rule import Rule
-from graphcolumns.plasticity.select import select, soft
-from graphcolumns.plasticity.slots import move_columns, swap_change, swapped, wire_cost
+from graphcolumns.plasticity.candidates import samplers
+from graphcolumns.plasticity.candidates.draw import Everything, candidates
+from graphcolumns.plasticity.candidates.mesh_parts import mesh_parts
+from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
+from graphcolumns.plasticity.criteria import catalogue as scores
+from graphcolumns.plasticity.criteria import grow, prune
+from graphcolumns.plasticity.probe.evidence import Evidence
+from graphcolumns.plasticity.rewiring.change import Rewiring
+from graphcolumns.plasticity.rewiring.cool_down import CoolDown
+from graphcolumns.plasticity.rewiring.rewire import rewire
+from graphcolumns.plasticity.rules import presets, schedules
+from graphcolumns.plasticity.rules.arrival import require_arrival
+from graphcolumns.plasticity.rules.budget import At, Budget, Every
+from graphcolumns.plasticity.rules.rule import Rule
+from graphcolumns.plasticity.selection.constraints import Constraints
+from graphcolumns.plasticity.selection.select import gumbel_scores, select
+from graphcolumns.plasticity.selection.selector import Selection
+from graphcolumns.plasticity.state.carry import carry
+from graphcolumns.plasticity.state.edge_adamw import EdgeAdamW
+from graphcolumns.plasticity.state.newborn import epsilon, neighbours_median, node_mean, zero
+from graphcolumns.plasticity.state.optimizer_edges import keep_edges
+from graphcolumns.plasticity.update.plasticity import Plasticity, Update
 
 __all__ = [
     "At",
@@ -44,9 +42,7 @@ __all__ = [
     "Evidence",
     "Mixture",
     "Norms",
-    "Placement",
     "Plasticity",
-    "Rescaling",
     "Rewiring",
     "Rule",
     "Selection",
@@ -55,29 +51,21 @@ __all__ = [
     "Update",
     "candidates",
     "carry",
-    "current_geometry",
     "edge_parameters",
     "epsilon",
     "grow",
+    "gumbel_scores",
     "keep_edges",
     "mesh_parts",
-    "move_columns",
-    "nearest_columns",
     "neighbours_median",
     "node_mean",
-    "place_columns",
     "presets",
     "prune",
-    "remove_columns",
     "require_arrival",
-    "rescale",
     "rewire",
     "samplers",
     "schedules",
+    "scores",
     "select",
-    "soft",
-    "swap_change",
-    "swapped",
-    "wire_cost",
     "zero",
 ]

@@ -24,7 +24,9 @@ from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn import keep_topology
 from graphcolumns.plasticity import Rule
-from graphcolumns.train import rewiring
+from graphcolumns.random.counter import derive
+from graphcolumns.random.streams import batch_indices, generator
+from graphcolumns.train import plastic_updates
 from graphcolumns.train.best import Score, best_metric, better
 from graphcolumns.train.describe import describe_all
 from graphcolumns.train.evaluate import evaluate
@@ -35,7 +37,6 @@ from graphcolumns.train.optim import adamw, custom, learning_rate, scheduled, se
 from graphcolumns.train.options import check_options, count_steps
 from graphcolumns.train.start import start
 from graphcolumns.train.step import after_step, train_step
-from graphcolumns.train.streams import batch_indices, derive, generator
 from graphcolumns.train.summary import Value, describe_machine, describe_model
 from graphcolumns.train.terms import TASKS, Term, per_sample
 
@@ -203,8 +204,8 @@ def train(
         keep_topology(average.to(device))
     check_fit(model, data, losses or {}, augmentation)
     keep_topology(model)  # so that weights name their edges in all checkpoints, as after a resume
-    changing = rewiring.begin(plasticity, model, data, geometry, steps, seed)
-    fitted, aside = rewiring.set_aside(data, changing, seed)
+    changing = plastic_updates.begin(plasticity, model, data, geometry, steps, seed)
+    fitted, aside = plastic_updates.set_aside(data, changing, seed)
     if optimizer is None:
         updater: Optimizer = adamw(model, lr, weight_decay, betas, plastic=changing is not None)
     else:
@@ -263,7 +264,7 @@ def train(
                 average.update_parameters(model)
             entry = {"step": step + 1, "lr": rate, **values}
             if changing is not None and changing.due(step + 1):
-                samples = rewiring.samples(aside, changing, seed, augmentation)
+                samples = plastic_updates.samples(aside, changing, seed, augmentation)
                 update = changing.update(model, updater, step + 1, *samples, each, averages)
                 change = update.number, update.rewiring, permutation
                 checkpoint.write_event(run, step + 1, *change)

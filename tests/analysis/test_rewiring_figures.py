@@ -10,6 +10,7 @@ import torch
 
 from geometries import grid, sphere
 from graphcolumns.analysis import report
+from graphcolumns.analysis.edge_lifetimes import edge_lifetimes
 from graphcolumns.analysis.entries import series
 from graphcolumns.analysis.figures.budget import budget, exploration
 from graphcolumns.analysis.figures.drift import degrees_at, length_shift, lengths_at
@@ -17,7 +18,6 @@ from graphcolumns.analysis.figures.learning import learning
 from graphcolumns.analysis.figures.moments import INK, LINES, drawable, kinds
 from graphcolumns.analysis.figures.prediction import forecast, prediction
 from graphcolumns.analysis.figures.turnover import ages, churn
-from graphcolumns.analysis.lives import lives
 from graphcolumns.analysis.report.rewired import chapter, measured, words
 from graphcolumns.geometry import Geometry
 from tests.analysis import histories
@@ -37,7 +37,7 @@ def column(text: str, name: str) -> list[float]:
 
 
 def test_lengths_by_hand():
-    found = lives(events())
+    found = edge_lifetimes(events())
     assert measured(found, LINE).tolist() == LENGTH.tolist()
     assert sorted(lengths_at(found, LENGTH, 0)) == [1, 1, 1]  # 33 is no wire
     assert sorted(lengths_at(found, LENGTH, 2)) == [1, 1, 2, 3]
@@ -45,35 +45,39 @@ def test_lengths_by_hand():
 
 
 def test_degrees_by_hand():
-    into, out = degrees_at(lives(events()), 5, 2)  # 01 02 23 30 33, and a column of no edge
+    into, out = degrees_at(
+        edge_lifetimes(events()), 5, 2
+    )  # 01 02 23 30 33, and a column of no edge
     assert into.tolist() == [2, 0, 1, 2, 0]
     assert out.tolist() == [1, 1, 1, 2, 0]
 
 
 def test_kinds_by_hand():
     """At the moment of 01 02 23 30 33, between those of the start and of the end."""
-    parts = list(kinds(lives(events()), 0, 2, 3).values())
+    parts = list(kinds(edge_lifetimes(events()), 0, 2, 3).values())
     stays, newborn, dying, both = (np.flatnonzero(part).tolist() for part in parts)
     assert (stays, newborn, dying, both) == ([5, 7], [6], [], [1, 2])
-    stays, newborn, dying, both = kinds(lives(events()), 0, 0, 2).values()
+    stays, newborn, dying, both = kinds(edge_lifetimes(events()), 0, 0, 2).values()
     assert not (newborn | both).any()  # nothing is newborn at the start
     assert np.flatnonzero(dying).tolist() == [0, 3]
 
 
 def test_what_is_drawn_does_not_blacken_the_sheet():
     geometry = grid.sheet(40, 40)
-    assert drawable(lives(events([(0, [], [(0, 1)])])), geometry) == 1
+    assert drawable(edge_lifetimes(events([(0, [], [(0, 1)])])), geometry) == 1
     short = [(c, c + 1) for c in range(1500)] + [(c, c) for c in range(1500)]
-    assert drawable(lives(events([(0, [], short)])), geometry) == 1  # neighbours make little ink
+    assert (
+        drawable(edge_lifetimes(events([(0, [], short)])), geometry) == 1
+    )  # neighbours make little ink
     loops = [(t, s) for t in range(100) for s in range(t, t + 40)]
-    share = drawable(lives(events([(0, [], loops)])), geometry)
+    share = drawable(edge_lifetimes(events([(0, [], loops)])), geometry)
     assert share <= LINES / 4000
     far = [(t, s) for t in range(30) for s in range(1570, 1600)]  # from the top to the bottom
-    assert drawable(lives(events([(0, [], far)])), geometry) < 1.1 * INK / 900
+    assert drawable(edge_lifetimes(events([(0, [], far)])), geometry) < 1.1 * INK / 900
 
 
 def test_tables_by_hand():
-    found = lives(events())
+    found = edge_lifetimes(events())
     text = budget(found, LENGTH, "mm").csv
     assert column(text, "edges") == [4, 4, 5, 4]
     assert column(text, "wire") == [3, 4, 7, 5]
@@ -88,17 +92,17 @@ def test_tables_by_hand():
 
 
 def test_histogram_of_lengths_by_hand():
-    found = lives(events())
+    found = edge_lifetimes(events())
     text = length_shift(found, LENGTH, "mm").csv
     last = np.array(column(text, "step_30"))
     assert last[last > 0] == pytest.approx([2 / 3, 1 / 3], rel=1e-5)  # two of 1 mm, one of 3 mm
     assert last[-1] > 0
     only_itself = [(0, [], [(0, 0)]), (1, [], [(1, 1)])]
-    assert length_shift(lives(events(only_itself)), np.zeros(2), "mm") is None
+    assert length_shift(edge_lifetimes(events(only_itself)), np.zeros(2), "mm") is None
 
 
 def test_wire_of_columns_that_moved():
-    found = lives(events())
+    found = edge_lifetimes(events())
     same = [{"step": 10, "wiring_length": 4.0}, {"step": 20, "wiring_length": 7.0}]
     moved = [{"step": 10, "wiring_length": 4.0}, {"step": 20, "wiring_length": 9.0}]
     assert "moved" not in budget(found, LENGTH, "mm", same).caption
@@ -128,17 +132,22 @@ def test_forecast():
 
 
 def test_words():
-    found = lives(events())
+    found = edge_lifetimes(events())
     text = words(found, LENGTH, "mm")
     assert "3 updates changed the wiring from 4 edges to 4 (4 born, 4 died)." in text
     assert "The mean length of an edge went from 1 to 1.67 mm (+67%)." in text
     assert "At the end 50% of the initial edges and 50% of those born later are alive." in text
-    quiet = words(lives(events([histories.LOG[0], (9, [], [])])), LENGTH[[0, 3, 5, 7]], "mm")
+    quiet = words(
+        edge_lifetimes(events([histories.LOG[0], (9, [], [])])), LENGTH[[0, 3, 5, 7]], "mm"
+    )
     assert quiet == "1 update left the wiring as it was, with 4 edges."
 
 
 def test_pairs_that_the_run_has_counted_itself():
-    found, notes = lives(events()), [{"step": 10, "explored": 0.4}, {"step": 11, "loss": 1.0}]
+    found, notes = (
+        edge_lifetimes(events()),
+        [{"step": 10, "explored": 0.4}, {"step": 11, "loss": 1.0}],
+    )
     assert series(notes, "explored")[1].tolist() == [0.4]
     assert "may connect" in exploration(found, 4, notes).caption
     assert "all pairs of columns" in exploration(found, 4).caption

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from geometries import grid
 from graphcolumns import checkpoint, connect, data, train
+from graphcolumns.analysis.recovery import recovery
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.plasticity import presets, samplers
-from graphcolumns.plasticity.recovery import recovery
 
 STEPS, EVERY = 2000, 50
 COMMON = {"every": EVERY, "stop": 0.75, "fraction": 0.1}

@@ -26,8 +26,8 @@ from geometries import grid
 from graphcolumns import connect, data
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.plasticity import candidates, grow, node_mean, proposals, prune, rewire
-from graphcolumns.plasticity.evidence import Survey
-from graphcolumns.plasticity.trial import changed
+from graphcolumns.plasticity.probe.evidence import Probe
+from graphcolumns.plasticity.update.trial import changed
 from graphcolumns.train.optim import adamw
 
 STEPS, BATCH, RATE = 2000, 32, 3e-3
@@ -105,7 +105,7 @@ def look(model, geometry, seed: int, score: Halves, measure: Halves) -> list[dic
     real = truth(model, geometry, measure, drops, pairs)
     rows = []
     for scored, batch in score.items():
-        survey = Survey(model, geometry, *batch, losses, step=1, seed=seed)
+        survey = Probe(model, geometry, *batch, losses, step=1, seed=seed)
         edges, born = survey.edges(), survey.candidates(*pairs)
         values = {("deletion", name): f(edges)[drops] for name, f in WORTH.items()}
         values |= {("insertion", name): -f(born) for name, f in GAIN.items()}

@@ -8,8 +8,8 @@ from geometries import grid
 from graphcolumns import connect
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.nn.communicability import LIMIT, communicability
-from graphcolumns.nn.overhear import attention_mass, overhearing
-from graphcolumns.plasticity.trace import trace
+from graphcolumns.nn.recording.overhear import attention_mass, recording
+from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.train.terms import per_sample
 from tests.models.variants import GEOMETRY, make, make_staged
 
@@ -28,7 +28,7 @@ def images() -> Tensor:
 def test_the_sum_over_all_pairs(options, images):
     """sum |W| D C as the paper has it, in units of the mean length and of a column."""
     model = make(**KIND, **options)
-    with overhearing(model) as heard:
+    with recording(model) as heard:
         found = model(images).cost
     graph, weights = model.graph, torch.zeros(32, 32)  # row: from, column: to
     mass = torch.stack([attention_mass(exchange) for exchange in heard]).mean(0)

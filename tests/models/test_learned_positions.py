@@ -8,7 +8,8 @@ import torch
 from geometries import grid
 from geometries.learned import positions
 from graphcolumns import connect
-from graphcolumns.models.columnformer import Columnformer, sheet, staged
+from graphcolumns.models.columnformer import Columnformer, sheet
+from graphcolumns.models.staged_columnformer import staged
 from graphcolumns.nn import LearnedPositions
 
 START = grid.stack([4, 4])

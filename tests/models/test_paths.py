@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.columnformer.paths import check_paths, hops
+from graphcolumns.nn.paths import check_paths, hops
 
 
 def chain(*edges: tuple[int, int], columns: int = 4) -> ColumnGraph:

@@ -9,9 +9,9 @@ from torch import nn
 
 from geometries import grid
 from graphcolumns import connect
-from graphcolumns.models.columnformer import StagedColumnformer
-from graphcolumns.models.columnformer.stage import Stage
-from graphcolumns.models.columnformer.staged import topomoe_tiny
+from graphcolumns.models.staged_columnformer import StagedColumnformer
+from graphcolumns.models.staged_columnformer.build import topomoe_tiny
+from graphcolumns.models.staged_columnformer.stage import Stage
 from graphcolumns.nn import MeanReadout, PatchEmbed
 from tests.models.variants import SHEETS, STAGED, gradients, make_staged
 

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from geometries import grid
 from graphcolumns import connect
-from graphcolumns.models.columnformer import Columnformer, StagedColumnformer, sheet, staged
+from graphcolumns.models.columnformer import Columnformer, sheet
+from graphcolumns.models.staged_columnformer import StagedColumnformer, staged
 
 GEOMETRY = grid.stack([4, 4])
 # Every ingredient once; a new one is one line and survives everything below, or does not.

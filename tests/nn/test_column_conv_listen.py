@@ -6,7 +6,7 @@ from torch_geometric.utils import to_torch_csr_tensor
 
 from graphcolumns import ColumnGraph, column_attention
 from graphcolumns.nn import ColumnConv
-from graphcolumns.nn.overhear import attention_mass, overhearing
+from graphcolumns.nn.recording.overhear import attention_mass, recording
 
 # Shuffled on purpose: column 3 hears nobody.
 EDGES = torch.tensor([[2, 0, 1, 3, 0, 2], [1, 0, 0, 2, 2, 0]])
@@ -35,7 +35,7 @@ def test_every_form_is_heard_alike(form, x):
     layer, attributes = layer_of().eval(), torch.randn(6, 1)
     order = ColumnGraph.edge_order(EDGES)
     given = attributes[order] if isinstance(edges, ColumnGraph) else attributes
-    with overhearing(layer) as heard:
+    with recording(layer) as heard:
         result = layer(x, edges, given, return_attention_weights=weights or None)
     out = result[0] if weights else result
     [exchange] = heard
@@ -69,7 +69,7 @@ def test_what_a_target_keeps_of_itself_is_no_edge(options, x):
     heard = []
     for edges in (GRAPH, EDGES):
         sort = attributes is not None and isinstance(edges, ColumnGraph)
-        with overhearing(layer) as one:
+        with recording(layer) as one:
             layer(x, edges, attributes[order] if sort else attributes)
         heard += one
     assert all(exchange.graph.same_topology(GRAPH) for exchange in heard)
@@ -82,7 +82,7 @@ def test_the_mass_of_an_edge_is_its_mean_attention(x):
     layer = layer_of(edge_bias=GRAPH).eval()
     torch.nn.init.normal_(layer.edge_bias.per_head)
     attributes = torch.randn(6, 1)
-    with overhearing(layer) as heard:
+    with recording(layer) as heard:
         layer(x, GRAPH, attributes)
     _, (_, alpha) = layer(x, GRAPH, attributes, return_attention_weights=True)
     expected = alpha.mean(-1) if x.dim() == 2 else alpha.mean((0, 2))
@@ -94,7 +94,7 @@ def test_a_bipartite_layer_is_heard():
     layer = ColumnConv((3, 2), 4, num_columns=(5, 2))
     pair = torch.randn(5, 3), torch.randn(2, 2)
     for form in (edges, ColumnGraph.from_edge_index(edges, 2, 5)):
-        with overhearing(layer) as heard:
+        with recording(layer) as heard:
             layer(pair, form)
         assert heard[0].graph.num_sources == 5
         assert heard[0].k.shape == (5, 1, 1, 4)
@@ -116,13 +116,13 @@ def test_other_forms_run_unheard(options, edges, column_id):
     layer = ColumnConv(3, 5, num_columns=4, **options)
     x, attributes = torch.randn(4, 3), torch.randn(6, 1) if "edge_dim" in options else None
     expected = layer(x, edges, attributes, column_id=column_id)
-    with overhearing(layer) as heard:
+    with recording(layer) as heard:
         assert torch.equal(layer(x, edges, attributes, column_id=column_id), expected)
     assert heard == []
 
 
 def test_afterwards_nobody_listens():
     layer = layer_of()
-    with overhearing(layer):
+    with recording(layer):
         pass
     assert layer.listener is None

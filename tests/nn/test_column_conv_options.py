@@ -19,7 +19,7 @@ from torch_geometric.utils import (
 
 from graphcolumns import ColumnGraph
 from graphcolumns.nn import ColumnConv
-from graphcolumns.nn.overhear import overhearing
+from graphcolumns.nn.recording.overhear import recording
 from tests.nn.graphs import masked_softmax
 
 N, C, D, F = 5, 4, 3, 2
@@ -301,7 +301,7 @@ class TestEveryOption:
 
     def test_what_a_listener_hears_is_softmax_with_self_loops(self, options, form):
         conv, x, edges = self.run(options, form)
-        with overhearing(conv) as heard:
+        with recording(conv) as heard:
             conv(x, *edges)
         if options.get("edge_features") == "keys_values":
             assert heard == []  # keys and values per edge are nothing that a listener knows

@@ -11,9 +11,9 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from graphcolumns.ops.column_attention import tiled
-from graphcolumns.ops.column_attention import triton as attention
 from graphcolumns.ops.column_attention.tiled import tiled_attention
-from graphcolumns.ops.column_attention.triton_hubs import Cut
+from graphcolumns.ops.column_attention.triton import backend as attention
+from graphcolumns.ops.column_attention.triton.hubs import Cut
 from graphcolumns.ops.column_attention.windows import Windows
 from graphcolumns.ops.edge_linear import triton as linear
 from graphcolumns.ops.edge_scores import triton as scores

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from graphcolumns.ops.column_attention import reference, triton, triton_hubs
-from graphcolumns.ops.column_attention.triton_hubs import CUTS, Cut
-from graphcolumns.ops.column_attention.triton_segments import Segments
+from graphcolumns.ops.column_attention import reference
+from graphcolumns.ops.column_attention.triton import backend as triton
+from graphcolumns.ops.column_attention.triton import hubs as triton_hubs
+from graphcolumns.ops.column_attention.triton.hubs import CUTS, Cut
+from graphcolumns.ops.column_attention.triton.segments import Segments
 from graphcolumns.ops.views import Views
 from tests.ops.cases import Case, draw, graph_of
 from tests.ops.triton_cases import DEVICE, HALF, OPTIONS, check, on_device, skewed

@@ -18,10 +18,10 @@ from graphcolumns.plasticity import (
     prune,
     select,
 )
-from graphcolumns.plasticity.arrival import require_arrival
-from graphcolumns.plasticity.budget import At
-from graphcolumns.plasticity.limits import fewest_edges, least_wire, most_edges
-from graphcolumns.plasticity.schedules import Cosine, Cubic, Cycles, GrowOnly, Linear
+from graphcolumns.plasticity.rules.arrival import require_arrival
+from graphcolumns.plasticity.rules.budget import At
+from graphcolumns.plasticity.rules.limits import fewest_edges, least_wire, most_edges
+from graphcolumns.plasticity.rules.schedules import Cosine, Cubic, Cycles, GrowOnly, Linear
 from tests.plasticity.sheets import eight, graphs, pairs, plane
 from tests.plasticity.test_mesh_parts import pieces
 

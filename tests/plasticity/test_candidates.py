@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from geometries import grid
 from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.candidates import Everything, candidates
-from graphcolumns.plasticity.constraints import Constraints
-from graphcolumns.plasticity.counter import derive, uniform
-from graphcolumns.plasticity.proposals import Distance, Mixture, Norms, TwoHop, Uniform
+from graphcolumns.plasticity.candidates.draw import Everything, candidates
+from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
+from graphcolumns.plasticity.selection.constraints import Constraints
+from graphcolumns.random.counter import derive, uniform
 from tests.plasticity.sheets import eight, graphs, line, pairs, plane
 
 LOOPS = Constraints(self_loops=True)

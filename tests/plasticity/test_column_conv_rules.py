@@ -7,14 +7,14 @@ from torch import nn
 from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ColumnConv
-from graphcolumns.nn.overhear import overhearing
+from graphcolumns.nn.recording.overhear import recording
 from graphcolumns.ops import edge_scores
 from graphcolumns.plasticity import Plasticity, Rule, grow, presets, prune, rewire
-from graphcolumns.plasticity.evidence import Survey
-from graphcolumns.plasticity.listen import listening
-from graphcolumns.plasticity.newborn import node_mean
-from graphcolumns.plasticity.trace import trace, walk
-from graphcolumns.plasticity.trial import changed
+from graphcolumns.plasticity.probe.evidence import Probe
+from graphcolumns.plasticity.probe.listen import listening
+from graphcolumns.plasticity.probe.trace import trace, walk
+from graphcolumns.plasticity.state.newborn import node_mean
+from graphcolumns.plasticity.update.trial import changed
 from tests.plasticity.learners import LOSSES, SHEET, batch, descend, optimizer_of, rows
 from tests.plasticity.nets import Answer, ConvNet
 
@@ -83,7 +83,7 @@ def test_layers_of_several_sizes_add_up_in_every_sample():
     expected = {"deletion": 0.0, "insertion": 0.0, "bias_gradient": 0.0, "gate": 0.0}
     squares, mass, would_be = 0.0, 0.0, 0.0
     for x, y in zip(inputs.split(1), labels.split(1), strict=True):
-        with overhearing(model) as heard:
+        with recording(model) as heard:
             loss = LOSSES(model(x), y).sum()
         grads = torch.autograd.grad(loss, [e.out for e in heard])
         parts = []
@@ -119,7 +119,7 @@ def test_newborns_start_as_the_rule_says_in_layers_of_any_number_of_heads(newbor
     )
     model = net()
     inputs, labels = batch(rule)
-    with overhearing(model) as heard, torch.no_grad():
+    with recording(model) as heard, torch.no_grad():
         model.eval()(inputs[:16])
     update = Plasticity(rule, SHEET).update(model, None, 2, inputs, labels, LOSSES)
     born, graph = update.rewiring.born, model.graph
@@ -138,11 +138,11 @@ def test_newborns_start_as_the_rule_says_in_layers_of_any_number_of_heads(newbor
 def test_a_model_without_a_state_has_the_activity_of_what_it_heard_last():
     model, data = net(), rows()
     inputs = data.train_inputs[:5]
-    survey = Survey(model, SHEET, inputs, data.train_labels[:5], LOSSES, slice_size=2)
+    probe = Probe(model, SHEET, inputs, data.train_labels[:5], LOSSES, slice_size=2)
     with listening(model, model.graph) as heard, torch.no_grad():
         model.eval()(inputs)
     expected = heard[-1].out.flatten(2).norm(dim=-1)
-    torch.testing.assert_close(survey.activity, expected)
+    torch.testing.assert_close(probe.activity, expected)
 
 
 def test_a_model_with_neither_state_nor_attention_says_so():
@@ -152,11 +152,11 @@ def test_a_model_with_neither_state_nor_attention_says_so():
         def forward(self, images):
             return Answer(images.flatten(1)[:, :4])
 
-    survey = Survey(Mute(), SHEET, rows().train_inputs[:2], rows().train_labels[:2], LOSSES)
+    probe = Probe(Mute(), SHEET, rows().train_inputs[:2], rows().train_labels[:2], LOSSES)
     with pytest.raises(ValueError, match=r"reads the activity of columns.*Mute; return a state"):
-        _ = survey.activity
+        _ = probe.activity
     with pytest.raises(ValueError, match=r"ColumnAttention or ColumnConv layers. Got Mute"):
-        _ = survey.scores
+        _ = probe.scores
 
 
 def test_a_layer_on_other_edges_is_left_alone_and_one_that_is_never_heard_is_refused():
@@ -199,9 +199,9 @@ def test_a_layer_that_would_go_on_along_the_old_edges_is_refused_before_training
     rule = presets.set(8, samples=8, check=8)
     model = Keeps(connect.nearest(SHEET, 4), kept)
     with pytest.raises(ValueError, match=r"Got Keeps, of which a layer goes on along the old ones"):
-        Plasticity(rule, SHEET).rehearse(model, 2, *batch(rule), LOSSES)
+        Plasticity(rule, SHEET).dry_run(model, 2, *batch(rule), LOSSES)
     other = Keeps(connect.nearest(SHEET, 4), lambda graph: connect.nearest(SHEET, 3))
-    Plasticity(rule, SHEET).rehearse(other, 2, *batch(rule), LOSSES)  # edges of its own
+    Plasticity(rule, SHEET).dry_run(other, 2, *batch(rule), LOSSES)  # edges of its own
 
 
 def net_on(model: nn.Module) -> nn.Module:

@@ -17,7 +17,6 @@ from graphcolumns.plasticity import (
     carry,
     rewire,
     select,
-    soft,
 )
 
 
@@ -35,8 +34,12 @@ def updated(device: str, state: str):
         optimizer.step()
         found = candidates(graph, proposal, 300, update=update, constraints=rules)
         edges = graph.target, graph.source
-        drop = soft(torch.zeros(graph.num_edges, device=device), graph, edges, 0, update, "drop")
-        grow = soft(torch.zeros(len(found[0]), device=device), graph, found, 0, update, "grow")
+        drop = gumbel_scores(
+            torch.zeros(graph.num_edges, device=device), graph, edges, 0, update, "drop"
+        )
+        grow = gumbel_scores(
+            torch.zeros(len(found[0]), device=device), graph, found, 0, update, "grow"
+        )
         choice = select(graph, drop.to(device), found, grow, fraction=0.2, constraints=rules)
         rewiring = rewire(graph, choice.drop, (choice.targets, choice.sources), geometry)
         carry(rewiring, bias, optimizer, state=state)

@@ -7,9 +7,9 @@ from torch.nn import functional as F
 
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity import scores
-from graphcolumns.plasticity.evidence import Survey
-from graphcolumns.plasticity.fisher import fisher
-from graphcolumns.plasticity.trace import trace
+from graphcolumns.plasticity.probe.evidence import Probe
+from graphcolumns.plasticity.probe.fisher import fisher
+from graphcolumns.plasticity.probe.trace import trace
 from tests.models.variants import make
 from tests.plasticity.learners import LOSSES, SHEET, learner, rows
 
@@ -91,19 +91,19 @@ def test_asked_for_first_it_brings_the_scores_along(memory):
     """One forward pass for both gives what two give, bit for bit, over slices and in any order."""
     model = learner(memory=memory)
     inputs, labels = rows().train_inputs[:10], rows().train_labels[:10]
-    survey, other = (
-        Survey(model, SHEET, inputs, labels, LOSSES, slice_size=4, seed=3, update=2)
+    probe, other = (
+        Probe(model, SHEET, inputs, labels, LOSSES, slice_size=4, seed=3, update=2)
         for _ in range(2)
     )
-    for look in (survey, other):
+    for look in (probe, other):
         look.candidates(torch.tensor([9, 0, 3]), torch.tensor([0, 15, 12]))
-    curvature, seen = survey.fisher(slice(0, 64)), survey.scores  # together
+    curvature, seen = probe.fisher(slice(0, 64)), probe.scores  # together
     apart, alone = other.scores, other.fisher(slice(0, 64))  # one after the other
     for name in ("mass", "deletion", "insertion", "insertion_squares"):
         assert torch.equal(getattr(seen, name), getattr(apart, name))
     for name in ("deletion_squares", "insertion_squares"):
         assert torch.equal(getattr(curvature, name), getattr(alone, name))
-    ends = survey.targets[:64], survey.sources[:64]
+    ends = probe.targets[:64], probe.sources[:64]
     direct = fisher(model, inputs, *ends, draws=1, seed=3, update=2, slice_size=4)
     torch.testing.assert_close(curvature.deletion_squares, direct.deletion_squares)
     assert not torch.equal(curvature.deletion_squares, seen.deletion_squares[:64])

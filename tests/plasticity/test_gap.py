@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graphcolumns import ColumnGraph
-from graphcolumns.plasticity.gap import largest_gap
-from graphcolumns.plasticity.trace import trace, walk
+from graphcolumns.plasticity.probe.score_gap import largest_gap
+from graphcolumns.plasticity.probe.trace import trace, walk
 from tests.models.variants import make
 
 

@@ -8,9 +8,9 @@ from graphcolumns import connect
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.geodesic import parts
 from graphcolumns.plasticity import scores, select
-from graphcolumns.plasticity.candidates import Everything, candidates
-from graphcolumns.plasticity.mesh_parts import joined_share, mesh_parts
-from graphcolumns.plasticity.proposals import Distance, Mixture, Norms, TwoHop, Uniform
+from graphcolumns.plasticity.candidates.draw import Everything, candidates
+from graphcolumns.plasticity.candidates.mesh_parts import joined_share, mesh_parts
+from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
 
 
 def pieces() -> Geometry:
@@ -102,7 +102,7 @@ def test_a_mesh_in_one_piece_draws_what_it_always_drew():
 
     from graphcolumns.connect import draws
     from graphcolumns.connect.mesh_race import race_on_mesh
-    from graphcolumns.plasticity.counter import derive
+    from graphcolumns.random.counter import derive
 
     generator = np.random.Generator(np.random.Philox(derive(5, "distance", 0)))
     expected = race_on_mesh(mesh, 2 + 3, draws.log_kernel("exponential", 0.5), generator)

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import jaccard_score
 
+from graphcolumns.analysis.lifetimes import survival, turnover
+from graphcolumns.analysis.network import attention_entropy, exponential_lengths, network
+from graphcolumns.analysis.recovery import auroc, recovery
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import rewire
-from graphcolumns.plasticity.keys import edge_keys
-from graphcolumns.plasticity.lifetimes import survival, turnover
-from graphcolumns.plasticity.metrics import (
+from graphcolumns.plasticity.rewiring.keys import edge_keys
+from graphcolumns.plasticity.update.metrics import (
     Past,
     churn,
     dead_columns,
@@ -26,8 +28,6 @@ from graphcolumns.plasticity.metrics import (
     jaccard,
     newborn_survival,
 )
-from graphcolumns.plasticity.network import attention_entropy, exponential_lengths, network
-from graphcolumns.plasticity.recovery import auroc, recovery
 from tests.plasticity.sheets import (
     eight,
     eight_rewired,

@@ -10,10 +10,10 @@ from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ColumnConv
 from graphcolumns.plasticity import Constraints, Plasticity, presets, samplers
-from graphcolumns.plasticity.candidates import Everything
-from graphcolumns.plasticity.evidence import Survey
-from graphcolumns.plasticity.keys import edge_keys
-from graphcolumns.plasticity.proposals import Mixture
+from graphcolumns.plasticity.candidates.draw import Everything
+from graphcolumns.plasticity.candidates.proposals import Mixture
+from graphcolumns.plasticity.probe.evidence import Probe
+from graphcolumns.plasticity.rewiring.keys import edge_keys
 from tests.plasticity.learners import LOSSES, SHEET, batch, descend, optimizer_of
 from tests.plasticity.nets import Answer, ConvNet
 
@@ -74,10 +74,10 @@ def test_a_rule_works_or_says_why(name, rule, request):
         samples = batch(rule, number)
         if expected is not None:
             with pytest.raises(ValueError, match=expected):
-                changing.rehearse(model, 2, *samples, LOSSES)
+                changing.dry_run(model, 2, *samples, LOSSES)
             assert model.graph is graph
             return
-        changing.rehearse(model, 2 * number, *samples, LOSSES)
+        changing.dry_run(model, 2 * number, *samples, LOSSES)
         if graph.num_edges:
             descend(model, optimizer, 1)
         changing.update(model, optimizer, 2 * number, *samples, LOSSES)
@@ -114,16 +114,14 @@ def test_a_large_bipartite_graph_is_looked_at_without_two_hops(monkeypatch):
     for name, parts in (("bipartite", 2), ("complete", 3)):
         graph = GRAPHS[name]
         model = Bipartite(graph) if name == "bipartite" else ConvNet(graph)
-        proposal = samplers.thorough(Survey(model, None, *samples, LOSSES).edges())
+        proposal = samplers.thorough(Probe(model, None, *samples, LOSSES).edges())
         assert isinstance(proposal, Mixture)
         assert len(proposal.parts) == parts
     monkeypatch.setattr(samplers, "SMALL", 256)
-    assert isinstance(samplers.thorough(Survey(model, None, *samples, LOSSES).edges()), Everything)
+    assert isinstance(samplers.thorough(Probe(model, None, *samples, LOSSES).edges()), Everything)
 
 
 def test_lengths_are_not_measured_from_columns_to_sources_of_another_place():
-    survey = Survey(
-        Bipartite(GRAPHS["bipartite"]), SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES
-    )
+    probe = Probe(Bipartite(GRAPHS["bipartite"]), SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES)
     with pytest.raises(ValueError, match="must place 12 columns"):
-        _ = survey.edges().distance
+        _ = probe.edges().distance

@@ -17,22 +17,22 @@ from graphcolumns.plasticity import (
     Plasticity,
     Rewiring,
     carry,
-    counter,
-    edge_adamw,
     node_mean,
     presets,
     schedules,
     select,
 )
 from graphcolumns.plasticity import scores as formulas
-from graphcolumns.plasticity.choice import Choice
-from graphcolumns.plasticity.trace import trace
+from graphcolumns.plasticity.probe.trace import trace
+from graphcolumns.plasticity.selection.selector import SwapSelector
+from graphcolumns.plasticity.state import edge_adamw
+from graphcolumns.random import counter
 from tests.plasticity.learners import LOSSES, SHEET, batch, descend, learner, optimizer_of, rows
 from tests.plasticity.sheets import eight, eight_rewired
 from tests.plasticity.test_candidates import test_pinned_random_numbers
 
 # The modules, not the functions of the same name.
-CARRY = importlib.import_module("graphcolumns.plasticity.carry")
+CARRY = importlib.import_module("graphcolumns.plasticity.state.carry")
 LOAD = importlib.import_module("graphcolumns.checkpoint.load")
 
 
@@ -164,7 +164,7 @@ def by_threshold(patch):
     def drop(self, old, swaps):
         return (old.score <= old.score[swaps - 1]).nonzero()[:, 0]
 
-    patch.setattr(Choice, "_drop", drop)
+    patch.setattr(SwapSelector, "_drop", drop)
 
 
 def a_score_of_zero_is_an_edge(tmp_path):

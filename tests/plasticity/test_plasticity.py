@@ -14,7 +14,7 @@ import torch
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Budget, Constraints, Plasticity, Rule, grow, presets, prune
-from graphcolumns.plasticity.keys import edge_keys
+from graphcolumns.plasticity.rewiring.keys import edge_keys
 from tests.conftest import RULES
 from tests.plasticity.learners import (
     LOSSES,
@@ -260,7 +260,7 @@ def test_a_rehearsal_changes_nothing():
     model, changing = learner(), Plasticity(rule, SHEET)
     before = copy.deepcopy(model.state_dict())
     graph = model.graph
-    changing.rehearse(model, 2, *batch(rule), LOSSES)
+    changing.dry_run(model, 2, *batch(rule), LOSSES)
     assert changing.updates == 0
     assert changing.memory == {}
     assert model.graph is graph

@@ -22,11 +22,11 @@ from graphcolumns.plasticity import (
     samplers,
 )
 from graphcolumns.plasticity import scores as formulas
-from graphcolumns.plasticity.decide import decide
-from graphcolumns.plasticity.evidence import Survey
-from graphcolumns.plasticity.homeostasis import remember
-from graphcolumns.plasticity.keys import contains, edge_keys
-from graphcolumns.plasticity.trace import trace
+from graphcolumns.plasticity.criteria.homeostasis import remember
+from graphcolumns.plasticity.probe.evidence import Probe
+from graphcolumns.plasticity.probe.trace import trace
+from graphcolumns.plasticity.rewiring.keys import contains, edge_keys
+from graphcolumns.plasticity.update.propose import propose_swaps
 from graphcolumns.train.step import train_step
 from tests.plasticity.learners import (
     LOSSES,
@@ -194,7 +194,7 @@ def test_granet_is_that_and_an_equal_number_is_regrown():
     ]
 
 
-def three() -> Survey:
+def three() -> Probe:
     """Four columns, three edges into column 0."""
     edges = torch.tensor([[1, 2, 3], [0, 0, 0]])
 
@@ -202,7 +202,7 @@ def three() -> Survey:
         graph = ColumnGraph.from_edge_index(edges, 4)
 
     nothing = torch.empty(0)
-    return Survey(Model(), None, nothing, nothing, LOSSES)
+    return Probe(Model(), None, nothing, nothing, LOSSES)
 
 
 @pytest.mark.slow
@@ -213,9 +213,9 @@ def test_chts_keeps_by_a_power_of_the_score(temperature):
     rule = Rule(prune=lambda edges: values, temperature=temperature, budget=Budget(2), fraction=0.0)
     dropped: Counter[int] = Counter()
     for seed in range(3000):
-        survey = three()
-        survey.seed = seed
-        dropped[int(decide(rule, survey).drop)] += 1
+        probe = three()
+        probe.seed = seed
+        dropped[int(propose_swaps(rule, probe).drop)] += 1
     w = (values.double() ** temperature / (values.double() ** temperature).sum()).tolist()
     kept = [(0, 1), (0, 2), (1, 2)]
     chance = [w[a] * w[b] / (1 - w[a]) + w[b] * w[a] / (1 - w[b]) for a, b in kept]
@@ -227,10 +227,10 @@ def test_chts_warms_up_and_scores_by_topology():
     rule = presets.chts(9, every=2, stop=1.0)
     assert [rule.temperature_at(step) for step in (2, 5, 8)] == [1.0, 5.0, 9.0]
     model = learner()
-    survey = Survey(model, SHEET, *batch(presets.set(8, **FEW)), LOSSES)
-    edges = survey.edges()
-    pairs = survey.candidates(torch.tensor([0, 15]), torch.tensor([10, 3]))
-    mass = formulas.mass(survey.scores.at(slice(0, 64)))
+    probe = Probe(model, SHEET, *batch(presets.set(8, **FEW)), LOSSES)
+    edges = probe.edges()
+    pairs = probe.candidates(torch.tensor([0, 15]), torch.tensor([10, 3]))
+    mass = formulas.mass(probe.scores.at(slice(0, 64)))
     expected = formulas.relative_importance(mass, model.graph)
     assert torch.equal(rule.prune(edges), expected)
     assert torch.equal(
@@ -256,28 +256,30 @@ def test_homeostasis_by_hand():
     activity = [0.0] * 4 + [1.0] * 8 + [2.0] * 4
     model = Loud(activity)
     rule = presets.homeostatic(8, rate=2.0, activity=1.0, samples=2, check=0, per_grow=100.0)
-    survey = Survey(model, SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES)
-    memory = rule.remember(survey.edges())
-    survey.memory = memory
+    probe = Probe(model, SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES)
+    memory = rule.remember(probe.edges())
+    probe.memory = memory
     graph = model.graph
     into, out = graph.in_degree.double(), graph.out_degree.double()
     change = torch.tensor([2.0] * 4 + [0.0] * 8 + [-2.0] * 4).double()
-    assert torch.equal(memory["ends_in"], into + change)
-    assert torch.equal(memory["ends_out"], (out + change).clamp(min=0))
+    assert torch.equal(memory["synaptic_elements_in"], into + change)
+    assert torch.equal(memory["synaptic_elements_out"], (out + change).clamp(min=0))
     assert memory["set_point"].tolist() == [1.0]
-    chosen = decide(rule, survey)
+    chosen = propose_swaps(rule, probe)
     after = rewire(graph, chosen.drop, (chosen.targets, chosen.sources), SHEET).graph
     assert (after.in_degree[12:] < graph.in_degree[12:]).all()
-    assert (after.in_degree <= memory["ends_in"]).all()
-    over = after.out_degree > memory["ends_out"]  # the last in-edge of a listener stays
+    assert (after.in_degree <= memory["synaptic_elements_in"]).all()
+    over = (
+        after.out_degree > memory["synaptic_elements_out"]
+    )  # the last in-edge of a listener stays
     assert not over[chosen.sources].any()
     assert int(after.in_degree.min()) >= 1
     born = torch.bincount(chosen.targets, minlength=16)
     assert born[:4].sum() > 0
-    assert (born <= (memory["ends_in"] - (graph.in_degree - 4)).clamp(min=0)).all()
+    assert (born <= (memory["synaptic_elements_in"] - (graph.in_degree - 4)).clamp(min=0)).all()
     # Calcium is a moving average.
     model.activity = torch.ones(16) * 3
-    later = remember(Survey(model, SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES,
+    later = remember(Probe(model, SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES,
                             memory=memory).edges(), rate=2.0, decay=0.75)  # fmt: skip
     assert torch.equal(
         later["calcium"], 0.75 * torch.tensor(activity).double() + 0.25 * 3 * torch.ones(16)
@@ -288,9 +290,9 @@ def test_homeostasis_leaves_every_column_an_edge():
     model = Loud([50.0] * 16)
     rule = presets.homeostatic(8, rate=5.0, activity=1.0, samples=2, check=0)
     samples = torch.zeros(2, 1), torch.zeros(2)
-    survey = Survey(model, SHEET, *samples, LOSSES)
-    survey.memory = rule.remember(survey.edges())
-    chosen = decide(rule, survey)
+    probe = Probe(model, SHEET, *samples, LOSSES)
+    probe.memory = rule.remember(probe.edges())
+    chosen = propose_swaps(rule, probe)
     assert len(chosen.drop) == 48
     assert model.graph.target[chosen.drop].bincount().tolist() == [3] * 16
 
@@ -302,16 +304,18 @@ def test_exact_swaps_only_what_gains_on_both_halves():
     inputs, labels = batch(rule)
     old = torch.ones(64, dtype=torch.int64)
     looks = [
-        Survey(model, SHEET, inputs[part], labels[part], LOSSES, step=10, age=old)
+        Probe(model, SHEET, inputs[part], labels[part], LOSSES, step=10, age=old)
         for part in (slice(0, 16), slice(16, 32))
     ]
-    alone = decide(rule, Survey(model, SHEET, inputs[:16], labels[:16], LOSSES, step=10, age=old))
-    chosen = decide(rule, looks[0], second=looks[1])
+    alone = propose_swaps(
+        rule, Probe(model, SHEET, inputs[:16], labels[:16], LOSSES, step=10, age=old)
+    )
+    chosen = propose_swaps(rule, looks[0], second=looks[1])
     assert 0 < len(chosen.drop) == len(chosen.targets) < len(alone.drop)
     assert set(chosen.drop.tolist()) <= set(alone.drop.tolist())
     assert chosen.missing == 0
     # k-th against k-th on the second half, both in units of loss.
-    second = Survey(model, SHEET, inputs[16:], labels[16:], LOSSES, step=10, age=old)
+    second = Probe(model, SHEET, inputs[16:], labels[16:], LOSSES, step=10, age=old)
     edges, pairs = second.edges(), second.candidates(chosen.targets, chosen.sources)
     cost, gain = rule.prune(edges)[chosen.drop], rule.grow(pairs)
     assert (cost.diff() >= 0).all()
@@ -354,9 +358,9 @@ def test_growth_scores_see_the_candidates():
     model, _ = trained()
     rule = presets.set(8, **FEW)
     targets, sources = torch.tensor([0, 3, 9]), torch.tensor([15, 12, 1])
-    survey = Survey(model, SHEET, *batch(rule), LOSSES)
-    survey.edges()
-    pairs = survey.candidates(targets, sources)
+    probe = Probe(model, SHEET, *batch(rule), LOSSES)
+    probe.edges()
+    pairs = probe.candidates(targets, sources)
     scores = scores_of(model, rule, targets, sources)
     for name in ("rigl_abs", "advantage", "would_be_attention", "insertion"):
         got, expected = getattr(grow, name)(pairs), getattr(formulas, name)(scores)
@@ -364,8 +368,8 @@ def test_growth_scores_see_the_candidates():
     length = SHEET.distance(targets, sources)
     assert torch.equal(grow.distance(pairs, length=2.0), formulas.distance(length, length=2.0))
     with pytest.raises(ValueError, match="candidates must be added once"):
-        survey.candidates(targets, sources)
+        probe.candidates(targets, sources)
     with pytest.raises(ValueError, match="curvature must be"):
         grow.insertion(pairs, curvature="true")
     with pytest.raises(ValueError, match="watch_movement"):
-        prune.movement(survey.edges())
+        prune.movement(probe.edges())

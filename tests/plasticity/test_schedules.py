@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphcolumns.plasticity.schedules import (
+from graphcolumns.plasticity.rules.schedules import (
     Constant,
     Cosine,
     Cubic,

@@ -201,10 +201,13 @@ class TestActivity:
             scores.growth_curve(calcium, 1.0, curve="step")
 
     def test_homeostatic(self):
-        ends_in, ends_out = torch.tensor([3.9, 1.0, 0.0]), torch.tensor([2.0, 5.5, 9.0])
+        synaptic_elements_in, synaptic_elements_out = (
+            torch.tensor([3.9, 1.0, 0.0]),
+            torch.tensor([2.0, 5.5, 9.0]),
+        )
         in_degree, out_degree = torch.tensor([1, 1, 2]), torch.tensor([3, 2, 0])
         targets, sources = torch.tensor([0, 0, 0, 1, 2]), torch.tensor([0, 1, 2, 2, 2])
-        free = ends_in, ends_out, in_degree, out_degree, targets, sources
+        free = synaptic_elements_in, synaptic_elements_out, in_degree, out_degree, targets, sources
         # Free: 2, 0 and -2 on the receiving side; -1, 3 and 9 on the sending side.
         assert scores.homeostatic(*free).tolist() == [0, 6, 18, 0, 0]
         far = torch.tensor([0.0, 0.0, -1.0, 0.0, 0.0]) * math.log(2)

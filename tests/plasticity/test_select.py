@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity import greedy, rewire
-from graphcolumns.plasticity.constraints import Constraints
-from graphcolumns.plasticity.cool_down import CoolDown
-from graphcolumns.plasticity.greedy import Room, take
-from graphcolumns.plasticity.select import select, soft
+from graphcolumns.plasticity import rewire
+from graphcolumns.plasticity.rewiring.cool_down import CoolDown
+from graphcolumns.plasticity.selection import greedy
+from graphcolumns.plasticity.selection.constraints import Constraints
+from graphcolumns.plasticity.selection.greedy import Limits, take_greedily
+from graphcolumns.plasticity.selection.select import gumbel_scores, select
 from tests.plasticity.sheets import eight, graphs, line, pair_tensors, pairs, plane
 
 LOOPS = Constraints(self_loops=True)
@@ -437,15 +438,17 @@ def test_limits_that_never_bind(count, seed):
     generator = torch.Generator().manual_seed(seed)
     ends = torch.randint(0, 5, (2, 20), generator=generator)
     wide = torch.full((5,), 100)
-    quick = take(*ends, torch.zeros(20), Room(count))
-    assert torch.equal(quick, take(*ends, torch.zeros(20), Room(count, 1e9, wide, wide)))
+    quick = take_greedily(*ends, torch.zeros(20), Limits(count))
+    assert torch.equal(quick, take_greedily(*ends, torch.zeros(20), Limits(count, 1e9, wide, wide)))
 
 
 def test_gumbel_frequencies():
     """I14: the first of the k highest is drawn in proportion to its weight (chi-square)."""
     graph, weight = eight(), torch.arange(1.0, 9)
     edges = graph.target, graph.source
-    draws = torch.stack([soft(weight.log(), graph, edges, 0, u, "drop") for u in range(4000)])
+    draws = torch.stack(
+        [gumbel_scores(weight.log(), graph, edges, 0, u, "drop") for u in range(4000)]
+    )
     observed = torch.bincount(draws.argmax(1), minlength=8).double()
     expected = weight / weight.sum() * 4000
     assert ((observed - expected) ** 2 / expected).sum() < 24.3  # 99.9 %, 7 degrees of freedom
@@ -461,9 +464,11 @@ def test_gumbel_limits():
     graph, weight = eight(), torch.arange(1.0, 9)
     edges = graph.target, graph.source
     for update in range(20):
-        cold = soft(1e6 * weight.log(), graph, edges, 1, update, "grow")
+        cold = gumbel_scores(1e6 * weight.log(), graph, edges, 1, update, "grow")
         assert cold.argsort().tolist() == list(range(8))
-    draws = torch.stack([soft(0 * weight, graph, edges, 1, u, "grow") for u in range(4000)])
+    draws = torch.stack(
+        [gumbel_scores(0 * weight, graph, edges, 1, u, "grow") for u in range(4000)]
+    )
     observed = torch.bincount(draws.argmax(1), minlength=8).double()
     assert ((observed - 500) ** 2 / 500).sum() < 24.3
 
@@ -472,12 +477,12 @@ def test_soft_scores_belong_to_the_pair():
     """I27: neither the order of the pairs nor which others there are matters."""
     graph, weight = eight(), torch.rand(8)
     edges = graph.target, graph.source
-    whole = soft(weight, graph, edges, 3, 4, "drop")
+    whole = gumbel_scores(weight, graph, edges, 3, 4, "drop")
     some = torch.tensor([6, 2, 5])
-    part = soft(weight[some], graph, (edges[0][some], edges[1][some]), 3, 4, "drop")
+    part = gumbel_scores(weight[some], graph, (edges[0][some], edges[1][some]), 3, 4, "drop")
     assert torch.equal(part, whole[some])
-    assert not torch.equal(whole, soft(weight, graph, edges, 3, 4, "grow"))
-    assert not torch.equal(whole, soft(weight, graph, edges, 3, 5, "drop"))
+    assert not torch.equal(whole, gumbel_scores(weight, graph, edges, 3, 4, "grow"))
+    assert not torch.equal(whole, gumbel_scores(weight, graph, edges, 3, 5, "drop"))
 
 
 def test_errors():
@@ -516,7 +521,7 @@ def test_errors():
         ("never take back what they dropped",
          lambda: choose(length=2.0, pair_length=torch.zeros(0), margin=0.0,
                         regrow_score=torch.zeros(8))),
-        ("seed must be", lambda: soft(torch.zeros(0), eight(), none, -1, 0, "drop")),
+        ("seed must be", lambda: gumbel_scores(torch.zeros(0), eight(), none, -1, 0, "drop")),
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=match):
             call()
@@ -533,13 +538,13 @@ ROOMS = st.none() | st.lists(st.integers(-1, 4), min_size=5, max_size=5)
 def test_taking_together_is_taking_one_by_one(edges, into, out, most, chunk, slow):
     targets, sources = pair_tensors(edges)
     limits = [None if x is None else torch.tensor(x) for x in (into, out)]
-    room = Room(math.inf if most is None else most, math.inf, *limits)
+    room = Limits(math.inf if most is None else most, math.inf, *limits)
     lengths = torch.zeros(len(edges), dtype=torch.float64)
     one_by_one = greedy._one_by_one((targets, sources, lengths), room)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(greedy, "CHUNK", chunk)
         patch.setattr(greedy, "SLOW", slow)
-        assert torch.equal(take(targets, sources, lengths, room), one_by_one)
+        assert torch.equal(take_greedily(targets, sources, lengths, room), one_by_one)
     for limit, values in zip(limits, (into, out), strict=True):
         assert values is None or limit.tolist() == values  # what was given is not used up
 

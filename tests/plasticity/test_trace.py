@@ -11,8 +11,8 @@ from graphcolumns import ColumnGraph
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.nn import ColumnAttention, EdgeBias
 from graphcolumns.ops import edge_scores
-from graphcolumns.plasticity.pair_bias import edge_ids, node_mean, pair_bias
-from graphcolumns.plasticity.trace import trace, walk
+from graphcolumns.plasticity.probe.pair_bias import edge_ids, node_mean, pair_bias
+from graphcolumns.plasticity.probe.trace import trace, walk
 from tests.models.variants import make, make_staged
 
 LIVELY = 1.5  # of fresh weights: else all scores are nearly equal

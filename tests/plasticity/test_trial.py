@@ -23,10 +23,10 @@ from graphcolumns.plasticity import (
     prune,
     rewire,
 )
-from graphcolumns.plasticity.carry import carry
-from graphcolumns.plasticity.groups import groups_of_swaps, groups_of_wire, joined
-from graphcolumns.plasticity.trace import trace
-from graphcolumns.plasticity.trial import Trial, changed
+from graphcolumns.plasticity.probe.trace import trace
+from graphcolumns.plasticity.selection.groups import groups_of_swaps, groups_of_wire, joined
+from graphcolumns.plasticity.state.carry import carry
+from graphcolumns.plasticity.update.trial import Trial, changed
 from tests.plasticity.learners import LOSSES, SHEET, batch, descend, learner, optimizer_of, rows
 from tests.plasticity.sheets import eight
 
@@ -103,7 +103,7 @@ def test_a_tiny_change_does_what_was_predicted(start):
             bias[6] = -10.0
     kind = "node_mean" if start == "death" else start
     trial = trial_of(model, Rule(prune=prune.random, newborn=kind, share=1e-4), dtype=torch.float64)
-    verdict = trial.judge(choice(drop=[6]) if start == "death" else choice(born=[(5, 12)]))
+    verdict = trial.run(choice(drop=[6]) if start == "death" else choice(born=[(5, 12)]))
     assert verdict.offered == verdict.made == 1
     assert verdict.realised != 0
     close = {"node_mean": 0.5}.get(start, 1e-2)  # an edge of full size is no tiny change
@@ -223,7 +223,7 @@ def test_the_prediction_is_that_of_the_swaps_that_were_made():
     rule = limited(0.0, groups=4)
     all_of = choice([3, 17, 29, 40], [(0, 15), (5, 12), (9, 0), (14, 2)])
     trial = trial_of(model, rule)
-    verdict = trial.judge(all_of)
+    verdict = trial.run(all_of)
     assert 0 < verdict.made < verdict.offered
     gone, born = verdict.rewiring.died, verdict.rewiring.born
     before, after = verdict.rewiring.before, verdict.rewiring.graph
@@ -242,7 +242,7 @@ def test_where_nothing_was_chosen_nothing_is_computed(monkeypatch):
     model = learner()
     trial = trial_of(model, limited(0.0))
     monkeypatch.setattr(type(model), "forward", lambda *_: pytest.fail("the model ran"))
-    verdict = trial.judge(choice())
+    verdict = trial.run(choice())
     assert (verdict.predicted, verdict.realised, verdict.offered, verdict.made) == (0.0, 0.0, 0, 0)
 
 
@@ -256,10 +256,10 @@ def test_what_regrows_is_neither_death_nor_birth():
     model = learner()
     trial = trial_of(model, limited(-1e9, groups=1, regrow=True))
     again = int(model.graph.target[3]), int(model.graph.source[3])
-    verdict = trial.judge(choice(drop=[3, 9], born=[again]))
+    verdict = trial.run(choice(drop=[3, 9], born=[again]))
     assert verdict.rewiring.died.tolist() == [9]
     assert (verdict.offered, verdict.made) == (1, 1)
-    alone = trial.judge(choice(drop=[9]))
+    alone = trial.run(choice(drop=[9]))
     assert verdict.predicted == pytest.approx(alone.predicted)
     assert verdict.predicted != 0
 

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.constraints import Constraints
-from graphcolumns.plasticity.select import select
-from graphcolumns.plasticity.units import units
+from graphcolumns.plasticity.selection.constraints import Constraints
+from graphcolumns.plasticity.selection.edge_pairs import edge_pairs
+from graphcolumns.plasticity.selection.select import select
 from tests.plasticity.sheets import eight, graphs, pair_tensors, pairs, plane
 
 
@@ -15,11 +15,11 @@ def listed(some):
 
 def test_by_hand():
     pairs_ = pair_tensors([(3, 1), (0, 2), (3, 1), (2, 0)])
-    found = units(eight(), *pairs_, torch.tensor([1.0, 2, 3, 2]), None, False)
+    found = edge_pairs(eight(), *pairs_, torch.tensor([1.0, 2, 3, 2]), None, False)
     assert listed(found) == [(0, 2, 2.0), (2, 0, 2.0), (3, 1, 1.0)]  # a pair's first score
     assert listed(found.best(False)) == [(3, 1, 1.0), (0, 2, 2.0), (2, 0, 2.0)]  # ties by key
     assert listed(found.best(True)) == [(0, 2, 2.0), (2, 0, 2.0), (3, 1, 1.0)]
-    both = units(eight(), *pairs_, torch.tensor([1.0, 2, 3, 2]), torch.ones(4), True)
+    both = edge_pairs(eight(), *pairs_, torch.tensor([1.0, 2, 3, 2]), torch.ones(4), True)
     assert listed(both) == [(2, 0, 4.0), (3, 1, 1.0)]
     assert both.size.tolist() == both.length.tolist() == [2, 2]
     assert [ends.tolist() for ends in both.edges(True)] == [[2, 0, 3, 1], [0, 2, 1, 3]]
@@ -27,14 +27,16 @@ def test_by_hand():
 
 def test_cost_by_hand():
     lengths = torch.tensor([1.0, 9, 4])
-    found = units(eight(), *pair_tensors([(0, 2), (1, 3), (2, 0)]), torch.ones(3), lengths, False)
+    found = edge_pairs(
+        eight(), *pair_tensors([(0, 2), (1, 3), (2, 0)]), torch.ones(3), lengths, False
+    )
     assert found.best(True, overhead=1.0).source.tolist() == [2, 0, 3]  # 1/2, 1/5, 1/10
 
 
 def test_an_edge_takes_few_bytes():
     """Edges by the million are held several times over while they are sorted."""
     graph, scores = eight(), torch.arange(8.0)
-    found = units(graph, graph.target, graph.source, scores, graph.distance, False).best(True)
+    found = edge_pairs(graph, graph.target, graph.source, scores, graph.distance, False).best(True)
     assert sum(values.element_size() for values in found) <= 21
 
 
@@ -44,8 +46,8 @@ def test_edges_in_order_and_shuffled_are_the_same_units(graph, seed, symmetric):
     scores = torch.randint(-3, 4, (graph.num_edges,), generator=generator) / 4  # exact, with ties
     given_ = graph.target, graph.source, scores
     order = torch.randperm(graph.num_edges, generator=generator)
-    here = units(graph, *given_, None, symmetric)
-    there = units(graph, *(x[order] for x in given_), None, symmetric)
+    here = edge_pairs(graph, *given_, None, symmetric)
+    there = edge_pairs(graph, *(x[order] for x in given_), None, symmetric)
     for one, other in zip(here, there, strict=True):
         assert torch.equal(one, other)
     assert torch.equal(graph.target, given_[0])

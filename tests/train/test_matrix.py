@@ -15,7 +15,8 @@ from graphcolumns import connect
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.columnformer import sheet, staged
+from graphcolumns.models.columnformer import sheet
+from graphcolumns.models.staged_columnformer import staged
 from graphcolumns.plasticity import grow, presets, prune, samplers
 from graphcolumns.train import TERMS, train
 from tests.conftest import GEOMETRIES, RULES

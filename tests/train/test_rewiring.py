@@ -21,10 +21,10 @@ from graphcolumns.plasticity import (
     prune,
     samplers,
 )
-from graphcolumns.plasticity.keys import edge_keys
+from graphcolumns.plasticity.rewiring.keys import edge_keys
 from graphcolumns.train import train
 from graphcolumns.train.optim import adamw
-from graphcolumns.train.rewiring import begin, samples, set_aside
+from graphcolumns.train.plastic_updates import begin, samples, set_aside
 from tests.plasticity.learners import SHEET, learner, rows
 
 FEW = {"every": 2, "stop": 1.0, "samples": 8, "check": 8}

@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from graphcolumns.analysis.draw import BORN, STAYED
+from graphcolumns.analysis.edge_lifetimes import Lifetimes, explored, likeness, totals
 from graphcolumns.analysis.entries import series
 from graphcolumns.analysis.layout import Floats, Ids
-from graphcolumns.analysis.lives import Lives, explored, likeness, totals
 from graphcolumns.analysis.picture import Picture, png, table
 
 
 def budget(
-    found: Lives, lengths: Floats, unit: str, entries: Sequence[dict[str, Any]] = ()
+    found: Lifetimes, lengths: Floats, unit: str, entries: Sequence[dict[str, Any]] = ()
 ) -> Picture:
     """Edges, wire and mean length at each moment.
 
@@ -49,7 +49,9 @@ def budget(
     )
 
 
-def exploration(found: Lives, num_columns: int, entries: Sequence[dict[str, Any]] = ()) -> Picture:
+def exploration(
+    found: Lifetimes, num_columns: int, entries: Sequence[dict[str, Any]] = ()
+) -> Picture:
     """How many pairs have been tried, and how much of the first wiring is left.
 
     Args:
@@ -79,7 +81,7 @@ def exploration(found: Lives, num_columns: int, entries: Sequence[dict[str, Any]
     )
 
 
-def _noted(axes: Axes, found: Lives, wire: Floats, entries: Sequence[dict[str, Any]]) -> str:
+def _noted(axes: Axes, found: Lifetimes, wire: Floats, entries: Sequence[dict[str, Any]]) -> str:
     """Draw the wire that was measured at the time where it differs, and say so."""
     steps, then = series(entries, "wiring_length")
     known = np.isin(steps, found.steps)

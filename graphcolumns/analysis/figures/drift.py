@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from graphcolumns.analysis.draw import BORN, MAP, STAYED
+from graphcolumns.analysis.edge_lifetimes import Lifetimes, moments
 from graphcolumns.analysis.layout import Floats, Ids
-from graphcolumns.analysis.lives import Lives, moments
 from graphcolumns.analysis.picture import Picture, png, table
 
 BINS = 30
 
 
-def lengths_at(found: Lives, lengths: Floats, moment: int) -> Floats:
+def lengths_at(found: Lifetimes, lengths: Floats, moment: int) -> Floats:
     """Lengths of the edges between different columns that are alive at a moment.
 
     Args:
@@ -27,7 +27,7 @@ def lengths_at(found: Lives, lengths: Floats, moment: int) -> Floats:
     return lengths[found.alive(moment) & (found.source != found.target)]
 
 
-def degrees_at(found: Lives, num_columns: int, moment: int) -> tuple[Ids, Ids]:
+def degrees_at(found: Lifetimes, num_columns: int, moment: int) -> tuple[Ids, Ids]:
     """In- and out-degree of every column at a moment, `[N]` each; self-edges count in both."""
     alive = found.alive(moment)
     ends = (found.target, found.source)
@@ -35,7 +35,7 @@ def degrees_at(found: Lives, num_columns: int, moment: int) -> tuple[Ids, Ids]:
     return into, out
 
 
-def length_shift(found: Lives, lengths: Floats, unit: str) -> Picture | None:
+def length_shift(found: Lifetimes, lengths: Floats, unit: str) -> Picture | None:
     """Lengths at the start, half way and at the end; None when no edge has any."""
     values = {moment: lengths_at(found, lengths, moment) for moment in moments(found, 3)}
     values = {moment: part for moment, part in values.items() if len(part)}
@@ -69,7 +69,7 @@ def length_shift(found: Lives, lengths: Floats, unit: str) -> Picture | None:
     )
 
 
-def degree_shift(found: Lives, num_columns: int) -> Picture:
+def degree_shift(found: Lifetimes, num_columns: int) -> Picture:
     """In- and out-degrees at the start and at the end."""
     first, last = (degrees_at(found, num_columns, moment) for moment in (0, found.last))
     figure = Figure(figsize=(8, 2.8), layout="constrained")

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from graphcolumns.analysis import draw
+from graphcolumns.analysis.edge_lifetimes import Lifetimes, moments, totals
 from graphcolumns.analysis.layout import Floats, Panel, panels
-from graphcolumns.analysis.lives import Lives, moments, totals
 from graphcolumns.analysis.picture import Picture, png, table
 from graphcolumns.geometry import Geometry
 
@@ -33,7 +33,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def wiring(found: Lives, geometry: Geometry, lengths: Floats) -> Picture:
+def wiring(found: Lifetimes, geometry: Geometry, lengths: Floats) -> Picture:
     """Newborn, dying and lasting edges at a few moments.
 
     Args:
@@ -66,7 +66,7 @@ def wiring(found: Lives, geometry: Geometry, lengths: Floats) -> Picture:
     )
 
 
-def kinds(found: Lives, before: int, moment: int, after: int) -> dict[str, Bools]:
+def kinds(found: Lifetimes, before: int, moment: int, after: int) -> dict[str, Bools]:
     """What becomes of the edges alive at a moment, `[L]` bool for each of `STYLES`.
 
     Args:
@@ -80,7 +80,7 @@ def kinds(found: Lives, before: int, moment: int, after: int) -> dict[str, Bools
     return {name: alive & part for name, part in zip(STYLES, both, strict=True)}
 
 
-def drawable(found: Lives, geometry: Geometry) -> float:
+def drawable(found: Lifetimes, geometry: Geometry) -> float:
     """The share of edges that can be drawn at every moment without blackening the sheet."""
     places = geometry.positions.detach().cpu().double().numpy()
     breadth = np.ptp(places, axis=0).max()
@@ -89,7 +89,7 @@ def drawable(found: Lives, geometry: Geometry) -> float:
     return float(min(1.0, LINES / max(count, 1.0), INK / max(ink, 1.0)))
 
 
-def _sheet(axes: Axes, side: Panel, found: Lives, parts: dict[str, Bools]) -> None:
+def _sheet(axes: Axes, side: Panel, found: Lifetimes, parts: dict[str, Bools]) -> None:
     axes.set_aspect("equal")
     axes.set_axis_off()
     axes.plot(*side.places.T, ".", color="0.8", markersize=2)
@@ -131,7 +131,7 @@ def _legend(figure: Figure) -> None:
     )
 
 
-def _table(found: Lives, lengths: Floats) -> str:
+def _table(found: Lifetimes, lengths: Floats) -> str:
     steps = np.append(found.steps, -1)
     columns = {"target": found.target, "source": found.source, "length": lengths}
     return table(columns | {"born_at": steps[found.born], "died_at": steps[found.died]})

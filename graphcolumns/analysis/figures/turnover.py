@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from graphcolumns.analysis.draw import BORN, DIED, STAYED, key_above
-from graphcolumns.analysis.lives import Lives, births, deaths, survival, totals
+from graphcolumns.analysis.edge_lifetimes import Lifetimes, births, deaths, survival, totals
 from graphcolumns.analysis.picture import Picture, png, table
 
 BINS = 40  # of ages, when there are more different ones
 MANY = 60  # updates
 
 
-def churn(found: Lives) -> Picture:
+def churn(found: Lifetimes) -> Picture:
     """Births and deaths of every update."""
     steps, born, died = found.steps[1:], births(found)[1:], deaths(found)[1:]
     count = totals(found)
@@ -43,7 +43,7 @@ def churn(found: Lives) -> Picture:
     )
 
 
-def ages(found: Lives) -> Picture:
+def ages(found: Lifetimes) -> Picture:
     """How old the edges of the end are, and how long edges live."""
     figure = Figure(figsize=(8, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -75,14 +75,14 @@ def ages(found: Lives) -> Picture:
     )
 
 
-def _width(found: Lives) -> float:
+def _width(found: Lifetimes) -> float:
     """Of a bar, in optimizer steps; many stand shoulder to shoulder."""
     gap = np.diff(found.steps).min(initial=max(1, int(found.steps[-1])))
     bar = 0.8 * gap if len(found.steps) <= MANY else gap
     return float(np.clip(bar, 0.004 * found.steps[-1], 0.08 * found.steps[-1]))
 
 
-def _histogram(axes: Axes, found: Lives) -> None:
+def _histogram(axes: Axes, found: Lifetimes) -> None:
     """Ages of the edges that are alive at the end."""
     age, initial = found.age[found.survived], found.initial[found.survived]
     oldest = int(age.max(initial=0))

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from graphcolumns.analysis import entries
+from graphcolumns.analysis.edge_lifetimes import Lifetimes, births, deaths, edge_lifetimes, totals
 from graphcolumns.analysis.figures.budget import budget, exploration
 from graphcolumns.analysis.figures.drift import degree_shift, length_shift, lengths_at
 from graphcolumns.analysis.figures.moments import wiring
 from graphcolumns.analysis.figures.prediction import prediction
 from graphcolumns.analysis.figures.turnover import ages, churn
 from graphcolumns.analysis.layout import Floats
-from graphcolumns.analysis.lives import Lives, births, deaths, lives, totals
 from graphcolumns.analysis.observe import Observation
 from graphcolumns.analysis.picture import Picture
 from graphcolumns.checkpoint import read_history
@@ -42,11 +42,11 @@ def chapter(run: Path, seen: Observation, permutation: Tensor | None = None) -> 
     events = read_history(run, permutation)
     if len(events) < 2:
         return None
-    found = lives(events)
+    found = edge_lifetimes(events)
     geometry, notes = seen.geometry, entries.read(run)
     lengths = measured(found, geometry)
     text = words(found, lengths, geometry.unit)
-    if not ends_in(found, seen):
+    if not synaptic_elements_in(found, seen):
         text += " The log goes on after the checkpoint that the rest of this page shows."
     made = [
         wiring(found, geometry, lengths),
@@ -62,14 +62,14 @@ def chapter(run: Path, seen: Observation, permutation: Tensor | None = None) -> 
 
 
 @torch.no_grad()
-def measured(found: Lives, geometry: Geometry) -> Floats:
+def measured(found: Lifetimes, geometry: Geometry) -> Floats:
     """The length of the edge of each life where columns are now, `[L]`."""
     target, source = (torch.from_numpy(end) for end in (found.target, found.source))
     place = geometry.positions.device
     return geometry.distance(target.to(place), source.to(place)).double().cpu().numpy()
 
 
-def words(found: Lives, lengths: Floats, unit: str) -> str:
+def words(found: Lifetimes, lengths: Floats, unit: str) -> str:
     """The changes in a few sentences, with numbers."""
     count = totals(found).astype(int)
     born, died = int(births(found).sum()), int(deaths(found).sum())
@@ -82,7 +82,7 @@ def words(found: Lives, lengths: Floats, unit: str) -> str:
     ).strip()
 
 
-def ends_in(found: Lives, seen: Observation) -> bool:
+def synaptic_elements_in(found: Lifetimes, seen: Observation) -> bool:
     """Whether the edges alive at the end are those of the model."""
     alive, n = found.alive(found.last), seen.graph.num_columns
     left = np.sort(found.target[alive] * n + found.source[alive])
@@ -90,7 +90,7 @@ def ends_in(found: Lives, seen: Observation) -> bool:
     return bool(np.array_equal(left, right))
 
 
-def _updates(found: Lives) -> str:
+def _updates(found: Lifetimes) -> str:
     number = int(found.updates[-1])
     return "1 update" if number == 1 else f"{number:,} updates"
 
@@ -99,7 +99,7 @@ def _edges(number: int) -> str:
     return "1 edge" if number == 1 else f"{number:,} edges"
 
 
-def _shift(found: Lives, lengths: Floats, unit: str) -> str:
+def _shift(found: Lifetimes, lengths: Floats, unit: str) -> str:
     """What became of the mean length; nothing when there is none to compare."""
     before, after = (lengths_at(found, lengths, moment) for moment in (0, found.last))
     if not len(before) or not len(after) or before.mean() <= 0:
@@ -111,7 +111,7 @@ def _shift(found: Lives, lengths: Floats, unit: str) -> str:
     )
 
 
-def _fates(found: Lives) -> str:
+def _fates(found: Lifetimes) -> str:
     """Who is alive at the end."""
     parts = [
         f"{found.survived[chosen].mean():.0%} of {name}"

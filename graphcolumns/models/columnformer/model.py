@@ -1,47 +1,31 @@
 """The columnformer: embed, then one layer of columns again and again, then read out."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.columnformer.costs import (
+from graphcolumns.models.columnformer.receptive import check_direct_edges, receptive_tokens
+from graphcolumns.nn.checks import check_choice, check_counts
+from graphcolumns.nn.column import Column
+from graphcolumns.nn.edge_costs import (
     WIRINGS,
     check_communicable,
     communicability_cost,
     edge_cost,
 )
-from graphcolumns.models.columnformer.device import moved
-from graphcolumns.models.columnformer.paths import check_paths
-from graphcolumns.models.columnformer.receptive import check_direct_edges, receptive_tokens
-from graphcolumns.models.columnformer.recurrence import code, run, steps
-from graphcolumns.nn.checks import check_choice, check_counts
-from graphcolumns.nn.column import Column
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.overhear import overhearing
+from graphcolumns.nn.moved import moved
+from graphcolumns.nn.paths import check_paths
 from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.protocols import ModelOutput
+from graphcolumns.nn.recording.overhear import recording
+from graphcolumns.nn.recurrence import embedding, run, steps
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.wiring import distance_cost
 from graphcolumns.ops.column_attention.checks import check_graph
-
-
-class ColumnformerOutput(NamedTuple):
-    """What a forward pass gives.
-
-    Attributes:
-        logits: ``[B, K]``.
-        state: ``[N, B, C]``, the columns after the last step.
-        cost: ``[T, N, B, H]``, the expected cost of every column, or None; with communicability
-            ``[1, N, 1, 1]``, because that is one number for all steps, samples and heads.
-        states: ``[T, N, B, C]``, the columns after every step, or None.
-    """
-
-    logits: Tensor
-    state: Tensor
-    cost: Tensor | None
-    states: Tensor | None
 
 
 class Columnformer(nn.Module):
@@ -83,7 +67,7 @@ class Columnformer(nn.Module):
 
     Shapes:
         - input: images ``[B, channels, Y, X]``
-        - output: :class:`ColumnformerOutput`
+        - output: :class:`ModelOutput`
 
     Raises:
         ValueError: Parts that do not fit each other, or no path from any input to any output.
@@ -143,8 +127,8 @@ class Columnformer(nn.Module):
         self.register_buffer("placed", receptive.clamp(min=0), persistent=False)
         self.register_buffer("seen", (receptive >= 0).float()[:, None, None], persistent=False)
         self.register_buffer("direct_edges", direct_edges, persistent=False)
-        self.position = code(count, 1, first.channels) if position_embedding else None
-        self.time = code(depth, 1, 1, first.channels) if time_embedding else None
+        self.position = embedding(count, 1, first.channels) if position_embedding else None
+        self.time = embedding(depth, 1, 1, first.channels) if time_embedding else None
         keeps = any(column.skip_attention for column in self.columns)
         outputs, renewed = getattr(readout, "columns", None), drive == "every_step"
         check_paths(graph, receptive, outputs, depth, direct_edges, keeps, renewed)
@@ -205,7 +189,7 @@ class Columnformer(nn.Module):
 
     def forward(
         self, images: Tensor, depth: int | None = None, return_states: bool = False
-    ) -> ColumnformerOutput:
+    ) -> ModelOutput:
         """Runs ``depth`` steps (default: the depth of the model) on images ``[B, ch, Y, X]``."""
         depth = self.depth if depth is None else depth
         self._check_depth(depth)
@@ -214,14 +198,14 @@ class Columnformer(nn.Module):
         start = inputs if self.position is None else inputs + self.position
         walk = start, inputs, depth, return_states
         if self.wiring == "communicability":
-            with overhearing(self.columns) as heard:
+            with recording(self.columns) as heard:
                 x, states, _ = self._walk(*walk, None)
             lengths = self.edge_cost()
             assert lengths is not None
             costs = [communicability_cost(heard, lengths)]
         else:
             x, states, costs = self._walk(*walk, self.edge_cost())
-        return ColumnformerOutput(
+        return ModelOutput(
             self.readout(x),
             x,
             torch.stack(costs) if costs else None,

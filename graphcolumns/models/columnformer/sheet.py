@@ -7,8 +7,8 @@ from torch import Tensor
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.columnformer.answers import READOUTS, make_readout
 from graphcolumns.models.columnformer.model import Columnformer
+from graphcolumns.models.columnformer.readouts import READOUTS, make_readout
 from graphcolumns.models.columnformer.receptive import check_ids, topographic_tokens
 from graphcolumns.models.columnformer.width import of_width
 from graphcolumns.nn.attention import ColumnAttention

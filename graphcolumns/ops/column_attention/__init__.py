@@ -8,10 +8,11 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.backend import choose
-from graphcolumns.ops.column_attention import checks, triton_hubs
+from graphcolumns.ops.column_attention import checks
 from graphcolumns.ops.column_attention.op import column_attention_op
 from graphcolumns.ops.column_attention.scatter import column_attention as _scatter
 from graphcolumns.ops.column_attention.transformed import forward as _transformed
+from graphcolumns.ops.column_attention.triton import hubs
 from graphcolumns.ops.precision import as_given, product_dtype
 from graphcolumns.ops.transforms import transformed
 from graphcolumns.ops.views import Views
@@ -117,7 +118,7 @@ def column_attention(
     if backend == "scatter":
         with as_given(q):
             return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))
-    backend = triton_hubs.for_graph(backend, graph)
+    backend = hubs.for_graph(backend, graph)
     out, total, lse, *_ = column_attention_op(
         q, k, v, bias, cost, *Views.of(graph), scale, dropout, counter, backend
     )

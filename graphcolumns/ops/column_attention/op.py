@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.column_attention import cpp, dense, reference, triton, triton_hubs
+from graphcolumns.ops.column_attention import cpp, dense, reference
+from graphcolumns.ops.column_attention.triton import backend as triton
+from graphcolumns.ops.column_attention.triton import hubs
 from graphcolumns.ops.precision import accumulator, as_given
 from graphcolumns.ops.transforms import batched
 from graphcolumns.ops.views import Views
@@ -15,7 +17,7 @@ PLAIN = {"reference": reference, "dense": dense}  # plain torch: autograd differ
 FUSED: Mapping[str, Any] = {
     "cpp": cpp,
     "triton": triton,
-    **triton_hubs.CUTS,
+    **hubs.CUTS,
 }  # kernels of their own; a second derivative is that of the reference
 
 

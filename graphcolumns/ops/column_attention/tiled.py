@@ -16,10 +16,12 @@ from torch.autograd.function import once_differentiable
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import tiles
 from graphcolumns.ops.backend import check_triton
-from graphcolumns.ops.column_attention import checks, triton, triton_hubs
+from graphcolumns.ops.column_attention import checks
 from graphcolumns.ops.column_attention.closed import centred, raised
 from graphcolumns.ops.column_attention.op import column_attention_backward_op
-from graphcolumns.ops.column_attention.triton_call import Call, per_edge
+from graphcolumns.ops.column_attention.triton import backend as triton
+from graphcolumns.ops.column_attention.triton import hubs
+from graphcolumns.ops.column_attention.triton.call import Call, per_edge
 from graphcolumns.ops.column_attention.windows import WINDOW, Windows
 from graphcolumns.ops.views import Views
 
@@ -101,9 +103,9 @@ class _Tiled(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor, grad_lse: Tensor) -> tuple[Tensor | None, ...]:
-        """See :func:`~graphcolumns.ops.column_attention.triton.backward`."""
+        """See :func:`~graphcolumns.ops.column_attention.triton.backend.backward`."""
         q, k, v, bias, out, highest, log_mass = ctx.saved_tensors
-        none, backend = highest.new_empty(0), triton_hubs.for_graph("triton", ctx.graph)
+        none, backend = highest.new_empty(0), hubs.for_graph("triton", ctx.graph)
         saved = (q, k, v, bias, None, out, none, highest, log_mass)
         rest = (*Views.of(ctx.graph), ctx.scale, 0.0, None, backend)
         grads = column_attention_backward_op(grad_out, None, grad_lse, *saved, *rest)
@@ -112,7 +114,7 @@ class _Tiled(torch.autograd.Function):
 
 
 def _launch(call: Call, windows: Windows, out: Tensor, highest: Tensor, log_mass: Tensor) -> None:
-    from graphcolumns.ops.column_attention.triton_tiles import attend_tiles
+    from graphcolumns.ops.column_attention.triton.tiles import attend_tiles
 
     given = {"q": call.q, "k": call.k, "v": call.v, "bias": call.bias}
     tensors = {name: call.q if x is None else x.contiguous() for name, x in given.items()}

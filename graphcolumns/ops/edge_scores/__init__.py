@@ -83,7 +83,7 @@ def edge_scores(
         lse: Of the attention along the present edges, ``[T, N, B, H]``. It is rounded: a float32
             ``lse`` of 16 makes masses wrong by a millionth, one of 1e4 by a thousandth. Where large
             biases are why, subtract the same constant from all biases of a column before attention
-            and here, as :func:`graphcolumns.plasticity.trace.trace` does.
+            and here, as :func:`graphcolumns.plasticity.probe.trace.trace` does.
         out: Of the same, ``[T, N, B, H, Dv]``.
         grad_out: Gradient of the loss of *each sample* with respect to its ``out``: that of the
             sum of the losses, not of their mean.

@@ -5,7 +5,7 @@
 import triton
 import triton.language as tl
 
-from graphcolumns.ops.column_attention.triton_lanes import lanes_of, numbers_of
+from graphcolumns.ops.column_attention.triton.lanes import lanes_of, numbers_of
 
 
 @triton.jit

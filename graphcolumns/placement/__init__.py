@@ -1,0 +1,16 @@
+"""Where columns lie: places that need less wire for the same edges.
+
+Edges stay as they are; two columns swap their places. Knows nothing of training.
+"""
+
+from graphcolumns.placement.place_columns import Placement, place_columns
+from graphcolumns.placement.swap import move_columns, swap_change, wire_cost, with_swapped_columns
+
+__all__ = [
+    "Placement",
+    "move_columns",
+    "place_columns",
+    "swap_change",
+    "wire_cost",
+    "with_swapped_columns",
+]

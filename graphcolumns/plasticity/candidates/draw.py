@@ -1,0 +1,104 @@
+"""Pairs of columns that are not edges and may become ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity.candidates.mesh_parts import joined_share
+from graphcolumns.plasticity.candidates.proposals import Pairs, Proposal
+from graphcolumns.plasticity.rewiring.keys import contains, pair_keys
+from graphcolumns.plasticity.selection.constraints import Constraints
+from graphcolumns.random.counter import derive, uniform
+
+ALL_PAIRS = 2048  # columns up to which all pairs may be candidates
+ROUNDS = 6  # draws that turn out to be edges or repetitions are drawn anew this often
+FEWEST_JOINED = 1 / 64  # of several parts of a mesh: no more than 64 draws per candidate
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All pairs: `N M` of them, so for small sheets and for tests only."""
+
+    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
+        """All pairs, whatever `count`."""
+        n, m = graph.num_columns, graph.num_sources
+        if max(n, m) > ALL_PAIRS:
+            raise ValueError(
+                f"all pairs may be candidates up to {ALL_PAIRS} columns. Got {graph}; use "
+                "Distance, TwoHop, Norms, Uniform or a Mixture."
+            )
+        keys = torch.arange(n * m)
+        return Pairs(keys // m, keys % m)
+
+
+def candidates(
+    graph: ColumnGraph,
+    proposal: Proposal,
+    count: int,
+    *,
+    seed: int = 0,
+    update: int = 0,
+    constraints: Constraints | None = None,
+    resting: Tensor | None = None,
+    parts: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Draw pairs that may grow: no edges, no repetition, nothing forbidden or without a path.
+
+    Draws that do not count are made up for in further rounds. Of more than `count` pairs those of
+    the earliest round stay, within a round chosen at random, so that no column is preferred.
+
+    Args:
+        graph: the edges.
+        proposal: draws pairs, see `graphcolumns.plasticity.candidates.proposals`.
+        count: number of candidates; fewer are returned if no more are found. With `Everything`,
+            all pairs are.
+        seed: 0 or above.
+        update: number of the update.
+        constraints: say which pairs may grow (default: all but self-edges).
+        resting: sorted keys of pairs that died too recently, see `CoolDown`.
+        parts: label of the part of the mesh in which each column lies, `[N]`, see `mesh_parts`:
+            pairs of two parts have no length and are never candidates (default: all may be).
+
+    Returns:
+        Targets and sources `[K]`, int64, on the device of the graph, sorted by (target, source).
+
+    Raises:
+        ValueError: a negative count or seed, or what a proposal refuses.
+    """
+    if count < 0:
+        raise ValueError(f"count must not be negative. Got {count}.")
+    rules = Constraints() if constraints is None else constraints
+    everything = isinstance(proposal, Everything)
+    found, wanted = torch.empty(0, dtype=torch.int64), count
+    # Draws between parts do not count, so more are asked for.
+    joined = 1.0 if parts is None else max(joined_share(parts), FEWEST_JOINED)
+    for round_ in range(1 if everything else ROUNDS):
+        if wanted <= 0 and not everything:
+            break
+        asked = math.ceil(wanted / joined)
+        drawn = proposal(graph, asked, derive(seed, "candidates", update), round_)
+        allowed = rules.may_grow(graph, *drawn, resting).cpu()
+        if parts is not None:
+            allowed &= parts[drawn.targets] == parts[drawn.sources]
+        keys = pair_keys(drawn.targets[allowed], drawn.sources[allowed], graph.num_sources)
+        found = _joined(found, keys, None if everything else wanted, seed, update, round_)
+        wanted = count - len(found)
+    found = found.sort().values.to(graph.device)
+    return found // graph.num_sources, found % graph.num_sources
+
+
+def _joined(
+    found: Tensor, keys: Tensor, wanted: int | None, seed: int, update: int, round_: int
+) -> Tensor:
+    """The pairs found so far and the new ones, at most `wanted` of these."""
+    new = keys.unique()
+    new = new[~contains(found.sort().values, new)]
+    if wanted is not None and len(new) > wanted:
+        chance = uniform(derive(seed, "thin", update), "thin", round_, new)
+        new = new[torch.argsort(chance, stable=True)[:wanted]]
+    return torch.cat([found, new])

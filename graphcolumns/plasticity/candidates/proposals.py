@@ -1,0 +1,192 @@
+"""Where candidates for new edges come from: each proposal draws (target, source) pairs.
+
+A proposal is called with the graph, a number of pairs, a seed and the number of a round, and
+returns that many pairs or fewer, edges and repetitions among them; `candidates` sorts these out.
+Every proposal is a function of its arguments, in `O(N + E + count)` and never with an N x N
+object, except `Everything`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graphcolumns.connect import Kernel as KernelName
+from graphcolumns.connect import draws
+from graphcolumns.connect.mesh_race import race_on_mesh
+from graphcolumns.connect.race import exponential_race
+from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.geodesic import parts
+from graphcolumns.geometry.part import part
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.random.column_draws import random_ids, random_source, stratified_targets, weighted
+from graphcolumns.random.counter import derive
+
+
+class Pairs(NamedTuple):
+    """Column ids, int64 on the CPU."""
+
+    targets: Tensor  # [K]
+    sources: Tensor  # [K]
+
+
+class Proposal(Protocol):
+    """Draws pairs."""
+
+    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
+        """`count` pairs or fewer, the first draw first."""
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every pair is equally likely; targets take turns, so that none is left out by chance."""
+
+    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
+        """`count` pairs."""
+        targets = stratified_targets(graph.num_columns, count, seed, round_)
+        return Pairs(targets, random_ids(graph.num_sources, count, seed, "uniform", round_))
+
+
+@dataclass(frozen=True, eq=False)
+class Distance:
+    """Near pairs more often: sources drawn without replacement by a kernel of their distance.
+
+    The exact draw of `connect.distance_decay`, on any geometry, through a spatial index. As many
+    more sources are drawn per target as there are in-edges on average, which leaves at least as
+    many new pairs as asked for: one round is enough.
+
+    Args:
+        geometry: where the columns are now.
+        length: scale of the kernel, in the unit of the geometry.
+        kernel: `"exponential"`, `"gaussian"` or `"power"`.
+    """
+
+    geometry: Geometry
+    length: float
+    kernel: KernelName = "exponential"
+
+    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
+        """About `count` pairs that are not edges; each pair once."""
+        n = graph.num_columns
+        self.geometry.require_columns(n)
+        if graph.num_sources != n:
+            raise ValueError(f"a kernel of distance needs a graph within one sheet. Got {graph}.")
+        if not 0 < self.length < math.inf:
+            raise ValueError(f"length must be positive and finite. Got {self.length}.")
+        if round_:
+            return Pairs(*torch.empty(2, 0, dtype=torch.int64))
+        each = min(n - 1, math.ceil(count / n) + math.ceil(graph.num_edges / n))
+        generator = np.random.Generator(np.random.Philox(derive(seed, "distance", round_)))
+        if self.geometry.metric == "geodesic":
+            return Pairs(*_drawn_on_mesh(self.geometry, each, self._log_kernel(), generator))
+        ids = exponential_race(self.geometry, each, self._log_kernel(), generator)
+        return Pairs(*_rows(torch.from_numpy(ids)))
+
+    def _log_kernel(self) -> draws.LogKernel:
+        return draws.log_kernel(self.kernel, self.length)
+
+
+def _drawn_on_mesh(
+    geometry: Geometry, each: int, log_kernel: draws.LogKernel, generator: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """`each` sources per target, within each part of the mesh, or all others of a small part."""
+    label = torch.from_numpy(parts(geometry))
+    pairs = []
+    for number, size in enumerate(label.bincount().tolist()):
+        if size == 1:
+            continue
+        inside = label == number
+        some = geometry if size == len(label) else part(geometry, inside)
+        ids = race_on_mesh(some, min(each, size - 1), log_kernel, generator)
+        members = inside.nonzero()[:, 0]
+        pairs.append(torch.stack([members[end] for end in _rows(torch.from_numpy(ids))]))
+    targets, sources = torch.cat(pairs, 1) if pairs else torch.empty(2, 0, dtype=torch.int64)
+    return targets, sources
+
+
+def _rows(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Targets and sources of a table of sources, a row per target."""
+    return torch.arange(len(ids)).repeat_interleave(ids.shape[1]), ids.reshape(-1)
+
+
+@dataclass(frozen=True)
+class TwoHop:
+    """Sources of one's sources: a random in-edge, then a random in-edge of its source."""
+
+    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
+        """`count` pairs, fewer where a path ends."""
+        if graph.num_sources != graph.num_columns:
+            raise ValueError(f"two hops need a graph within one sheet. Got {graph}.")
+        targets = stratified_targets(graph.num_columns, count, seed, round_)
+        middle, first = random_source(graph, targets, seed, "first hop", round_)
+        sources, second = random_source(graph, middle.clamp(min=0), seed, "second hop", round_)
+        found = first & second
+        return Pairs(targets[found], sources[found])
+
+
+@dataclass(frozen=True, eq=False)
+class Norms:
+    r"""Pairs in proportion to the product of two norms, which bounds what an edge could do.
+
+    The advantage of an insertion is :math:`g_i \cdot (v_j - o_i)`, large only where the gradient
+    of the target and the value of the source are.
+
+    Args:
+        target: :math:`|g_i|`, `[N]`, not negative.
+        source: :math:`|v_j|`, `[M]`, not negative.
+
+    Source: Heddes et al., Always-sparse training by growing connections with guided stochastic
+    exploration (2024), whose GraBo sampling this resembles.
+    """
+
+    target: Tensor
+    source: Tensor
+
+    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
+        """`count` pairs."""
+        ends = ((self.target, graph.num_columns), (self.source, graph.num_sources))
+        chosen = [
+            weighted(weight, size, count, seed, f"norm {end}", round_)
+            for end, (weight, size) in enumerate(ends)
+        ]
+        return Pairs(*chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Several proposals, each with its share of the pairs.
+
+    Args:
+        parts: the proposals.
+        shares: their shares, not negative; only their proportions matter.
+
+    Raises:
+        ValueError: not one share per part, a negative one, or all 0.
+    """
+
+    parts: Sequence[Proposal]
+    shares: Sequence[float]
+
+    def __post_init__(self) -> None:
+        shares = list(self.shares)
+        if len(shares) != len(self.parts) or min(shares, default=0) < 0 or not sum(shares) > 0:
+            raise ValueError(
+                "a mixture needs one share per part, none negative, one positive. Got "
+                f"{len(self.parts)} parts and shares {shares}."
+            )
+
+    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
+        """About `count` pairs, part after part."""
+        total = sum(self.shares)
+        drawn = [
+            part(graph, math.ceil(count * share / total), derive(seed, f"part {number}"), round_)
+            for number, (part, share) in enumerate(zip(self.parts, self.shares, strict=True))
+            if share
+        ]
+        return Pairs(*(torch.cat(ends) for ends in zip(*drawn, strict=True)))

@@ -1,0 +1,95 @@
+"""The additive score of pairs: that of their edge, or the one that they would be born with."""
+
+import torch
+from torch import Tensor
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity.rewiring.keys import edge_keys, pair_keys
+
+
+def edge_ids(graph: ColumnGraph, targets: Tensor, sources: Tensor) -> Tensor:
+    """The edge of every pair, ``[P]`` int64, -1 for pairs that are no edges."""
+    wanted, keys = pair_keys(targets, sources, graph.num_sources), edge_keys(graph)
+    if not len(keys):
+        return torch.full_like(wanted, -1)
+    found = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    return torch.where(keys[found] == wanted, found, -1)
+
+
+def node_mean(bias: Tensor, graph: ColumnGraph) -> Tensor:
+    r"""The mean score of the open in-edges of every column, :math:`\bar b_i`.
+
+    A newborn with that score is neither favoured nor starved, and adding a constant to all scores
+    of a column, which changes nothing that it hears, changes no score of a candidate.
+
+    Args:
+        bias: ``[E]`` or ``[E, H]``; ``-inf`` closes an edge.
+        graph: The edges.
+
+    Returns:
+        ``[N]`` or ``[N, H]``, 0 for a column without open in-edges.
+    """
+    is_open = bias != float("-inf")
+    ends = graph.rowptr.to(bias.device)
+    # Sums over sorted segments: one writer per column, so the same bits at any thread count.
+    total, count = (
+        torch.segment_reduce(values, "sum", offsets=ends, initial=0)
+        for values in (bias.masked_fill(~is_open, 0.0), is_open.to(bias.dtype))
+    )
+    return total / count.clamp(min=1.0)
+
+
+def check_newborn(newborn: Tensor | None, pairs: int) -> None:
+    """Raises ValueError unless there is one score, or one per head, for each pair."""
+    if newborn is not None and (newborn.dim() not in (1, 2) or len(newborn) != pairs):
+        raise ValueError(
+            f"newborn_bias must hold one score per pair, [P] = [{pairs}] or [P, H], "
+            f"got {list(newborn.shape)}"
+        )
+
+
+def pair_bias(
+    bias: Tensor | None,
+    newborn: Tensor | None,
+    graph: ColumnGraph,
+    ids: Tensor,
+    targets: Tensor,
+) -> Tensor | None:
+    """Scores of pairs as edge_scores takes them.
+
+    Args:
+        bias: Of the edges: ``[E]``, ``[E, H]``, ``[T, E, H]`` or None.
+        newborn: Of pairs that are no edges, ``[P]`` or ``[P, H]`` (default: :func:`node_mean`).
+        graph: The edges.
+        ids: ``[P]``, see :func:`edge_ids`.
+        targets: ``[P]``.
+
+    Returns:
+        ``[P]``, ``[P, H]``, ``[T, P, H]`` or None.
+
+    Raises:
+        ValueError: ``newborn`` of another shape.
+    """
+    check_newborn(newborn, len(ids))
+    if bias is None:
+        return None if newborn is None else _on_candidates(newborn, ids)
+    if bias.dim() == 3:
+        steps = [pair_bias(b, newborn, graph, ids, targets) for b in bias]
+        return torch.stack([x for x in steps if x is not None])
+    born = node_mean(bias, graph).index_select(0, targets) if newborn is None else newborn
+    there = bias.index_select(0, ids.clamp(min=0)) if len(bias) else torch.zeros_like(born)
+    there, born = both_per_head(there, born.to(bias.dtype))
+    is_edge = ids >= 0
+    return torch.where(is_edge if there.dim() == 1 else is_edge[:, None], there, born)
+
+
+def _on_candidates(newborn: Tensor, ids: Tensor) -> Tensor:
+    is_edge = ids >= 0
+    return newborn.masked_fill(is_edge if newborn.dim() == 1 else is_edge[:, None], 0.0)
+
+
+def both_per_head(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both per head if one of them is."""
+    if x.dim() == y.dim():
+        return x, y
+    return (x[:, None].expand_as(y), y) if x.dim() < y.dim() else (x, y[:, None].expand_as(x))

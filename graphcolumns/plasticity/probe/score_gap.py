@@ -1,0 +1,86 @@
+"""How far above the attention of a column a newborn would stand, before any bias."""
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.recording.record import AttentionRecord
+from graphcolumns.ops.column_attention.reference import dot
+from graphcolumns.ops.edge_scores.checks import check_pairs
+from graphcolumns.ops.precision import accumulator
+from graphcolumns.plasticity.probe.listen import (
+    attentive_graph,
+    evaluating,
+    listening,
+    never_attended,
+)
+
+
+@torch.no_grad()
+def largest_gap(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    sources: Tensor,
+    *,
+    graph: ColumnGraph | None = None,
+    slice_size: int = 8,
+    chunk: int = 2**12,
+) -> Tensor:
+    r"""The largest :math:`s^{qk}_{ij} - \mathrm{lse}_i` of pairs over samples and steps.
+
+    With the bias :math:`b_0 = \mathrm{logit}(\varepsilon) - \mathrm{gap}` a newborn gets at most
+    :math:`\varepsilon` of the attention on all these inputs, so what its column hears moves by at
+    most :math:`\varepsilon \|v_j - \mathrm{out}_i\|`. Forward passes only, without dropout.
+
+    Args:
+        model: As in :func:`~graphcolumns.plasticity.probe.trace.trace`.
+        inputs: ``[B, ...]``.
+        targets: ``[P]`` int32 or int64.
+        sources: ``[P]``.
+        graph: Along whose edges (default: ``model.graph``).
+        slice_size: Samples at a time.
+        chunk: Pairs at a time.
+
+    Returns:
+        ``[P, H]``, at least float32, or ``[P, 1]``, the largest of all heads, where layers differ
+        in their number of heads; 0 where the target hears nobody, and its first edge would
+        get all attention whatever its bias.
+
+    Raises:
+        ValueError: As trace; inputs without samples.
+        TypeError: Ids that are not integers.
+    """
+    graph = attentive_graph(model, graph)
+    check_pairs(targets, sources, graph.num_columns, graph.num_sources)
+    if not len(inputs):
+        raise ValueError("inputs must hold at least one sample, got none")
+    largest: Tensor | None = None
+    for x in inputs.split(slice_size):
+        with evaluating(model), listening(model, graph) as heard:
+            model(x)
+        for exchange in heard:
+            gap = _gap(exchange, targets, sources, chunk)
+            largest = gap if largest is None else _larger(largest, gap)
+    if largest is None:
+        raise never_attended(graph)
+    return largest
+
+
+def _larger(one: Tensor, other: Tensor) -> Tensor:
+    if one.shape != other.shape:
+        one, other = (gap.amax(1, keepdim=True) for gap in (one, other))
+    return torch.maximum(one, other)
+
+
+def _gap(exchange: AttentionRecord, targets: Tensor, sources: Tensor, chunk: int) -> Tensor:
+    q, k = exchange.q, exchange.k
+    scale = q.shape[-1] ** -0.5 if exchange.scale is None else exchange.scale
+    wide = accumulator(q.dtype)
+    gaps = []
+    for i, j in zip(targets.split(chunk), sources.split(chunk), strict=True):
+        products = dot(q.index_select(0, i).to(wide), k.index_select(0, j).to(wide))
+        lse = exchange.lse.index_select(0, i)
+        gap = (scale * products - lse).masked_fill(lse == float("-inf"), 0.0)
+        gaps.append(gap.amax(1))
+    return torch.cat(gaps)

@@ -1,0 +1,123 @@
+"""How many edges, or how much wire, there may be at a step, and when edges change."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity.rules.schedules import Constant, Schedule
+
+BudgetUnit = Literal["edges", "mean_degree", "density", "length"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A limit that the edge set keeps, a number or a schedule of it.
+
+    Args:
+        value: how much at every step.
+        unit: `"edges"`; `"mean_degree"`, in-edges per column; `"density"`, the share of all
+            allowed pairs, `N (N - 1)` without self-edges; or `"length"`, the summed length of all
+            edges in the unit of the geometry, such as millimetres.
+
+    Raises:
+        ValueError: an unknown unit.
+    """
+
+    value: float | Schedule
+    unit: BudgetUnit = "edges"
+
+    def __post_init__(self) -> None:
+        if self.unit not in get_args(BudgetUnit):
+            known = ", ".join(map(repr, get_args(BudgetUnit)))
+            raise ValueError(f"the unit of a budget must be one of {known}. Got {self.unit!r}.")
+
+    def edges(self, step: int, graph: ColumnGraph, self_loops: bool = False) -> int | None:
+        """How many edges there are to be after an update at `step`; None for a length.
+
+        Whole numbers from float64: a density counted in float32 is off by several edges from some
+        30 million pairs on.
+
+        Args:
+            step: optimizer step.
+            graph: tells how many columns and sources there are.
+            self_loops: whether a column and itself are an allowed pair.
+
+        Raises:
+            ValueError: the number is negative, not finite, or above the number of allowed pairs.
+        """
+        if self.unit == "length":
+            return None
+        n, m = graph.num_columns, graph.num_sources
+        pairs = n * m if self_loops or n != m else n * (n - 1)
+        size = {"edges": 1, "mean_degree": n, "density": pairs}[self.unit]
+        value = self._at(step)
+        count = round(value * size) if math.isfinite(value) else -1
+        if count > pairs == n * (n - 1):  # self-edges that are there may stay
+            pairs += int((graph.source == graph.target).sum())
+        if not 0 <= count <= pairs:
+            raise ValueError(
+                f"a budget must be between 0 and all {pairs} allowed pairs. Got {value} "
+                f"({self.unit}) at step {step}, which is {count} edges."
+            )
+        return count
+
+    def length(self, step: int) -> float | None:
+        """The summed length that an update at `step` must not exceed; None for a number of edges.
+
+        Raises:
+            ValueError: it is negative or not finite.
+        """
+        if self.unit != "length":
+            return None
+        value = self._at(step)
+        if not 0 <= value < math.inf:
+            raise ValueError(f"a length must be finite and not negative. Got {value}.")
+        return value
+
+    def _at(self, step: int) -> float:
+        schedule = self.value if callable(self.value) else Constant(self.value)
+        return schedule(step)
+
+
+@dataclass(frozen=True)
+class Every:
+    """Updates every so many optimizer steps: at `start`, `start + every`, ... before `stop`.
+
+    Args:
+        every: steps between updates.
+        start: step of the first update.
+        stop: no update at this step or later (default: never).
+
+    Raises:
+        ValueError: `every` is below 1, or `start` is negative.
+    """
+
+    every: int
+    start: int = 0
+    stop: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.start < 0:
+            raise ValueError(
+                f"updates need every >= 1 and start >= 0. Got every={self.every}, "
+                f"start={self.start}."
+            )
+
+    def __call__(self, step: int) -> bool:
+        """Whether an update is due at `step`."""
+        inside = step >= self.start and (self.stop is None or step < self.stop)
+        return inside and (step - self.start) % self.every == 0
+
+
+@dataclass(frozen=True)
+class At:
+    """Updates at these optimizer steps."""
+
+    steps: tuple[int, ...]
+
+    def __call__(self, step: int) -> bool:
+        """Whether an update is due at `step`."""
+        return step in self.steps

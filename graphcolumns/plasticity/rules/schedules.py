@@ -1,0 +1,189 @@
+r"""Numbers that change while a model trains: pure functions of the step.
+
+A schedule is called with a step and returns a number, for a budget (edges, mean degree, density,
+millimetres), a fraction of edges to drop, or a temperature. Between `start` and `stop` it goes
+from `init` to `final` with the progress :math:`u = (t - start) / (stop - start)`; before and after
+it stays at its end, exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from graphcolumns.plasticity.rules.cycles import Cycles
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Cubic",
+    "Cycles",
+    "Exponential",
+    "GrowOnly",
+    "Linear",
+    "Schedule",
+    "Sigmoid",
+]
+
+Schedule = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same number at every step."""
+
+    value: float
+
+    def __call__(self, step: int) -> float:
+        """The number."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Linear:
+    r""":math:`f = f_0 + (f_1 - f_0)\, u`.
+
+    Args:
+        init: the number up to `start`.
+        final: the number from `stop` on.
+        start: first step of the change.
+        stop: last step of the change.
+
+    Raises:
+        ValueError: `stop` is not after `start`, or a number is not finite.
+    """
+
+    init: float
+    final: float
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if not self.start < self.stop:
+            raise ValueError(
+                f"{type(self).__name__} must stop after it starts. Got start={self.start}, "
+                f"stop={self.stop}."
+            )
+        if not (math.isfinite(self.init) and math.isfinite(self.final)):
+            raise ValueError(
+                f"{type(self).__name__} must go between finite numbers. Got init={self.init}, "
+                f"final={self.final}."
+            )
+
+    def __call__(self, step: int) -> float:
+        """The number at `step`."""
+        if step <= self.start:
+            return self.init
+        if step >= self.stop:
+            return self.final
+        share = self._left((step - self.start) / (self.stop - self.start))
+        return self.final + (self.init - self.final) * share
+
+    def _left(self, u: float) -> float:
+        """The share of the way that is left at progress `u`, from 1 down to 0."""
+        return 1 - u
+
+
+@dataclass(frozen=True)
+class Cosine(Linear):
+    r""":math:`f = f_1 + (f_0 - f_1)(1 + \cos \pi u) / 2`: the drop fraction of RigL.
+
+    Arguments and errors as :class:`Linear`.
+
+    Source: Dettmers & Zettlemoyer, Sparse networks from scratch (2019); Evci et al., Rigging the
+    lottery, ICML 2020. It starts from `start`, not from step 0.
+    """
+
+    def _left(self, u: float) -> float:
+        return (1 + math.cos(math.pi * u)) / 2
+
+
+@dataclass(frozen=True)
+class Cubic(Linear):
+    r""":math:`f = f_1 + (f_0 - f_1)(1 - u)^3`: quick at first, when there is most to spare.
+
+    Arguments and errors as :class:`Linear`.
+
+    Source: Zhu & Gupta, To prune, or not to prune (2017), for the number of weights.
+    """
+
+    def _left(self, u: float) -> float:
+        return (1 - u) ** 3
+
+
+@dataclass(frozen=True)
+class Sigmoid(Linear):
+    r""":math:`f = f_1 + (f_0 - f_1)(\sigma(k - 2ku) - \sigma(-k)) / (\sigma(k) - \sigma(-k))`.
+
+    Slow at both ends. The logistic curve reaches neither of its ends, so it is stretched to them;
+    with `k = 6` by half a percent.
+
+    Arguments as :class:`Linear`, and `steepness`: `k`, half the range of the logistic's argument.
+
+    Raises:
+        ValueError: as :class:`Linear`, or `steepness` is not positive.
+
+    Source: Zhang et al., Brain network science modelling of sparse neural networks, NeurIPS 2025
+    (CHTss), for the density.
+    """
+
+    steepness: float = 6.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.steepness < math.inf:
+            raise ValueError(f"steepness must be positive. Got {self.steepness}.")
+
+    def _left(self, u: float) -> float:
+        k = self.steepness
+        low, high = _logistic(-k), _logistic(k)
+        return (_logistic(k * (1 - 2 * u)) - low) / (high - low)
+
+
+@dataclass(frozen=True)
+class Exponential(Linear):
+    r""":math:`f = f_0^{1 - u} f_1^{u}`: every step changes the number by the same factor.
+
+    Arguments as :class:`Linear`.
+
+    Raises:
+        ValueError: as :class:`Linear`, or a number is not positive.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.init, self.final) <= 0:
+            raise ValueError(
+                f"an exponential goes between positive numbers. Got {self.init} and {self.final}."
+            )
+
+    def __call__(self, step: int) -> float:
+        """The number at `step`."""
+        if not self.start < step < self.stop:
+            return super().__call__(step)
+        u = (step - self.start) / (self.stop - self.start)
+        return self.init * (self.final / self.init) ** u
+
+
+@dataclass(frozen=True)
+class GrowOnly(Linear):
+    """Linear, and never less than before: edges are added and the budget takes none away.
+
+    Arguments as :class:`Linear`.
+
+    Raises:
+        ValueError: as :class:`Linear`, or `final` is below `init`.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.final < self.init:
+            raise ValueError(
+                f"a grow-only schedule must not fall. Got init={self.init}, final={self.final}; "
+                "use Linear."
+            )
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

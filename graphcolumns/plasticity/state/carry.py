@@ -1,0 +1,144 @@
+"""Bring everything that is kept per edge through a change of topology."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from graphcolumns.nn.per_edge import EdgeTensor, edge_tensors, parts_on, resize
+from graphcolumns.nn.topology_state import settle
+from graphcolumns.plasticity.rewiring.change import Rewiring
+from graphcolumns.plasticity.state.newborn import Newborn, neighbours_median, node_mean
+from graphcolumns.plasticity.state.optimizer_edges import keep_edges, label_edges, label_group
+
+# What stock optimizers of torch divide by: Adam's, Adagrad's, Adadelta's and RMSprop's.
+SECOND_MOMENTS = {"exp_avg_sq", "max_exp_avg_sq", "exp_inf", "sum", "square_avg", "acc_delta"}
+
+
+@torch.no_grad()
+def carry(
+    rewiring: Rewiring,
+    module: nn.Module,
+    optimizer: Optimizer | None = None,
+    *,
+    newborn: Newborn = node_mean,
+    state: Literal["cold", "median"] = "cold",
+    averages: Iterable[nn.Module] = (),
+) -> None:
+    """Bring parameters, gradients, buffers and optimizer state along with their edges.
+
+    A module says what it keeps per edge in two ways, both optional: `edge_tensors`, the names of
+    its parameters and buffers whose first dimension is E (None is skipped), and a method
+    `rewired(graph)`, called at the end, for anything else that depends on the graph. A module
+    that keeps a ColumnGraph must have `rewired`; one that keeps another graph is left alone with
+    all its parts.
+
+    Survivors keep every entry bit for bit. Parameters stay the same objects, so ties, parameter
+    groups and learning rates stay. Of a dead edge nothing is kept. Newborns start with
+    `newborn(...)`, gradient 0, and optimizer state 0, which for `EdgeAdamW` includes their step
+    count. Nothing is changed when an error is raised.
+
+    Args:
+        rewiring: what changed.
+        module: a model or a layer that lives on the graph.
+        optimizer: its state is carried too; a tensor of it is per edge if its first dimension is
+            E, and shared by all edges if it has no dimension.
+        newborn: first values of parameters: `node_mean`, `zero`, `epsilon(...)`, or any
+            `f(module, name, rewiring) -> [born, ...]`.
+        state: stock optimizers have one step count for all edges, and a second moment of 0 under
+            an old step count makes a newborn's first steps several times the learning rate.
+            `"median"` starts second moments at the median over the edges of the same target.
+        averages: copies of `module` that hold moving averages of its parameters, or the
+            `AveragedModel` around them; a newborn starts at its live value.
+
+    Raises:
+        ValueError: a tensor declared per edge, or the optimizer state of one, does not fit the
+            graph; a module keeps a graph and cannot take a new one; `module` is on another graph.
+    """
+    if state not in ("cold", "median"):
+        raise ValueError(f"state must be 'cold' or 'median'. Got {state!r}.")
+    found = list(edge_tensors(module, rewiring.before))
+    writes = {id(entry.tensor): (entry.tensor, _fresh(entry, rewiring, newborn)) for entry in found}
+    if optimizer is not None:
+        label_edges(optimizer)  # refuses moments of other edges
+    states: list[tuple[dict[str, Any], str, Tensor]] = []
+    for entry in found:
+        if optimizer is not None and entry.tensor in optimizer.state:
+            states += _states(entry, optimizer.state[entry.tensor], rewiring, state)
+    averages = [_averaged(average) for average in averages]
+    for average in averages:
+        # Copies have their modules in the same order; names differ where one of them is wrapped.
+        twins = edge_tensors(average, rewiring.before)
+        for twin, entry in zip(twins, found, strict=True):
+            live = writes[id(entry.tensor)][1]
+            born = live[rewiring.born.to(live.device)]
+            writes[id(twin.tensor)] = twin.tensor, rewiring.carried(twin.tensor, born)
+    for tensor, values in writes.values():
+        _replace(tensor, values, rewiring)
+    for kept, key, values in states:
+        kept[key] = values
+    for root in (module, *averages):
+        parts = [part for _, part in parts_on(root, rewiring.before)]
+        for part in parts:
+            if hasattr(part, "rewired"):
+                rewired: Any = part.rewired
+                rewired(rewiring.graph)
+        settle(parts, rewiring.graph)
+    if optimizer is not None:
+        keep_edges(optimizer)
+        for group in optimizer.param_groups:
+            label_group(optimizer, group, anew=True)
+
+
+def _averaged(average: nn.Module) -> nn.Module:
+    """The copy of the model in an `AveragedModel`."""
+    return average.module if isinstance(average, AveragedModel) else average
+
+
+def _fresh(entry: EdgeTensor, rewiring: Rewiring, newborn: Newborn) -> Tensor:
+    """The carried values; buffers start at 0, and their module may know better in `rewired`."""
+    if not isinstance(entry.tensor, nn.Parameter):
+        return rewiring.carried(entry.tensor)
+    start = newborn(entry.owner, entry.attribute, rewiring)
+    expected = (len(rewiring.born), *entry.tensor.shape[1:])
+    if start.shape != expected:
+        raise ValueError(
+            f"newborn must return a value per newborn for {entry.name}, shape {expected}. "
+            f"Got {tuple(start.shape)}."
+        )
+    return rewiring.carried(entry.tensor, start)
+
+
+def _states(
+    entry: EdgeTensor, kept: dict[str, Any], rewiring: Rewiring, start: str
+) -> list[tuple[dict[str, Any], str, Tensor]]:
+    """The new values of the optimizer state of one parameter."""
+    edges = rewiring.before.num_edges
+    tensors = {key: v for key, v in kept.items() if torch.is_tensor(v) and v.ndim}
+    for key, values in tensors.items():
+        if len(values) != edges:
+            raise ValueError(
+                f"optimizer state {key!r} of {entry.name} must have one entry per edge, {edges} in "
+                f"its first dimension, or no dimension at all. Got shape {tuple(values.shape)}; "
+                "which entry belongs to which edge is not known, so use an optimizer that works "
+                "elementwise, such as EdgeAdamW, AdamW or SGD."
+            )
+    warm = start == "median" and "step" not in tensors  # with clocks of their own: cold, exactly
+    writes = []
+    for key, values in tensors.items():
+        fill = neighbours_median(values, rewiring) if warm and key in SECOND_MOMENTS else 0.0
+        writes.append((kept, key, rewiring.carried(values, fill)))
+    return writes
+
+
+def _replace(tensor: Tensor, values: Tensor, rewiring: Rewiring) -> None:
+    """Put carried values into a tensor, which stays the same object, and carry its gradient."""
+    grad = tensor.grad
+    resize(tensor, values)
+    if grad is not None:
+        tensor.grad = rewiring.carried(grad)

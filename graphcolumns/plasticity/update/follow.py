@@ -1,0 +1,51 @@
+"""Whether a model goes on along the new edges after a change."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.recording.overhear import recording
+from graphcolumns.nn.recording.record import attention_layers
+from graphcolumns.plasticity.probe.listen import evaluating
+from graphcolumns.plasticity.rewiring.rewire import rewire
+from graphcolumns.plasticity.state.newborn import node_mean
+from graphcolumns.plasticity.update.trial import changed
+
+
+@torch.no_grad()
+def require_following(model: nn.Module, inputs: Tensor) -> None:
+    """Raise if a layer attends along the old edges when `model.graph` has new ones.
+
+    Tried on a copy without one edge. A model that keeps its edges somewhere else too, an
+    `edge_index` of its own or a graph in a list, would be scored and never change.
+
+    Args:
+        model: a model with a ColumnGraph as `model.graph`.
+        inputs: a few samples `[b, ...]`.
+
+    Raises:
+        ValueError: it does.
+    """
+    graph: ColumnGraph = model.graph  # type: ignore[assignment]
+    if not graph.num_edges or not attention_layers(model):
+        return
+    if not _attends(model, inputs, graph):  # whoever reads scores will say so
+        return
+    none = torch.empty(0, dtype=torch.int64, device=graph.device)
+    last = torch.tensor([graph.num_edges - 1], device=graph.device)
+    fewer = changed(model, rewire(graph, last, (none, none)), node_mean)
+    if _attends(fewer, inputs, graph):
+        raise ValueError(
+            "every layer that attends along model.graph must take its new edges. Got "
+            f"{type(model).__name__}, of which a layer goes on along the old ones; call its layers "
+            "with self.graph (or self.graph.edge_index) at every forward pass, and keep no copy "
+            "of the edges that rewired(graph) does not replace."
+        )
+
+
+def _attends(model: nn.Module, inputs: Tensor, graph: ColumnGraph) -> bool:
+    with evaluating(model), recording(model) as heard:
+        model(inputs)
+    return any(exchange.graph.same_topology(graph) for exchange in heard)

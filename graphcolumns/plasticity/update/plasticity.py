@@ -1,0 +1,305 @@
+"""A rule at work: what it has to remember from one update to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from graphcolumns.distributed.consensus import require_same_edges
+from graphcolumns.geometry import Geometry
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.current_geometry import current_geometry
+from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.per_edge import edge_tensors
+from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.topology_state import keep_topology
+from graphcolumns.plasticity.probe.evidence import Probe
+from graphcolumns.plasticity.probe.trace import Losses
+from graphcolumns.plasticity.rewiring.change import Rewiring
+from graphcolumns.plasticity.rewiring.cool_down import CoolDown
+from graphcolumns.plasticity.rules.outcome import outcome, shortfall
+from graphcolumns.plasticity.rules.rule import Rule
+from graphcolumns.plasticity.state.carry import carry
+from graphcolumns.plasticity.update.follow import require_following
+from graphcolumns.plasticity.update.metrics import Past, describe
+from graphcolumns.plasticity.update.propose import propose_swaps
+from graphcolumns.plasticity.update.trial import Trial
+
+# What run folders of earlier versions call it in the memory of a rule.
+FORMER_NAMES = {"ends_in": "synaptic_elements_in", "ends_out": "synaptic_elements_out"}
+
+
+class Update(NamedTuple):
+    """One update: the change, and what is to be said of it."""
+
+    number: int
+    rewiring: Rewiring
+    metrics: dict[str, float]
+
+
+class Plasticity:
+    """A rule at work on a model: ages, rests and memory between updates.
+
+    Args:
+        rule: what dies, what is born, and when.
+        geometry: where the columns are, for newborns of a measured graph and for rules that ask;
+            learned positions are read from the model.
+        seed: of everything random.
+
+    Example:
+        >>> from graphcolumns.plasticity import Plasticity, Rule, grow, prune
+        >>> Plasticity(Rule(prune=prune.mass, grow=grow.random)).updates
+        0
+    """
+
+    def __init__(self, rule: Rule, geometry: Geometry | None = None, seed: int = 0) -> None:
+        self.rule, self.geometry, self.seed = rule, geometry, seed
+        self.updates = 0
+        self.age: Tensor | None = None
+        self.memory: dict[str, Tensor] = {}
+        self.resting = CoolDown.empty()
+        self.past: Past | None = None
+        self.shortfall: str | None = None
+        self.edges_of = ""  # fingerprint of the edges that it remembers
+
+    def start(self, model: nn.Module) -> None:
+        """Look at the first edges; nothing if it has begun already.
+
+        Raises:
+            ValueError: the rule cannot start from this graph, or what it remembers is of other
+                edges than those of the model.
+        """
+        graph = _graph(model)
+        keep_topology(model)
+        if self.past is not None:
+            self._require_edges(graph)
+            # It may come from a checkpoint, which is read to the CPU.
+            self.past = Past(
+                **{name: keys.to(graph.device) for name, keys in vars(self.past).items()}
+            )
+            return
+        self.rule.constraints.check(graph)
+        # The first edges are no newborns: there is no grace for them.
+        self.age = torch.full((graph.num_edges,), self.rule.grace)
+        self.past = Past.start(graph)
+        self.edges_of = graph.fingerprint
+
+    def _require_edges(self, graph: ColumnGraph) -> None:
+        assert self.age is not None
+        known = self.edges_of and graph.fingerprint
+        other = bool(known) and self.edges_of != graph.fingerprint
+        if other or len(self.age) != graph.num_edges:
+            raise ValueError(
+                "what a rule remembers must be of the edges of the model. Got a model of "
+                f"{graph.num_edges} edges, {graph.fingerprint}, and a memory of {len(self.age)}, "
+                f"{self.edges_of or 'not named'}; load the state dicts of both that were saved "
+                "together, or begin anew with Plasticity(rule, geometry)."
+            )
+
+    def dry_run(
+        self, model: nn.Module, step: int, inputs: Tensor, labels: Tensor, losses: Losses
+    ) -> None:
+        """Decide once and do nothing, so that a rule that cannot work fails before training.
+
+        Arguments as of `update`, with any number of samples.
+
+        Raises:
+            ValueError: whatever `update` refuses.
+        """
+        self.start(model)
+        rule, graph = self.rule, _graph(model)
+        list(edge_tensors(model, graph))  # refuses what cannot be carried along
+        require_following(model, inputs)
+        memory = dict(self.memory)
+        biased = any(isinstance(part, EdgeBias) for part in model.modules())
+        if rule.watch_movement and biased:
+            memory["movement"] = torch.zeros(graph.num_edges, device=graph.device)
+        look = Probe(
+            model, self._geometry(model), inputs, labels, losses,
+            step=step, update=self.updates + 1, seed=self.seed, age=self.age, memory=memory,
+        )  # fmt: skip
+        if rule.remember is not None:
+            look.memory = memory | dict(rule.remember(look.edges()))
+        chosen = propose_swaps(rule, look)
+        if rule.check:
+            length = None if rule.budget is None else rule.budget.length(step)
+            samples = inputs, inputs, labels
+            Trial(rule, model, look.geometry, *samples, losses, length).run(chosen)
+
+    def due(self, step: int) -> bool:
+        """Whether an update is due after `step` optimizer steps."""
+        return self.rule.when(step)
+
+    @torch.no_grad()
+    def watch(self, model: nn.Module) -> None:
+        """Take note of gradients, between the backward pass and the optimizer's step."""
+        if not self.rule.watch_movement:
+            return
+        biases = [part for part in model.modules() if isinstance(part, EdgeBias)]
+        total = self.memory.get("movement")
+        for bias in biases:
+            for name in bias.edge_tensors:
+                values = getattr(bias, name)
+                if values is not None and values.grad is not None:
+                    moved = -(values * values.grad).reshape(len(values), -1).sum(1)
+                    total = moved if total is None else total.to(moved) + moved
+        if total is not None:
+            self.memory["movement"] = total
+
+    def update(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | None,
+        step: int,
+        inputs: Tensor,
+        labels: Tensor,
+        losses: Losses,
+        averages: Iterable[nn.Module] = (),
+    ) -> Update:
+        """Decide, change the model, and bring everything along.
+
+        Args:
+            model: has a ColumnGraph as `model.graph`.
+            optimizer: of its parameters.
+            step: optimizer steps so far.
+            inputs: `rule.wanted` samples `[B, ...]`.
+            labels: `[B, ...]`.
+            losses: from the output of the model and the labels to one loss per sample `[B]`.
+            averages: copies of the model that hold moving averages of its parameters, or the
+                `torch.optim.swa_utils.AveragedModel` around them: brought along, see `carry`.
+
+        Raises:
+            ValueError: fewer samples than the rule wants, or what scores and choices refuse; of
+                several processes that train together, some chose other edges than others.
+        """
+        self.start(model)
+        rule, geometry = self.rule, self._geometry(model)
+        if len(inputs) < rule.wanted:
+            raise ValueError(f"the rule wants {rule.wanted} samples. Got {len(inputs)}.")
+        self.updates += 1
+        looks, check = self._looks(model, geometry, step, inputs, labels, losses)
+        if rule.remember is not None:
+            self.memory |= rule.remember(looks[0].edges())
+            looks[0].memory = self.memory
+        resting = self.resting.resting(self.updates, rule.cool_down) if rule.cool_down else None
+        chosen = propose_swaps(rule, looks[0], resting, looks[1] if len(looks) > 1 else None)
+        length = None if rule.budget is None else rule.budget.length(step)
+        scored = inputs[: rule.samples]
+        trial = Trial(rule, model, geometry, scored, *check, losses, length)
+        verdict = trial.run(chosen)
+        rewiring = verdict.rewiring
+        require_same_edges(rewiring.graph)
+        newborn = trial.newborn(rewiring)
+        carry(rewiring, model, optimizer, newborn=newborn, averages=averages)
+        self._remember(rewiring)
+        metrics = self._described(rewiring, model)
+        missing = self._missing(rewiring, step)
+        if missing:
+            metrics["edges_missing"] = missing
+        self.shortfall = shortfall(rule, missing, chosen, looks[0].num_candidates)
+        if verdict.predicted is not None and verdict.realised is not None:
+            metrics |= {
+                "predicted_change": verdict.predicted,
+                "realised_change": verdict.realised,
+                "accepted": verdict.made / verdict.offered if verdict.offered else 1.0,
+            }
+        return Update(self.updates, rewiring, metrics)
+
+    def _missing(self, rewiring: Rewiring, step: int) -> int:
+        """Edges fewer than there should be after an update; negative: more."""
+        rule, goal = self.rule, rewiring.before.num_edges
+        if rule.choose is not None:
+            return 0
+        if rule.budget is not None:
+            wanted = rule.budget.edges(step, rewiring.before, rule.constraints.self_loops)
+            goal = rewiring.graph.num_edges if wanted is None else wanted
+        return goal - rewiring.graph.num_edges
+
+    def outcome(self, model: nn.Module, steps: int) -> dict[str, float | str | None]:
+        """What the rule aimed at in a run of `steps` and did not reach, see `outcome`."""
+        first = 0 if self.past is None else len(self.past.first)
+        return outcome(self.rule, _graph(model), steps, first, self.shortfall)
+
+    def _looks(
+        self,
+        model: nn.Module,
+        geometry: Geometry | None,
+        step: int,
+        inputs: Tensor,
+        labels: Tensor,
+        losses: Losses,
+    ) -> tuple[list[Probe], tuple[Tensor, Tensor]]:
+        """One probe, or two on half the samples each, and the samples set aside."""
+        rule = self.rule
+        halves = 2 if rule.accept == "split" else 1
+        size = rule.samples // halves
+        looks = [
+            Probe(
+                model,
+                geometry,
+                inputs[part * size : (part + 1) * size],
+                labels[part * size : (part + 1) * size],
+                losses,
+                step=step,
+                update=self.updates,
+                seed=self.seed,
+                age=self.age,
+                memory=self.memory,
+            )
+            for part in range(halves)
+        ]
+        aside = slice(rule.samples, rule.wanted)
+        return looks, (inputs[aside], labels[aside])
+
+    def _remember(self, rewiring: Rewiring) -> None:
+        assert self.age is not None
+        self.age = rewiring.carried(self.age + 1)
+        if self.rule.cool_down:
+            self.resting = self.resting.after(rewiring, self.updates, self.rule.cool_down)
+        self.memory.pop("movement", None)  # accumulated from one update to the next
+        self.edges_of = rewiring.graph.fingerprint
+
+    def _described(self, rewiring: Rewiring, model: nn.Module) -> dict[str, float]:
+        assert self.past is not None
+        outputs = getattr(getattr(model, "readout", None), "columns", None)
+        metrics = describe(rewiring.graph, rewiring, self.past, outputs)
+        self.past = self.past.after(rewiring)
+        return metrics
+
+    def _geometry(self, model: nn.Module) -> Geometry | None:
+        """Where the columns are now; None if nobody said."""
+        learned = any(isinstance(part, LearnedPositions) for part in model.modules())
+        return current_geometry(model, self.geometry) if learned else self.geometry
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes, as tensors and numbers."""
+        past = None if self.past is None else vars(self.past)
+        return {
+            "updates": self.updates,
+            "age": self.age,
+            "memory": dict(self.memory),
+            "resting": (self.resting.keys, self.resting.died),
+            "past": None if past is None else dict(past),
+            "shortfall": self.shortfall,
+            "edges_of": self.edges_of,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was called."""
+        self.updates, self.age = state["updates"], state["age"]
+        self.memory = {FORMER_NAMES.get(name, name): x for name, x in state["memory"].items()}
+        self.resting = CoolDown(*state["resting"])
+        self.past = None if state["past"] is None else Past(**state["past"])
+        self.shortfall = state.get("shortfall")
+        self.edges_of = state.get("edges_of", "")
+
+
+def _graph(model: nn.Module) -> ColumnGraph:
+    graph: ColumnGraph = model.graph  # type: ignore[assignment]
+    if not isinstance(graph, ColumnGraph):
+        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
+    return graph
