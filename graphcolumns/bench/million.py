@@ -121,7 +121,7 @@ def _rewire(model: Denoiser, optimizer: torch.optim.Optimizer, clean: Tensor, si
 
     worth = scores.taylor(seen(graph.target, graph.source))
     count = PER_BIRTH * round(FRACTION * graph.num_edges)
-    pairs = plasticity.candidates(graph, PROPOSAL, count, constraints=RULES)
+    pairs = plasticity.draw_candidates(graph, PROPOSAL, count, constraints=RULES)
     gain = scores.insertion(seen(*pairs))
     chosen = plasticity.select(
         graph, worth, pairs, gain, fraction=FRACTION, margin=0.0, constraints=RULES

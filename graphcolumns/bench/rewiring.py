@@ -104,7 +104,7 @@ class Update:
         self._start = time.perf_counter()
         self.count += 1
         graph = self.model.graph
-        pairs = plasticity.candidates(
+        pairs = plasticity.draw_candidates(
             graph, PROPOSAL, self.size.candidates, update=self.count, constraints=RULES
         )
         self._stage("candidates")

@@ -8,7 +8,7 @@ graph, and `carry` brings every parameter, moment and average along with its edg
 
 from graphcolumns.nn.per_edge import edge_parameters
 from graphcolumns.plasticity.candidates import samplers
-from graphcolumns.plasticity.candidates.draw import Everything, candidates
+from graphcolumns.plasticity.candidates.draw import Everything, draw_candidates
 from graphcolumns.plasticity.candidates.mesh_parts import mesh_parts
 from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
 from graphcolumns.plasticity.criteria import catalogue as scores
@@ -49,8 +49,8 @@ __all__ = [
     "TwoHop",
     "Uniform",
     "Update",
-    "candidates",
     "carry",
+    "draw_candidates",
     "edge_parameters",
     "epsilon",
     "grow",

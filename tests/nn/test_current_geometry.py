@@ -13,7 +13,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.nn import LearnedPositions, current_geometry
 from graphcolumns.placement import wire_cost
-from graphcolumns.plasticity import Distance, candidates, rewire
+from graphcolumns.plasticity import Distance, draw_candidates, rewire
 
 
 def make(geometry: Geometry) -> nn.Module:
@@ -56,7 +56,7 @@ def test_candidates_and_newborn_edges_follow_the_columns():
 
     def heard_by_the_first() -> torch.Tensor:
         now = current_geometry(model)
-        targets, sources = candidates(graph, Distance(now, 1.0), 320, seed=0, update=0)
+        targets, sources = draw_candidates(graph, Distance(now, 1.0), 320, seed=0, update=0)
         assert len(targets) >= 256
         return sources[targets == 0]
 

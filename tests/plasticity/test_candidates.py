@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from geometries import grid
 from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.candidates.draw import Everything, candidates
+from graphcolumns.plasticity.candidates.draw import Everything, draw_candidates
 from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.random.counter import derive, uniform
@@ -33,12 +33,12 @@ def proposals(geometry):
 
 
 def test_all_by_hand():
-    assert listed(candidates(eight(), Everything(), 0)) == [
+    assert listed(draw_candidates(eight(), Everything(), 0)) == [
         (0, 2), (0, 3), (1, 3), (2, 0), (3, 1), (3, 2)
     ]  # fmt: skip
     rules = Constraints(self_loops=True, forbidden=torch.tensor([[2, 3], [0, 3]]))
     resting = torch.tensor([2 * 4 + 0])
-    found = candidates(eight(), Everything(), 0, constraints=rules, resting=resting)
+    found = draw_candidates(eight(), Everything(), 0, constraints=rules, resting=resting)
     assert listed(found) == [(0, 3), (1, 1), (1, 3), (3, 1), (3, 2)]
 
 
@@ -47,7 +47,7 @@ def test_two_hops_by_hand():
     # 1 hears 2, which hears 1 and 3. Nothing that 2 hears hears anything else.
     by_hand = [(0, 2), (1, 1), (1, 3), (2, 0), (3, 1)]
     assert two_hops(eight()) == by_hand
-    assert listed(candidates(eight(), TwoHop(), 1000, constraints=LOOPS)) == by_hand
+    assert listed(draw_candidates(eight(), TwoHop(), 1000, constraints=LOOPS)) == by_hand
 
 
 def two_hops(graph) -> list[tuple[int, int]]:
@@ -61,13 +61,13 @@ def test_what_may_grow(graph, count, seed, loops):
     """I9: no existing edge, no repetition, no self-edge, sorted; at most as many as asked for."""
     rules = Constraints(self_loops=loops)
     for proposal in proposals(plane(graph)):
-        found = listed(candidates(graph, proposal, count, seed=seed, constraints=rules))
+        found = listed(draw_candidates(graph, proposal, count, seed=seed, constraints=rules))
         assert found == sorted(set(found))
         assert not set(found) & set(pairs(graph))
         assert loops or all(t != s for t, s in found)
         assert len(found) <= count or isinstance(proposal, Everything)
     if not loops:
-        everything = listed(candidates(graph, Everything(), 0))
+        everything = listed(draw_candidates(graph, Everything(), 0))
         most = graph.num_columns * (graph.num_columns - 1)
         assert len(everything) == most - sum(t != s for t, s in pairs(graph))
 
@@ -77,7 +77,7 @@ def test_on_every_geometry(geometry, number):
     """I9: as many as asked for, on a sheet, a torus, spheres and cortical meshes."""
     graph = connect.nearest(geometry, 4)
     proposal = proposals(geometry)[number]
-    found = candidates(graph, proposal, 3 * geometry.num_columns, seed=5)
+    found = draw_candidates(graph, proposal, 3 * geometry.num_columns, seed=5)
     least = 0.9 if number in (0, 1, 3) else 0.3  # not that many pairs are two hops apart
     if geometry.num_columns > 30:
         assert least * 3 * geometry.num_columns <= len(found[0]) <= 3 * geometry.num_columns
@@ -90,7 +90,7 @@ def test_distance_by_its_kernel():
     empty = ColumnGraph.from_edge_index(torch.empty(2, 0, dtype=torch.int64), 7)
     seen = torch.zeros(7)
     for update in range(2000):
-        targets, sources = candidates(empty, Distance(geometry, 1.5), 7, update=update)
+        targets, sources = draw_candidates(empty, Distance(geometry, 1.5), 7, update=update)
         seen += torch.bincount(sources[targets == 3], minlength=7)
     others = torch.tensor([0, 1, 2, 4, 5, 6])
     weight = torch.exp(-(others - 3).abs() / 1.5)
@@ -117,7 +117,7 @@ def test_uniform_over_pairs():
     empty = ColumnGraph.from_edge_index(torch.empty(2, 0, dtype=torch.int64), 4)
     seen = torch.zeros(16)
     for update in range(1500):
-        targets, sources = candidates(empty, Uniform(), 3, update=update)
+        targets, sources = draw_candidates(empty, Uniform(), 3, update=update)
         seen += torch.bincount(targets * 4 + sources, minlength=16)
     off = ~torch.eye(4, dtype=torch.bool).flatten()
     expected = seen.sum() / 12
@@ -131,7 +131,7 @@ def test_a_function_of_seed_and_update():
     proposal = Mixture(proposals(geometry)[:4], [1, 1, 1, 1])
 
     def draw(seed, update):
-        return torch.stack(candidates(graph, proposal, 200, seed=seed, update=update))
+        return torch.stack(draw_candidates(graph, proposal, 200, seed=seed, update=update))
 
     threads = torch.get_num_threads()
     one = draw(3, 4)
@@ -174,34 +174,34 @@ def test_large_sheets_stay_small():
 
     parts = [Uniform(), TwoHop(), Norms(torch.rand(20_000), torch.rand(20_000))]
     with Watch():
-        found = candidates(graph, Mixture(parts, [1, 1, 1]), 50_000)
+        found = draw_candidates(graph, Mixture(parts, [1, 1, 1]), 50_000)
     assert len(found[0]) == 50_000
     assert 50_000 <= largest <= 4 * (graph.num_edges + 50_000)
 
 
 def test_bipartite():
     graph = ColumnGraph.from_edge_index(torch.tensor([[4, 2, 0], [0, 1, 1]]), 2, 5)
-    assert len(candidates(graph, Everything(), 0)[0]) == 7
-    found = candidates(graph, Uniform(), 4)
+    assert len(draw_candidates(graph, Everything(), 0)[0]) == 7
+    found = draw_candidates(graph, Uniform(), 4)
     assert len(found[0]) == 4
     for proposal in (TwoHop(), Distance(line(2), 1.0)):
         with pytest.raises(ValueError, match="within one sheet"):
-            candidates(graph, proposal, 2)
+            draw_candidates(graph, proposal, 2)
 
 
 def test_errors():
     graph, wide = eight(), connect.nearest(grid.ring(3000), 1)
     for match, call in [
-        ("count must not be negative", lambda: candidates(graph, Uniform(), -1)),
-        ("up to 2048 columns", lambda: candidates(wide, Everything(), 1)),
-        ("length must be positive", lambda: candidates(graph, Distance(line(), 0.0), 1)),
-        ("must place 4 columns", lambda: candidates(graph, Distance(line(5), 1.0), 1)),
+        ("count must not be negative", lambda: draw_candidates(graph, Uniform(), -1)),
+        ("up to 2048 columns", lambda: draw_candidates(wide, Everything(), 1)),
+        ("length must be positive", lambda: draw_candidates(graph, Distance(line(), 0.0), 1)),
+        ("must place 4 columns", lambda: draw_candidates(graph, Distance(line(5), 1.0), 1)),
         (
             "one number per column",
-            lambda: candidates(graph, Norms(torch.ones(3), torch.ones(4)), 1),
+            lambda: draw_candidates(graph, Norms(torch.ones(3), torch.ones(4)), 1),
         ),
         ("one share per part", lambda: Mixture([Uniform()], [0.0])),
-        ("seed must be a whole number", lambda: candidates(graph, Uniform(), 1, seed=-1)),
+        ("seed must be a whole number", lambda: draw_candidates(graph, Uniform(), 1, seed=-1)),
     ]:
         with pytest.raises(ValueError, match=match):
             call()

@@ -13,8 +13,9 @@ from graphcolumns.plasticity import (
     Mixture,
     TwoHop,
     Uniform,
-    candidates,
     carry,
+    draw_candidates,
+    gumbel_scores,
     rewire,
     select,
 )
@@ -32,7 +33,7 @@ def updated(device: str, state: str):
         for parameter in bias.parameters():
             parameter.grad = torch.ones_like(parameter)
         optimizer.step()
-        found = candidates(graph, proposal, 300, update=update, constraints=rules)
+        found = draw_candidates(graph, proposal, 300, update=update, constraints=rules)
         edges = graph.target, graph.source
         drop = gumbel_scores(
             torch.zeros(graph.num_edges, device=device), graph, edges, 0, update, "drop"

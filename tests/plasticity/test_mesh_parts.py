@@ -7,8 +7,8 @@ from geometries import cortex, grid, sphere
 from graphcolumns import connect
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.geodesic import parts
-from graphcolumns.plasticity import scores, select
-from graphcolumns.plasticity.candidates.draw import Everything, candidates
+from graphcolumns.plasticity import draw_candidates, scores, select
+from graphcolumns.plasticity.candidates.draw import Everything
 from graphcolumns.plasticity.candidates.mesh_parts import joined_share, mesh_parts
 from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
 
@@ -67,7 +67,7 @@ def test_as_many_candidates_as_asked_for_and_all_have_a_length(mesh, name):
     graph, label = connect.within_radius(geometry, 25.0), torch.from_numpy(parts(geometry))
     if mesh == "pieces":
         graph = connect.within_radius(geometry, 0.7)
-    drawn = candidates(
+    drawn = draw_candidates(
         graph, proposals(geometry)[name], 200, seed=3, parts=mesh_parts(graph, geometry)
     )
     targets, sources = drawn

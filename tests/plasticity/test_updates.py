@@ -18,8 +18,8 @@ from graphcolumns.plasticity import (
     Everything,
     Rewiring,
     Uniform,
-    candidates,
     carry,
+    draw_candidates,
     edge_parameters,
     rewire,
     schedules,
@@ -34,7 +34,7 @@ LOOPS = Constraints(self_loops=True)
 def update(graph, geometry, number, fraction=0.3, edges=None, constraints=LOOPS):
     """Random scores, a function of the update."""
     generator = torch.Generator().manual_seed(number)
-    found = candidates(graph, Everything(), 0, update=number, constraints=constraints)
+    found = draw_candidates(graph, Everything(), 0, update=number, constraints=constraints)
     drop = torch.rand(graph.num_edges, generator=generator)
     grow = torch.rand(len(found[0]), generator=generator)
     options = {"fraction": fraction, "edges": edges, "constraints": constraints}
@@ -139,7 +139,7 @@ def test_degrees_adapt():
 def test_ties_are_not_dropped_together():
     """Defect of section 2.2: `abs(w) > threshold` drops more than was asked for."""
     graph = connect.nearest(GEOMETRY, 7)
-    found = candidates(graph, Everything(), 0)
+    found = draw_candidates(graph, Everything(), 0)
     choice = select(
         graph, torch.ones(graph.num_edges), found, torch.ones(len(found[0])), fraction=0.1
     )
@@ -165,7 +165,7 @@ def test_memory():
             return out
 
     with Watch():
-        found = candidates(graph, Uniform(), 100_000)
+        found = draw_candidates(graph, Uniform(), 100_000)
         rules = Constraints(min_in=1, max_new=4)
         drop, grow = torch.rand(graph.num_edges), torch.rand(len(found[0]))
         choice = select(graph, drop, found, grow, fraction=0.1, constraints=rules)

@@ -36,7 +36,7 @@ class Everything:
         return Pairs(keys // m, keys % m)
 
 
-def candidates(
+def draw_candidates(
     graph: ColumnGraph,
     proposal: Proposal,
     count: int,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcolumns.plasticity.candidates.draw import candidates
+from graphcolumns.plasticity.candidates.draw import draw_candidates
 from graphcolumns.plasticity.candidates.mesh_parts import mesh_parts
 from graphcolumns.plasticity.probe.evidence import Evidence, Probe
 from graphcolumns.plasticity.rules.rule import Rule
@@ -85,7 +85,7 @@ def _drawn(
     now = len(edges)
     swaps = rule.fraction_at(edges.step) * now
     more = 0 if budget["edges"] is None else max(0, budget["edges"] - now)
-    return candidates(
+    return draw_candidates(
         edges.graph,
         rule.sampler(edges),
         math.ceil(rule.per_grow * (swaps + more)),
