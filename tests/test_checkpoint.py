@@ -32,7 +32,7 @@ def chain(edges: list[tuple[int, int]], columns: int = 9) -> ColumnGraph:
 def test_everything_comes_back(tmp_path):
     model, scaler = tiny(seed=1), GradScaler("cpu")
     optimizer = adamw(model, 0.1, 0.1, (0.9, 0.95))
-    model(torch.rand(3, 1, 3, 3)).logits.sum().backward()
+    model(torch.rand(3, 1, 3, 3)).prediction.sum().backward()
     optimizer.step()
     model.wiring_norm = 1 / 3
     checkpoint.save(tmp_path, model, step=7, optimizer=optimizer, scaler=scaler, train_seconds=2.5)
@@ -275,4 +275,4 @@ def test_a_model_that_knows_nothing_of_state_dicts_comes_back_from_a_run_with_a_
     checkpoint.save(tmp_path, model, step=1, plasticity=changing.state_dict())
     checkpoint.load(tmp_path, fresh)
     images = torch.randn(2, 1, 2, 2)
-    assert torch.equal(fresh(images).logits, model(images).logits)
+    assert torch.equal(fresh(images).prediction, model(images).prediction)

@@ -585,7 +585,7 @@ TRAIN = [
         "the model must give logits [B, num_classes] = [B, 3] for Dataset(train=12, test=12, "
         "inputs=(1, 3, 3), num_classes=3, task='classification'). Got [1, 2] for one sample."),
     bad("model without graph", lambda f: fit(f, model=torch.nn.Linear(3, 3)),
-        "model.graph must be a ColumnGraph. Got NoneType.", TypeError),
+        "model.graph must be a ColumnGraph. Got NoneType from Linear.", TypeError),
     bad("loss without weight", lambda f: fit(f, losses={"activity": TERMS["activity"]}),
         "losses must map names to (weight, term), such as 'activity': (0.1, TERMS['activity']). "
         f"Got 'activity': {TERMS['activity']!r}.", TypeError),

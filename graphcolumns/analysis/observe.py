@@ -32,7 +32,7 @@ class Observation(NamedTuple):
             `|d sum(state) / d pixel|`, summed over image channels.
         inputs: `[S, channels, Y, X]`.
         labels: `[S]` class ids, clean inputs, or `[S, num_classes]` of 0 and 1.
-        logits: `[S, num_classes]`.
+        prediction: `[S, num_classes]`.
         classes: name of each class, where classes have names.
     """
 
@@ -44,7 +44,7 @@ class Observation(NamedTuple):
     fields: Tensor
     inputs: Tensor
     labels: Tensor
-    logits: Tensor
+    prediction: Tensor
     classes: tuple[str, ...] | None = None
 
 
@@ -103,7 +103,7 @@ def observe(
         fields=fields,
         inputs=inputs.cpu(),
         labels=labels.cpu(),
-        logits=logits,
+        prediction=logits,
         classes=data.classes,
     )
 
@@ -136,7 +136,7 @@ def _watch(model: Columnformer, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]
             activity = activity + share * output.states.double().abs().mean((2, 3)).cpu()
             attention = attention + share * torch.stack(heard)
             heard.clear()
-            logits.append(output.logits.float().cpu())
+            logits.append(output.prediction.float().cpu())
     finally:
         for hook in hooks:
             hook.remove()

@@ -124,7 +124,7 @@ def recurrence(depth: int, memory: str, device: str) -> Work:
     images = torch.randn(8, 1, 64, 64, device=device)
 
     def work() -> None:
-        model(images).logits.square().mean().backward()
+        model(images).prediction.square().mean().backward()
         model.zero_grad(set_to_none=True)
 
     return work

@@ -17,7 +17,8 @@ from torch.optim import Optimizer
 
 from graphcolumns.checkpoint.disk import damaged, digest
 from graphcolumns.checkpoint.folder import READABLE, STATE, TOPOLOGY, WEIGHTS, find
-from graphcolumns.checkpoint.topology import check_same_edges, graph_of, read_topology
+from graphcolumns.checkpoint.topology import check_same_edges, read_topology
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.topology_state import keep_topology, topology_entries
 from graphcolumns.plasticity import Plasticity, Rewiring, carry
 

@@ -17,7 +17,8 @@ from torch.optim import Optimizer
 from graphcolumns.checkpoint.about import About, write_about
 from graphcolumns.checkpoint.disk import digest, sync
 from graphcolumns.checkpoint.folder import ABOUT, FORMAT, STATE, TOPOLOGY, WEIGHTS, find
-from graphcolumns.checkpoint.topology import check_permutation, graph_of, write_topology
+from graphcolumns.checkpoint.topology import check_permutation, write_topology
+from graphcolumns.nn.protocols import graph_of
 
 
 def save(

@@ -17,6 +17,7 @@ from graphcolumns.checkpoint.disk import damaged
 from graphcolumns.checkpoint.folder import TOPOLOGY, find
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edges import first_difference, inverse
+from graphcolumns.nn.protocols import graph_of
 
 USER = "user"  # the value of "order" where ids in a file are those of the user
 
@@ -94,18 +95,6 @@ def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> 
     }
     # One entry: safetensors writes several in random order, and the file must be reproducible.
     save_file(tensors, path, {"graphcolumns": json.dumps(about)})
-
-
-def graph_of(model: nn.Module) -> ColumnGraph:
-    """`model.graph`.
-
-    Raises:
-        TypeError: it is not a ColumnGraph.
-    """
-    graph = getattr(model, "graph", None)
-    if not isinstance(graph, ColumnGraph):
-        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
-    return graph
 
 
 def check_permutation(permutation: Tensor, num_columns: int) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.cli.build import Parts, make_model
 from graphcolumns.cli.order import rule_in_order, takes
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.plasticity import Rewiring, carry
 from graphcolumns.scaling.inherit import Origin, inherit
 
@@ -81,7 +81,7 @@ def _check_same(parts: Parts, moved: Parts) -> None:
     Rounding may tip a choice between sources in one of them; a tensor in the wrong order tips all.
     """
     inputs = parts.data.test_inputs[:SAMPLES]
-    before, after = (each.model(inputs).logits.float().flatten(1) for each in (parts, moved))
+    before, after = (each.model(inputs).prediction.float().flatten(1) for each in (parts, moved))
     apart = (before - after).abs().amax(1) > TOLERANCE * (1 + before.abs().amax(1))
     if apart.double().mean() > 0.5:
         raise ValueError(

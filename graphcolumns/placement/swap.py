@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.per_edge import parts_on
+from graphcolumns.nn.protocols import graph_of
 
 
 @torch.no_grad()
@@ -125,9 +126,7 @@ def move_columns(model: nn.Module, geometry: Geometry) -> None:
     """
     if getattr(model, "positions", None) is not None:
         raise ValueError("a model that learns positions moves its columns itself.")
-    graph = getattr(model, "graph", None)
-    if not isinstance(graph, ColumnGraph):
-        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
+    graph = graph_of(model)
     measured = graph.remeasure(geometry.to(graph.device))
     for _, part in list(parts_on(model, graph)):
         if hasattr(part, "rewired"):

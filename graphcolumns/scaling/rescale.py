@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.part import part
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.scaling.copied_edges import copied_edges, kept_edges
 from graphcolumns.scaling.inherit import Origin, inherit
 
@@ -85,7 +86,7 @@ def rescale(
     Source: columns that are copied and then diverge, after Chen, Goodfellow & Shlens, Net2Net, ICLR
     2016.
     """
-    graph, kept = copied_edges(_graph(model).to("cpu"), geometry, columns)
+    graph, kept = copied_edges(graph_of(model).to("cpu"), geometry, columns)
     return _started(model, build, geometry, graph, Origin(columns, kept), loss)
 
 
@@ -118,7 +119,7 @@ def remove_columns(
     Raises:
         ValueError, TypeError: see `rescale`; `keep` has another length or keeps nothing.
     """
-    old = _graph(model).to("cpu")
+    old = graph_of(model).to("cpu")
     geometry.require_columns(old.num_columns)
     graph, edges = kept_edges(old, keep)
     columns = keep.nonzero()[:, 0]
@@ -135,25 +136,15 @@ def _started(
     loss: Loss | None,
 ) -> Rescaling:
     new = build(geometry, graph)
-    if not _graph(new).same_topology(graph):
-        raise ValueError(f"build must use the graph it is given, {graph}. Got {_graph(new)}.")
-    new.to(_graph(model).device).train(model.training)
-    origin = Origin(*(ids.to(_graph(model).device) for ids in origin))
+    if not graph_of(new).same_topology(graph):
+        raise ValueError(f"build must use the graph it is given, {graph}. Got {graph_of(new)}.")
+    new.to(graph_of(model).device).train(model.training)
+    origin = Origin(*(ids.to(graph_of(model).device) for ids in origin))
     inherit(new, model, origin)
     if hasattr(model, "wiring_norm"):
         new.wiring_norm = model.wiring_norm
     before, after = (_measured(loss, each) for each in (model, new))
     return Rescaling(new, geometry, *origin, before, after)
-
-
-def _graph(model: nn.Module) -> ColumnGraph:
-    graph = getattr(model, "graph", None)
-    if not isinstance(graph, ColumnGraph):
-        raise TypeError(
-            "a model that is rescaled must keep its one graph as model.graph, a ColumnGraph. Got "
-            f"{type(graph).__name__} from {type(model).__name__}."
-        )
-    return graph
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ def evaluate(model: nn.Module, data: Dataset, half: str, batch_size: int = 256) 
     The model is put in evaluation mode (no dropout) and back; no gradients, no randomness.
 
     Args:
-        model: returns an output with `logits` `[B, K]`.
+        model: returns an output with a `prediction` `[B, K]`.
         data: on the model's device.
         half: `"train"` or `"test"`, the held-out half.
         batch_size: samples at a time.
@@ -49,4 +49,4 @@ def correct(task: str, logits: Tensor, labels: Tensor) -> Tensor | None:
 
 @torch.no_grad()
 def _logits(model: nn.Module, inputs: Tensor, batch_size: int) -> Tensor:
-    return torch.cat([model(batch).logits.float() for batch in inputs.split(batch_size)])
+    return torch.cat([model(batch).prediction.float() for batch in inputs.split(batch_size)])

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.data import Dataset
 from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.protocols import graph_of, prediction_of
 from graphcolumns.train.terms import Term
 
 # What `metrics.jsonl` says of a step besides the extra losses.
@@ -45,7 +45,7 @@ def check_fit(
             name, learned positions that no loss moves; or whatever model, losses and augmentation
             raise.
         TypeError: no ColumnGraph in `model.graph`, a loss that is not a pair of a number and a
-            function, an output without logits.
+            function, an output without a prediction.
     """
     graph_of(model)
     for name, loss in losses.items():
@@ -62,7 +62,7 @@ def check_fit(
             _check_logits(output, data)
             values = [weight * term(model, output, labels) for weight, term in losses.values()]
         for positions in learned:
-            _check_moved(positions, [output.logits.sum(), *values])
+            _check_moved(positions, [output.prediction.sum(), *values])
     finally:
         model.train(was_training)
 
@@ -82,12 +82,7 @@ def _check_moved(positions: LearnedPositions, values: list[Tensor]) -> None:
 
 
 def _check_logits(output: Any, data: Dataset) -> None:
-    logits = getattr(output, "logits", None)
-    if logits is None:
-        raise TypeError(
-            "model(inputs) must return an output with logits [B, K], such as a NamedTuple. "
-            f"Got {type(output).__name__}."
-        )
+    logits = prediction_of(output)
     if logits.shape != (1, data.num_classes):
         raise ValueError(
             f"the model must give logits [B, num_classes] = [B, {data.num_classes}] for {data}. "

@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint import Best
-from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn import keep_topology
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.plasticity import Rule
 from graphcolumns.random.counter import derive
 from graphcolumns.random.streams import batch_indices, generator
@@ -90,7 +90,7 @@ def train(
     from. The global generators of torch are left in another state.
 
     Args:
-        model: `model(inputs)` returns an output with `logits` `[B, K]`, and what the losses in use
+        model: `model(inputs)` returns an output with a `prediction`, and what the losses in use
             need: `state` `[N, B, C]`, `cost` `[T, N, B, H]`. `model.graph` is its ColumnGraph.
             Modules with a method `after_step()` are called after every optimizer step.
         data: training samples, and held-out samples that are scored at the end.
@@ -307,7 +307,7 @@ def train(
 
 def _task(data: Dataset) -> Term:
     loss = TASKS[data.task]
-    return lambda model, output, labels: loss(output.logits, labels)
+    return lambda model, output, labels: loss(output.prediction, labels)
 
 
 def _batch(

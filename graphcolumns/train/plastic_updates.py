@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.checkpoint.topology import graph_of
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.plasticity import Plasticity, Rule
 from graphcolumns.plasticity.rules.arrival import require_arrival
 from graphcolumns.random.counter import derive

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.train import losses
 
-# (model, its output, labels) -> scalar. An output has logits [B, K], state [N, B, C] and
+# (model, its output, labels) -> scalar. An output has a prediction [B, K], state [N, B, C] and
 # cost [T, N, B, H] or None.
 Term = Callable[[nn.Module, Any, Tensor], Tensor]
 
@@ -74,4 +74,4 @@ def _missing(model: nn.Module, name: str, remedy: str) -> NoReturn:
 def per_sample(task: str) -> Callable[[Any, Tensor], Tensor]:
     """From what a model returned and the labels to the task's loss of every sample, `[B]`."""
     loss = EACH[task]
-    return lambda output, labels: loss(output.logits, labels)
+    return lambda output, labels: loss(output.prediction, labels)

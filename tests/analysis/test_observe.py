@@ -40,7 +40,7 @@ def test_activity_is_the_mean_over_samples_and_channels():
     expected = states.detach().double().abs().mean((2, 3))
     torch.testing.assert_close(seen.activity, expected, atol=1e-6, rtol=1e-5)
     assert seen.activity.shape == (2, 64)
-    torch.testing.assert_close(seen.logits, model(data.test_inputs).logits.detach())
+    torch.testing.assert_close(seen.prediction, model(data.test_inputs).prediction.detach())
 
 
 def test_attention_sums_to_one_over_the_sources_of_a_column():

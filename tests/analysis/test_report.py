@@ -147,7 +147,7 @@ def test_yes_or_no(tmp_path, readout):
     model = build(geometry, permutation, num_classes=64, readout=readout)
     report.write(tmp_path, model=model, data=data, geometry=geometry, permutation=permutation)
     found = [float(row["right"]) for row in rows(tmp_path / "report/answers.csv")]
-    answers = model.eval()(data.test_inputs).logits > 0
+    answers = model.eval()(data.test_inputs).prediction > 0
     expected = (answers == data.test_labels.bool()).double().mean(0)
     assert found == pytest.approx(expected.tolist())
     text = (tmp_path / "report.html").read_text()

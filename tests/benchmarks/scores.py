@@ -58,7 +58,7 @@ GAIN = {
 
 
 def losses(output, labels: Tensor) -> Tensor:
-    return cross_entropy(output.logits, labels, reduction="none")
+    return cross_entropy(output.prediction, labels, reduction="none")
 
 
 def parts() -> tuple[Halves, Halves]:

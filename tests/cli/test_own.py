@@ -101,7 +101,7 @@ from typing import Any, NamedTuple
 
 
 class Output(NamedTuple):
-    logits: Any
+    prediction: Any
     state: Any
     cost: Any
 '''

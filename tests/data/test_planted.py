@@ -207,11 +207,11 @@ def trained(graph: ColumnGraph, weights: str, depth: int, steps: int = 250):
         set_learning_rate(optimizer, learning_rate(step, steps, 1e-2, 0.1, 0.05))
         chosen = torch.arange(step * 32, step * 32 + 32) % len(data.train_inputs)
         optimizer.zero_grad()
-        logits = model(data.train_inputs[chosen]).logits
+        logits = model(data.train_inputs[chosen]).prediction
         TASKS["binary"](logits, data.train_labels[chosen]).backward()
         optimizer.step()
     with torch.no_grad():
-        logits = model.eval()(data.test_inputs).logits
+        logits = model.eval()(data.test_inputs).prediction
     return correct("binary", logits, data.test_labels).double().mean(0)
 
 

@@ -26,8 +26,8 @@ def test_answer_n_comes_from_the_column_at_pixel_n(weights):
     model = build(geometry, permutation, readout_weights=weights)
     images = torch.zeros(16, 1, 16)
     images[torch.arange(16), 0, torch.arange(16)] = 1  # image n: pixel n is on
-    answers = model(images.reshape(16, 1, 4, 4)).logits
-    nothing = model(torch.zeros(1, 1, 4, 4)).logits
+    answers = model(images.reshape(16, 1, 4, 4)).prediction
+    nothing = model(torch.zeros(1, 1, 4, 4)).prediction
     heard = (answers - nothing).abs() > 1e-6  # [image, answer]
     # With two steps along edges to the three nearest, an answer depends on pixels nearby only.
     distance = grid.sheet(4, 4).distance(*torch.cartesian_prod(*[torch.arange(16)] * 2).T)
@@ -48,14 +48,14 @@ def test_the_order_of_columns_changes_no_answer():
         type(graph).from_edge_index(edges, 16, distance=graph.distance),
     )
     there.load_state_dict(dict(here.named_parameters()))
-    torch.testing.assert_close(there(images).logits, here(images).logits)
+    torch.testing.assert_close(there(images).prediction, here(images).prediction)
 
 
 def test_the_last_sheet_answers():
     geometry = grid.stack([4, 4])
     model = build(geometry, outputs="last_sheet")
     assert model.readout.columns.tolist() == list(range(16, 32))
-    assert model(torch.zeros(2, 1, 4, 4)).logits.shape == (2, 16)
+    assert model(torch.zeros(2, 1, 4, 4)).prediction.shape == (2, 16)
 
 
 def test_it_fits_the_planted_task():

@@ -24,7 +24,7 @@ def images() -> Tensor:
 class TestOutput:
     def test_shapes(self, images):
         output = make(wiring="distance")(images, return_states=True)
-        assert output.logits.shape == (6, 5)
+        assert output.prediction.shape == (6, 5)
         assert output.state.shape == (32, 6, 8)
         assert output.cost.shape == (3, 32, 6, 2)
         assert output.states.shape == (3, 32, 6, 8)
@@ -37,7 +37,7 @@ class TestOutput:
 
     def test_every_parameter_learns(self, options, images):
         model = make(**options)
-        model(images).logits.square().sum().backward()
+        model(images).prediction.square().sum().backward()
         assert set(gradients(model)) == dict(model.named_parameters()).keys()
 
     def test_depth_at_call(self, images):
@@ -143,8 +143,8 @@ def test_learns_random_labels_by_heart():
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(150):
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(images).logits, labels)
+        loss = nn.functional.cross_entropy(model(images).prediction, labels)
         loss.backward()
         optimizer.step()
     assert loss < 0.05
-    assert torch.equal(model(images).logits.argmax(1), labels)
+    assert torch.equal(model(images).prediction.argmax(1), labels)

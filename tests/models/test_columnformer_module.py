@@ -23,9 +23,9 @@ def images() -> Tensor:
 class TestModule:
     def test_deepcopy_and_pickle(self, options, images):
         model = make(**options).eval()
-        expected = model(images).logits
+        expected = model(images).prediction
         for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-            assert torch.equal(copied(images).logits, expected)
+            assert torch.equal(copied(images).prediction, expected)
             assert copied.graph.same_topology(model.graph)
             assert copied.wiring_norm == model.wiring_norm
 
@@ -33,9 +33,9 @@ class TestModule:
         model, other = make(**options).eval(), make(**options).eval()
         for parameter in other.parameters():
             nn.init.normal_(parameter)
-        assert not torch.equal(other(images).logits, model(images).logits)
+        assert not torch.equal(other(images).prediction, model(images).prediction)
         other.load_state_dict(model.state_dict())
-        assert torch.equal(other(images).logits, model(images).logits)
+        assert torch.equal(other(images).prediction, model(images).prediction)
 
     def test_the_graph_follows_and_is_in_the_state_dict(self):
         model = nn.Sequential(make())
@@ -46,18 +46,18 @@ class TestModule:
 
     def test_double(self, options, images):
         model = make(**options).eval()
-        single = model(images).logits
+        single = model(images).prediction
         double = model.double()(images.double())
-        assert double.logits.dtype == double.state.dtype == torch.float64
-        assert torch.allclose(double.logits.float(), single, atol=1e-5)
+        assert double.prediction.dtype == double.state.dtype == torch.float64
+        assert torch.allclose(double.prediction.float(), single, atol=1e-5)
         assert model.graph.source.dtype == torch.int32
-        double.logits.sum().backward()
+        double.prediction.sum().backward()
 
     def test_bfloat16_autocast(self, options, images):
         model = make(**options).eval()
-        single = model(images).logits
+        single = model(images).prediction
         with torch.autocast("cpu", torch.bfloat16):
-            half = model(images).logits
+            half = model(images).prediction
         half.float().sum().backward()
         assert torch.allclose(half.float(), single, atol=0.1)
         assert all(grad.dtype == torch.float32 for grad in gradients(model).values())
@@ -72,8 +72,8 @@ class TestModule:
         for model, call in ((eager, eager), (compiled, run)):
             torch.manual_seed(0)
             output = call(images)
-            output.logits.square().sum().backward()
-            model.result = output.logits.detach()
+            output.prediction.square().sum().backward()
+            model.result = output.prediction.detach()
         assert torch.allclose(eager.result, compiled.result, atol=1e-5)
         expected = gradients(eager)
         for parameter, gradient in gradients(compiled).items():
@@ -83,7 +83,9 @@ class TestModule:
     def test_export(self, name, images):
         model = make(**VARIANTS[name]).eval()
         program = torch.export.export(model, (images,))
-        assert torch.allclose(program.module()(images).logits, model(images).logits, atol=1e-6)
+        assert torch.allclose(
+            program.module()(images).prediction, model(images).prediction, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("weights", ["untied", "mixture", "lowrank", "shared"])
@@ -95,8 +97,8 @@ def test_recomputation_is_bit_for_bit(weights, recurrent, images):
         model = make(memory=memory, weights=weights, recurrent=recurrent, **dropped)
         torch.manual_seed(0)
         output = model(images)
-        (output.logits.square().sum() + output.cost.sum()).backward()
-        results.append({"logits": output.logits, **gradients(model)})
+        (output.prediction.square().sum() + output.cost.sum()).backward()
+        results.append({"logits": output.prediction, **gradients(model)})
     stored, recomputed = results
     assert stored.keys() == recomputed.keys()
     for name, value in stored.items():

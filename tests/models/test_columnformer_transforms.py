@@ -22,7 +22,7 @@ def test_gradients_per_sample_add_up(model, images):
     parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
 
     def loss(parameters, x):
-        logits = functional_call(model, (parameters, buffers), (x,)).logits
+        logits = functional_call(model, (parameters, buffers), (x,)).prediction
         return logits.square().sum()
 
     per_sample = vmap(grad(loss), (None, 0))(parameters, images[:, None])
@@ -37,7 +37,7 @@ def test_gradients_per_sample_add_up(model, images):
 
 def test_jacobians_and_hessians(model, images):
     def logits(x):
-        return model(x[None]).logits.sin().squeeze(0)
+        return model(x[None]).prediction.sin().squeeze(0)
 
     x = images[0]
     expected = jacobian(logits, x)

@@ -71,14 +71,14 @@ def test_the_cost_can_be_minimised(images):
 
 
 def test_what_the_model_says_does_not_depend_on_it(images):
-    assert torch.equal(make(**KIND)(images).logits, make()(images).logits)
+    assert torch.equal(make(**KIND)(images).prediction, make()(images).prediction)
 
 
 def test_recomputed_steps_have_the_same_gradients(images):
     stored, recomputed = make(**KIND), make(memory="recompute", **KIND)
     for model in (stored, recomputed):
         output = model(images)
-        (output.logits.square().mean() + output.cost.mean()).backward()
+        (output.prediction.square().mean() + output.cost.mean()).backward()
     for one, other in zip(stored.parameters(), recomputed.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
 

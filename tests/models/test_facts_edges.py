@@ -107,6 +107,6 @@ class TestA11:
         embed, readout = PatchEmbed((1, 2), 1, 4), MeanReadout(4, 2)
         model = Columnformer(self.graph, embed, column, readout, depth=3)
         output = model(torch.randn(2, 1, 1, 2))
-        output.logits.sum().backward()
+        output.prediction.sum().backward()
         assert output.state.isfinite().all()
         assert all(p.grad.isfinite().all() for p in model.parameters())

@@ -63,7 +63,7 @@ class TestA5:
             mine = output.states[number, 16 * number : 16 * (number + 1)]
             assert torch.allclose(mine.transpose(0, 1), x, atol=1e-5)
         read = model.readout.linear(model.readout.norm(x.mean(1)))
-        assert torch.allclose(output.logits, read, atol=1e-5)
+        assert torch.allclose(output.prediction, read, atol=1e-5)
 
 
 def test_A8_permuting_patches_and_positions_permutes_the_output_only():
@@ -78,4 +78,4 @@ def test_A8_permuting_patches_and_positions_permutes_the_output_only():
     after = model(images.flatten(2)[:, :, order].view_as(images))
     assert not torch.allclose(before.state, after.state, atol=1e-2)
     assert torch.allclose(before.state[order], after.state, atol=1e-5)
-    assert torch.allclose(before.logits, after.logits, atol=1e-5)
+    assert torch.allclose(before.prediction, after.prediction, atol=1e-5)

@@ -88,7 +88,7 @@ def test_the_gradient_is_that_of_finite_differences(images):
 
 def test_logits_alone_do_not_move_them(images):
     model = make()
-    model(images).logits.sum().backward()
+    model(images).prediction.sum().backward()
     assert not model.positions.offset.grad.any()
 
 

@@ -48,7 +48,7 @@ def through_a_file(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
-    return torch.equal(one(IMAGES).logits, other(IMAGES).logits)
+    return torch.equal(one(IMAGES).prediction, other(IMAGES).prediction)
 
 
 @pytest.mark.parametrize("born", CHANGES.values(), ids=CHANGES)
@@ -62,7 +62,7 @@ def test_it_answers_as_the_saved_one(options, born):
     assert fresh.graph.same_topology(model.graph)
     assert torch.equal(fresh.graph.distance, model.graph.distance)
     output = fresh(IMAGES)
-    output.logits.sum().backward()
+    output.prediction.sum().backward()
     assert all(p.grad.shape == p.shape for p in fresh.parameters() if p.grad is not None)
 
 
@@ -98,16 +98,16 @@ def test_twice_rewired_and_back_again():
     """A model takes the edges of any state, also those that it had before."""
     model = rewired(9)
     first = through_a_file(model.state_dict())
-    answer = model(IMAGES).logits
+    answer = model(IMAGES).prediction
     carry(change(model.graph, 0, 5), model)
     later = through_a_file(model.state_dict())
     model.load_state_dict(first)
-    assert torch.equal(model(IMAGES).logits, answer)
+    assert torch.equal(model(IMAGES).prediction, answer)
     twin = make().eval()
     twin.load_state_dict(later)
     assert twin.graph.num_edges == model.graph.num_edges - 5
     carry(change(twin.graph), twin)
-    twin(IMAGES).logits.sum().backward()
+    twin(IMAGES).prediction.sum().backward()
 
 
 def test_as_safetensors(tmp_path):
@@ -130,7 +130,7 @@ def test_copies_pickles_and_other_precisions_know_their_edges():
     double, fresh = copy.deepcopy(model).double(), make().double().eval()
     fresh.load_state_dict(double.state_dict())
     inputs = IMAGES.double()
-    assert torch.equal(fresh(inputs).logits, double(inputs).logits)
+    assert torch.equal(fresh(inputs).prediction, double(inputs).prediction)
     assert fresh.graph.distance.dtype == torch.float32
 
 
@@ -178,7 +178,7 @@ def test_a_stage_that_was_rewired():
     second.pool_graph = connect.bipartite(below, here, 4)
     images = torch.randn(2, 1, 8, 8)
     fresh.load_state_dict(through_a_file(model.state_dict()))
-    assert torch.equal(fresh(images).logits, model(images).logits)
+    assert torch.equal(fresh(images).prediction, model(images).prediction)
     assert fresh.stages[1].pool_graph.same_topology(second.pool_graph)
 
 
@@ -261,4 +261,4 @@ def test_layers_of_a_model_of_ones_own_take_their_edges_or_refuse():
     with pytest.raises(ValueError, match="edge_bias holds one score per edge"):
         fresh(IMAGES)  # its own graph is the old one
     fresh.rewired(fresh.first.topology)
-    assert torch.equal(fresh(IMAGES).logits, model(IMAGES).logits)
+    assert torch.equal(fresh(IMAGES).prediction, model(IMAGES).prediction)

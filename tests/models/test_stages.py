@@ -24,7 +24,7 @@ def images() -> torch.Tensor:
 def test_shapes(images):
     model = make_staged(wiring="distance")
     output = model(images)
-    assert output.logits.shape == (3, 5)
+    assert output.prediction.shape == (3, 5)
     assert output.state.shape == (64 + 16 + 4, 3, 16)
     assert output.states is None
     assert output.cost.shape == (2 + 3 + 3,)
@@ -47,7 +47,7 @@ def test_one_stage_is_a_columnformer(images):
     plain = Columnformer(stage.graph, model.embed, columns, readout, depth=3, wiring="distance")
     plain.position.data = stage.position.data[:, None]
     one, other = model(images), plain(images)
-    assert torch.equal(one.logits, other.logits)
+    assert torch.equal(one.prediction, other.prediction)
     assert torch.equal(one.state, other.state)
     assert torch.allclose(one.cost, other.cost.mean((1, 2, 3)), atol=1e-6)
     assert model.wiring_norm == plain.wiring_norm
@@ -75,7 +75,7 @@ def test_cross_step_is_multi_head_attention():
 
 def test_every_parameter_learns(options, images):
     model = make_staged(**options)
-    model(images).logits.square().sum().backward()
+    model(images).prediction.square().sum().backward()
     assert set(gradients(model)) == dict(model.named_parameters()).keys()
     silent = {name for name, grad in gradients(model).items() if not grad.any()}
     started_at_zero = {name for name in silent if name.endswith((".down", ".coefficient"))}

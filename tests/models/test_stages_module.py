@@ -29,9 +29,9 @@ def images() -> torch.Tensor:
 class TestModule:
     def test_deepcopy_and_pickle(self, options, images):
         model = make_staged(**options).eval()
-        expected = model(images).logits
+        expected = model(images).prediction
         for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-            assert torch.equal(copied(images).logits, expected)
+            assert torch.equal(copied(images).prediction, expected)
             assert copied.stages[1].grid is copied.stages[1].pool.grid
 
     def test_state_dict(self, options, images):
@@ -39,16 +39,16 @@ class TestModule:
         for parameter in other.parameters():
             nn.init.normal_(parameter)
         other.load_state_dict(model.state_dict())
-        assert torch.equal(other(images).logits, model(images).logits)
+        assert torch.equal(other(images).prediction, model(images).prediction)
 
     def test_precisions(self, options, images):
         model = make_staged(**options).eval()
-        single = model(images).logits
+        single = model(images).prediction
         with torch.autocast("cpu", torch.bfloat16):
-            half = model(images).logits
+            half = model(images).prediction
         half.float().sum().backward()
         assert torch.allclose(half.float(), single, atol=0.2)
-        double = model.double()(images.double()).logits
+        double = model.double()(images.double()).prediction
         assert torch.allclose(double.float(), single, atol=1e-5)
 
     def test_compile(self, images):
@@ -59,22 +59,22 @@ class TestModule:
         run = torch.compile(model, fullgraph=True, backend="aot_eager")
         images = images[:, :, :4, :4]
         expected, found = model(images), run(images)
-        assert torch.allclose(found.logits, expected.logits, atol=1e-6)
+        assert torch.allclose(found.prediction, expected.prediction, atol=1e-6)
         assert torch.allclose(found.cost, expected.cost, atol=1e-6)
-        found.logits.sum().backward()
+        found.prediction.sum().backward()
 
     def test_export(self, images):
         model = make_staged(static_pool=True).eval()
         program = torch.export.export(model, (images,))
-        found = program.module()(images).logits
-        assert torch.allclose(found, model(images).logits, atol=1e-6)
+        found = program.module()(images).prediction
+        assert torch.allclose(found, model(images).prediction, atol=1e-6)
 
     def test_recomputation_is_bit_for_bit(self, images):
         results = []
         for memory in ("store", "recompute"):
             model = make_staged(memory=memory, dropout=0.3, edge_dropout=0.3)
             torch.manual_seed(0)
-            model(images).logits.square().sum().backward()
+            model(images).prediction.square().sum().backward()
             results.append(gradients(model))
         stored, recomputed = results
         assert all(torch.equal(stored[name], recomputed[name]) for name in stored)

@@ -248,14 +248,14 @@ def test_parameters_and_moments_move_with_the_column():
     model = make(geometry, wiring="distance")
     x = torch.randn(2, 1, 4, 4)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    model(x).logits.square().mean().backward()
+    model(x).prediction.square().mean().backward()
     optimizer.step()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     moments = [s["exp_avg"].clone() for s in optimizer.state.values()]
     outputs, edges, norm = model(x), model.graph, model.wiring_norm
     placed = place_columns(model.graph, geometry)
     move_columns(model, placed.geometry)
-    assert torch.equal(model(x).logits, outputs.logits)
+    assert torch.equal(model(x).prediction, outputs.prediction)
     assert model.graph.same_topology(edges)
     assert model.wiring_norm == norm
     for name, value in model.state_dict().items():

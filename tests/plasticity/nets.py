@@ -12,7 +12,7 @@ from graphcolumns.nn import ColumnConv
 class Answer(NamedTuple):
     """What training asks for: one score per class."""
 
-    logits: Tensor
+    prediction: Tensor
 
 
 class ConvNet(nn.Module):

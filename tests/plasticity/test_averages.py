@@ -69,7 +69,7 @@ def test_an_update_brings_averages_along(options, buffers, born):
     live = by_ends(model.graph, edge_parameters(model)[0])
     assert after == {ends: before.get(ends, live[ends]) for ends in live}
     average.update_parameters(model)
-    assert average(IMAGES).logits.shape == (5, 5)
+    assert average(IMAGES).prediction.shape == (5, 5)
 
 
 @pytest.mark.parametrize("buffers", [False, True])
@@ -118,7 +118,7 @@ def test_an_average_comes_back_from_its_state():
     fresh = AveragedModel(make())
     fresh.load_state_dict(average.state_dict())
     fresh.eval(), average.eval()
-    assert torch.equal(fresh(IMAGES).logits, average(IMAGES).logits)
+    assert torch.equal(fresh(IMAGES).prediction, average(IMAGES).prediction)
     fresh.update_parameters(model)
 
 

@@ -215,7 +215,7 @@ def test_columnformer(name):
     graph, norm = model.graph, model.wiring_norm
     optimizer = AdamW(model.parameters(), 1e-3)
     images = torch.randn(2, 1, 4, 4)
-    model(images).logits.square().sum().backward()
+    model(images).prediction.square().sum().backward()
     optimizer.step()
     chosen = [(t, s) for t, s in zip(range(8), range(31, 23, -1), strict=True)]
     drop = torch.arange(0, graph.num_edges, 9)
@@ -228,9 +228,9 @@ def test_columnformer(name):
     assert len(edge_parameters(model)) == kinds * layers or name == "feed-forward"
     optimizer.zero_grad()
     out = model(images)
-    (out.logits.square().sum() + out.cost.sum()).backward()
+    (out.prediction.square().sum() + out.cost.sum()).backward()
     optimizer.step()
-    assert torch.isfinite(out.logits).all()
+    assert torch.isfinite(out.prediction).all()
     assert all(len(p.grad) == rewiring.graph.num_edges for p in edge_parameters(model))
 
 

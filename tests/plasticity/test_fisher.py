@@ -28,13 +28,13 @@ PAIRS = torch.cartesian_prod(torch.arange(4), torch.arange(32)).T
 
 
 def cross_entropy(output, labels: Tensor) -> Tensor:
-    return F.cross_entropy(output.logits, labels, reduction="none")
+    return F.cross_entropy(output.prediction, labels, reduction="none")
 
 
 def test_every_class_weighted_by_its_probability(model, images):
     expected = torch.zeros(2, PAIRS.shape[1], dtype=torch.float64)
     for image in images.split(1):
-        p = model.eval()(image).logits.softmax(-1).detach()[0]
+        p = model.eval()(image).prediction.softmax(-1).detach()[0]
         for label in range(5):
             got = trace(model, image, torch.tensor([label]), cross_entropy, *PAIRS)
             squares = torch.stack([got.deletion_squares, got.insertion_squares])

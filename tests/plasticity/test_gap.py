@@ -14,7 +14,7 @@ from tests.models.variants import make
 
 
 def losses(output, labels: Tensor) -> Tensor:
-    return F.cross_entropy(output.logits, labels, reduction="none")
+    return F.cross_entropy(output.prediction, labels, reduction="none")
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def build(request):
 
 def stepped(model: Columnformer, optimizer: Optimizer) -> None:
     optimizer.zero_grad()
-    model(IMAGES).logits.square().sum().backward()
+    model(IMAGES).prediction.square().sum().backward()
     optimizer.step()
 
 

@@ -29,7 +29,7 @@ KINDS = {
 
 
 def losses(output, labels: Tensor) -> Tensor:
-    return F.cross_entropy(output.logits, labels, reduction="none")
+    return F.cross_entropy(output.prediction, labels, reduction="none")
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def choice(drop=(), born=()) -> Selection:
 
 
 def in_full(output, labels):
-    return functional.cross_entropy(output.logits, labels, reduction="none")
+    return functional.cross_entropy(output.prediction, labels, reduction="none")
 
 
 def trial_of(model, rule: Rule, dtype=torch.float32) -> Trial:
@@ -61,11 +61,11 @@ def test_a_copy_shares_all_that_is_not_per_edge():
     assert model.graph is graph
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     inputs = rows().test_inputs
-    output = model.eval()(inputs).logits
-    other = copied.eval()(inputs).logits
-    assert torch.equal(model(inputs).logits, output)
+    output = model.eval()(inputs).prediction
+    other = copied.eval()(inputs).prediction
+    assert torch.equal(model(inputs).prediction, output)
     carry(rewiring, model)
-    assert torch.equal(model(inputs).logits, other)
+    assert torch.equal(model(inputs).prediction, other)
     assert not torch.equal(output, other)
 
 

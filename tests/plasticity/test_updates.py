@@ -48,7 +48,7 @@ def trained(model, optimizer, first: int, last: int, every: int):
         torch.manual_seed(step)
         images = torch.randn(2, 1, 4, 4)
         optimizer.zero_grad()
-        model(images).logits.square().sum().backward()
+        model(images).prediction.square().sum().backward()
         optimizer.step()
         if every and step % every == 0:
             carry(update(model.graph, GEOMETRY, step), model, optimizer)

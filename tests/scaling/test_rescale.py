@@ -207,7 +207,7 @@ def test_where_columns_see_what_their_origin_sees_the_finer_sheet_is_the_same(op
     made = rescale(model, FINE, FOUR, seeing(model, FOUR, **options))
     before, after = states(model, x), states(made.model, x)
     torch.testing.assert_close(after.states, before.states[:, FOUR], rtol=0, atol=1e-12)
-    torch.testing.assert_close(after.logits, before.logits, rtol=0, atol=1e-12)
+    torch.testing.assert_close(after.prediction, before.prediction, rtol=0, atol=1e-12)
     assert made.model.graph.num_columns == 64
     assert torch.equal(made.columns, FOUR)
     assert len(made.edges) == made.model.graph.num_edges == 4 * model.graph.num_edges
@@ -221,7 +221,7 @@ def test_with_unequal_shares_a_mean_changes_and_a_spatial_readout_does_not(reado
     made = rescale(model, Geometry(places), origin, seeing(model, origin, readout=readout))
     before, after = states(model, x), states(made.model, x)
     torch.testing.assert_close(after.states, before.states[:, origin], rtol=0, atol=1e-12)
-    same = torch.allclose(after.logits, before.logits, rtol=0, atol=1e-12)
+    same = torch.allclose(after.prediction, before.prediction, rtol=0, atol=1e-12)
     assert same == (readout == "spatial")
 
 
@@ -234,7 +234,7 @@ def test_a_finer_sheet_may_look_more_finely_and_the_loss_says_what_that_changes(
     x = torch.randn(3, 1, 8, 8, dtype=torch.float64)
 
     def loss(each):
-        return each(x).logits.square().mean()
+        return each(x).prediction.square().mean()
 
     looks = rescale(model, FINE, FOUR, finer, loss=loss)
     same = rescale(model, FINE, FOUR, seeing(model, FOUR, **FIELDS, stride=2), loss=loss)
@@ -272,7 +272,7 @@ def test_a_finer_sheet_learns():
     x = images()
     losses = []
     for _ in range(5):
-        loss = new(x).logits.square().mean()
+        loss = new(x).prediction.square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -311,7 +311,7 @@ def test_columns_that_nobody_hears_or_reads_are_removed_without_a_trace():
     made = remove_columns(model, geometry, keep, seeing(model, keep, **options))
     before, after = states(model, x), states(made.model, x)
     torch.testing.assert_close(after.states, before.states[:, keep], rtol=0, atol=1e-12)
-    torch.testing.assert_close(after.logits, before.logits, rtol=0, atol=1e-12)
+    torch.testing.assert_close(after.prediction, before.prediction, rtol=0, atol=1e-12)
     assert made.model.graph.num_columns == 17
     assert torch.equal(made.geometry.positions, geometry.positions[keep])
 

@@ -49,7 +49,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_averages(tmp_path, name):
         assert same(dict(mine.state_dict()), dict(theirs.state_dict()))
     assert len(state(tmp_path / "run")["averages"]) == 2
     inputs = rows().test_inputs
-    assert not torch.equal(whole[0](inputs).logits, model.eval()(inputs).logits)
+    assert not torch.equal(whole[0](inputs).prediction, model.eval()(inputs).prediction)
 
 
 def test_averages_do_not_change_the_run(tmp_path):

@@ -11,7 +11,7 @@ from tests.train.tiny import task, tiny
 def test_scores_are_those_of_the_whole_half_at_once():
     model, data = tiny(), task()
     scores = evaluate(model, data, "test", batch_size=7)
-    logits = model.eval()(data.test_inputs).logits
+    logits = model.eval()(data.test_inputs).prediction
     expected = functional.cross_entropy(logits, data.test_labels).item()
     assert scores["loss"] == pytest.approx(expected, rel=1e-5)
     assert scores["accuracy"] == (logits.argmax(1) == data.test_labels).double().mean().item()
@@ -32,7 +32,7 @@ def test_scores_of_a_binary_task():
     data = Dataset(base.train_inputs, bits[0], base.test_inputs, bits[1], 3, "binary")
     model = tiny().eval()
     scores = evaluate(model, data, "test", batch_size=7)
-    logits = model(data.test_inputs).logits
+    logits = model(data.test_inputs).prediction
     expected = functional.binary_cross_entropy_with_logits(logits, bits[1].float()).item()
     assert scores["loss"] == pytest.approx(expected, rel=1e-5)
     assert scores["accuracy"] == ((logits > 0) == (bits[1] == 1)).double().mean().item()

@@ -163,7 +163,7 @@ def test_nothing_is_overwritten(tmp_path):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path):
     def poison(model, output, labels):
         calls.append(1)
-        return output.logits.sum() * (float("nan") if len(calls) == 1 + 8 else 0.0)
+        return output.prediction.sum() * (float("nan") if len(calls) == 1 + 8 else 0.0)
 
     calls: list[int] = []
     with pytest.raises(FloatingPointError, match=r"step 8 got loss=nan, .*lower lr"):

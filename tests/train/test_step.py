@@ -11,7 +11,7 @@ from tests.train.tiny import task, tiny
 def step(model, **changes):
     data = task()
     terms = {
-        "task": (1.0, lambda _, output, labels: losses.cross_entropy(output.logits, labels)),
+        "task": (1.0, lambda _, output, labels: losses.cross_entropy(output.prediction, labels)),
         "activity": (2, TERMS["activity"]),
     }
     optimizer = adamw(model, lr=0.1, weight_decay=0.0, betas=(0.9, 0.95))

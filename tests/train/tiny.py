@@ -12,7 +12,7 @@ from graphcolumns.nn.mixture import Mixture
 
 
 class Output(NamedTuple):
-    logits: Tensor
+    prediction: Tensor
     state: Tensor
     cost: Tensor | None
     states: Tensor | None = None

@@ -16,9 +16,9 @@ SHOWN = 8  # restored images
 
 def confusion(seen: Observation) -> Picture:
     """Classes against answers."""
-    classes = seen.logits.shape[1]
+    classes = seen.prediction.shape[1]
     names = seen.classes or tuple(map(str, range(classes)))
-    labels, answers = seen.labels.numpy(), seen.logits.argmax(1).numpy()
+    labels, answers = seen.labels.numpy(), seen.prediction.argmax(1).numpy()
     counts = confusion_matrix(labels, answers, labels=np.arange(classes))
     figure = Figure(figsize=(4.6, 4.0), layout="constrained")
     axes = figure.subplots()
@@ -54,7 +54,7 @@ def restored(seen: Observation) -> Picture:
     shape = (-1, *seen.inputs.shape[1:])
     rows = {
         "input": seen.inputs.reshape(shape),
-        "answer": seen.logits.reshape(shape),
+        "answer": seen.prediction.reshape(shape),
         "clean": seen.labels.reshape(shape),
     }
     figure = Figure(figsize=(1.1 * count + 0.6, 3.6), layout="constrained")
@@ -79,7 +79,7 @@ def restored(seen: Observation) -> Picture:
 
 def answers(seen: Observation) -> Picture:
     """How often each yes-or-no answer is right; on the sheet, if there is one per column."""
-    right = ((seen.logits > 0) == seen.labels.bool()).double().mean(0).numpy()
+    right = ((seen.prediction > 0) == seen.labels.bool()).double().mean(0).numpy()
     if len(right) == seen.geometry.num_columns:
         sides = panels(seen.geometry)
         figure, axes = draw.rows(sides, 1, height=2.6)

@@ -45,14 +45,14 @@ def scores(summary: Mapping[str, Any], seen: Observation, data: Dataset) -> list
     """How well, beside what needs no sheet: `(what, score)`."""
     half = f"{data.held_out} half, {len(data.test_inputs):,} samples"
     if data.task == "denoising":
-        error = (seen.logits - seen.labels.flatten(1)).square().mean()
+        error = (seen.prediction - seen.labels.flatten(1)).square().mean()
         noise = (seen.inputs - seen.labels).square().mean()
         return [
             (f"mean squared error, {half}", f"{float(error):.4g}"),
             ("of the input as it came", f"{float(noise):.4g}"),
         ]
     binary = data.task == "binary"
-    answers = (seen.logits > 0).long() if binary else seen.logits.argmax(1)
+    answers = (seen.prediction > 0).long() if binary else seen.prediction.argmax(1)
     shown = (answers == seen.labels).double().mean()
     accuracy = summary.get(f"{data.held_out}_accuracy")
     rows = [(f"accuracy, {half}", _percent(shown if accuracy is None else accuracy))]

@@ -124,7 +124,7 @@ class Probe:
             raise ValueError(
                 "this rule reads the activity of columns. Expected an output with state [N, B, C], "
                 f"or a layer that attends along the graph. Got neither in "
-                f"{type(self.model).__name__}; return a state beside the logits."
+                f"{type(self.model).__name__}; return a state beside the prediction."
             )
         return heard[-1].out.flatten(2)
 

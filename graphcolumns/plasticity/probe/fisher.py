@@ -21,7 +21,7 @@ LEAST = 1e-12  # weight of a class in the draw: never 0 / 0
 
 
 def _logits(output: Any) -> Tensor:
-    logits: Tensor = output.logits
+    logits: Tensor = output.prediction
     return logits
 
 
@@ -61,7 +61,7 @@ def fisher(
             model thinks (default: every class, one pass each, exactly).
         seed: Of the draws.
         update: Number of the change of topology.
-        logits: From the output of the model to ``[B, K]`` (default: ``output.logits``).
+        logits: From the output of the model to ``[B, K]`` (default: ``output.prediction``).
         answers: ``"classes"``, one of K with cross-entropy; or ``"bits"``, K yes-or-no answers
             whose loss is their mean binary cross-entropy: these are always drawn (default: once),
             each from its own :math:`\sigma(z)`, and moments are scaled by K, because the

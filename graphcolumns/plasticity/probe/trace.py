@@ -56,7 +56,7 @@ def trace(
         inputs: ``[B, ...]``, what the model is called with.
         labels: ``[B, ...]``.
         losses: From the output and the labels to one loss per sample, such as
-            ``lambda output, labels: cross_entropy(output.logits, labels, reduction="none")``.
+            ``lambda output, labels: cross_entropy(output.prediction, labels, reduction="none")``.
         targets: ``[P]`` int32 or int64.
         sources: ``[P]``.
         graph: Along whose edges (default: ``model.graph``); other exchanges are left out.

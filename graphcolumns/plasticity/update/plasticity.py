@@ -16,6 +16,7 @@ from graphcolumns.nn.current_geometry import current_geometry
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import Losses
@@ -73,7 +74,7 @@ class Plasticity:
             ValueError: the rule cannot start from this graph, or what it remembers is of other
                 edges than those of the model.
         """
-        graph = _graph(model)
+        graph = graph_of(model)
         keep_topology(model)
         if self.past is not None:
             self._require_edges(graph)
@@ -111,7 +112,7 @@ class Plasticity:
             ValueError: whatever `update` refuses.
         """
         self.start(model)
-        rule, graph = self.rule, _graph(model)
+        rule, graph = self.rule, graph_of(model)
         list(edge_tensors(model, graph))  # refuses what cannot be carried along
         require_following(model, inputs)
         memory = dict(self.memory)
@@ -222,7 +223,7 @@ class Plasticity:
     def outcome(self, model: nn.Module, steps: int) -> dict[str, float | str | None]:
         """What the rule aimed at in a run of `steps` and did not reach, see `outcome`."""
         first = 0 if self.past is None else len(self.past.first)
-        return outcome(self.rule, _graph(model), steps, first, self.shortfall)
+        return outcome(self.rule, graph_of(model), steps, first, self.shortfall)
 
     def _looks(
         self,
@@ -296,10 +297,3 @@ class Plasticity:
         self.past = None if state["past"] is None else Past(**state["past"])
         self.shortfall = state.get("shortfall")
         self.edges_of = state.get("edges_of", "")
-
-
-def _graph(model: nn.Module) -> ColumnGraph:
-    graph: ColumnGraph = model.graph  # type: ignore[assignment]
-    if not isinstance(graph, ColumnGraph):
-        raise TypeError(f"model.graph must be a ColumnGraph. Got {type(graph).__name__}.")
-    return graph
