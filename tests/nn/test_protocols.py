@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphcolumns import connect
-from graphcolumns.geometry import grid
+from graphcolumns import connect, grid
 from graphcolumns.nn.protocols import (
     ModelOutput,
     description_of,
@@ -67,7 +66,7 @@ def test_what_is_no_graph_is_named(graphs, message):
 
 
 def test_an_unknown_graph_lists_the_known_ones():
-    with pytest.raises(ValueError, match="Expected one of 'lateral', 'feedback'. Got 'down'."):
+    with pytest.raises(ValueError, match=r"one of 'lateral', 'feedback'\. Got 'down'\."):
         graph_of(two(), "down")
 
 
@@ -89,7 +88,7 @@ class Logits(NamedTuple):
 def test_a_prediction_is_found_or_asked_for():
     x = torch.ones(2, 3)
     assert prediction_of(ModelOutput(x)) is x
-    with pytest.raises(TypeError, match="Got Logits with logits; name them prediction."):
+    with pytest.raises(TypeError, match=r"Got Logits with logits; name them prediction\."):
         prediction_of(Logits(x))
     with pytest.raises(TypeError, match=r"Got Tensor; return ModelOutput\(prediction\)."):
         prediction_of(x)
