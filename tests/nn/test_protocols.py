@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from graphcolumns import connect, grid
+from geometries import grid
+from graphcolumns import connect
 from graphcolumns.nn.protocols import (
     ModelOutput,
     description_of,
