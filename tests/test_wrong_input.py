@@ -100,7 +100,7 @@ def model(**changes) -> Columnformer:
 
 def data(**changes) -> Dataset:
     halves = {f"{half}_inputs": IMAGES for half in ("train", "test")}
-    halves |= {f"{half}_labels": LABELS for half in ("train", "test")}
+    halves |= {f"{half}_targets": LABELS for half in ("train", "test")}
     return Dataset(**(halves | {"num_classes": 2} | changes))
 
 
@@ -403,13 +403,13 @@ DATA = [
         "train_inputs must be a float32 tensor. Got torch.float64.", TypeError),
     bad("NaN inputs", lambda: data(test_inputs=IMAGES * NAN),
         "test_inputs must be finite. Drop or fill samples with NaN or infinity."),
-    bad("a label too few", lambda: data(train_labels=LABELS[:3]),
-        "train_labels must have shape (4,), a label per input. Got (3,)."),
+    bad("a label too few", lambda: data(train_targets=LABELS[:3]),
+        "train_targets must have shape (4,), a target per input. Got (3,)."),
     bad("label of no class", lambda: data(num_classes=1),
-        "train_labels must lie in [0, num_classes=1). Got 0 to 1."),
-    bad("NaN to be predicted", lambda: data(task="denoising", num_classes=4, test_labels=IMAGES,
-                                            train_labels=IMAGES * NAN),
-        "train_labels must be finite. Drop or fill samples with NaN or infinity."),
+        "train_targets must lie in [0, num_classes=1). Got 0 to 1."),
+    bad("NaN to be predicted", lambda: data(task="denoising", num_classes=4, test_targets=IMAGES,
+                                            train_targets=IMAGES * NAN),
+        "train_targets must be finite. Drop or fill samples with NaN or infinity."),
     bad("fold out of range", lambda: data().validation(5),
         "fold must be in [0, folds) with folds >= 2. Got 5 of 5."),
     bad("more folds than samples", lambda: data().validation(0),
@@ -422,9 +422,9 @@ DATA = [
     bad("votes that tie", lambda: planted(channels=2),
         "channels must be at least 1; for patterns='sign' channels must be odd and context even, "
         "so that votes never tie. Got channels=2, context=2."),
-    bad("bits that are counts", lambda: data(task="binary", train_labels=BITS + 1,
-                                             test_labels=BITS),
-        "train_labels must hold 0 and 1, no or yes. Got 2."),
+    bad("bits that are counts", lambda: data(task="binary", train_targets=BITS + 1,
+                                             test_targets=BITS),
+        "train_targets must hold 0 and 1, no or yes. Got 2."),
 ]
 # fmt: on
 

@@ -14,6 +14,7 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.batches import first_tensor
 
 BATCH = 32  # samples at a time: attention along all edges is in memory at once
 CHOSEN = 6  # columns whose attention and receptive field are shown
@@ -82,7 +83,8 @@ def observe(
         permutation = torch.arange(geometry.num_columns)
     permutation = permutation.cpu()
     place = permutation.argsort()  # of the user's column n in the model
-    inputs, labels = data.test_inputs[:samples], data.test_labels[:samples]
+    given, labels = next(data.in_order("test", samples))
+    inputs = first_tensor(given)
     was_training = model.training
     model.eval()
     try:

@@ -1,11 +1,40 @@
-"""Data sets in memory: readers and generators, each a function that returns a `Dataset`."""
+"""Data sets and tasks as values: readers and generators, each a function that returns a `Dataset`.
 
-from graphcolumns.data.dataset import Dataset
+A `Task` is the loss, the metrics and the check of targets; a `Dataset` has one, and a `spec`.
+"""
+
+from graphcolumns.data.dataset import Batch, Dataset
 from graphcolumns.data.digits import digits
 from graphcolumns.data.image_folder import image_folder
+from graphcolumns.data.instructed import InstructedClassification
 from graphcolumns.data.matching import matching
+from graphcolumns.data.metrics import Metric
 from graphcolumns.data.mnist import mnist
 from graphcolumns.data.natural_patches import natural_patches
 from graphcolumns.data.planted import planted
+from graphcolumns.data.regression import Regression, masked
+from graphcolumns.data.spec import Spec, TensorSpec
+from graphcolumns.data.task import Task
+from graphcolumns.data.tasks import TASKS, Classification, MultiLabel, Reconstruction
 
-__all__ = ["Dataset", "digits", "image_folder", "matching", "mnist", "natural_patches", "planted"]
+__all__ = [
+    "TASKS",
+    "Batch",
+    "Classification",
+    "Dataset",
+    "InstructedClassification",
+    "Metric",
+    "MultiLabel",
+    "Reconstruction",
+    "Regression",
+    "Spec",
+    "Task",
+    "TensorSpec",
+    "digits",
+    "image_folder",
+    "masked",
+    "matching",
+    "mnist",
+    "natural_patches",
+    "planted",
+]

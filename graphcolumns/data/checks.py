@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+
+from graphcolumns.data.check_targets import check_finite
+from graphcolumns.data.spec import TARGETS, Spec
+from graphcolumns.data.task import Task
+from graphcolumns.nn.batches import Inputs
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -12,53 +19,66 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
 
 
-def check_inputs(name: str, inputs: Tensor) -> None:
-    """Raise unless these are images `[n, channels, Y, X]`, float32 and finite."""
-    if not torch.is_tensor(inputs) or inputs.dtype != torch.float32:
-        got = inputs.dtype if torch.is_tensor(inputs) else type(inputs).__name__
-        raise TypeError(f"{name} must be a float32 tensor. Got {got}.")
-    if inputs.ndim != 4 or 0 in inputs.shape:
+def check_inputs(name: str, inputs: Inputs) -> None:
+    """Raise unless these are samples: float32 and finite, or a mapping of tensors."""
+    if not isinstance(inputs, Mapping):
+        check_input(name, inputs, whole=False)
+        return
+    if not inputs or not all(isinstance(key, str) for key in inputs) or TARGETS in inputs:
         raise ValueError(
-            f"{name} must have shape (n, channels, Y, X), none of them 0. "
-            f"Got {tuple(inputs.shape)}."
+            f"{name} must map names to tensors, at least one and none named {TARGETS!r}. "
+            f"Got {list(inputs)}."
         )
-    if not torch.isfinite(inputs).all():
-        raise ValueError(f"{name} must be finite. Drop or fill samples with NaN or infinity.")
+    for key, tensor in inputs.items():
+        check_input(f"{name}[{key!r}]", tensor, whole=True)
+    counts = {key: len(tensor) for key, tensor in inputs.items()}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{key}: {count}" for key, count in counts.items())
+        raise ValueError(f"{name} must hold the same samples in every tensor. Got {listed}.")
 
 
-def check_labels(name: str, labels: Tensor, inputs: Tensor, num_classes: int, task: str) -> None:
-    """Raise unless these are labels of the inputs, as the task wants them."""
-    if not torch.is_tensor(labels):
-        raise TypeError(f"{name} must be a tensor. Got {type(labels).__name__}.")
-    if task == "denoising" and num_classes != inputs[0].numel():
-        raise ValueError(
-            f"denoising predicts every value: num_classes must be {inputs[0].numel()} for "
-            f"inputs {tuple(inputs.shape[1:])}. Got {num_classes}."
-        )
-    if task == "classification" and labels.dtype != torch.int64:
-        raise TypeError(f"{name} must be an int64 tensor. Got {labels.dtype}; call .long().")
-    count = len(inputs)
-    expected = {"denoising": inputs.shape, "binary": (count, num_classes)}.get(task, (count,))
-    if labels.shape != expected:
-        raise ValueError(
-            f"{name} must have shape {tuple(expected)}, a label per input. "
-            f"Got {tuple(labels.shape)}."
-        )
-    if task == "denoising":
-        check_inputs(name, labels)
-    else:
-        _check_values(name, labels, num_classes, task)
+def check_input(name: str, tensor: Tensor, whole: bool) -> None:
+    """Raise unless this is a tensor of samples: float32 and finite, or ids if those may be."""
+    is_tensor = torch.is_tensor(tensor)
+    if not is_tensor or not (tensor.dtype == torch.float32 or (whole and _is_ids(tensor))):
+        got = tensor.dtype if is_tensor else type(tensor).__name__
+        raise TypeError(f"{name} must be a float32 {'or int64 ' * whole}tensor. Got {got}.")
+    least = 1 if whole else 2
+    if tensor.ndim < least or 0 in tensor.shape:
+        shape = "(n, ...)" if whole else "(n, ...), such as (n, channels, Y, X)"
+        raise ValueError(f"{name} must have shape {shape}, none of them 0. "
+                         f"Got {tuple(tensor.shape)}.")  # fmt: skip
+    if tensor.dtype == torch.float32:
+        check_finite(name, tensor)
 
 
-def _check_values(name: str, labels: Tensor, num_classes: int, task: str) -> None:
-    if task == "binary" and bool(((labels != 0) & (labels != 1)).any()):
-        wrong = labels[(labels != 0) & (labels != 1)][0]
-        raise ValueError(f"{name} must hold 0 and 1, no or yes. Got {wrong.item()}.")
-    if task == "classification" and bool(((labels < 0) | (labels >= num_classes)).any()):
+def _is_ids(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.int64, torch.bool)
+
+
+def check_same_spec(train: Spec, test: Spec) -> None:
+    """Raise unless the samples of both halves look the same."""
+    if train == test:
+        return
+
+    def shown(spec: Spec) -> str:
+        parts = (*spec.inputs, spec.targets)
+        return ", ".join(f"{p.name} {list(p.shape)} {str(p.dtype)[6:]}" for p in parts)
+
+    raise ValueError(
+        "training and test samples must have the same names, shapes and types. "
+        f"Got {shown(train)} and {shown(test)}."
+    )
+
+
+def check_num_outputs(outputs: int | None, task: Task) -> int:
+    """The number of values that are predicted per sample, which must be known and positive."""
+    if outputs is None or outputs < 1:
         raise ValueError(
-            f"{name} must lie in [0, num_classes={num_classes}). "
-            f"Got {int(labels.min())} to {int(labels.max())}."
+            f"num_classes must be at least 1, the number of values that are predicted per sample. "
+            f"Got {outputs or 0} for the task {task!r}."
         )
+    return outputs
 
 
 def check_truth(truth: Tensor | None) -> None:
@@ -75,14 +95,14 @@ def check_truth(truth: Tensor | None) -> None:
         )
 
 
-def check_classes(classes: object, num_classes: int, task: str) -> None:
+def check_classes(classes: object, num_classes: int, has_classes: bool) -> None:
     """Raise unless these are the names of all classes, or None."""
     if classes is None:
         return
     if not isinstance(classes, tuple) or not all(isinstance(name, str) for name in classes):
         raise TypeError(f"classes must be a tuple of names. Got {classes!r}.")
-    if task != "classification" or len(classes) != num_classes or len(set(classes)) != num_classes:
+    if not has_classes or len(classes) != num_classes or len(set(classes)) != num_classes:
         raise ValueError(
             f"classes must be {num_classes} different names, one per class of a classification. "
-            f"Got {len(classes)} for {task}: {', '.join(classes[:5])}."
+            f"Got {len(classes)}: {', '.join(classes[:5])}."
         )

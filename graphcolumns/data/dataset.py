@@ -2,91 +2,166 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from functools import cached_property
+from typing import Literal, NamedTuple, get_args
 
 import torch
-from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from graphcolumns.data.checks import (
     check_choice,
     check_classes,
     check_inputs,
-    check_labels,
+    check_num_outputs,
+    check_same_spec,
     check_truth,
 )
+from graphcolumns.data.folds import fold_of, strata_of
+from graphcolumns.data.spec import Spec, image_of, spec_of
+from graphcolumns.data.task import Task
+from graphcolumns.data.tasks import TASKS, task_named
+from graphcolumns.nn.batches import (
+    Inputs,
+    device_of,
+    map_tensors,
+    num_samples,
+    select_samples,
+    split_samples,
+)
 
-Task = Literal["classification", "denoising", "binary"]
 HeldOut = Literal["test", "validation"]
+HALVES = ("train", "test")
+
+
+class Batch(NamedTuple):
+    """Samples that are seen together.
+
+    Attributes:
+        inputs: Tensor ``[B, ...]``, or a mapping of such tensors.
+        targets: Targets, ``[B, ...]``.
+    """
+
+    inputs: Inputs
+    targets: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Training samples and held-out samples. A frozen value that checks itself.
 
-    Every choice is made on the training half, through `validation`; the test half is scored once.
+    Every choice is made on the training half, through ``validation``; the test half is scored once.
 
     Args:
-        train_inputs: `[n, channels, Y, X]` float32.
-        train_labels: `[n]` int64 in `[0, num_classes)`; for denoising the clean inputs; for binary
-            `[n, num_classes]` of 0 and 1.
-        test_inputs: `[m, channels, Y, X]` float32.
-        test_labels: as `train_labels`, for the held-out samples.
-        num_classes: values that a model predicts per sample: classes, the values of one clean
-            input (`channels * Y * X`), or the bits of one sample.
-        task: `"classification"`, `"denoising"` or `"binary"` (several yes-or-no answers).
-        held_out: what the second half is: `"test"`, or a `"validation"` fold of the training half.
-        truth: the edges that the task asks for, if that is known: targets and sources `[2, P]`
+        train_inputs: Inputs, ``[n, ...]`` float32, such as images ``[n, channels, Y, X]``; or a
+            mapping of tensors float32, int64 or bool, such as ``{"image": ..., "instruction":
+            ...}``, with which the model is then called.
+        train_targets: Targets of the training samples, see the task: ``[n]`` int64 in
+            ``[0, num_classes)`` for classification, the clean inputs for reconstruction,
+            ``[n, num_classes]`` of 0 and 1 for several answers, responses ``[n, V]`` for
+            regression.
+        test_inputs: Inputs of the held-out samples, as ``train_inputs``.
+        test_targets: Targets of the held-out samples, as ``train_targets``.
+        num_classes: Number of values that a model predicts per sample: classes, answers, targets
+            of a regression or values of a reconstruction. 0 takes it from the targets, for tasks
+            other than classification.
+        task: Task, or the name of one in ``TASKS``.
+        held_out: Meaning of the second half: ``"test"``, or a ``"validation"`` fold of the
+            training half.
+        truth: Edges that the task asks for, if they are known: targets and sources ``[2, P]``
             int64, ids of columns in the user's order.
-        classes: name of each class, where classes have names.
+        classes: Name of each class, where classes have names.
+        units: Units of tensors by name: a key of the inputs, ``"inputs"`` for a single tensor,
+            ``"targets"``.
 
     Raises:
-        ValueError: a value breaks a rule above.
-        TypeError: a tensor has the wrong type.
+        ValueError: A value breaks a rule above.
+        TypeError: A tensor has the wrong type.
     """
 
-    train_inputs: Tensor
-    train_labels: Tensor
-    test_inputs: Tensor
-    test_labels: Tensor
-    num_classes: int
-    task: Task = "classification"
+    train_inputs: Inputs
+    train_targets: Tensor
+    test_inputs: Inputs
+    test_targets: Tensor
+    num_classes: int = 0
+    task: Task = TASKS["classification"]
     held_out: HeldOut = "test"
     truth: Tensor | None = None
     classes: tuple[str, ...] | None = None
+    units: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
-        check_choice("task", self.task, get_args(Task))
+        object.__setattr__(self, "task", task_named(self.task))
         check_choice("held_out", self.held_out, get_args(HeldOut))
-        for half in ("train", "test"):
-            inputs, labels = getattr(self, f"{half}_inputs"), getattr(self, f"{half}_labels")
-            check_inputs(f"{half}_inputs", inputs)
-            check_labels(f"{half}_labels", labels, inputs, self.num_classes, self.task)
+        for half in HALVES:
+            check_inputs(f"{half}_inputs", getattr(self, f"{half}_inputs"))
+            targets = getattr(self, f"{half}_targets")
+            if not torch.is_tensor(targets):
+                got = type(targets).__name__
+                raise TypeError(f"{half}_targets must be a tensor. Got {got}.")
+        outputs = self.num_classes or self.task.num_outputs(self.train_targets)
+        object.__setattr__(self, "num_classes", check_num_outputs(outputs, self.task))
+        for half in HALVES:
+            inputs, targets = self._half(half)
+            self.task.check(f"{half}_targets", targets, inputs, self.num_classes)
         check_truth(self.truth)
-        check_classes(self.classes, self.num_classes, self.task)
-        if self.train_inputs.shape[1:] != self.test_inputs.shape[1:]:
-            raise ValueError(
-                "train_inputs and test_inputs must have the same channels and size. Got "
-                f"{tuple(self.train_inputs.shape)} and {tuple(self.test_inputs.shape)}."
-            )
+        check_classes(self.classes, self.num_classes, self.task.answers == "classes")
+        check_same_spec(self.spec, spec_of(*self._half("test"), self.units))
 
     def __repr__(self) -> str:
+        shapes = {part.name: part.shape for part in self.spec.inputs}
         return (
-            f"Dataset(train={len(self.train_inputs)}, {self.held_out}={len(self.test_inputs)}, "
-            f"inputs={tuple(self.train_inputs.shape[1:])}, num_classes={self.num_classes}, "
-            f"task={self.task!r})"
+            f"Dataset(train={self.size('train')}, {self.held_out}={self.size('test')}, "
+            f"inputs={shapes if self.spec.is_mapping else self.spec.inputs[0].shape}, "
+            f"num_classes={self.num_classes}, task={self.task!r})"
         )
+
+    @cached_property
+    def spec(self) -> Spec:
+        """Names, shapes, types and units of the inputs and targets of one sample."""
+        return spec_of(*self._half("train"), self.units)
 
     @property
     def channels(self) -> int:
-        """Channels of one input."""
-        return self.train_inputs.shape[1]
+        """Channels of the image of one sample."""
+        return image_of(self.spec).shape[0]
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Rows and columns of one input, in pixels."""
-        return self.train_inputs.shape[2], self.train_inputs.shape[3]
+        """Rows and columns of the image of one sample, in pixels."""
+        rows, columns = image_of(self.spec).shape[1:]
+        return rows, columns
+
+    def size(self, half: str) -> int:
+        """The number of samples of a half, ``"train"`` or ``"test"``."""
+        return num_samples(self._half(half).inputs)
+
+    def batch(self, half: str, indices: Tensor) -> Batch:
+        """Some samples of a half.
+
+        Args:
+            half: ``"train"`` or ``"test"``.
+            indices: Positions in the half, ``[B]`` int64.
+        """
+        inputs, targets = self._half(half)
+        indices = indices.to(device_of(inputs))
+        return Batch(select_samples(inputs, indices), targets[indices])
+
+    def batches(self, half: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
+        """One batch after the other, each made when it is asked for."""
+        return (self.batch(half, part) for part in indices)
+
+    def in_order(self, half: str, batch_size: int) -> Iterator[Batch]:
+        """All samples of a half in order, without a copy."""
+        inputs, targets = self._half(half)
+        parts = zip(split_samples(inputs, batch_size), targets.split(batch_size), strict=True)
+        return (Batch(x, y) for x, y in parts)
+
+    def subset(self, indices: Tensor) -> Dataset:
+        """The same with some of the training samples only."""
+        inputs, targets = self.batch("train", indices)
+        return replace(self, train_inputs=inputs, train_targets=targets)
 
     def validation(self, fold: int, folds: int = 5, seed: int = 0) -> Dataset:
         """The training half split again: all folds but one to train on, one to score.
@@ -94,32 +169,21 @@ class Dataset:
         Stratified by class (plain k-fold for other tasks). The test half is not in the result.
 
         Args:
-            fold: which fold to score, in `[0, folds)`.
-            folds: number of folds, at least 2.
-            seed: order in which samples are dealt to folds.
+            fold: Fold to score, in ``[0, folds)``.
+            folds: Number of folds, at least 2.
+            seed: Seed of the order in which samples are dealt to folds.
 
         Raises:
-            ValueError: `fold` out of range, or a class with fewer samples than folds.
+            ValueError: ``fold`` out of range, or a class with fewer samples than folds.
         """
-        if folds < 2 or not 0 <= fold < folds:
-            raise ValueError(f"fold must be in [0, folds) with folds >= 2. Got {fold} of {folds}.")
-        strata = torch.zeros(len(self.train_inputs), dtype=torch.long)
-        if self.task == "classification":
-            strata = self.train_labels.cpu()
-        smallest = int(strata.bincount()[strata.unique()].min())
-        if smallest < folds:
-            raise ValueError(
-                f"each class needs at least folds={folds} training samples. "
-                f"The rarest has {smallest}; lower folds or raise train_size."
-            )
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        train, held = list(splitter.split(strata.numpy(), strata.numpy()))[fold]
+        train, held = fold_of(strata_of(self.task, self.train_targets), fold, folds, seed)
+        kept, scored = self.batch("train", train), self.batch("train", held)
         return replace(
             self,
-            train_inputs=self.train_inputs[train],
-            train_labels=self.train_labels[train],
-            test_inputs=self.train_inputs[held],
-            test_labels=self.train_labels[held],
+            train_inputs=kept.inputs,
+            train_targets=kept.targets,
+            test_inputs=scored.inputs,
+            test_targets=scored.targets,
             held_out="validation",
         )
 
@@ -127,14 +191,14 @@ class Dataset:
         """The edges that the task asks for, in the column order of a reordered geometry.
 
         Args:
-            permutation: of `geometry.reorder()`: column n there is column `permutation[n]` of the
-                user (default: the user's order).
+            permutation: Permutation that ``geometry.reorder()`` returned: column n there is column
+                ``permutation[n]`` of the user (default: the user's order).
 
         Returns:
-            Targets and sources, `[2, P]` int64, sorted by (target, source) as edges are.
+            Targets and sources, ``[2, P]`` int64, sorted by (target, source) as edges are.
 
         Raises:
-            ValueError: the data set knows no truth.
+            ValueError: The data set knows no truth.
         """
         if self.truth is None:
             raise ValueError(f"{self} knows no true edges: data.planted() does.")
@@ -144,7 +208,25 @@ class Dataset:
         return torch.stack([target[order], source[order]])
 
     def to(self, device: torch.device | str) -> Dataset:
-        """The same samples on `device`."""
-        names = ("train_inputs", "train_labels", "test_inputs", "test_labels")
-        moved = {name: getattr(self, name).to(device) for name in names}
-        return replace(self, **moved, truth=None if self.truth is None else self.truth.to(device))
+        """The same samples on ``device``."""
+        return replace(
+            self,
+            train_inputs=map_tensors(lambda x: x.to(device), self.train_inputs),
+            train_targets=self.train_targets.to(device),
+            test_inputs=map_tensors(lambda x: x.to(device), self.test_inputs),
+            test_targets=self.test_targets.to(device),
+            task=self.task.to(device),
+            truth=None if self.truth is None else self.truth.to(device),
+        )
+
+    def _half(self, half: str) -> Batch:
+        check_half(half)
+        if half == "train":
+            return Batch(self.train_inputs, self.train_targets)
+        return Batch(self.test_inputs, self.test_targets)
+
+
+def check_half(half: str) -> None:
+    """Raise unless this names a half of a data set."""
+    if half not in HALVES:
+        raise ValueError(f"half must be 'train' or 'test'. Got {half!r}.")

@@ -8,6 +8,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from graphcolumns.data.dataset import Dataset
+from graphcolumns.data.tasks import TASKS
 
 WHITENING_FLOOR = 1e-3  # added to the variance of every direction, in units of the mean variance
 
@@ -34,7 +35,7 @@ def natural_patches(
             `W = (S + e I)^(-1/2)` with the pixel covariance `S`.
 
     Returns:
-        Task `"denoising"`: inputs `[n, 1, size, size]`, labels the clean patches.
+        Task `"reconstruction"`: inputs `[n, 1, size, size]`, targets the clean patches.
 
     Raises:
         ValueError: a patch larger than half a photograph, fewer than 2 patches, negative noise.
@@ -61,7 +62,7 @@ def natural_patches(
         c + noise * torch.from_numpy(generator.standard_normal(c.shape).astype("float32"))
         for c in clean
     ]
-    return Dataset(noisy[0], clean[0], noisy[1], clean[1], size * size, task="denoising")
+    return Dataset(noisy[0], clean[0], noisy[1], clean[1], task=TASKS["reconstruction"])
 
 
 def _cut(

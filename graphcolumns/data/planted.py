@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graphcolumns.data.dataset import Dataset
 from graphcolumns.data.partners import partners
+from graphcolumns.data.tasks import TASKS
 
 Patterns = Literal["sign", "gaussian"]
 
@@ -74,7 +75,7 @@ def planted(
         seed: of partners, samples and noise.
 
     Returns:
-        Inputs `[n, channels, height, width]`, labels `[n, height * width]`, and `truth`, the
+        Inputs `[n, channels, height, width]`, targets `[n, height * width]`, and `truth`, the
         planted edges. Column and label `i` stand for pixel `i`, row by row, which is the user's
         order of `geometries.grid.sheet(height, width)`.
 
@@ -94,7 +95,7 @@ def planted(
     train, test = half(count - count // 2), half(count // 2)
     target = torch.arange(len(chosen))[:, None].expand_as(chosen)
     truth = torch.stack([target.flatten(), chosen.sort(1).values.flatten()])
-    return Dataset(*train, *test, num_classes=len(chosen), task="binary", truth=truth)
+    return Dataset(*train, *test, num_classes=len(chosen), task=TASKS["multi_label"], truth=truth)
 
 
 def agreement(patterns: Tensor, partner: Tensor) -> Tensor:

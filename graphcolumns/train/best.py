@@ -23,7 +23,7 @@ def best_metric(data: Dataset, best: Score | None, evaluate_every: int | None) -
         raise ValueError(f"best must be 'auto', 'accuracy', 'loss' or None (null). Got {best!r}.")
     if best is None or evaluate_every is None or data.held_out != "validation":
         return None
-    has_accuracy = data.task in ("classification", "binary")
+    has_accuracy = "accuracy" in data.task.metrics
     if best == "accuracy" and not has_accuracy:
         raise ValueError(f"best='accuracy' needs a task with answers. Got {data}; use 'loss'.")
     return "validation_loss" if best == "loss" or not has_accuracy else "validation_accuracy"

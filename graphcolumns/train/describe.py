@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from graphcolumns.data import Task
+
 Flat = dict[str, Any]
 SCALARS = (bool, int, float, str, type(None))
 PIECE = 65537  # elements of a tensor that are weighted at once, a prime
@@ -44,6 +46,8 @@ def describe(name: str, value: Any) -> Flat:
         return called | _parts(name, given)
     if isinstance(value, nn.Module):
         return describe_modules(name, value)
+    if isinstance(value, Task):
+        return describe(name, value.described())
     if is_dataclass(value) and not isinstance(value, type):
         return {name: _name(type(value))} | _parts(
             name, {field.name: getattr(value, field.name) for field in fields(value)}

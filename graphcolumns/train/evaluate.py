@@ -5,48 +5,67 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.data import Dataset
-from graphcolumns.train.terms import TASKS
+from graphcolumns.data import Dataset, Task
 
 
 def evaluate(model: nn.Module, data: Dataset, half: str, batch_size: int = 256) -> dict[str, float]:
-    """Loss, and for all tasks but denoising accuracy, on one half of the data.
+    """Loss and metrics of the task on one half of the data.
 
     The model is put in evaluation mode (no dropout) and back; no gradients, no randomness.
 
     Args:
-        model: returns an output with a `prediction` `[B, K]`.
-        data: on the model's device.
-        half: `"train"` or `"test"`, the held-out half.
-        batch_size: samples at a time.
+        model: Model that returns an output with a ``prediction``.
+        data: Data set on the model's device.
+        half: ``"train"`` or ``"test"``, the held-out half.
+        batch_size: Number of samples at a time.
 
     Returns:
-        A dictionary with `loss`, the mean, and (not for denoising) `accuracy`, the fraction of
-        samples that are right, or of the answers of a binary task.
+        A dictionary with ``loss``, the mean, and the metrics of ``data.task`` by name; where
+        samples have groups, such as instructions, also ``METRIC_GROUP`` of the main metric.
     """
-    if half not in ("train", "test"):
-        raise ValueError(f"half must be 'train' or 'test'. Got {half!r}.")
-    inputs, labels = getattr(data, f"{half}_inputs"), getattr(data, f"{half}_labels")
     was_training = model.training
     model.eval()
     try:
-        logits = _logits(model, inputs, batch_size)
+        prediction, targets, group = _run(model, data, half, batch_size)
     finally:
         model.train(was_training)
-    scores = {"loss": float(TASKS[data.task](logits, labels))}
-    right = correct(data.task, logits, labels)
-    if right is not None:
-        scores["accuracy"] = float(right.double().mean())
+    return scores_of(data.task, prediction, targets, group)
+
+
+def scores_of(
+    task: Task, prediction: Tensor, targets: Tensor, group: Tensor | None = None
+) -> dict[str, float]:
+    """Loss and metrics of predictions.
+
+    Args:
+        task: Task that says which.
+        prediction: Predictions, ``[n, ...]``.
+        targets: Targets, ``[n, ...]``.
+        group: Group of every sample, ``[n]`` int64 into ``task.groups``; groups without samples
+            have no score.
+    """
+    metrics = task.metrics
+    scores = {"loss": float(task.loss(prediction, targets))}
+    scores |= {name: float(m.function(prediction, targets)) for name, m in metrics.items()}
+    if group is None:
+        return scores
+    for number, name in enumerate(task.groups):
+        inside = torch.eq(group, number)
+        if bool(inside.any()):
+            value = metrics[task.main].function(prediction[inside], targets[inside])
+            scores[f"{task.main}_{name}"] = float(value)
     return scores
 
 
-def correct(task: str, logits: Tensor, labels: Tensor) -> Tensor | None:
-    """Which answers are right: `[B]` classes or `[B, K]` bits, bool; None for denoising."""
-    if task == "classification":
-        return logits.argmax(1) == labels
-    return (logits > 0) == labels.bool() if task == "binary" else None
-
-
 @torch.no_grad()
-def _logits(model: nn.Module, inputs: Tensor, batch_size: int) -> Tensor:
-    return torch.cat([model(batch).prediction.float() for batch in inputs.split(batch_size)])
+def _run(
+    model: nn.Module, data: Dataset, half: str, batch_size: int
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Predictions, targets and groups of all samples."""
+    predictions, targets, groups = [], [], []
+    for inputs, part in data.in_order(half, batch_size):
+        predictions.append(model(inputs).prediction.float())
+        targets.append(part)
+        group = data.task.group_of(inputs)
+        groups += [] if group is None else [group]
+    return torch.cat(predictions), torch.cat(targets), torch.cat(groups) if groups else None

@@ -50,7 +50,7 @@ def check_fit(
     graph_of(model)
     for name, loss in losses.items():
         _check_loss(name, loss)
-    inputs, labels = data.train_inputs[:1], data.train_labels[:1]
+    inputs, targets = data.batch("train", torch.arange(1))
     if augmentation is not None:
         inputs = augmentation(inputs, generator=torch.Generator())
     was_training = model.training
@@ -60,7 +60,7 @@ def check_fit(
         with torch.set_grad_enabled(bool(learned)):
             output = model(inputs)
             _check_logits(output, data)
-            values = [weight * term(model, output, labels) for weight, term in losses.values()]
+            values = [weight * term(model, output, targets) for weight, term in losses.values()]
         for positions in learned:
             _check_moved(positions, [output.prediction.sum(), *values])
     finally:

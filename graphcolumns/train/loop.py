@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint import Best
-from graphcolumns.data import Dataset
+from graphcolumns.data import Batch, Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn import keep_topology
 from graphcolumns.nn.protocols import graph_of
@@ -38,7 +38,7 @@ from graphcolumns.train.options import check_options, count_steps
 from graphcolumns.train.start import start
 from graphcolumns.train.step import after_step, train_step
 from graphcolumns.train.summary import Value, describe_machine, describe_model
-from graphcolumns.train.terms import TASKS, Term, per_sample
+from graphcolumns.train.terms import Term, per_sample, task_term
 
 Metric = Callable[[nn.Module, Dataset], float]
 Augmentation = Callable[..., Tensor]
@@ -169,7 +169,7 @@ def train(
         device=device,
     )
     run, metrics = Path(run).expanduser(), metrics or {}
-    steps = count_steps(steps, epochs, batch_size, len(data.train_inputs))
+    steps = count_steps(steps, epochs, batch_size, data.size("train"))
     metric = best_metric(data, best, evaluate_every)
     fingerprint = describe_all(
         steps=steps,
@@ -211,7 +211,7 @@ def train(
     else:
         updater = custom(optimizer, model, lr, weight_decay)
     scaler = GradScaler(torch.device(device).type, enabled=amp == "float16")
-    terms = {"task": (1.0, _task(data)), **(losses or {})}
+    terms = {"task": (1.0, task_term(data.task)), **(losses or {})}
     each = per_sample(data.task)
     forward = cast(nn.Module, torch.compile(model)) if compile else model
 
@@ -239,7 +239,7 @@ def train(
     with Log(run, done, tensorboard) as log, _bar(done, steps, progress) as bar:
         for step in range(done, steps):
             torch.manual_seed(derive(seed, "dropout", step))
-            inputs, labels = _batch(fitted, step, batch_size, seed, augmentation)
+            inputs, targets = _batch(fitted, step, batch_size, seed, augmentation)
             if schedule is None:
                 rate = learning_rate(step, steps, lr, warmup, min_lr)
             else:
@@ -248,7 +248,7 @@ def train(
             values = train_step(
                 forward,
                 inputs,
-                labels,
+                targets,
                 terms,
                 updater,
                 scaler,
@@ -305,20 +305,14 @@ def train(
     return summary
 
 
-def _task(data: Dataset) -> Term:
-    loss = TASKS[data.task]
-    return lambda model, output, labels: loss(output.prediction, labels)
-
-
 def _batch(
     data: Dataset, step: int, batch_size: int, seed: int, augmentation: Augmentation | None
-) -> tuple[Tensor, Tensor]:
-    chosen = batch_indices(step, batch_size, len(data.train_inputs), seed)
-    chosen = chosen.to(data.train_inputs.device)
-    inputs, labels = data.train_inputs[chosen], data.train_labels[chosen]
+) -> Batch:
+    chosen = batch_indices(step, batch_size, data.size("train"), seed)
+    inputs, targets = data.batch("train", chosen)
     if augmentation is not None:
         inputs = augmentation(inputs, generator=generator(seed, "augmentation", step))
-    return inputs, labels
+    return Batch(inputs, targets)
 
 
 def _scores(

@@ -1,4 +1,4 @@
-"""Losses, each a pure function of tensors that returns a scalar."""
+"""Losses besides that of the task, each a pure function of tensors that returns a scalar."""
 
 from __future__ import annotations
 
@@ -8,55 +8,6 @@ from torch.nn import functional
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import edge_linear
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    r"""Classification: :math:`-\operatorname{mean}_b \log \operatorname{softmax}(z_b)_{y_b}`.
-
-    Args:
-        logits: `[B, K]`.
-        labels: `[B]` int64.
-    """
-    return functional.cross_entropy(logits.float(), labels)
-
-
-def squared_error(predicted: Tensor, clean: Tensor) -> Tensor:
-    r"""Denoising: :math:`\operatorname{mean} (y - \hat y)^2` over samples and values.
-
-    Args:
-        predicted: `[B, K]`.
-        clean: `[B, channels, Y, X]` with `channels * Y * X = K`.
-    """
-    return functional.mse_loss(predicted.float(), clean.flatten(1))
-
-
-def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    r"""Several yes-or-no answers: :math:`-\operatorname{mean} \log \sigma((2 y - 1) z)`.
-
-    Args:
-        logits: `[B, K]`.
-        labels: `[B, K]` of 0 and 1, of any type.
-    """
-    return functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
-
-
-def cross_entropy_each(logits: Tensor, labels: Tensor) -> Tensor:
-    """`cross_entropy` of every sample, `[B]`."""
-    return functional.cross_entropy(logits.float(), labels, reduction="none")
-
-
-def squared_error_each(predicted: Tensor, clean: Tensor) -> Tensor:
-    """`squared_error` of every sample, `[B]`: the mean over its values."""
-    difference = predicted.float() - clean.flatten(1)
-    return difference.square().mean(1)
-
-
-def binary_cross_entropy_each(logits: Tensor, labels: Tensor) -> Tensor:
-    """`binary_cross_entropy` of every sample, `[B]`: the mean over its answers."""
-    each = functional.binary_cross_entropy_with_logits(
-        logits.float(), labels.float(), reduction="none"
-    )
-    return each.mean(1)
 
 
 def wiring(cost: Tensor) -> Tensor:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.data import Dataset
+from graphcolumns.data import Batch, Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of
@@ -59,7 +58,7 @@ def begin(
     set_aside(data, changing, seed)
     require_arrival(rule, graph, steps, geometry)
     if due:
-        few = data.train_inputs[:2], data.train_labels[:2]
+        few = data.batch("train", torch.arange(min(2, data.size("train"))))
         changing.dry_run(model, due[0], *few, per_sample(data.task))
     return changing
 
@@ -72,7 +71,7 @@ def set_aside(data: Dataset, changing: Plasticity | None, seed: int) -> tuple[Da
     """
     if changing is None:
         return data, data
-    rule, samples = changing.rule, len(data.train_inputs)
+    rule, samples = changing.rule, data.size("train")
     kept = round(rule.reserve * samples) if rule.reserve else samples
     if kept < rule.wanted or (rule.reserve and kept == samples):
         raise ValueError(
@@ -83,8 +82,7 @@ def set_aside(data: Dataset, changing: Plasticity | None, seed: int) -> tuple[Da
     if not rule.reserve:
         return data, data
     order = torch.randperm(samples, generator=generator(seed, "reserve"))
-    order = order.to(data.train_inputs.device)
-    return _part(data, order[kept:]), _part(data, order[:kept])
+    return data.subset(order[kept:]), data.subset(order[:kept])
 
 
 def samples(
@@ -92,19 +90,11 @@ def samples(
     changing: Plasticity,
     seed: int,
     augmentation: Callable[..., Tensor] | None,
-) -> tuple[Tensor, Tensor]:
+) -> Batch:
     """What the next update looks at: as many samples as its rule wants, none twice."""
     number = changing.updates + 1
-    count = len(aside.train_inputs)
-    order = torch.randperm(count, generator=generator(seed, "scores", number))
-    chosen = order[: changing.rule.wanted].to(aside.train_inputs.device)
-    inputs, labels = aside.train_inputs[chosen], aside.train_labels[chosen]
+    order = torch.randperm(aside.size("train"), generator=generator(seed, "scores", number))
+    inputs, targets = aside.batch("train", order[: changing.rule.wanted])
     if augmentation is not None:
         inputs = augmentation(inputs, generator=generator(seed, "scores augmentation", number))
-    return inputs, labels
-
-
-def _part(data: Dataset, chosen: Tensor) -> Dataset:
-    return replace(
-        data, train_inputs=data.train_inputs[chosen], train_labels=data.train_labels[chosen]
-    )
+    return Batch(inputs, targets)

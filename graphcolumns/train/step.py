@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
 from graphcolumns.train.options import PRECISIONS
 from graphcolumns.train.terms import Term
 
@@ -18,8 +19,8 @@ Terms = Mapping[str, tuple[float, Term]]
 
 def train_step(
     model: nn.Module,
-    inputs: Tensor,
-    labels: Tensor,
+    inputs: Inputs,
+    targets: Tensor,
     terms: Terms,
     optimizer: Optimizer,
     scaler: GradScaler,
@@ -35,8 +36,8 @@ def train_step(
 
     Args:
         model: returns an output for `inputs`.
-        inputs: `[B, channels, Y, X]`.
-        labels: one per input.
+        inputs: `[B, ...]`, such as `[B, channels, Y, X]`, or a mapping of such tensors.
+        targets: one per input.
         terms: name -> (weight, term); the loss is the weighted sum.
         optimizer: makes one step.
         scaler: scales the loss for float16, disabled otherwise.
@@ -55,10 +56,11 @@ def train_step(
         FloatingPointError: loss or gradient are not finite; the step is not made.
     """
     optimizer.zero_grad(set_to_none=True)
-    weights = torch.tensor([float(w) for w, _ in terms.values()], device=inputs.device)
+    samples = num_samples(inputs)
+    weights = torch.tensor([float(w) for w, _ in terms.values()], device=device_of(inputs))
     values = torch.zeros_like(weights)
-    for x, y in zip(inputs.tensor_split(parts), labels.tensor_split(parts), strict=True):
-        losses = _losses(model, x, y, terms, amp) * (len(x) / len(inputs))
+    for x, y in zip(split_evenly(inputs, parts), targets.tensor_split(parts), strict=True):
+        losses = _losses(model, x, y, terms, amp) * (len(y) / samples)
         scaler.scale(weights @ losses).backward()
         values += losses.detach()
     scaler.unscale_(optimizer)
@@ -89,13 +91,13 @@ def after_step(model: nn.Module) -> None:
 
 
 def _losses(
-    model: nn.Module, inputs: Tensor, labels: Tensor, terms: Terms, amp: str | None
+    model: nn.Module, inputs: Inputs, targets: Tensor, terms: Terms, amp: str | None
 ) -> Tensor:
     """The value of every term, `[len(terms)]` float32."""
     lower = None if amp is None else PRECISIONS[amp]
-    with torch.autocast(inputs.device.type, dtype=lower, enabled=amp is not None):
+    with torch.autocast(device_of(inputs).type, dtype=lower, enabled=amp is not None):
         output = model(inputs)
-    return torch.stack([term(model, output, labels).float() for _, term in terms.values()])
+    return torch.stack([term(model, output, targets).float() for _, term in terms.values()])
 
 
 def _check_finite(result: dict[str, float], step: int, scaler: GradScaler) -> None:

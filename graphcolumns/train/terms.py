@@ -8,46 +8,34 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
+from graphcolumns.data import Task
+from graphcolumns.data.tasks import task_named
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.train import losses
 
-# (model, its output, labels) -> scalar. An output has a prediction [B, K], state [N, B, C] and
+# (model, its output, targets) -> scalar. An output has a prediction [B, K], state [N, B, C] and
 # cost [T, N, B, H] or None.
 Term = Callable[[nn.Module, Any, Tensor], Tensor]
 
-# The loss of each task, on logits and labels.
-TASKS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "classification": losses.cross_entropy,
-    "denoising": losses.squared_error,
-    "binary": losses.binary_cross_entropy,
-}
 
-# The same of every sample alone, [B]; their mean is the loss of the task. Scores of edges need it.
-EACH: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "classification": losses.cross_entropy_each,
-    "denoising": losses.squared_error_each,
-    "binary": losses.binary_cross_entropy_each,
-}
-
-
-def wiring(model: nn.Module, output: Any, labels: Tensor) -> Tensor:
+def wiring(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
     """`losses.wiring` of the cost that the model's attention paid."""
     if output.cost is None:
         _missing(model, "wiring", "no cost: build it with wiring='distance' or 'gaussian'")
     return losses.wiring(output.cost)
 
 
-def activity(model: nn.Module, output: Any, labels: Tensor) -> Tensor:
+def activity(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
     """`losses.activity_sparsity` of the last state."""
     return losses.activity_sparsity(output.state)
 
 
-def smoothness(model: nn.Module, output: Any, labels: Tensor) -> Tensor:
+def smoothness(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
     """`losses.feature_smoothness` of the last state along the model's graph."""
     return losses.feature_smoothness(output.state, model.graph)  # type: ignore[arg-type]
 
 
-def variation(model: nn.Module, output: Any, labels: Tensor) -> Tensor:
+def variation(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
     """`losses.total_variation`, averaged over the mixtures of the model."""
     maps = [module() for module in model.modules() if isinstance(module, Mixture)]
     if not maps:
@@ -71,7 +59,12 @@ def _missing(model: nn.Module, name: str, remedy: str) -> NoReturn:
     )
 
 
-def per_sample(task: str) -> Callable[[Any, Tensor], Tensor]:
-    """From what a model returned and the labels to the task's loss of every sample, `[B]`."""
-    loss = EACH[task]
-    return lambda output, labels: loss(output.prediction, labels)
+def task_term(task: Task) -> Term:
+    """The loss of the task as a term."""
+    return lambda model, output, targets: task.loss(output.prediction, targets)
+
+
+def per_sample(task: Task | str) -> Callable[[Any, Tensor], Tensor]:
+    """From what a model returned and the targets to the task's loss of every sample, `[B]`."""
+    given = task_named(task)
+    return lambda output, targets: given.per_sample(output.prediction, targets)

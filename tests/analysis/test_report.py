@@ -148,12 +148,12 @@ def test_yes_or_no(tmp_path, readout):
     report.write(tmp_path, model=model, data=data, geometry=geometry, permutation=permutation)
     found = [float(row["right"]) for row in rows(tmp_path / "report/answers.csv")]
     answers = model.eval()(data.test_inputs).prediction > 0
-    expected = (answers == data.test_labels.bool()).double().mean(0)
+    expected = (answers == data.test_targets.bool()).double().mean(0)
     assert found == pytest.approx(expected.tolist())
     text = (tmp_path / "report.html").read_text()
     assert "yes-or-no answers about 20 inputs" in text
     assert f"{100 * expected.mean():.2f} %" in text
-    commoner = (data.train_labels.double().mean(0).round() == data.test_labels).double().mean()
+    commoner = (data.train_targets.double().mean(0).round() == data.test_targets).double().mean()
     assert "always the commoner answer" in text
     assert f"{100 * commoner:.2f} %" in text
     assert not (tmp_path / "report/confusion.png").exists()

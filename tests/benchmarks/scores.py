@@ -65,8 +65,8 @@ def parts() -> tuple[Halves, Halves]:
     """Samples to score on and to measure on, trained on and held out; none in two."""
     digits = data.digits()
     order = torch.randperm(len(digits.train_inputs), generator=torch.Generator().manual_seed(0))
-    x, y = digits.train_inputs[order], digits.train_labels[order]
-    tested = digits.test_inputs[:512], digits.test_labels[:512]
+    x, y = digits.train_inputs[order], digits.train_targets[order]
+    tested = digits.test_inputs[:512], digits.test_targets[:512]
     score = {"trained": (x[:128], y[:128]), "held out": (x[700:828], y[700:828])}
     measure = {"trained": (x[128:640], y[128:640]), "held out": tested}
     return score, measure
@@ -133,7 +133,7 @@ def one(seed: int) -> list[dict]:
     score, measure = parts()
     digits = data.digits()
     order = torch.randperm(len(digits.train_inputs), generator=torch.Generator().manual_seed(0))
-    x, y = digits.train_inputs[order][:640], digits.train_labels[order][:640]
+    x, y = digits.train_inputs[order][:640], digits.train_targets[order][:640]
     geometry = grid.stack([8, 8, 8], offset=2.0)
     graph = connect.distance_decay(geometry, degree=4, length=2.0, seed=seed)
     model = sheet(

@@ -64,7 +64,7 @@ def test_train_evaluate_resume_load(capsys):
     assert parts.graph.num_edges == summary("a")["edges"] == 64 * 3
     assert torch.equal(parts.permutation.sort().values, torch.arange(64))
     logits = parts.model(parts.data.test_inputs).prediction
-    accuracy = (logits.argmax(1) == parts.data.test_labels).double().mean().item()
+    accuracy = (logits.argmax(1) == parts.data.test_targets).double().mean().item()
     assert accuracy == summary("a")["test_accuracy"]
 
 

@@ -10,9 +10,9 @@ BITS = torch.stack([LABELS, 1 - LABELS], 1)
 def dataset(**changes) -> Dataset:
     parts = {
         "train_inputs": INPUTS,
-        "train_labels": LABELS,
+        "train_targets": LABELS,
         "test_inputs": INPUTS[:6] + 5,
-        "test_labels": LABELS[:6],
+        "test_targets": LABELS[:6],
         "num_classes": 2,
     }
     return Dataset(**{**parts, **changes})
@@ -31,7 +31,7 @@ def test_folds_are_a_stratified_partition_of_the_training_half():
     for fold in folds:
         assert fold.held_out == "validation"
         assert (len(fold.train_inputs), len(fold.test_inputs)) == (16, 4)
-        assert fold.test_labels.bincount().tolist() == [2, 2]
+        assert fold.test_targets.bincount().tolist() == [2, 2]
         assert fold.train_inputs.max() < 2, "a sample of the test half"
     held = torch.cat([fold.test_inputs for fold in folds]).flatten(1).sum(1)
     torch.testing.assert_close(held.sort().values, INPUTS.flatten(1).sum(1).sort().values)
@@ -45,17 +45,21 @@ def test_folds_depend_on_the_seed_only():
 
 def test_folds_of_a_denoising_set():
     data = dataset(
-        train_labels=INPUTS, test_labels=INPUTS[:6], num_classes=24, task="denoising"
+        train_targets=INPUTS, test_targets=INPUTS[:6], num_classes=24, task="denoising"
     ).validation(0)
-    assert torch.equal(data.test_labels, data.test_inputs)
+    assert torch.equal(data.test_targets, data.test_inputs)
 
 
 @pytest.mark.parametrize("bits", [BITS, BITS.float(), BITS.bool()])
 def test_folds_of_a_binary_set(bits):
     truth = torch.tensor([[0, 1], [1, 0]])
-    data = dataset(train_labels=bits, test_labels=bits[:6], task="binary", truth=truth)
+    data = dataset(train_targets=bits, test_targets=bits[:6], task="binary", truth=truth)
     fold = data.validation(0)
-    assert (fold.task, len(fold.train_labels), len(fold.test_labels)) == ("binary", 16, 4)
+    assert (fold.task.name, len(fold.train_targets), len(fold.test_targets)) == (
+        "multi_label",
+        16,
+        4,
+    )
     assert torch.equal(fold.truth, truth)
     assert torch.equal(data.to("cpu").truth, truth)
 
@@ -87,25 +91,29 @@ def test_wrong_folds(fold, folds, message):
     ("changes", "error", "message"),
     [
         ({"train_inputs": INPUTS.double()}, TypeError, "train_inputs must be a float32 tensor"),
-        ({"train_inputs": INPUTS[0]}, ValueError, r"shape \(n, channels, Y, X\)"),
+        ({"train_inputs": INPUTS[0, 0, 0]}, ValueError, r"such as \(n, channels, Y, X\)"),
         ({"test_inputs": INPUTS[:0]}, ValueError, "none of them 0"),
-        ({"test_inputs": INPUTS[:6, :1]}, ValueError, "same channels and size"),
+        (
+            {"test_inputs": INPUTS[:6, :1]},
+            ValueError,
+            "same names, shapes and types. Got inputs .2, 3, 4. float32",
+        ),
         ({"train_inputs": INPUTS / 0}, ValueError, "train_inputs must be finite"),
         (
-            {"train_labels": LABELS.float()},
+            {"train_targets": LABELS.float()},
             TypeError,
             r"int64 tensor. Got torch.float32; call .lon",
         ),
-        ({"train_labels": LABELS[:3]}, ValueError, r"train_labels must have shape \(20,\)"),
-        ({"train_labels": [0, 1]}, TypeError, "train_labels must be a tensor. Got list"),
+        ({"train_targets": LABELS[:3]}, ValueError, r"train_targets must have shape \(20,\)"),
+        ({"train_targets": [0, 1]}, TypeError, "train_targets must be a tensor. Got list"),
         ({"num_classes": 1}, ValueError, r"\[0, num_classes=1\). Got 0 to 1"),
-        ({"task": "regression"}, ValueError, "'denoising', 'binary'. Got 'regression'"),
+        ({"task": "guessing"}, ValueError, "'reconstruction', 'denoising'. Got 'guessing'"),
         ({"task": "denoising"}, ValueError, "num_classes must be 24"),
-        ({"task": "binary"}, ValueError, r"train_labels must have shape \(20, 2\)"),
+        ({"task": "binary"}, ValueError, r"train_targets must have shape \(20, 2\)"),
         (
-            {"task": "binary", "train_labels": BITS, "test_labels": BITS[:6] + 1},
+            {"task": "binary", "train_targets": BITS, "test_targets": BITS[:6] + 1},
             ValueError,
-            "test_labels must hold 0 and 1, no or yes. Got 2",
+            "test_targets must hold 0 and 1, no or yes. Got 2",
         ),
         ({"truth": torch.zeros(2, 3)}, TypeError, "truth must be an int64 tensor. Got torch.float"),
         ({"truth": torch.zeros(3, 2).long()}, ValueError, r"shape \(2, P\), .*Got \(3, 2\)"),
@@ -127,5 +135,5 @@ def test_names_of_classes():
     for wrong in (["cat", "dog"], "cd", (0, 1)):
         with pytest.raises(TypeError, match="classes must be a tuple of names"):
             Dataset(*halves, 2, classes=wrong)
-    with pytest.raises(ValueError, match="for denoising"):
+    with pytest.raises(ValueError, match="one per class of a class"):
         Dataset(inputs, inputs, inputs, inputs, 4, task="denoising", classes=tuple("abcd"))

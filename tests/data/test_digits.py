@@ -12,14 +12,14 @@ def test_halves_are_the_first_and_the_last_digits():
     assert (len(data.train_inputs), len(data.test_inputs)) == (898, 899)
     inputs = torch.cat([data.train_inputs, data.test_inputs]).reshape(-1, 64)
     assert torch.equal(inputs * 16, torch.from_numpy(IMAGES).float())
-    assert torch.cat([data.train_labels, data.test_labels]).tolist() == LABELS.tolist()
+    assert torch.cat([data.train_targets, data.test_targets]).tolist() == LABELS.tolist()
     assert (data.num_classes, data.image_size, data.channels) == (10, (8, 8), 1)
 
 
 def test_random_is_stratified_and_seeded():
     data, other = digits("random"), digits("random", seed=1)
-    counts = data.train_labels.bincount()
-    assert (counts - data.test_labels.bincount()).abs().max() <= 1
+    counts = data.train_targets.bincount()
+    assert (counts - data.test_targets.bincount()).abs().max() <= 1
     assert not torch.equal(data.train_inputs, other.train_inputs)
     assert torch.equal(data.train_inputs, digits("random").train_inputs)
 
@@ -39,7 +39,7 @@ def test_permutation_moves_all_images_alike():
 
 def test_a_smaller_training_half_is_stratified_and_the_test_half_stays():
     data = digits(train_size=100)
-    assert data.train_labels.bincount().tolist() == pytest.approx([10] * 10, abs=1)
+    assert data.train_targets.bincount().tolist() == pytest.approx([10] * 10, abs=1)
     assert torch.equal(data.test_inputs, digits().test_inputs)
     assert len(digits(train_size=898).train_inputs) == 898
 

@@ -208,7 +208,7 @@ def test_classes_keep_their_names(folder):
     picture(folder / "Über" / "3.png", 102)
     data = image_folder(folder, size=2, test_fraction=0.4)
     assert data.classes == ("café", "Über")
-    assert (data.train_inputs[data.train_labels == 1] == torch.tensor(0.4)).all()
+    assert (data.train_inputs[data.train_targets == 1] == torch.tensor(0.4)).all()
     assert data.validation(0, folds=2).classes == data.classes
     assert data.to("cpu").classes == data.classes
 
@@ -222,13 +222,13 @@ def test_hidden_folders_and_what_systems_leave_are_no_classes(folder):
         (folder / "café" / name).touch()
     data = image_folder(folder, size=2, test_fraction=0.4)
     assert data.classes == ("café", "Über")
-    assert len(data.train_labels) + len(data.test_labels) == 6
+    assert len(data.train_targets) + len(data.test_targets) == 6
 
 
 def test_nested_folders_belong_to_their_class(folder):
     picture(folder / "café" / "paris" / "rue" / "0.png", 51)
     data = image_folder(folder, size=2, test_fraction=0.4)
-    labels = torch.cat([data.train_labels, data.test_labels])
+    labels = torch.cat([data.train_targets, data.test_targets])
     assert labels.bincount().tolist() == [4, 3]
 
 
@@ -261,7 +261,7 @@ def test_several_frames_are_told(folder, caplog):
     with caplog.at_level(logging.WARNING):
         data = image_folder(folder, size=2, test_fraction=0.4)
     assert "1 read in part, the first of several frames: " in caplog.text
-    assert float(data.train_inputs[data.train_labels == 0].max()) == pytest.approx(0.2)
+    assert float(data.train_inputs[data.train_targets == 0].max()) == pytest.approx(0.2)
 
 
 def test_all_is_well_and_nothing_is_said(folder, caplog):

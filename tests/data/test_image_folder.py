@@ -26,10 +26,10 @@ def test_classes_are_folders_and_the_split_is_stratified(folder):
     data = image_folder(folder, size=5)
     assert data.num_classes == 2
     assert data.train_inputs.shape == (8, 3, 5, 5)
-    assert data.test_labels.sort().values.tolist() == [0, 1]
+    assert data.test_targets.sort().values.tolist() == [0, 1]
     # In alphabetical order blue is class 0.
-    blue = data.train_inputs[data.train_labels == 0]
-    red = data.train_inputs[data.train_labels == 1]
+    blue = data.train_inputs[data.train_targets == 0]
+    red = data.train_inputs[data.train_targets == 1]
     assert (blue[:, 2] > 0.9).all()
     assert (red[:, 0] == 1).all()
 
@@ -41,8 +41,8 @@ def test_given_halves_are_kept(folder, tmp_path):
             for number in range(count):
                 write(root / half / name, f"{number}.png", (number, 0, 0))
     data = image_folder(root, size=4)
-    assert data.train_labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert data.test_labels.tolist() == [0, 0, 1, 1]
+    assert data.train_targets.tolist() == [0, 0, 0, 1, 1, 1]
+    assert data.test_targets.tolist() == [0, 0, 1, 1]
     write(root / "test" / "c", "0.png", (0, 0, 0))
     with pytest.raises(ValueError, match=r"same classes. Only in one of them: \['c'\]"):
         image_folder(root)

@@ -16,8 +16,8 @@ def data():
 
 def test_the_label_says_whether_the_corners_are_the_same(data):
     for inputs, labels in (
-        (data.train_inputs, data.train_labels),
-        (data.test_inputs, data.test_labels),
+        (data.train_inputs, data.train_targets),
+        (data.test_inputs, data.test_targets),
     ):
         first, second = corners(inputs)
         assert torch.equal((first == second).all(1).long(), labels)
@@ -31,10 +31,10 @@ def test_symbols_are_few_distinct_and_equally_bright(data):
 
 
 def test_labels_and_corners_are_balanced_exactly(data):
-    assert data.train_labels.bincount().tolist() == [1200, 1200]
+    assert data.train_targets.bincount().tolist() == [1200, 1200]
     for corner in corners(data.train_inputs):
         for label in (0, 1):
-            _, counts = corner[data.train_labels == label].unique(dim=0, return_counts=True)
+            _, counts = corner[data.train_targets == label].unique(dim=0, return_counts=True)
             assert counts.tolist() == [300] * 4
 
 
@@ -48,10 +48,10 @@ def test_adding_up_evidence_is_at_chance_and_comparing_is_not(data):
 
     train, test = one_hot(data.train_inputs), one_hot(data.test_inputs)
     # Any function of each corner is linear in its one-hot code: the optimum is "do not know".
-    additive = LogisticRegression(C=1e6).fit(train, data.train_labels)
+    additive = LogisticRegression(C=1e6).fit(train, data.train_targets)
     assert abs(additive.coef_).max() < 1e-3
-    both = LogisticRegression().fit(products(train), data.train_labels)
-    assert both.score(products(test), data.test_labels) == 1.0
+    both = LogisticRegression().fit(products(train), data.train_targets)
+    assert both.score(products(test), data.test_targets) == 1.0
 
 
 def test_distractors_are_fair_coins_and_noise_is_added():

@@ -33,7 +33,7 @@ def folder(tmp_path) -> Path:
 def test_plain_and_compressed_files(folder):
     data = mnist(folder)
     assert torch.equal(data.train_inputs[:, 0] * 255, torch.from_numpy(IMAGES).float())
-    assert data.train_labels.tolist() == LABELS.tolist()
+    assert data.train_targets.tolist() == LABELS.tolist()
     assert data.test_inputs.shape == (2, 1, 2, 3)
     assert data.num_classes == 3
 
@@ -127,7 +127,7 @@ def test_whole_numbers_without_a_white_are_refused(folder, kind: str):
 @pytest.mark.parametrize("kind", ["i1", "i2", "i4"])
 def test_labels_of_any_whole_type(folder, kind: str):
     (folder / "t10k-labels-idx1-ubyte").write_bytes(typed(LABELS[:2], kind))
-    assert mnist(folder).test_labels.tolist() == [0, 1]
+    assert mnist(folder).test_targets.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ from graphcolumns import connect
 from graphcolumns.data import planted
 from graphcolumns.data.partners import partners
 from graphcolumns.data.planted import agreement, ceiling
+from graphcolumns.data.tasks import TASKS
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import sheet
-from graphcolumns.train.evaluate import correct
 from graphcolumns.train.optim import adamw, learning_rate, set_learning_rate
-from graphcolumns.train.terms import TASKS
 
 SIDE = 8
 
@@ -68,7 +67,7 @@ def test_ceiling_equals_the_best_answer_on_drawn_samples():
     data = planted(6, 6, channels=3, count=20_000, far=0.6)
     chosen = partners(6, 6, far=0.6)
     near = agreement(data.train_inputs, chosen[:, 1:])
-    right = (near == data.train_labels).double().mean().item()
+    right = (near == data.train_targets).double().mean().item()
     # Where the near votes cancel, "no" is as good as any answer.
     assert right == pytest.approx(ceiling(2, 3), abs=3e-3)
 
@@ -77,10 +76,10 @@ def test_data_are_what_partners_and_agreement_say():
     data = planted(5, 7, channels=3, count=64, seed=3)
     chosen = partners(5, 7, seed=3)
     assert data.train_inputs.shape == (32, 3, 5, 7)
-    assert data.train_labels.shape == (32, 35)
+    assert data.train_targets.shape == (32, 35)
     assert set(data.train_inputs.unique().tolist()) == {-1.0, 1.0}
-    assert (data.task, data.num_classes) == ("binary", 35)
-    assert torch.equal(data.test_labels, agreement(data.test_inputs, chosen))
+    assert (data.task.name, data.num_classes) == ("multi_label", 35)
+    assert torch.equal(data.test_targets, agreement(data.test_inputs, chosen))
     wanted = {(t, int(s)) for t, row in enumerate(chosen) for s in row}
     assert set(map(tuple, data.truth.T.tolist())) == wanted
 
@@ -90,13 +89,13 @@ def test_noise_is_seen_and_changes_no_label():
     spread = (noisy.train_inputs - clean.train_inputs).std().item()
     # Noise is drawn for the training half first, so that half has the same patterns.
     assert spread == pytest.approx(0.5, abs=0.05)
-    assert torch.equal(noisy.train_labels, clean.train_labels)
+    assert torch.equal(noisy.train_targets, clean.train_targets)
 
 
 def test_gaussian_patterns_never_tie():
     data = planted(count=64, patterns="gaussian", channels=2, context=1)
     assert data.train_inputs.unique().numel() == data.train_inputs.numel()
-    assert data.train_labels.double().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert data.train_targets.double().mean().item() == pytest.approx(0.5, abs=0.05)
 
 
 @settings(deadline=None, max_examples=40)
@@ -208,11 +207,11 @@ def trained(graph: ColumnGraph, weights: str, depth: int, steps: int = 250):
         chosen = torch.arange(step * 32, step * 32 + 32) % len(data.train_inputs)
         optimizer.zero_grad()
         logits = model(data.train_inputs[chosen]).prediction
-        TASKS["binary"](logits, data.train_labels[chosen]).backward()
+        TASKS["binary"].loss(logits, data.train_targets[chosen]).backward()
         optimizer.step()
     with torch.no_grad():
         logits = model.eval()(data.test_inputs).prediction
-    return correct("binary", logits, data.test_labels).double().mean(0)
+    return ((logits > 0) == data.test_targets.bool()).double().mean(0)
 
 
 def local_and_planted() -> tuple[ColumnGraph, ColumnGraph]:

@@ -77,7 +77,7 @@ def step(net: nn.Module, model: nn.Module, optimizer: Any, changing: Plasticity,
     """One optimizer step on a part of the samples; the network averages the gradients."""
     data = rows()
     optimizer.zero_grad()
-    LOSSES(net(data.train_inputs[shard]), data.train_labels[shard]).mean().backward()
+    LOSSES(net(data.train_inputs[shard]), data.train_targets[shard]).mean().backward()
     changing.watch(model)
     optimizer.step()
 

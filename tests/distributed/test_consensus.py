@@ -81,7 +81,7 @@ def test_a_process_alone_is_never_asked():
 def test_scores_of_two_halves_are_those_of_the_whole(order, cut, seed):
     """Also where their gradients cancel: signs are summed, not sizes."""
     model, data = learner(seed=seed), rows()
-    inputs, labels = data.train_inputs[order], data.train_labels[order]
+    inputs, labels = data.train_inputs[order], data.train_targets[order]
     pairs = torch.randint(16, (2, 20), generator=torch.Generator().manual_seed(seed))
 
     def of(part: slice):

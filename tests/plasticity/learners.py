@@ -42,7 +42,7 @@ def descend(model, optimizer, steps: int, first: int = 0, changing: Plasticity |
     data = rows()
     for _ in range(first, first + steps):
         optimizer.zero_grad()
-        LOSSES(model(data.train_inputs), data.train_labels).mean().backward()
+        LOSSES(model(data.train_inputs), data.train_targets).mean().backward()
         if changing is not None:
             changing.watch(model)
         optimizer.step()
@@ -52,7 +52,7 @@ def batch(rule: Rule, update: int = 0) -> tuple[Tensor, Tensor]:
     """Samples for an update."""
     data = rows()
     order = torch.randperm(48, generator=torch.Generator().manual_seed(update))[: rule.wanted]
-    return data.train_inputs[order], data.train_labels[order]
+    return data.train_inputs[order], data.train_targets[order]
 
 
 def live(rule: Rule, updates: int = 4, every: int = 2, model=None, seed: int = 0, start: int = 0):

@@ -57,7 +57,7 @@ def test_effects_of_deaths_and_births_are_predicted_exactly(form):
     torch.manual_seed(0)
     model = OneLayer(connect.nearest(SHEET, 4), form).double()
     data = rows()
-    inputs, labels = data.train_inputs[:6].double(), data.train_labels[:6]
+    inputs, labels = data.train_inputs[:6].double(), data.train_targets[:6]
     graph = model.graph
     born = torch.tensor([0]), torch.tensor([15])
     pairs = torch.cat([graph.target[5:6], born[0]]), torch.cat([graph.source[5:6], born[1]])
@@ -75,7 +75,7 @@ def test_effects_of_deaths_and_births_are_predicted_exactly(form):
 def test_layers_of_several_sizes_add_up_in_every_sample():
     """Two and three heads, widths 4: as the sum of one trace per layer, sample by sample."""
     model, data = net(), rows()
-    inputs, labels = data.train_inputs[:3], data.train_labels[:3]
+    inputs, labels = data.train_inputs[:3], data.train_targets[:3]
     graph = model.graph
     targets = torch.cat([graph.target.long(), torch.tensor([0, 9])])
     sources = torch.cat([graph.source.long(), torch.tensor([15, 2])])
@@ -107,7 +107,7 @@ def test_layers_of_several_sizes_add_up_in_every_sample():
 def test_layers_of_one_size_are_stacked_as_they_are():
     model = net()
     model.second = ColumnConv(8, 4, 16, heads=2, edge_bias=model.graph)
-    [part] = walk(model, rows().train_inputs[:2], rows().train_labels[:2], LOSSES)
+    [part] = walk(model, rows().train_inputs[:2], rows().train_targets[:2], LOSSES)
     assert part.share == 1.0
     assert part.q.shape == (2, 16, 2, 2, 4)
 
@@ -138,7 +138,7 @@ def test_newborns_start_as_the_rule_says_in_layers_of_any_number_of_heads(newbor
 def test_a_model_without_a_state_has_the_activity_of_what_it_heard_last():
     model, data = net(), rows()
     inputs = data.train_inputs[:5]
-    probe = Probe(model, SHEET, inputs, data.train_labels[:5], LOSSES, slice_size=2)
+    probe = Probe(model, SHEET, inputs, data.train_targets[:5], LOSSES, slice_size=2)
     with listening(model, model.graph) as heard, torch.no_grad():
         model.eval()(inputs)
     expected = heard[-1].out.flatten(2).norm(dim=-1)
@@ -152,7 +152,7 @@ def test_a_model_with_neither_state_nor_attention_says_so():
         def forward(self, images):
             return Answer(images.flatten(1)[:, :4])
 
-    probe = Probe(Mute(), SHEET, rows().train_inputs[:2], rows().train_labels[:2], LOSSES)
+    probe = Probe(Mute(), SHEET, rows().train_inputs[:2], rows().train_targets[:2], LOSSES)
     with pytest.raises(ValueError, match=r"reads the activity of columns.*Mute; return a state"):
         _ = probe.activity
     with pytest.raises(ValueError, match=r"ColumnAttention or ColumnConv layers. Got Mute"):

@@ -228,7 +228,7 @@ def halves_of_a_batch_are_one_batch(tmp_path):
     """Signed sums add up, also where the gradients of two replicas cancel."""
     model = learner()
     data = rows()
-    inputs, labels = data.train_inputs[:16], data.train_labels[:16]
+    inputs, labels = data.train_inputs[:16], data.train_targets[:16]
     pairs = torch.tensor([0, 3, 9, 14]), torch.tensor([15, 12, 1, 4])
     first, second = (
         trace(model, inputs[part], labels[part], LOSSES, *pairs)

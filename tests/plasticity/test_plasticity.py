@@ -251,7 +251,7 @@ def test_too_few_samples():
     rule = presets.set(8)
     with pytest.raises(ValueError, match=r"wants 128 samples\. Got 48"):
         Plasticity(rule, SHEET).update(
-            learner(), None, 1, rows().train_inputs, rows().train_labels, LOSSES
+            learner(), None, 1, rows().train_inputs, rows().train_targets, LOSSES
         )
 
 

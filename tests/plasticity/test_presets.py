@@ -148,7 +148,7 @@ def test_a_skipped_step_moves_no_parameter():
     data, before = rows(), [p.detach().clone() for p in model.parameters()]
     terms = {"task": (1.0, lambda model, output, labels: LOSSES(output, labels).mean())}
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    batch = data.train_inputs, data.train_labels
+    batch = data.train_inputs, data.train_targets
     watched = []
     options = {"step": 1, "watch": lambda: watched.append(model.readout), "skip": True}
     values = train_step(model, *batch, terms, optimizer, scaler, **options)

@@ -44,7 +44,7 @@ def in_full(output, labels):
 
 def trial_of(model, rule: Rule, dtype=torch.float32) -> Trial:
     data = rows()
-    inputs, labels = data.train_inputs.to(dtype), data.train_labels
+    inputs, labels = data.train_inputs.to(dtype), data.train_targets
     return Trial(rule, model, SHEET, inputs[:16], inputs[16:32], labels[16:32], in_full)
 
 

@@ -50,9 +50,9 @@ def brighter(data):
 
 
 def relabelled(data):
-    labels = data.train_labels.clone()
+    labels = data.train_targets.clone()
     labels[5] = (labels[5] + 1) % 3
-    return replace(data, train_labels=labels)
+    return replace(data, train_targets=labels)
 
 
 def deeper():
@@ -68,7 +68,7 @@ def deeper():
         ({"batch_size": 16}, "batch_size was 8, now 16"),
         ({"data": task(count=50)}, r"data.train_inputs was float32 \(60, 1, 3, 3\), now float32"),
         ({"data": brighter(task())}, "data.train_inputs.values was"),
-        ({"data": relabelled(task())}, "data.train_labels.hash was"),
+        ({"data": relabelled(task())}, "data.train_targets.hash was"),
         ({"model": deeper()}, "model.dropout was 0.2, now 0.5"),
         ({"losses": {"activity": (0.1, TERMS["activity"])}}, "losses was"),
         ({"augmentation": partial(augment.affine, degrees=5.0)}, "augmentation was null, now"),

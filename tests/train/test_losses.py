@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 
@@ -10,30 +8,6 @@ from graphcolumns.train import losses
 CHAIN = ColumnGraph.from_edge_index(torch.tensor([[0, 0, 1], [0, 1, 2]]), 3)
 SELF = ColumnGraph.from_edge_index(torch.tensor([[0, 1], [0, 1]]), 2)
 BIPARTITE = ColumnGraph.from_edge_index(torch.tensor([[0], [0]]), 1, 2)
-
-
-def test_cross_entropy_by_hand():
-    logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3.0)]])
-    expected = (math.log(2) + math.log(4 / 3)) / 2
-    assert losses.cross_entropy(logits, torch.tensor([0, 1])).item() == pytest.approx(expected)
-
-
-def test_squared_error_by_hand():
-    clean = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 2, 2)
-    predicted = torch.tensor([[1.0, 0.0, 3.0, 7.0]])
-    assert losses.squared_error(predicted, clean).item() == (4 + 9) / 4
-
-
-def test_binary_cross_entropy_by_hand():
-    logits = torch.tensor([[0.0, math.log(3.0)], [0.0, -math.log(3.0)]])
-    labels = torch.tensor([[1, 1], [0, 1]])
-    # Chances of the right answers: 1/2, 3/4; 1/2, 1/4.
-    expected = (math.log(2) + math.log(4 / 3) + math.log(2) + math.log(4)) / 4
-    assert losses.binary_cross_entropy(logits, labels).item() == pytest.approx(expected)
-    assert losses.binary_cross_entropy(logits, labels.float()).item() == pytest.approx(expected)
-    each = losses.binary_cross_entropy_each(logits, labels).tolist()
-    halves = [(math.log(2) + math.log(4 / 3)) / 2, (math.log(2) + math.log(4)) / 2]
-    assert each == pytest.approx(halves)
 
 
 def test_wiring_is_the_mean_cost():

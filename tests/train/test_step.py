@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.amp import GradScaler
 
-from graphcolumns.train import TERMS, losses
+from graphcolumns.data.losses import cross_entropy
+from graphcolumns.train import TERMS
 from graphcolumns.train.optim import adamw
 from graphcolumns.train.step import train_step
 from tests.train.tiny import task, tiny
@@ -11,14 +12,14 @@ from tests.train.tiny import task, tiny
 def step(model, **changes):
     data = task()
     terms = {
-        "task": (1.0, lambda _, output, labels: losses.cross_entropy(output.prediction, labels)),
+        "task": (1.0, lambda _, output, targets: cross_entropy(output.prediction, targets)),
         "activity": (2, TERMS["activity"]),
     }
     optimizer = adamw(model, lr=0.1, weight_decay=0.0, betas=(0.9, 0.95))
     scaler = changes.pop("scaler", GradScaler("cpu", enabled=False))
     inputs = changes.pop("inputs", data.train_inputs[:10])
     return train_step(
-        model, inputs, data.train_labels[:10], terms, optimizer, scaler, step=7, **changes
+        model, inputs, data.train_targets[:10], terms, optimizer, scaler, step=7, **changes
     )
 
 

@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 from graphcolumns.train import TERMS, losses
-from graphcolumns.train.terms import EACH, TASKS
 from tests.train.tiny import Output, tiny
 
 
@@ -18,23 +17,6 @@ def test_each_term_is_its_loss():
     }
     values = {name: term(model, output, torch.zeros(2)) for name, term in TERMS.items()}
     assert values == expected
-
-
-LABELS = {
-    "classification": torch.tensor([2, 0, 3, 3, 1]),
-    "denoising": torch.arange(20.0).reshape(5, 1, 2, 2).cos(),
-    "binary": torch.arange(20).reshape(5, 4) % 3 // 2,
-}
-
-
-@pytest.mark.parametrize("task", list(TASKS))
-def test_the_losses_of_samples_are_those_of_batches_of_one(task):
-    assert set(EACH) == set(TASKS) == set(LABELS)
-    logits, labels = torch.arange(20.0).reshape(5, 4).sin(), LABELS[task]
-    each = EACH[task](logits, labels)
-    alone = [TASKS[task](logits[b : b + 1], labels[b : b + 1]) for b in range(5)]
-    torch.testing.assert_close(each, torch.stack(alone))
-    torch.testing.assert_close(each.mean(), TASKS[task](logits, labels))
 
 
 def test_a_term_that_a_model_cannot_give_says_what_to_do():

@@ -96,7 +96,7 @@ def write(
 
 
 def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
-    result = {"denoising": restored, "binary": answers}.get(data.task, confusion)
+    result = {"reconstruction": restored, "multi_label": answers}.get(data.task.name, confusion)
     made = [
         learning(run),
         result(seen),

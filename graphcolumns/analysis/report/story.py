@@ -11,11 +11,12 @@ from torch import nn
 from graphcolumns.analysis.connectome import wire_lengths
 from graphcolumns.analysis.observe import Observation
 from graphcolumns.data import Dataset
+from graphcolumns.nn.batches import first_tensor
 
 LEARNED = {
     "classification": "classification of",
-    "denoising": "denoising of",
-    "binary": "yes-or-no answers about",
+    "reconstruction": "reconstruction of",
+    "multi_label": "yes-or-no answers about",
 }
 LARGEST_NEIGHBOURS = 20_000  # training samples up to which nearest neighbours are a quick baseline
 
@@ -33,30 +34,30 @@ def sentence(model: nn.Module, seen: Observation, data: Dataset) -> str:
         if model.recurrent
         else f"{depth} layers of them, one after the other"
     )
-    size = " x ".join(map(str, data.train_inputs.shape[1:]))
+    size = " x ".join(map(str, data.spec.inputs[0].shape))
     return (
         f"A sheet of {seen.graph.num_columns:,} columns of width {column.channels}, {kind}, "
         f"{steps}; {seen.graph.num_edges:,} edges say who listens to whom. "
-        f"It learned {LEARNED[data.task]} {len(data.train_inputs):,} inputs of {size} values."
+        f"It learned {LEARNED[data.task.name]} {len(data.train_inputs):,} inputs of {size} values."
     )
 
 
 def scores(summary: Mapping[str, Any], seen: Observation, data: Dataset) -> list[tuple[str, str]]:
     """How well, beside what needs no sheet: `(what, score)`."""
     half = f"{data.held_out} half, {len(data.test_inputs):,} samples"
-    if data.task == "denoising":
+    if data.task.name == "reconstruction":
         error = (seen.prediction - seen.labels.flatten(1)).square().mean()
         noise = (seen.inputs - seen.labels).square().mean()
         return [
             (f"mean squared error, {half}", f"{float(error):.4g}"),
             ("of the input as it came", f"{float(noise):.4g}"),
         ]
-    binary = data.task == "binary"
+    binary = data.task.name == "multi_label"
     answers = (seen.prediction > 0).long() if binary else seen.prediction.argmax(1)
     shown = (answers == seen.labels).double().mean()
     accuracy = summary.get(f"{data.held_out}_accuracy")
     rows = [(f"accuracy, {half}", _percent(shown if accuracy is None else accuracy))]
-    if accuracy is None and len(seen.labels) < len(data.test_labels):
+    if accuracy is None and len(seen.labels) < len(data.test_targets):
         rows = [(f"accuracy, first {len(seen.labels):,} samples of the {half}", _percent(shown))]
     if summary.get("train_accuracy") is not None:
         rows.append(("accuracy, training half", _percent(summary["train_accuracy"])))
@@ -64,19 +65,21 @@ def scores(summary: Mapping[str, Any], seen: Observation, data: Dataset) -> list
 
 
 def _baselines(data: Dataset) -> list[tuple[str, str]]:
-    labels, held = data.train_labels.cpu(), data.test_labels.cpu()
+    labels, held = data.train_targets.cpu(), data.test_targets.cpu()
     commonest = int(labels.bincount().argmax())
     rows = [("baseline: the commonest class", _percent((held == commonest).double().mean()))]
     if len(labels) <= LARGEST_NEIGHBOURS:
-        model = KNeighborsClassifier(1).fit(data.train_inputs.cpu().flatten(1).numpy(), labels)
-        right = model.score(data.test_inputs.cpu().flatten(1).numpy(), held)
+        model = KNeighborsClassifier(1).fit(
+            first_tensor(data.train_inputs).cpu().flatten(1).numpy(), labels
+        )
+        right = model.score(first_tensor(data.test_inputs).cpu().flatten(1).numpy(), held)
         rows.append(("baseline: the nearest training image", _percent(right)))
     return rows
 
 
 def _baselines_of_bits(data: Dataset) -> list[tuple[str, str]]:
-    commonest = data.train_labels.double().mean(0).round()
-    share = (data.test_labels == commonest).double().mean()
+    commonest = data.train_targets.double().mean(0).round()
+    share = (data.test_targets == commonest).double().mean()
     return [("baseline: always the commoner answer", _percent(share))]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.batches import Inputs, split_samples
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity.probe.fisher import Answers, drawn
@@ -25,7 +26,7 @@ class Probe:
     Args:
         model: as in `trace`; its graph is the one whose edges are looked at.
         geometry: where the columns are now.
-        inputs: samples `[B, ...]`.
+        inputs: samples `[B, ...]`, or a mapping of such tensors.
         labels: `[B, ...]`.
         losses: one loss per sample.
         step: optimizer steps so far.
@@ -38,7 +39,7 @@ class Probe:
 
     model: nn.Module
     geometry: Geometry | None
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
     losses: Losses
     step: int = 0
@@ -94,7 +95,7 @@ class Probe:
             return self.scores.at(place)
         pairs = self.targets[place], self.sources[place]
         tallies = [ScoreSum(self.graph, self.targets, self.sources), ScoreSum(self.graph, *pairs)]
-        samples = torch.arange(len(self.inputs), device=self.inputs.device)
+        samples = torch.arange(len(labels), device=labels.device)
         of_draw = samples, drawn(answers, self.seed, self.update)
         asked = [(labels, self.losses), of_draw]
         if "scores" in vars(self):  # measured already: no second time
@@ -111,10 +112,13 @@ class Probe:
     def activity(self) -> Tensor:
         """The size of every column's last state on every sample, `[N, B]`."""
         with torch.no_grad(), evaluating(self.model):
-            parts = [self._last_state(x).norm(dim=-1) for x in self.inputs.split(self.slice_size)]
+            parts = [
+                self._last_state(x).norm(dim=-1)
+                for x in split_samples(self.inputs, self.slice_size)
+            ]
         return torch.cat(parts, 1)
 
-    def _last_state(self, inputs: Tensor) -> Tensor:
+    def _last_state(self, inputs: Inputs) -> Tensor:
         """`output.state` `[N, b, C]`, or without one what the columns heard last."""
         with listening(self.model, self.graph) as heard:
             state = getattr(self.model(inputs), "state", None)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.batches import Inputs, device_of, num_samples, select_samples
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity.probe.listen import evaluating
 from graphcolumns.plasticity.probe.trace import Losses, trace
@@ -27,7 +28,7 @@ def _logits(output: Any) -> Tensor:
 
 def fisher(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Inputs,
     targets: Tensor,
     sources: Tensor,
     *,
@@ -83,7 +84,7 @@ def fisher(
     """
     if draws is not None and draws < 1:
         raise ValueError(f"draws must be at least 1, or None for every class, got {draws}")
-    if not len(inputs):
+    if not num_samples(inputs):
         raise ValueError("inputs must hold at least one sample, got none")
     losses: list[Callable[[Any, Tensor], Tensor]]
     if answers == "bits":
@@ -96,13 +97,13 @@ def fisher(
         losses = [partial(_of_draw, logits, seed, update, n, draws) for n in range(draws)]
     options: dict[str, Any] = {"graph": graph, "newborn_bias": newborn_bias, "chunk": chunk}
     options |= {"slice_size": slice_size, "backend": backend}
-    samples = torch.arange(len(inputs), device=inputs.device)
+    samples = torch.arange(num_samples(inputs), device=device_of(inputs))
     total: EdgeScores | None = None
     for loss in losses:
         part = trace(model, inputs, samples, loss, targets, sources, **options)
         total = part if total is None else total.add_(part)
     assert total is not None
-    return replace(total, samples=len(inputs))
+    return replace(total, samples=num_samples(inputs))
 
 
 def drawn(answers: Answers, seed: int = 0, update: int = 0) -> Losses:
@@ -112,9 +113,9 @@ def drawn(answers: Answers, seed: int = 0, update: int = 0) -> Losses:
 
 
 @torch.no_grad()
-def _classes(model: nn.Module, inputs: Tensor, logits: Logits) -> int:
+def _classes(model: nn.Module, inputs: Inputs, logits: Logits) -> int:
     with evaluating(model):
-        return logits(model(inputs[:1])).shape[-1]
+        return logits(model(select_samples(inputs, slice(1)))).shape[-1]
 
 
 def _of_class(logits: Logits, label: int, output: Any, samples: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.batches import Inputs, num_samples, split_samples
 from graphcolumns.nn.recording.record import AttentionRecord
 from graphcolumns.ops.column_attention.reference import dot
 from graphcolumns.ops.edge_scores.checks import check_pairs
@@ -19,7 +20,7 @@ from graphcolumns.plasticity.probe.listen import (
 @torch.no_grad()
 def largest_gap(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Inputs,
     targets: Tensor,
     sources: Tensor,
     *,
@@ -53,10 +54,10 @@ def largest_gap(
     """
     graph = attentive_graph(model, graph)
     check_pairs(targets, sources, graph.num_columns, graph.num_sources)
-    if not len(inputs):
+    if not num_samples(inputs):
         raise ValueError("inputs must hold at least one sample, got none")
     largest: Tensor | None = None
-    for x in inputs.split(slice_size):
+    for x in split_samples(inputs, slice_size):
         with evaluating(model), listening(model, graph) as heard:
             model(x)
         for exchange in heard:

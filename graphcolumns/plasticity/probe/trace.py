@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.batches import Inputs, num_samples, select_samples
 from graphcolumns.ops import EdgeScores, edge_scores
 from graphcolumns.ops.edge_scores.checks import check_pairs
 from graphcolumns.plasticity.probe.alike import filled
@@ -32,7 +33,7 @@ Losses = Callable[[Any, Tensor], Tensor]
 
 def trace(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Inputs,
     labels: Tensor,
     losses: Losses,
     targets: Tensor,
@@ -53,7 +54,7 @@ def trace(
         model: Has :class:`~graphcolumns.nn.ColumnAttention` of the modes ``attention``,
             ``selection`` or ``identity``, or :class:`~graphcolumns.nn.ColumnConv`, at any number
             of steps, recurrent or not; layers may differ in heads and widths.
-        inputs: ``[B, ...]``, what the model is called with.
+        inputs: Argument of the model: ``[B, ...]``, or a mapping of such tensors.
         labels: ``[B, ...]``.
         losses: From the output and the labels to one loss per sample, such as
             ``lambda output, labels: cross_entropy(output.prediction, labels, reduction="none")``.
@@ -143,7 +144,7 @@ class ScoreSum:
 
 def walk(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Inputs,
     labels: Tensor,
     losses: Losses,
     *,
@@ -159,7 +160,7 @@ def walk(
 
 def iter_slices_together(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Inputs,
     asked: Sequence[tuple[Tensor, Losses]],
     *,
     graph: ColumnGraph | None = None,
@@ -168,25 +169,27 @@ def iter_slices_together(
     """Yields what :func:`trace` scores for several labels and losses; slices run forward once."""
     graph = attentive_graph(model, graph)
     counts = [len(labels) for labels, _ in asked]
-    if slice_size < 1 or any(count != len(inputs) for count in counts):
+    if slice_size < 1 or any(count != num_samples(inputs) for count in counts):
         raise ValueError(
             "inputs and labels must hold the same samples, taken at least one at a time, "
-            f"got {len(inputs)}, {', '.join(map(str, counts))} and slice_size={slice_size}"
+            f"got {num_samples(inputs)}, {', '.join(map(str, counts))} and slice_size={slice_size}"
         )
-    for start in range(0, len(inputs), slice_size):
+    for start in range(0, num_samples(inputs), slice_size):
         place = slice(start, start + slice_size)
-        yield _slice(model, inputs[place], [(y[place], losses) for y, losses in asked], graph)
+        yield _slice(
+            model, select_samples(inputs, place), [(y[place], losses) for y, losses in asked], graph
+        )
 
 
 @torch.enable_grad()
 def _slice(
-    model: nn.Module, inputs: Tensor, asked: Sequence[tuple[Tensor, Losses]], graph: ColumnGraph
+    model: nn.Module, inputs: Inputs, asked: Sequence[tuple[Tensor, Losses]], graph: ColumnGraph
 ) -> list[Traced]:
     model = getattr(model, "_orig_mod", model)  # a compiled model would be compiled once more
     with evaluating(model):  # for the backward pass too: it may compute steps again
         with listening(model, graph) as heard:
             output = model(inputs)
-            sums = [_sum(losses(output, labels), len(inputs)) for labels, losses in asked]
+            sums = [_sum(losses(output, labels), len(labels)) for labels, losses in asked]
         if not heard:
             raise never_attended(graph)
         outs = [exchange.out for exchange in heard]

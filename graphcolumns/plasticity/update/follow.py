@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.recording.overhear import recording
 from graphcolumns.nn.recording.record import attention_layers
 from graphcolumns.plasticity.probe.listen import evaluating
@@ -15,7 +16,7 @@ from graphcolumns.plasticity.update.trial import changed
 
 
 @torch.no_grad()
-def require_following(model: nn.Module, inputs: Tensor) -> None:
+def require_following(model: nn.Module, inputs: Inputs) -> None:
     """Raise if a layer attends along the old edges when `model.graph` has new ones.
 
     Tried on a copy without one edge. A model that keeps its edges somewhere else too, an
@@ -45,7 +46,7 @@ def require_following(model: nn.Module, inputs: Tensor) -> None:
         )
 
 
-def _attends(model: nn.Module, inputs: Tensor, graph: ColumnGraph) -> bool:
+def _attends(model: nn.Module, inputs: Inputs, graph: ColumnGraph) -> bool:
     with evaluating(model), recording(model) as heard:
         model(inputs)
     return any(exchange.graph.same_topology(graph) for exchange in heard)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from graphcolumns.distributed.consensus import require_same_edges
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.batches import Inputs, num_samples, select_samples
 from graphcolumns.nn.current_geometry import current_geometry
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
@@ -102,7 +103,7 @@ class Plasticity:
             )
 
     def dry_run(
-        self, model: nn.Module, step: int, inputs: Tensor, labels: Tensor, losses: Losses
+        self, model: nn.Module, step: int, inputs: Inputs, labels: Tensor, losses: Losses
     ) -> None:
         """Decide once and do nothing, so that a rule that cannot work fails before training.
 
@@ -156,7 +157,7 @@ class Plasticity:
         model: nn.Module,
         optimizer: Optimizer | None,
         step: int,
-        inputs: Tensor,
+        inputs: Inputs,
         labels: Tensor,
         losses: Losses,
         averages: Iterable[nn.Module] = (),
@@ -179,8 +180,8 @@ class Plasticity:
         """
         self.start(model)
         rule, geometry = self.rule, self._geometry(model)
-        if len(inputs) < rule.wanted:
-            raise ValueError(f"the rule wants {rule.wanted} samples. Got {len(inputs)}.")
+        if num_samples(inputs) < rule.wanted:
+            raise ValueError(f"the rule wants {rule.wanted} samples. Got {num_samples(inputs)}.")
         self.updates += 1
         looks, check = self._looks(model, geometry, step, inputs, labels, losses)
         if rule.remember is not None:
@@ -189,7 +190,7 @@ class Plasticity:
         resting = self.resting.resting(self.updates, rule.cool_down) if rule.cool_down else None
         chosen = propose_swaps(rule, looks[0], resting, looks[1] if len(looks) > 1 else None)
         length = None if rule.budget is None else rule.budget.length(step)
-        scored = inputs[: rule.samples]
+        scored = select_samples(inputs, slice(rule.samples))
         trial = Trial(rule, model, geometry, scored, *check, losses, length)
         verdict = trial.run(chosen)
         rewiring = verdict.rewiring
@@ -230,10 +231,10 @@ class Plasticity:
         model: nn.Module,
         geometry: Geometry | None,
         step: int,
-        inputs: Tensor,
+        inputs: Inputs,
         labels: Tensor,
         losses: Losses,
-    ) -> tuple[list[Probe], tuple[Tensor, Tensor]]:
+    ) -> tuple[list[Probe], tuple[Inputs, Tensor]]:
         """One probe, or two on half the samples each, and the samples set aside."""
         rule = self.rule
         halves = 2 if rule.accept == "split" else 1
@@ -242,7 +243,7 @@ class Plasticity:
             Probe(
                 model,
                 geometry,
-                inputs[part * size : (part + 1) * size],
+                select_samples(inputs, slice(part * size, (part + 1) * size)),
                 labels[part * size : (part + 1) * size],
                 losses,
                 step=step,
@@ -254,7 +255,7 @@ class Plasticity:
             for part in range(halves)
         ]
         aside = slice(rule.samples, rule.wanted)
-        return looks, (inputs[aside], labels[aside])
+        return looks, (select_samples(inputs, aside), labels[aside])
 
     def _remember(self, rewiring: Rewiring) -> None:
         assert self.age is not None

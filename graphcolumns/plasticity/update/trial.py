@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.batches import Inputs, split_samples
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.plasticity.probe.listen import evaluating
@@ -82,8 +83,8 @@ class Trial:
     rule: Rule
     model: nn.Module
     geometry: Geometry | None
-    scored: Tensor
-    inputs: Tensor
+    scored: Inputs
+    inputs: Inputs
     labels: Tensor
     losses: Losses
     length: float | None = None
@@ -93,7 +94,7 @@ class Trial:
         """Make the swaps, or those groups of them after which the loss is no higher."""
         chosen = self._without_regrown(chosen) if self.rule.regrow else chosen
         offered = _size(chosen)
-        if not len(self.inputs):
+        if not len(self.labels):
             return TrialResult(self.rewiring(chosen), None, None, offered, offered)
         if not offered:
             return TrialResult(self.rewiring(chosen), 0.0, 0.0, 0, 0)
@@ -135,7 +136,9 @@ class Trial:
     def loss(self, model: nn.Module) -> float:
         """The mean loss on the samples set aside, without dropout."""
         parts = zip(
-            self.inputs.split(self.slice_size), self.labels.split(self.slice_size), strict=True
+            split_samples(self.inputs, self.slice_size),
+            self.labels.split(self.slice_size),
+            strict=True,
         )
         with evaluating(model):
             each = [self.losses(model(x), y) for x, y in parts]

@@ -1,0 +1,49 @@
+"""Classification under an instruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from graphcolumns.data.check_targets import check_instruction, check_names, input_named
+from graphcolumns.data.tasks import Classification
+from graphcolumns.nn.batches import Inputs
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class InstructedClassification(Classification):
+    """Classification under an instruction, which is an input: which question is asked of an image?
+
+    The accuracy is given over all samples and for every instruction, ``accuracy_NAME``.
+
+    Args:
+        instructions: Names of the instructions.
+        key: Name of the input that holds the instruction of every sample: ids ``[B]`` int64, or
+            one value per instruction ``[B, len(instructions)]`` whose largest one tells it
+            (one-hot).
+    """
+
+    instructions: tuple[str, ...] = ()
+    key: str = "instruction"
+
+    name = "instructed_classification"
+
+    def __post_init__(self) -> None:
+        check_names("instructions", self.instructions)
+        object.__setattr__(self, "groups", tuple(self.instructions))
+
+    def group_of(self, inputs: Inputs) -> Tensor | None:
+        """The instruction of every sample, ``[B]`` int64."""
+        given = input_named(self.key, inputs)
+        return given if given.ndim == 1 else given.argmax(1)
+
+    def check(self, name: str, targets: Tensor, inputs: Inputs, num_outputs: int) -> None:
+        """Raise unless these are targets of these inputs, see ``Task.check``."""
+        super().check(name, targets, inputs, num_outputs)
+        check_instruction(self.key, input_named(self.key, inputs), len(self.instructions))
+
+    def described(self) -> Any:
+        """What tells this task from another one, see ``Task.described``."""
+        return {"instructions": list(self.instructions), "key": self.key}
