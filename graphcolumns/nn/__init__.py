@@ -5,6 +5,7 @@ from graphcolumns.nn.column import Column
 from graphcolumns.nn.column_conv import ColumnConv
 from graphcolumns.nn.current_geometry import current_geometry
 from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.edge_linear import EdgeLinear
 from graphcolumns.nn.embed import PatchEmbed
 from graphcolumns.nn.expert_map import ExpertMap
 from graphcolumns.nn.mixture import Mixture
@@ -21,6 +22,7 @@ __all__ = [
     "ColumnConv",
     "ColumnReadout",
     "EdgeBias",
+    "EdgeLinear",
     "ExpertMap",
     "LearnedPool",
     "LearnedPositions",

@@ -9,7 +9,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.recording.record import AttentionRecord
+from graphcolumns.nn.recording import AttentionRecord, LinearRecord, Record
 from graphcolumns.nn.topology_state import require_edges
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
@@ -47,13 +47,16 @@ class ColumnAttention(nn.Module):
         scale: Of the scores (default: ``D ** -0.5``).
         dropout: Probability of dropping an edge.
         std: Of the initial weights, see :class:`UntiedLinear`.
+        num_sources: Number ``M`` of sources where they are other columns (default: ``N``).
 
     Attributes:
-        listener: Called with every :class:`AttentionRecord` of a mode that attends. Normally
-            None; set only while edges are scored.
+        recorder: Called with a record of every pass: a
+            :class:`~graphcolumns.nn.recording.LinearRecord` of ``linear_mixing``, else an
+            :class:`~graphcolumns.nn.recording.AttentionRecord`. Normally None; set only while
+            edges are scored or observed.
 
     Shapes:
-        - input: ``[N, B, C]``
+        - input: ``[N, B, C]`` and, if the sources are other columns, ``[M, B, C]``
         - output: ``[N, B, C]`` and the expected edge cost ``[N, B, H]`` or None
 
     Raises:
@@ -64,7 +67,7 @@ class ColumnAttention(nn.Module):
     no_weight_decay = ("selector",)
     column_tensors = ("selector",)
 
-    listener: Callable[[AttentionRecord], None] | None = None
+    recorder: Callable[[Record], None] | None = None
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class ColumnAttention(nn.Module):
         scale: float | None = None,
         dropout: float = 0.0,
         std: float | None = None,
+        num_sources: int | None = None,
     ) -> None:
         super().__init__()
         check_choice("mode", mode, ATTENTION_MODES)
@@ -107,13 +111,15 @@ class ColumnAttention(nn.Module):
         check_counts(qk_channels=width)
         flags = (qkv_bias,) * 3 if isinstance(qkv_bias, bool) else qkv_bias
 
-        def linear(out: int, bias: bool) -> UntiedLinear:
-            return UntiedLinear(num_columns, channels, out, bias, weights, rank, mixture, std)
+        sources = num_columns if num_sources is None else num_sources
+
+        def linear(out: int, bias: bool, count: int = num_columns) -> UntiedLinear:
+            return UntiedLinear(count, channels, out, bias, weights, rank, mixture, std)
 
         asks = mode == "attention"
         self.query = linear(heads * width, flags[0]) if asks else None
-        self.key = linear(heads * width, flags[1]) if asks else None
-        self.value = linear(channels, flags[2]) if value == "linear" else None
+        self.key = linear(heads * width, flags[1], sources) if asks else None
+        self.value = linear(channels, flags[2], sources) if value == "linear" else None
         self.out = linear(channels, True) if value == "linear" else None
         self.selector: nn.Parameter | None = None
         if mode == "selection":
@@ -138,28 +144,38 @@ class ColumnAttention(nn.Module):
         self,
         x: Tensor,
         graph: ColumnGraph,
+        sources: Tensor | None = None,
         cost: Tensor | None = None,
         uses: dict[str, Use] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """One exchange along the edges; ``cost [E]`` asks for the expected cost per column."""
+        """Sends values along the edges.
+
+        Args:
+            x: State of the columns, ``[N, B, C]``.
+            graph: Edges from the sources to the columns.
+            sources: State of the sources, ``[M, B, C]`` (default: the columns themselves).
+            cost: Cost of every edge, ``[E]``; asks for the expected cost of every column.
+            uses: Weights of this step, from :meth:`Column.unroll`.
+        """
         uses = uses or {}
-        v = self._heads(x if self.value is None else self.value(x, uses.get("value")))
+        sources = x if sources is None else sources
+        v = self._heads(sources if self.value is None else self.value(sources, uses.get("value")))
         if self.mode in ("mixing", "linear_mixing"):
             y, expected = self._mix(v, graph, cost)
         else:
-            q, k, scale = self._query_key(x, uses)
+            q, k, scale = self._query_key(x, sources, uses)
             bias = self._edge_bias(graph)
             dropout = self.dropout if self.training else 0.0
             y, expected, lse = column_attention(
                 q, k, v, graph, bias=bias, cost=cost, scale=scale, dropout=dropout
             )
-            if self.listener is not None:
-                self.listener(AttentionRecord(graph, q, k, v, bias, scale, y, lse))
+            if self.recorder is not None:
+                self.recorder(AttentionRecord(graph, q, k, v, bias, scale, y, lse))
         y = y.flatten(2)
         return (y if self.out is None else self.out(y, uses.get("out"))), expected
 
     @torch.no_grad()
-    def edge_weights(self, x: Tensor, graph: ColumnGraph) -> Tensor:
+    def edge_weights(self, x: Tensor, graph: ColumnGraph, sources: Tensor | None = None) -> Tensor:
         """The weight ``a_ij`` of every edge at the input ``x [N, B, C]``, without dropout.
 
         For looking at a model: a step never needs it, and it takes O(E B H) memory.
@@ -169,7 +185,7 @@ class ColumnAttention(nn.Module):
         """
         if self.mode in ("mixing", "linear_mixing"):
             return self._mixing_weights(graph)[:, None]
-        q, k, scale = self._query_key(x, {})
+        q, k, scale = self._query_key(x, x if sources is None else sources, {})
         bias = self._edge_bias(graph)
         scale = q.shape[-1] ** -0.5 if scale is None else scale
         score = scores(q.float(), k.float(), bias, graph.source, graph.target, scale)
@@ -183,14 +199,16 @@ class ColumnAttention(nn.Module):
         scores: Tensor = self.edge_bias()
         return scores
 
-    def _query_key(self, x: Tensor, uses: dict[str, Use]) -> tuple[Tensor, Tensor, float | None]:
+    def _query_key(
+        self, x: Tensor, sources: Tensor, uses: dict[str, Use]
+    ) -> tuple[Tensor, Tensor, float | None]:
         if self.query is not None and self.key is not None:
-            q, k = self.query(x, uses.get("query")), self.key(x, uses.get("key"))
+            q, k = self.query(x, uses.get("query")), self.key(sources, uses.get("key"))
             return self._heads(q), self._heads(k), self.scale
-        k = self._heads(x)
+        k = self._heads(sources)
         if self.selector is not None:
             return self.selector.to(k.dtype), k, self.scale
-        return k, k, self.scale
+        return (k if sources is x else self._heads(x)), k, self.scale
 
     def _mixing_weights(self, graph: ColumnGraph) -> Tensor:
         """``a_ij`` of the modes that do not see the input, ``[E, H]``."""
@@ -212,11 +230,26 @@ class ColumnAttention(nn.Module):
         weight = self._mixing_weights(graph)
         if self.dropout and self.training:
             weight = nn.functional.dropout(weight, self.dropout)
-        y = self._heads(edge_linear(v.flatten(2), weight, graph))
+        x = v.flatten(2)
+        y = edge_linear(x, weight, graph)
+        if self.recorder is not None and self.mode == "linear_mixing":
+            self.recorder(LinearRecord(graph, x, weight, y))
+        y = self._heads(y)
+        if self.recorder is not None and self.mode == "mixing":
+            self.recorder(self._as_attention(v, y, graph))
         if cost is None:
             return y, None
         expected = segment_sum(weight.abs() * cost[:, None], graph.target, graph.num_columns)
         return y, expected[:, None].expand(-1, v.shape[1], -1)
+
+    def _as_attention(self, v: Tensor, y: Tensor, graph: ColumnGraph) -> AttentionRecord:
+        """Mixing is attention in which only the edge bias counts."""
+        q = v.new_zeros(graph.num_columns, 1, self.heads, 1)
+        k = v.new_zeros(*v.shape[:3], 1)
+        bias = self._edge_bias(graph)
+        with torch.no_grad():
+            lse = column_attention(q, k, k, graph, bias=bias, scale=1.0).lse
+        return AttentionRecord(graph, q, k, v, bias, 1.0, y, lse)
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, x.shape[-1] // self.heads))

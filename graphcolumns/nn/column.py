@@ -98,7 +98,7 @@ class Column(nn.Module):
         uses = uses or {}
         prefix = "attention."
         inner = {k.removeprefix(prefix): use for k, use in uses.items() if k.startswith(prefix)}
-        heard, expected = self.attention(self.norm1(x), graph, cost, inner)
+        heard, expected = self.attention(self.norm1(x), graph, cost=cost, uses=inner)
         heard = F.dropout(heard, self.dropout, self.training)
         x = x + heard if self.skip_attention else heard
         hidden = F.gelu(self.hidden(self.norm2(x), uses.get("hidden")))

@@ -25,7 +25,7 @@ from graphcolumns.nn.column_conv_checks import (
     rank_of,
 )
 from graphcolumns.nn.edge_bias import EdgeBias
-from graphcolumns.nn.recording.record import AttentionRecord
+from graphcolumns.nn.recording import AttentionRecord
 from graphcolumns.nn.self_loops import (
     check_self_loops,
     from_highest,
@@ -152,7 +152,7 @@ class ColumnConv(MessagePassing):
 
     _alpha: OptTensor
 
-    listener: Callable[[AttentionRecord], None] | None = None
+    recorder: Callable[[AttentionRecord], None] | None = None
 
     def __init__(
         self,
@@ -275,7 +275,7 @@ class ColumnConv(MessagePassing):
             out = self._fused(q, k, v, edge_index, edge_attr)
             return self._finish(out, pair[1], column_id)
         out, edges, alpha = self._by_messages(q, k, v, edge_index, edge_attr)
-        if self.listener is not None and column_id is None:
+        if self.recorder is not None and column_id is None:
             out = self._shown(q, k, v, edge_index, edge_attr, out)
         out = self._finish(out, pair[1], column_id)
         return (out, _weighted(edges, alpha)) if return_attention_weights else out
@@ -365,8 +365,8 @@ class ColumnConv(MessagePassing):
         bias = self._bias_of(graph, edge_attr)
         dropout = self.dropout if self.training else 0.0
         out, lse = self._attend(q, k, v, graph, bias, edge_attr, dropout)
-        if self.listener is not None:
-            self.listener(AttentionRecord(graph, q, k, v, bias, None, out, lse))
+        if self.recorder is not None:
+            self.recorder(AttentionRecord(graph, q, k, v, bias, None, out, lse))
         return out.transpose(0, 1) if static else out.squeeze(1)
 
     def _bias_of(self, graph: ColumnGraph, edge_attr: OptTensor) -> OptTensor:
@@ -415,8 +415,8 @@ class ColumnConv(MessagePassing):
         bias = self._bias_of(graph, edge_attr)
         with torch.no_grad():
             _, lse = self._attend(q, k, v, graph, bias, edge_attr, 0.0)
-        assert self.listener is not None
-        self.listener(AttentionRecord(graph, q, k, v, bias, None, shown, lse))
+        assert self.recorder is not None
+        self.recorder(AttentionRecord(graph, q, k, v, bias, None, shown, lse))
         return shown.transpose(0, 1) if static else shown.squeeze(1)
 
     def _project(

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.communicability import check_limit, edge_communicability
-from graphcolumns.nn.recording.overhear import attention_mass
-from graphcolumns.nn.recording.record import AttentionRecord
+from graphcolumns.nn.recording import AttentionRecord, Record, attention_mass
 from graphcolumns.nn.wiring import distance_cost, gaussian_cost
 from graphcolumns.ops import segment_sum
 
@@ -49,7 +48,7 @@ def check_communicable(graph: ColumnGraph, columns: nn.Module) -> None:
         )
 
 
-def communicability_cost(heard: Sequence[AttentionRecord], lengths: Tensor) -> Tensor:
+def communicability_cost(records: Sequence[Record], lengths: Tensor) -> Tensor:
     r"""Attention times length times communicability, summed over the in-edges of each column.
 
     .. math::
@@ -59,7 +58,7 @@ def communicability_cost(heard: Sequence[AttentionRecord], lengths: Tensor) -> T
     edge and the communicability :math:`C` of these weights. The gradient goes through both.
 
     Args:
-        heard: The exchanges of a forward pass, all along one graph.
+        records: Records of the attention in a forward pass, all along one graph.
         lengths: The cost ``c`` of every edge, ``[E]``.
 
     Returns:
@@ -68,7 +67,8 @@ def communicability_cost(heard: Sequence[AttentionRecord], lengths: Tensor) -> T
     Source: the regulariser of Achterberg et al., Nature Machine Intelligence 2023, whose weights
     are those of a recurrent network.
     """
-    graph = heard[0].graph
-    mass = torch.stack([attention_mass(exchange) for exchange in heard]).mean(0)
+    graph = records[0].graph
+    attention = [record for record in records if isinstance(record, AttentionRecord)]
+    mass = torch.stack([attention_mass(record) for record in attention]).mean(0)
     paid = mass * lengths * edge_communicability(mass, graph)
     return segment_sum(paid, graph.target, graph.num_columns)[:, None, None]

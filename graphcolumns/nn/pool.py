@@ -1,11 +1,14 @@
 """Learned pooling: the columns of one sheet ask, those of the sheet below answer."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.recording import AttentionRecord
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
 
 
@@ -27,6 +30,10 @@ class LearnedPool(nn.Module):
         num_columns: ``N``.
         channels: ``C``.
 
+    Attributes:
+        recorder: Called with an :class:`~graphcolumns.nn.recording.AttentionRecord` of every pass.
+            Normally None; set only while edges are scored or observed.
+
     Shapes:
         - input: ``[M, B, C]``
         - output: ``[N, B, C]`` and the expected edge cost ``[N, B, 1]`` or None. A column without
@@ -37,6 +44,8 @@ class LearnedPool(nn.Module):
     """
 
     no_weight_decay = ("grid", "scale")
+
+    recorder: Callable[[AttentionRecord], None] | None = None
 
     def __init__(self, num_columns: int, channels: int) -> None:
         super().__init__()
@@ -63,14 +72,30 @@ class LearnedPool(nn.Module):
         if keys is not None:
             weight = self.coefficients(x, graph, keys)[:, 0]
             pooled = edge_linear(x, weight.to(x.dtype), graph)
+            if self.recorder is not None:
+                pooled = self._record_static(x, graph, keys, pooled)
             if cost is None:
                 return pooled, None
             expected = segment_sum(weight * cost, graph.target, graph.num_columns)
             return pooled, expected[:, None, None].expand(-1, x.shape[1], 1)
         query = self._query().to(x.dtype)[:, None, None]
         key = F.normalize(x, dim=-1).to(x.dtype)[:, :, None]
-        heard = column_attention(query, key, x[:, :, None], graph, cost=cost, scale=1.0)
-        return heard.out[:, :, 0], heard.cost
+        v = x[:, :, None]
+        out, paid, lse = column_attention(query, key, v, graph, cost=cost, scale=1.0)
+        if self.recorder is not None:
+            self.recorder(AttentionRecord(graph, query, key, v, None, 1.0, out, lse))
+        return out[:, :, 0], paid
+
+    def _record_static(self, x: Tensor, graph: ColumnGraph, keys: Tensor, pooled: Tensor) -> Tensor:
+        """Static pooling is attention whose queries and keys all samples share."""
+        query = self._query().to(x.dtype)[:, None, None]
+        key = F.normalize(keys, dim=-1).to(x.dtype)[:, None, None].expand(-1, x.shape[1], -1, -1)
+        with torch.no_grad():
+            lse = column_attention(query, key, key[..., :1], graph, scale=1.0).lse
+        out = pooled[:, :, None]
+        assert self.recorder is not None
+        self.recorder(AttentionRecord(graph, query, key, x[:, :, None], None, 1.0, out, lse))
+        return out[:, :, 0]
 
     def coefficients(self, x: Tensor, graph: ColumnGraph, keys: Tensor | None = None) -> Tensor:
         """The pooling map on the edges, ``[E, B]`` or static ``[E, 1]``; to look at, too."""

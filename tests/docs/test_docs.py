@@ -119,7 +119,9 @@ def test_commands_exist(page):
         assert re.search(rf"^{''.join(target)}:", targets, re.MULTILINE), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/column.md", "docs/training.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/column.md", "docs/contract.md", "docs/training.md"]
+)
 def test_examples_run(page, capsys):
     blocks = PYTHON.findall((ROOT / page).read_text())
     assert blocks

@@ -8,7 +8,7 @@ from geometries import grid
 from graphcolumns import connect
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.nn.communicability import LIMIT, communicability
-from graphcolumns.nn.recording.overhear import attention_mass, recording
+from graphcolumns.nn.recording import attention_mass, recording
 from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.train.terms import per_sample
 from tests.models.variants import GEOMETRY, make, make_staged

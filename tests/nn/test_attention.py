@@ -74,7 +74,7 @@ def test_modes_equal_dense_formulas(mode, value, edges):
     x = torch.randn(N, B, C, dtype=torch.float64, requires_grad=True)
     cost = torch.rand(edges, dtype=torch.float64, requires_grad=True)
     results = []
-    for y, total in (layer(x, graph, cost), expected(layer, x, graph, cost)):
+    for y, total in (layer(x, graph, cost=cost), expected(layer, x, graph, cost)):
         loss = y.sin().sum() + total.cos().sum()
         results.append((y, total, *torch.autograd.grad(loss, [x, cost, *layer.parameters()])))
     torch.testing.assert_close(*results, atol=1e-11, rtol=1e-9)
@@ -87,7 +87,7 @@ def test_one_score_for_all_heads(mode):
     graph, x = random_graph(N, 20), torch.randn(N, B, C, dtype=torch.float64)
     layer = attention(mode, graph, edge_bias=EdgeBias(graph))
     cost = torch.rand(20, dtype=torch.float64)
-    torch.testing.assert_close(layer(x, graph, cost), expected(layer, x, graph, cost))
+    torch.testing.assert_close(layer(x, graph, cost=cost), expected(layer, x, graph, cost))
 
 
 @pytest.mark.parametrize("mode", ["attention", "selection", "identity"])
@@ -95,7 +95,7 @@ def test_scale(mode):
     graph, x = random_graph(N, 20), torch.randn(N, B, C, dtype=torch.float64)
     layer = attention(mode, graph, scale=0.3)
     cost = torch.rand(20, dtype=torch.float64)
-    torch.testing.assert_close(layer(x, graph, cost), expected(layer, x, graph, cost, 0.3))
+    torch.testing.assert_close(layer(x, graph, cost=cost), expected(layer, x, graph, cost, 0.3))
 
 
 def test_parameters():
@@ -122,7 +122,7 @@ def test_uniform_attention_costs_the_mean(mode):
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     x = torch.zeros(N, B, C, dtype=torch.float64)
-    cost = layer(x, graph, graph.distance.double())[1]
+    cost = layer(x, graph, cost=graph.distance.double())[1]
     total = torch.zeros(N, dtype=torch.float64)
     total = total.index_add(0, graph.target, graph.distance.double())
     mean = total / graph.in_degree.clamp(min=1)

@@ -19,7 +19,7 @@ from torch_geometric.utils import (
 
 from graphcolumns import ColumnGraph
 from graphcolumns.nn import ColumnConv
-from graphcolumns.nn.recording.overhear import recording
+from graphcolumns.nn.recording import recording
 from tests.nn.graphs import masked_softmax
 
 N, C, D, F = 5, 4, 3, 2

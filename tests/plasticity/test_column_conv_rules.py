@@ -7,12 +7,11 @@ from torch import nn
 from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ColumnConv
-from graphcolumns.nn.recording.overhear import recording
+from graphcolumns.nn.recording import recording
 from graphcolumns.ops import edge_scores
 from graphcolumns.plasticity import Plasticity, Rule, grow, presets, prune, rewire
 from graphcolumns.plasticity.probe.evidence import Probe
-from graphcolumns.plasticity.probe.listen import listening
-from graphcolumns.plasticity.probe.trace import trace, walk
+from graphcolumns.plasticity.probe.trace import iter_slices, trace
 from graphcolumns.plasticity.state.newborn import node_mean
 from graphcolumns.plasticity.update.trial import changed
 from tests.plasticity.learners import LOSSES, SHEET, batch, descend, optimizer_of, rows
@@ -107,9 +106,9 @@ def test_layers_of_several_sizes_add_up_in_every_sample():
 def test_layers_of_one_size_are_stacked_as_they_are():
     model = net()
     model.second = ColumnConv(8, 4, 16, heads=2, edge_bias=model.graph)
-    [part] = walk(model, rows().train_inputs[:2], rows().train_targets[:2], LOSSES)
-    assert part.share == 1.0
-    assert part.q.shape == (2, 16, 2, 2, 4)
+    [part] = iter_slices(model, rows().train_inputs[:2], rows().train_targets[:2], LOSSES)
+    assert part.attention.share == 1.0
+    assert part.attention.q.shape == (2, 16, 2, 2, 4)
 
 
 @pytest.mark.parametrize("newborn", ["epsilon", "zero", "node_mean"])
@@ -139,13 +138,13 @@ def test_a_model_without_a_state_has_the_activity_of_what_it_heard_last():
     model, data = net(), rows()
     inputs = data.train_inputs[:5]
     probe = Probe(model, SHEET, inputs, data.train_targets[:5], LOSSES, slice_size=2)
-    with listening(model, model.graph) as heard, torch.no_grad():
+    with recording(model, model.graph) as heard, torch.no_grad():
         model.eval()(inputs)
     expected = heard[-1].out.flatten(2).norm(dim=-1)
     torch.testing.assert_close(probe.activity, expected)
 
 
-def test_a_model_with_neither_state_nor_attention_says_so():
+def test_a_model_with_neither_state_nor_record_says_so():
     class Mute(nn.Module):
         graph = connect.nearest(SHEET, 4)
 
@@ -155,7 +154,7 @@ def test_a_model_with_neither_state_nor_attention_says_so():
     probe = Probe(Mute(), SHEET, rows().train_inputs[:2], rows().train_targets[:2], LOSSES)
     with pytest.raises(ValueError, match=r"reads the activity of columns.*Mute; return a state"):
         _ = probe.activity
-    with pytest.raises(ValueError, match=r"ColumnAttention or ColumnConv layers. Got Mute"):
+    with pytest.raises(ValueError, match=r"ColumnConv or EdgeLinear.*Got Mute with none"):
         _ = probe.scores
 
 
@@ -178,7 +177,7 @@ def test_a_layer_on_other_edges_is_left_alone_and_one_that_is_never_heard_is_ref
     assert len(model.aside.edge_bias.per_head) == other.num_edges
     assert model.aside.topology is other
     model.graph = connect.nearest(SHEET, 3)
-    with pytest.raises(ValueError, match=r"never attended along.*column_id"):
+    with pytest.raises(ValueError, match=r"none was recorded along.*column_id"):
         trace(net_on(model), inputs, labels, LOSSES, *torch.zeros(2, 1).long())
 
 

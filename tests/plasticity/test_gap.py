@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from graphcolumns import ColumnGraph
 from graphcolumns.plasticity.probe.score_gap import largest_gap
-from graphcolumns.plasticity.probe.trace import trace, walk
+from graphcolumns.plasticity.probe.trace import iter_slices, trace
 from tests.models.variants import make
 
 
@@ -29,7 +29,8 @@ def images() -> Tensor:
 
 def test_equals_a_loop_over_what_the_model_does(model, images):
     pairs = torch.randint(32, (2, 7))
-    [part] = walk(model, images, torch.zeros(5).long(), losses)
+    [part] = iter_slices(model, images, torch.zeros(5).long(), losses)
+    part = part.attention
     got = largest_gap(model, images, *pairs, slice_size=2, chunk=3)
     for row, (i, j) in zip(got, pairs.T.tolist(), strict=True):
         score = part.scale * (part.q[:, i] * part.k[:, j]).sum(-1) - part.lse[:, i]
@@ -57,7 +58,7 @@ def test_no_graph_no_samples(model, images):
     with pytest.raises(ValueError, match="at least one sample"):
         largest_gap(model, images[:0], *pair)
     other = ColumnGraph.from_edge_index(torch.tensor([[1], [0]]), 32)
-    with pytest.raises(ValueError, match="never attended along"):
+    with pytest.raises(ValueError, match="none was recorded along"):
         largest_gap(model, images, *pair, graph=other)
 
 

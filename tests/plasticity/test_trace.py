@@ -12,7 +12,7 @@ from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.nn import ColumnAttention, EdgeBias
 from graphcolumns.ops import edge_scores
 from graphcolumns.plasticity.probe.pair_bias import edge_ids, node_mean, pair_bias
-from graphcolumns.plasticity.probe.trace import trace, walk
+from graphcolumns.plasticity.probe.trace import iter_slices, trace
 from tests.models.variants import make, make_staged
 
 LIVELY = 1.5  # of fresh weights: else all scores are nearly equal
@@ -24,6 +24,7 @@ KINDS = {
     "per head": {"edge_bias": "both"},
     "recomputed": {"memory": "recompute", "dropout": 0.3, "edge_dropout": 0.3},
     "in time": {"time_embedding": True, "wiring": "distance"},
+    "mixing": {"attention": "mixing", "edge_bias": "edge"},
     "first values": {"value": "input", "qk_channels": 3},
 }
 
@@ -186,11 +187,11 @@ class TestNothingElseChanges:
             trace(model, *batch, lambda y, t: losses(y, t).mean(), *torch.zeros(2, 1).long())
         layers = [m for m in model.modules() if isinstance(m, ColumnAttention)]
         assert model.training
-        assert all(layer.listener is None for layer in layers)
+        assert all(layer.recorder is None for layer in layers)
 
-    def test_a_listener_is_no_part_of_the_model(self):
+    def test_a_recorder_is_no_part_of_the_model(self):
         model = model_of()
-        assert not any("listener" in name for name in model.state_dict())
+        assert not any("recorder" in name for name in model.state_dict())
 
 
 class TestOtherModels:
@@ -214,26 +215,20 @@ class TestOtherModels:
         images, labels = torch.randn(3, 1, 8, 8), torch.randint(5, (3,))
         graph = stage.graph
         got = trace(model, images, labels, losses, graph.target, graph.source, graph=graph)
-        [part] = walk(model, images, labels, losses, graph=graph)
-        assert part.q.shape[:3] == (2, 16, 3)
+        [part] = iter_slices(model, images, labels, losses, graph=graph)
+        assert part.attention.q.shape[:3] == (2, 16, 3)
         torch.testing.assert_close(got.mass.sum() / 3, torch.tensor(16.0))
 
 
 class TestErrors:
-    @pytest.mark.parametrize("mode", ["mixing", "linear_mixing"])
-    def test_mixing(self, mode, batch):
-        model = model_of(attention=mode, edge_bias="head")
-        with pytest.raises(ValueError, match=rf"Got {mode}; there the gradient of the edge bias"):
-            trace(model, *batch, losses, *torch.zeros(2, 1).long())
-
-    def test_no_attention(self, batch):
-        with pytest.raises(ValueError, match="Linear has no ColumnGraph named graph: pass graph="):
+    def test_no_records(self, batch):
+        with pytest.raises(ValueError, match="Got Linear with none; give your layer a recorder"):
             trace(nn.Linear(4, 4), *batch, losses, *torch.zeros(2, 1).long())
 
     def test_another_graph(self, batch):
         model = model_of()
         other = ColumnGraph.from_edge_index(torch.tensor([[1], [0]]), 32)
-        with pytest.raises(ValueError, match="the model never attended along"):
+        with pytest.raises(ValueError, match="none was recorded along"):
             trace(model, *batch, losses, *torch.zeros(2, 1).long(), graph=other)
 
     def test_pairs_and_samples(self, batch):
@@ -322,9 +317,10 @@ def test_a_large_constant_per_column_changes_no_score(level, born):
     assert ((after.sums() - before.sums()).abs() <= 1e-4 * size).all()
 
 
-def test_walk_gives_what_edge_scores_takes(batch):
+def test_slices_give_what_edge_scores_takes(batch):
     model = model_of(attention="selection")
-    [part] = walk(model, *batch, losses)
+    [part] = iter_slices(model, *batch, losses)
+    part = part.attention
     assert part.q.shape[:3] == (3, 32, 1)
     assert part.k.shape[:3] == part.v.shape[:3] == (3, 32, 5)
     pairs = torch.randint(32, (2, 6))

@@ -233,7 +233,6 @@ def rigl(**options):
             {"plasticity": partial(presets.homeostatic, **FEW), "geometry": None},
             {}, ValueError, "pass train.*geometry=",
         ),
-        ({"plasticity": rigl()}, {"attention": "mixing"}, ValueError, "scores of edges need"),
         (
             {"plasticity": rigl(magnitude="bias")}, {"edge_bias": "none"}, ValueError,
             "reads the edge bias, and the model has none",

@@ -21,7 +21,7 @@ from graphcolumns.nn.moved import moved
 from graphcolumns.nn.paths import check_paths
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import ModelOutput
-from graphcolumns.nn.recording.overhear import recording
+from graphcolumns.nn.recording import recording
 from graphcolumns.nn.recurrence import embedding, run, steps
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.wiring import distance_cost
@@ -198,11 +198,11 @@ class Columnformer(nn.Module):
         start = inputs if self.position is None else inputs + self.position
         walk = start, inputs, depth, return_states
         if self.wiring == "communicability":
-            with recording(self.columns) as heard:
+            with recording(self.columns) as records:
                 x, states, _ = self._walk(*walk, None)
             lengths = self.edge_cost()
             assert lengths is not None
-            costs = [communicability_cost(heard, lengths)]
+            costs = [communicability_cost(records, lengths)]
         else:
             x, states, costs = self._walk(*walk, self.edge_cost())
         return ModelOutput(

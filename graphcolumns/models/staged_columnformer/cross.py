@@ -1,11 +1,14 @@
 """The first step of a pooled sheet: pooled columns ask, the columns below answer."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts, check_dropout
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.recording import AttentionRecord
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
 from graphcolumns.ops import column_attention
@@ -36,6 +39,10 @@ class CrossColumn(nn.Module):
         edge_dropout: Of edges.
         std: Of the initial weights, see :class:`UntiedLinear`.
 
+    Attributes:
+        recorder: Called with an :class:`~graphcolumns.nn.recording.AttentionRecord` of every pass.
+            Normally None; set only while edges are scored or observed.
+
     Shapes:
         - input: ``[N, B, C]`` and, from below, ``[M, B, C]``
         - output: ``[N, B, C]`` and the expected edge cost ``[N, B, H]`` or None
@@ -43,6 +50,8 @@ class CrossColumn(nn.Module):
     Raises:
         ValueError: Heads that do not divide the channels, or an unknown mode.
     """
+
+    recorder: Callable[[AttentionRecord], None] | None = None
 
     def __init__(
         self,
@@ -103,7 +112,9 @@ class CrossColumn(nn.Module):
         q, k, v = self.query(asked), self.key(below), self.value(below)
         dropout = self.edge_dropout if self.training else 0.0
         q, k, v = (t.unflatten(2, (self.heads, -1)) for t in (q, k, v))
-        out, expected, _ = column_attention(q, k, v, graph, cost=cost, dropout=dropout)
+        out, expected, lse = column_attention(q, k, v, graph, cost=cost, dropout=dropout)
+        if self.recorder is not None:
+            self.recorder(AttentionRecord(graph, q, k, v, None, None, out, lse))
         return self.out(out.flatten(2)), expected
 
     def extra_repr(self) -> str:

@@ -18,7 +18,7 @@ from graphcolumns.plasticity.candidates.proposals import (
     Uniform,
 )
 from graphcolumns.plasticity.probe.evidence import Evidence
-from graphcolumns.plasticity.probe.trace import walk
+from graphcolumns.plasticity.probe.trace import iter_slices
 
 Sampler = Callable[[Evidence], Proposal]
 SMALL = 2**16  # pairs
@@ -65,9 +65,16 @@ def norms(edges: Evidence) -> Proposal:
     batch = probe.inputs, probe.labels
     cares: Tensor | float = 0.0
     loud: Tensor | float = 0.0
-    for part in walk(probe.model, *batch, probe.losses, slice_size=probe.slice_size):
-        cares = cares + _norm(part.grad_out)
-        loud = loud + _norm(part.v)
+    slices = iter_slices(
+        probe.model, *batch, probe.losses, graph=probe.graph, slice_size=probe.slice_size
+    )
+    for part in slices:
+        if part.attention is not None:
+            cares = cares + _norm(part.attention.grad_out)
+            loud = loud + _norm(part.attention.v)
+        for each in part.linear:
+            cares = cares + _norm(each.grad_out[None, :, :, None])
+            loud = loud + _norm(each.x[None, :, :, None])
     return Norms(torch.as_tensor(cares), torch.as_tensor(loud))
 
 

@@ -12,8 +12,8 @@ from graphcolumns.plasticity.probe.evidence import Evidence
 
 
 def mass(edges: Evidence) -> Tensor:
-    """The attention that an edge gets: `scores.mass`."""
-    return scores.mass(edges.scores)
+    """The attention that an edge gets, or the size of its weight: `Evidence.mass`."""
+    return edges.mass
 
 
 def bias(edges: Evidence) -> Tensor:

@@ -13,10 +13,12 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, split_samples
 from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.per_edge import edge_tensors
+from graphcolumns.nn.recording import evaluating, recorders, recording
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity.probe.fisher import Answers, drawn
-from graphcolumns.plasticity.probe.listen import evaluating, listening
-from graphcolumns.plasticity.probe.trace import Losses, ScoreSum, iter_slices_together, trace
+from graphcolumns.plasticity.probe.score_sum import ScoreSum
+from graphcolumns.plasticity.probe.trace import Losses, iter_slices_together, trace
 
 
 @dataclass(eq=False)
@@ -119,18 +121,18 @@ class Probe:
         return torch.cat(parts, 1)
 
     def _last_state(self, inputs: Inputs) -> Tensor:
-        """`output.state` `[N, b, C]`, or without one what the columns heard last."""
-        with listening(self.model, self.graph) as heard:
+        """`output.state` `[N, b, C]`, or without one what the columns received last."""
+        with recording(self.model, self.graph) as records:
             state = getattr(self.model(inputs), "state", None)
         if isinstance(state, Tensor):
             return state
-        if not heard:
+        if not records:
             raise ValueError(
                 "this rule reads the activity of columns. Expected an output with state [N, B, C], "
-                f"or a layer that attends along the graph. Got neither in "
+                f"or a layer that records along the graph. Got neither in "
                 f"{type(self.model).__name__}; return a state beside the prediction."
             )
-        return heard[-1].out.flatten(2)
+        return records[-1].out.flatten(2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +217,28 @@ class Evidence:
     def scores(self) -> EdgeScores:
         """What deleting or inserting each would do, summed over the samples."""
         return self.probe.scores.at(self.place)
+
+    @cached_property
+    def mass(self) -> Tensor:
+        """Edges. The attention that each gets, or the size of its weight, `[E]`.
+
+        A mean over samples, passes and heads. In a model without records of its edges: the mean
+        size of the parameters that it keeps per edge.
+
+        Raises:
+            ValueError: there are neither records nor parameters.
+        """
+        model, graph = self.probe.model, self.graph
+        if recorders(model):
+            return self.scores.mass / self.scores.samples
+        tensors = (entry.tensor.detach() for entry in edge_tensors(model, graph))
+        sizes = [x.reshape(len(x), -1).abs().double().mean(1) for x in tensors]
+        if not sizes:
+            raise ValueError(
+                "this rule reads the size of edges. Expected layers that record along the graph, "
+                f"or parameters per edge (edge_tensors). Got neither in {type(model).__name__}."
+            )
+        return torch.stack(sizes).mean(0)
 
     @cached_property
     def fisher(self) -> EdgeScores:

@@ -11,8 +11,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, device_of, num_samples, select_samples
+from graphcolumns.nn.recording import evaluating
 from graphcolumns.ops import EdgeScores
-from graphcolumns.plasticity.probe.listen import evaluating
 from graphcolumns.plasticity.probe.trace import Losses, trace
 from graphcolumns.random.counter import uniform
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import column_attention
 from graphcolumns.ops.column_attention.closed import centred
-from graphcolumns.plasticity.probe.listen import Traced
 from graphcolumns.plasticity.probe.pair_bias import both_per_head, pair_bias
+from graphcolumns.plasticity.probe.stacked import AttentionTrace
 
 # From here on a float32 `lse` is off by more than one millionth.
 LARGE = 16.0
@@ -42,7 +42,7 @@ def from_highest(
     return pairs, shifted
 
 
-def lse_from_highest(part: Traced, bias: Tensor, graph: ColumnGraph) -> Tensor:
+def lse_from_highest(part: AttentionTrace, bias: Tensor, graph: ColumnGraph) -> Tensor:
     """``lse [T, N, b, H]`` of attention with the second result of :func:`from_highest`."""
     steps = [
         column_attention(
@@ -50,5 +50,5 @@ def lse_from_highest(part: Traced, bias: Tensor, graph: ColumnGraph) -> Tensor:
         ).lse
         for t, (q, k) in enumerate(zip(part.q, part.k, strict=True))
     ]
-    # Heads that hear nothing go on hearing nothing.
+    # Heads that receive nothing go on receiving nothing.
     return torch.where(part.lse == float("-inf"), part.lse, torch.stack(steps).to(part.lse.dtype))

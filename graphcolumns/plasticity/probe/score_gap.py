@@ -5,16 +5,12 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, num_samples, split_samples
-from graphcolumns.nn.recording.record import AttentionRecord
+from graphcolumns.nn.recording import AttentionRecord, evaluating, recording
 from graphcolumns.ops.column_attention.reference import dot
 from graphcolumns.ops.edge_scores.checks import check_pairs
 from graphcolumns.ops.precision import accumulator
-from graphcolumns.plasticity.probe.listen import (
-    attentive_graph,
-    evaluating,
-    listening,
-    never_attended,
-)
+from graphcolumns.plasticity.probe.stacked import as_multiplied
+from graphcolumns.plasticity.probe.trace import never_recorded, recorded_graph
 
 
 @torch.no_grad()
@@ -39,7 +35,7 @@ def largest_gap(
         inputs: ``[B, ...]``.
         targets: ``[P]`` int32 or int64.
         sources: ``[P]``.
-        graph: Along whose edges (default: ``model.graph``).
+        graph: Graph along whose edges (default: the first of the model).
         slice_size: Samples at a time.
         chunk: Pairs at a time.
 
@@ -52,19 +48,26 @@ def largest_gap(
         ValueError: As trace; inputs without samples.
         TypeError: Ids that are not integers.
     """
-    graph = attentive_graph(model, graph)
+    graph = recorded_graph(model, graph)
     check_pairs(targets, sources, graph.num_columns, graph.num_sources)
     if not num_samples(inputs):
         raise ValueError("inputs must hold at least one sample, got none")
     largest: Tensor | None = None
     for x in split_samples(inputs, slice_size):
-        with evaluating(model), listening(model, graph) as heard:
+        with evaluating(model), recording(model, graph, keep=as_multiplied) as records:
             model(x)
-        for exchange in heard:
-            gap = _gap(exchange, targets, sources, chunk)
+        for record in records:
+            if not isinstance(record, AttentionRecord):
+                continue
+            gap = _gap(record, targets, sources, chunk)
             largest = gap if largest is None else _larger(largest, gap)
+    if largest is None and records:
+        raise ValueError(
+            "the gap is between scores of attention. Got a model with linear layers only; start "
+            "newborns with newborn='zero' or 'node_mean'."
+        )
     if largest is None:
-        raise never_attended(graph)
+        raise never_recorded(graph)
     return largest
 
 
@@ -74,14 +77,14 @@ def _larger(one: Tensor, other: Tensor) -> Tensor:
     return torch.maximum(one, other)
 
 
-def _gap(exchange: AttentionRecord, targets: Tensor, sources: Tensor, chunk: int) -> Tensor:
-    q, k = exchange.q, exchange.k
-    scale = q.shape[-1] ** -0.5 if exchange.scale is None else exchange.scale
+def _gap(record: AttentionRecord, targets: Tensor, sources: Tensor, chunk: int) -> Tensor:
+    q, k = record.q, record.k
+    scale = q.shape[-1] ** -0.5 if record.scale is None else record.scale
     wide = accumulator(q.dtype)
     gaps = []
     for i, j in zip(targets.split(chunk), sources.split(chunk), strict=True):
         products = dot(q.index_select(0, i).to(wide), k.index_select(0, j).to(wide))
-        lse = exchange.lse.index_select(0, i)
+        lse = record.lse.index_select(0, i)
         gap = (scale * products - lse).masked_fill(lse == float("-inf"), 0.0)
         gaps.append(gap.amax(1))
     return torch.cat(gaps)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,24 +10,41 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, num_samples, select_samples
-from graphcolumns.ops import EdgeScores, edge_scores
-from graphcolumns.ops.edge_scores.checks import check_pairs
-from graphcolumns.plasticity.probe.alike import filled
-from graphcolumns.plasticity.probe.large_bias import from_highest, is_large, lse_from_highest
-from graphcolumns.plasticity.probe.listen import (
-    Traced,
-    attentive_graph,
-    evaluating,
-    listening,
-    never_attended,
-    same,
-    stack,
-    steps,
-)
-from graphcolumns.plasticity.probe.pair_bias import check_newborn, edge_ids, pair_bias
+from graphcolumns.nn.protocols import graph_of
+from graphcolumns.nn.recording import Record, evaluating, recorders, recording
+from graphcolumns.ops import EdgeScores
+from graphcolumns.plasticity.probe.score_sum import ScoreSum
+from graphcolumns.plasticity.probe.stacked import Trace, as_multiplied, traced
 
 # (output of the model, labels) -> the loss of every sample, [B].
 Losses = Callable[[Any, Tensor], Tensor]
+
+
+def recorded_graph(model: nn.Module, graph: ColumnGraph | None = None) -> ColumnGraph:
+    """The graph whose edges can be scored: the given one, or the first of the model.
+
+    Raises:
+        ValueError: The model has no layer that records what it computes along edges.
+        TypeError: No graph was given and the model has none.
+    """
+    if not recorders(model):
+        raise ValueError(
+            "scores of edges need records. Expected a model with ColumnAttention, ColumnConv or "
+            f"EdgeLinear layers, or layers with a recorder. Got {type(model).__name__} with none; "
+            "give your layer a recorder (graphcolumns.nn.protocols), or take a rule that reads no "
+            "record, such as one by chance, age, length, paths or the size of weights."
+        )
+    return graph_of(model) if graph is None else graph
+
+
+def never_recorded(graph: ColumnGraph) -> ValueError:
+    """What to raise where a model ran and no record along its graph was made."""
+    return ValueError(
+        "edges are scored where a layer records what it computes along them, and none was recorded "
+        f"along {graph}. Layers record if they are called with the ColumnGraph that is model.graph "
+        "(or with graph=); ColumnConv does not with a sparse matrix, column_id, parallel edges, "
+        "edge_features='keys_values', or another aggr or flow."
+    )
 
 
 def trace(
@@ -41,28 +57,37 @@ def trace(
     *,
     graph: ColumnGraph | None = None,
     newborn_bias: Tensor | None = None,
+    newborn_weight: Tensor | None = None,
     slice_size: int = 8,
     chunk: int | None = None,
     backend: str = "auto",
 ) -> EdgeScores:
     """Scores pairs, edges or not, on a batch: :func:`~graphcolumns.ops.edge_scores` of a model.
 
+    The scores are computed from the records that layers make along the graph: softmax attention
+    (:class:`~graphcolumns.nn.recording.AttentionRecord`) and linear layers on edges
+    (:class:`~graphcolumns.nn.recording.LinearRecord`, see
+    :func:`~graphcolumns.plasticity.probe.linear_scores.linear_scores`). Effects on the loss add up
+    over layers of both kinds.
+
     The model runs without dropout, on a few samples at a time; its gradients, its mode and the
     random numbers are as before. Several batches add up: ``trace(...) + trace(...)``.
 
     Args:
-        model: Has :class:`~graphcolumns.nn.ColumnAttention` of the modes ``attention``,
-            ``selection`` or ``identity``, or :class:`~graphcolumns.nn.ColumnConv`, at any number
-            of steps, recurrent or not; layers may differ in heads and widths.
+        model: Model with layers that record, at any number of steps, recurrent or not; layers may
+            differ in heads and widths.
         inputs: Argument of the model: ``[B, ...]``, or a mapping of such tensors.
         labels: ``[B, ...]``.
         losses: From the output and the labels to one loss per sample, such as
             ``lambda output, labels: cross_entropy(output.prediction, labels, reduction="none")``.
         targets: ``[P]`` int32 or int64.
         sources: ``[P]``.
-        graph: Along whose edges (default: ``model.graph``); other exchanges are left out.
+        graph: Graph along whose edges (default: the first of the model); other records are left
+            out.
         newborn_bias: The score that pairs which are no edges would be born with, ``[P]`` or
             ``[P, H]`` (default: the mean score of the in-edges of the target).
+        newborn_weight: The weight that they would be born with in linear layers, ``[P]`` (default:
+            the mean weight of the in-edges of the target).
         slice_size: Samples at a time.
         chunk: Pairs at a time (default: by memory).
         backend: Of edge_scores.
@@ -71,78 +96,20 @@ def trace(
         :class:`~graphcolumns.ops.EdgeScores`, sums over the samples.
 
     Raises:
-        ValueError: A model that has no graph or does not attend along it, or mixes without
-            attention; losses that are not one per sample; arguments that do not fit.
-        TypeError: Ids that are not integers.
+        ValueError: A model without records along the graph; losses that are not one per sample;
+            arguments that do not fit.
+        TypeError: Ids that are not integers, or a model without a graph.
     """
-    tally = ScoreSum(attentive_graph(model, graph), targets, sources, newborn_bias, chunk, backend)
-    for part in walk(model, inputs, labels, losses, graph=graph, slice_size=slice_size):
-        tally.add(part)
+    graph = recorded_graph(model, graph)
+    born = newborn_bias, newborn_weight
+    total = ScoreSum(graph, targets, sources, *born, chunk, backend)
+    for part in iter_slices(model, inputs, labels, losses, graph=graph, slice_size=slice_size):
+        total.add(part)
         del part  # before the next slice goes through the model
-    return tally.scores()
+    return total.scores()
 
 
-class ScoreSum:
-    """Scores of pairs that add up over slices; arguments and errors as of :func:`trace`."""
-
-    def __init__(
-        self,
-        graph: ColumnGraph,
-        targets: Tensor,
-        sources: Tensor,
-        newborn_bias: Tensor | None = None,
-        chunk: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        check_pairs(targets, sources, graph.num_columns, graph.num_sources)
-        check_newborn(newborn_bias, len(targets))
-        self.graph, self.chunk, self.backend = graph, chunk, backend
-        self.order: Tensor | None = None
-        if bool((targets[1:] < targets[:-1]).any()):  # once here, not in every slice
-            self.order = targets.argsort(stable=True)
-            targets, sources = targets[self.order], sources[self.order]
-            newborn_bias = None if newborn_bias is None else newborn_bias[self.order]
-        self.pairs, self.newborn_bias = (targets, sources), newborn_bias
-        self.ids = edge_ids(graph, targets, sources)
-        self.sole = (self.ids >= 0) & (graph.in_degree.index_select(0, targets) == 1)
-        self.total: EdgeScores | None = None
-        self.known: Tensor | None = None  # of the edges, the same in every slice, or inputs make it
-        self.bias: Tensor | None = None
-        self.from_highest: Tensor | None = None  # the known bias, where it is large
-
-    def add(self, part: Traced) -> None:
-        """Score one slice."""
-        if self.total is None or not same(part.bias, self.known):
-            self._know(part.bias)
-        if self.from_highest is not None:
-            part = part._replace(lse=lse_from_highest(part, self.from_highest, self.graph))
-        scores = edge_scores(
-            *part[:6], *self.pairs,
-            bias=self.bias, sole=self.sole, scale=part.scale, chunk=self.chunk,
-            backend=self.backend,
-        )  # fmt: skip
-        if part.share < 1:  # means over heads, of those that there are
-            mass, would_be = scores.mass / part.share, scores.would_be / part.share
-            scores = replace(scores, mass=mass, would_be=would_be)
-        self.total = scores if self.total is None else self.total.add_(scores)
-
-    def _know(self, bias: Tensor | None) -> None:
-        """Scores of the pairs from those of the edges."""
-        self.known, self.from_highest = bias, None
-        given = (self.newborn_bias, self.graph, self.ids, self.pairs[0])
-        if bias is not None and is_large(bias):
-            self.bias, self.from_highest = from_highest(bias, *given)
-        else:
-            self.bias = pair_bias(bias, *given)
-
-    def scores(self) -> EdgeScores:
-        """The sums over all slices, in the order of the pairs that were given."""
-        if self.total is None:
-            raise ValueError("inputs must hold at least one sample, got none")
-        return self.total if self.order is None else self.total.at(self.order.argsort())
-
-
-def walk(
+def iter_slices(
     model: nn.Module,
     inputs: Inputs,
     labels: Tensor,
@@ -150,7 +117,7 @@ def walk(
     *,
     graph: ColumnGraph | None = None,
     slice_size: int = 8,
-) -> Iterator[Traced]:
+) -> Iterator[Trace]:
     """Yields what :func:`trace` scores, slice by slice; arguments and errors as there."""
     for parts in iter_slices_together(
         model, inputs, [(labels, losses)], graph=graph, slice_size=slice_size
@@ -165,9 +132,9 @@ def iter_slices_together(
     *,
     graph: ColumnGraph | None = None,
     slice_size: int = 8,
-) -> Iterator[list[Traced]]:
+) -> Iterator[list[Trace]]:
     """Yields what :func:`trace` scores for several labels and losses; slices run forward once."""
-    graph = attentive_graph(model, graph)
+    graph = recorded_graph(model, graph)
     counts = [len(labels) for labels, _ in asked]
     if slice_size < 1 or any(count != num_samples(inputs) for count in counts):
         raise ValueError(
@@ -184,15 +151,15 @@ def iter_slices_together(
 @torch.enable_grad()
 def _slice(
     model: nn.Module, inputs: Inputs, asked: Sequence[tuple[Tensor, Losses]], graph: ColumnGraph
-) -> list[Traced]:
+) -> list[Trace]:
     model = getattr(model, "_orig_mod", model)  # a compiled model would be compiled once more
     with evaluating(model):  # for the backward pass too: it may compute steps again
-        with listening(model, graph) as heard:
+        with recording(model, graph, keep=_with_gradient) as records:
             output = model(inputs)
             sums = [_sum(losses(output, labels), len(labels)) for labels, losses in asked]
-        if not heard:
-            raise never_attended(graph)
-        outs = [exchange.out for exchange in heard]
+        if not records:
+            raise never_recorded(graph)
+        outs = [record.out for record in records]
         grads = []
         while sums:
             again = len(sums) > 1
@@ -202,10 +169,13 @@ def _slice(
                 )
             )
         del output, outs
-    first = stack(heard, grads[0])
-    heads, values = first.out.shape[3:]
-    others = ([filled(x, heads, values) for x in other] for other in grads[1:])
-    return [first, *(first._replace(grad_out=steps(other)) for other in others)]
+    return traced(records, grads)
+
+
+def _with_gradient(record: Record) -> Record:
+    # In a model without trained parameters nothing else asks for the gradient.
+    record.out.requires_grad_()
+    return as_multiplied(record)
 
 
 def _sum(each: Tensor, samples: int) -> Tensor:

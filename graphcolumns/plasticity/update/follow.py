@@ -7,9 +7,7 @@ from torch import nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs
-from graphcolumns.nn.recording.overhear import recording
-from graphcolumns.nn.recording.record import attention_layers
-from graphcolumns.plasticity.probe.listen import evaluating
+from graphcolumns.nn.recording import evaluating, recorders, recording
 from graphcolumns.plasticity.rewiring.rewire import rewire
 from graphcolumns.plasticity.state.newborn import node_mean
 from graphcolumns.plasticity.update.trial import changed
@@ -30,7 +28,7 @@ def require_following(model: nn.Module, inputs: Inputs) -> None:
         ValueError: it does.
     """
     graph: ColumnGraph = model.graph  # type: ignore[assignment]
-    if not graph.num_edges or not attention_layers(model):
+    if not graph.num_edges or not recorders(model):
         return
     if not _attends(model, inputs, graph):  # whoever reads scores will say so
         return

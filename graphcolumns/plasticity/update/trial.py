@@ -15,7 +15,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, split_samples
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
-from graphcolumns.plasticity.probe.listen import evaluating
+from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.score_gap import largest_gap
 from graphcolumns.plasticity.probe.trace import Losses, trace
 from graphcolumns.plasticity.rewiring.change import Rewiring
@@ -210,12 +210,21 @@ class Trial:
 
         scores = trace(
             self.model, self.inputs, self.labels, losses, targets, sources,
-            newborn_bias=self._start(rewiring), slice_size=self.slice_size,
+            newborn_bias=self._start(rewiring), newborn_weight=self._start_weight(targets),
+            slice_size=self.slice_size,
         )  # fmt: skip
         died = len(gone)
         alone = torch.cat([scores.deletion[:died], scores.insertion[died:]]).double()
         loss = float(torch.cat(seen).double().mean())
         return PredictedChange(rewiring, alone / scores.samples, loss)
+
+    def _start_weight(self, targets: Tensor) -> Tensor | None:
+        """The weight of births in linear layers, where they do not start at the mean."""
+        return (
+            targets.new_zeros(len(targets), dtype=torch.float64)
+            if self.rule.newborn == "zero"
+            else None
+        )
 
     def _start(self, rewiring: Rewiring) -> Tensor | None:
         """The bias of deaths (any) and births, where births do not start at the mean."""

@@ -6,7 +6,7 @@ from torch_geometric.utils import to_torch_csr_tensor
 
 from graphcolumns import ColumnGraph, column_attention
 from graphcolumns.nn import ColumnConv
-from graphcolumns.nn.recording.overhear import attention_mass, recording
+from graphcolumns.nn.recording import attention_mass, recording
 
 # Shuffled on purpose: column 3 hears nobody.
 EDGES = torch.tensor([[2, 0, 1, 3, 0, 2], [1, 0, 0, 2, 2, 0]])
@@ -125,4 +125,4 @@ def test_afterwards_nobody_listens():
     layer = layer_of()
     with recording(layer):
         pass
-    assert layer.listener is None
+    assert layer.recorder is None

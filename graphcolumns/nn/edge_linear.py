@@ -1,0 +1,89 @@
+"""Signed weights on edges, as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.recording.records import LinearRecord
+from graphcolumns.nn.topology_state import own_edges, require_edges
+from graphcolumns.ops import edge_linear
+from graphcolumns.ops.column_attention.checks import check_graph
+
+
+class EdgeLinear(nn.Module):
+    r"""A linear layer on edges, with one weight per edge, or per edge and head.
+
+    .. math::
+        y_i = \sum_{j \in \mathcal{N}(i)} w_{ij} \odot x_j
+
+    The connectome-constrained layer of a circuit: see :func:`~graphcolumns.ops.edge_linear`. Its
+    weights move with their edges when the graph is rewired, and its edges can be scored. Weights
+    start normally distributed with variance 1 / (in-degree of the target).
+
+    Args:
+        graph: Edges that have weights.
+        heads: Weights per edge; each holds for ``C / heads`` neighbouring channels.
+
+    Attributes:
+        recorder: Called with a :class:`~graphcolumns.nn.recording.LinearRecord` of every pass.
+            Normally None; set only while edges are scored or observed.
+
+    Shapes:
+        - input: ``[M, B, C]``
+        - output: ``[N, B, C]``
+
+    Raises:
+        ValueError: Fewer than one head; when called, a graph with other edges than the weights.
+        TypeError: ``graph`` is not a :class:`ColumnGraph`.
+
+    Example:
+        >>> import torch
+        >>> from graphcolumns import ColumnGraph
+        >>> from graphcolumns.nn import EdgeLinear
+        >>> graph = ColumnGraph.from_edge_index(torch.tensor([[0, 1], [1, 1]]), 2)
+        >>> EdgeLinear(graph)(torch.ones(2, 1, 3), graph).shape
+        torch.Size([2, 1, 3])
+    """
+
+    edge_tensors = ("weight",)
+
+    recorder: Callable[[LinearRecord], None] | None = None
+
+    def __init__(self, graph: ColumnGraph, heads: int = 1) -> None:
+        super().__init__()
+        check_graph(graph)
+        check_counts(heads=heads)
+        self.heads = heads
+        shape = (graph.num_edges,) if heads == 1 else (graph.num_edges, heads)
+        self.weight = nn.Parameter(torch.empty(shape, device=graph.device))
+        self.rewired(graph)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws new weights."""
+        spread = self._spread.to(self.weight)
+        self.weight.normal_().mul_(spread if self.heads == 1 else spread[:, None])
+
+    def rewired(self, graph: ColumnGraph) -> None:
+        """Takes the in-degrees of a new topology, from which ``reset_parameters`` starts."""
+        # Every edge has a target with at least one in-edge: its own.
+        self._spread = graph.in_degree.index_select(0, graph.target).double() ** -0.5
+        own_edges(self, graph)
+
+    def forward(self, x: Tensor, graph: ColumnGraph) -> Tensor:
+        """Sums the in-edges of every column."""
+        require_edges(self, graph)
+        out = edge_linear(x, self.weight, graph)
+        if self.recorder is not None:
+            self.recorder(LinearRecord(graph, x, self.weight, out))
+        return out
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"edges={len(self.weight)}, heads={self.heads}"
