@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,8 +27,7 @@ from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import current_geometry
-from graphcolumns.train import check_fit, check_options, derive, train
-from graphcolumns.train.options import count_steps
+from graphcolumns.train import TrainOptions, check_fit, derive
 from graphcolumns.train.plastic_updates import begin
 from graphcolumns.train.terms import Term
 
@@ -62,9 +61,8 @@ class Parts(NamedTuple):
 
     def length(self) -> tuple[int, int]:
         """Optimizer steps of the run, and its seed."""
-        options = self.options
-        length = options["steps"], options["epochs"], options["batch_size"]
-        return count_steps(*length, len(self.data.train_inputs)), options["seed"]
+        options = numbers(self.options)
+        return options.count_steps(self.data.size("train")), options.seed
 
     @torch.no_grad()
     def current(self) -> Parts:
@@ -160,15 +158,18 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     options = {name: config[name] for name in OPTIONS} | optimizer_options(config["optimizer"])
     if options["steps"] is not None:
         options["epochs"] = None
-    # What a group leaves out has the default of `train`.
-    numbers = inspect.signature(check_options).parameters
-    defaults = inspect.signature(train).parameters
-    check_options(**{name: options.get(name, defaults[name].default) for name in numbers})
+    numbers(options)
     options["metrics"] = functions(config["metrics"])
     for name in OPTIONAL:
         if config[name] is not None:
             options[name] = _callable(name, config)
     return options
+
+
+def numbers(options: Mapping[str, Any]) -> TrainOptions:
+    """The fields of `TrainOptions` among the keyword arguments of `train`, checked."""
+    names = {field.name for field in fields(TrainOptions)}
+    return TrainOptions(**{name: x for name, x in options.items() if name in names})
 
 
 def _callable(name: str, config: Mapping[str, Any]) -> Callable[..., Any]:

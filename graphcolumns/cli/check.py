@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from graphcolumns.cli.own import OPTIMIZER, check_losses, check_metrics, check_optimizer
 from graphcolumns.cli.signature import check_call, check_keys, check_value, hints_of
-from graphcolumns.train import train
+from graphcolumns.train import TrainOptions
 
-# Arguments of `train` that stand at the top of a configuration.
+# Fields of `TrainOptions` that stand at the top of a configuration.
 OPTIONS = (
     *("steps", "epochs", "batch_size", "grad_accumulation", "amp", "compile", "device", "seed"),
     *("checkpoint_every", "evaluate_every", "evaluate_test", "best", "progress", "tensorboard"),
@@ -56,7 +56,7 @@ def check(config: Mapping[str, Any]) -> None:
     missing = [key for key in known if key not in config]
     if missing:
         raise ValueError(f"the configuration lacks {', '.join(missing)}.")
-    hints = {**hints_of(train), **VALUES}
+    hints = {**hints_of(TrainOptions), **VALUES}
     for name in (*VALUES, *OPTIONS):
         if name != "optimizer" or not isinstance(config[name], Mapping):
             check_value(name, config[name], hints[name])

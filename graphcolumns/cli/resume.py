@@ -58,7 +58,6 @@ def run_training(
         run=run,
         losses=parts.losses,
         permutation=parts.permutation,
-        unit=parts.geometry.unit,
         geometry=parts.geometry,
         resume=resume,
         changes=changes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import inf, isfinite
 
 import torch
@@ -10,62 +10,56 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
-from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
-from graphcolumns.train.options import PRECISIONS
-from graphcolumns.train.terms import Term
+from graphcolumns.learning.backprop import Terms, backprop
+from graphcolumns.nn.batches import Inputs
 
-Terms = Mapping[str, tuple[float, Term]]
+# A learning rule, see `graphcolumns.learning`.
+Learn = Callable[..., Tensor]
 
 
 def train_step(
     model: nn.Module,
-    inputs: Inputs,
-    targets: Tensor,
+    batch: tuple[Inputs, Tensor],
     terms: Terms,
     optimizer: Optimizer,
     scaler: GradScaler,
     *,
     step: int,
+    learn: Learn = backprop,
     clip: float | None = None,
     parts: int = 1,
     amp: str | None = None,
     watch: Callable[[], None] | None = None,
     skip: bool = False,
 ) -> dict[str, float]:
-    """Inputs -> model -> losses -> backward -> optimizer.
+    """Inputs -> model -> losses -> gradients -> optimizer.
 
     Args:
-        model: returns an output for `inputs`.
-        inputs: `[B, ...]`, such as `[B, channels, Y, X]`, or a mapping of such tensors.
-        targets: one per input.
-        terms: name -> (weight, term); the loss is the weighted sum.
-        optimizer: makes one step.
-        scaler: scales the loss for float16, disabled otherwise.
-        step: for the error message.
-        clip: largest norm of the gradient, or None.
-        parts: the batch goes through the model in that many parts, each weighted by its share of
-            the samples, which gives the gradient of the whole batch.
-        amp: None, `"bfloat16"` or `"float16"`.
-        watch: called between the backward pass and the optimizer's step, to look at gradients.
-        skip: everything but the optimizer's step.
+        model: Model that returns an output for the inputs.
+        batch: Inputs, a tensor ``[B, ...]`` or a mapping of such tensors, and targets ``[B, ...]``.
+        terms: Weight and term by name; the loss is the weighted sum.
+        optimizer: Optimizer that makes one step.
+        scaler: Scaler of the loss for float16, disabled otherwise.
+        step: Number of the step, for the error message.
+        learn: Learning rule that fills ``.grad``, see ``graphcolumns.learning``.
+        clip: Largest norm of the gradient, or None.
+        parts: Number of parts that the batch is split into, see ``backprop``.
+        amp: Precision of products: None, ``"bfloat16"`` or ``"float16"``.
+        watch: Function called before the optimizer's step, to look at gradients.
+        skip: Whether to do everything but the optimizer's step.
 
     Returns:
-        `loss`, every term by name, and `gradient_norm` before clipping.
+        ``loss``, every term by name, and ``gradient_norm`` before clipping.
 
     Raises:
-        FloatingPointError: loss or gradient are not finite; the step is not made.
+        FloatingPointError: Loss or gradient are not finite; the step is not made.
     """
     optimizer.zero_grad(set_to_none=True)
-    samples = num_samples(inputs)
-    weights = torch.tensor([float(w) for w, _ in terms.values()], device=device_of(inputs))
-    values = torch.zeros_like(weights)
-    for x, y in zip(split_evenly(inputs, parts), targets.tensor_split(parts), strict=True):
-        losses = _losses(model, x, y, terms, amp) * (len(y) / samples)
-        scaler.scale(weights @ losses).backward()
-        values += losses.detach()
+    values = learn(model, batch, terms, scaler=scaler, parts=parts, amp=amp)
     scaler.unscale_(optimizer)
     # With no limit this only measures the norm.
     norm = nn.utils.clip_grad_norm_(model.parameters(), inf if clip is None else clip)
+    weights = torch.tensor([float(w) for w, _ in terms.values()], device=values.device)
     # One transfer from the device for all numbers.
     loss, *each, gradient_norm = torch.cat([(weights @ values)[None], values, norm[None]]).tolist()
     result = {"loss": loss, **dict(zip(terms, each, strict=True)), "gradient_norm": gradient_norm}
@@ -88,16 +82,6 @@ def after_step(model: nn.Module) -> None:
         repair = getattr(module, "after_step", None)
         if callable(repair):
             repair()
-
-
-def _losses(
-    model: nn.Module, inputs: Inputs, targets: Tensor, terms: Terms, amp: str | None
-) -> Tensor:
-    """The value of every term, `[len(terms)]` float32."""
-    lower = None if amp is None else PRECISIONS[amp]
-    with torch.autocast(device_of(inputs).type, dtype=lower, enabled=amp is not None):
-        output = model(inputs)
-    return torch.stack([term(model, output, targets).float() for _, term in terms.values()])
 
 
 def _check_finite(result: dict[str, float], step: int, scaler: GradScaler) -> None:

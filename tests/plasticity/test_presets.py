@@ -151,12 +151,12 @@ def test_a_skipped_step_moves_no_parameter():
     batch = data.train_inputs, data.train_targets
     watched = []
     options = {"step": 1, "watch": lambda: watched.append(model.readout), "skip": True}
-    values = train_step(model, *batch, terms, optimizer, scaler, **options)
+    values = train_step(model, batch, terms, optimizer, scaler, **options)
     assert values["gradient_norm"] > 0
     assert len(watched) == 1
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     assert not optimizer.state
-    train_step(model, *batch, terms, optimizer, scaler, step=2)
+    train_step(model, batch, terms, optimizer, scaler, step=2)
     assert not all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 

@@ -184,9 +184,18 @@ class TestDescribe:
         other = {"order": data.roll(1, 0), "scale": data * 1.01}.get(change, other)
         assert differs(describe("x", data)["x.values"], describe("x", other)["x.values"])
 
+    def test_a_module_of_the_library_may_move_between_versions(self):
+        was, now = (
+            "graphcolumns.plasticity.presets.rigl",
+            "graphcolumns.plasticity.rules.presets.rigl",
+        )
+        assert not differs(was, now)
+        assert differs(was, now.replace("rigl", "set"))
+        assert differs("mine.presets.rigl", "yours.presets.rigl")
+
     def test_functions_and_what_they_are_given(self):
         found = describe("rule", partial(presets.rigl, every=5))
-        assert found["rule"] == "graphcolumns.plasticity.presets.rigl"
+        assert found["rule"] == "graphcolumns.plasticity.rules.presets.rigl"
         assert found["rule.every"] == 5
         assert found["rule.given"] == ["every"]
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from geometries import grid
 from graphcolumns.data.augment import affine
 from graphcolumns.train import TERMS, train
 from tests.train.tiny import task, tiny
@@ -49,7 +50,9 @@ def test_it_learns_and_writes_the_run_folder(tmp_path):
 
 def test_summary_is_flat_and_complete(tmp_path):
     model = tiny()
-    summary = train(model, task(), run=tmp_path / "run", unit="pixel", seed=3, **OPTIONS)
+    summary = train(
+        model, task(), run=tmp_path / "run", geometry=grid.sheet(3, 3), seed=3, **OPTIONS
+    )
     assert not any(isinstance(value, dict | list) for value in summary.values())
     known = {
         "edges": 17,

@@ -19,7 +19,7 @@ def step(model, **changes):
     scaler = changes.pop("scaler", GradScaler("cpu", enabled=False))
     inputs = changes.pop("inputs", data.train_inputs[:10])
     return train_step(
-        model, inputs, data.train_targets[:10], terms, optimizer, scaler, step=7, **changes
+        model, (inputs, data.train_targets[:10]), terms, optimizer, scaler, step=7, **changes
     )
 
 
