@@ -1,4 +1,4 @@
-"""What every process of tests/plasticity/test_ranks.py does."""
+"""What every process of tests/distributed/test_consensus.py does."""
 
 import hashlib
 import os
