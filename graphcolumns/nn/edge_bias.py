@@ -1,10 +1,13 @@
 """Learned additive scores on the edges of one topology."""
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.per_edge import all_parts_on
 from graphcolumns.nn.topology_state import own_edges
 from graphcolumns.ops.column_attention.checks import check_graph
 
@@ -107,3 +110,8 @@ class EdgeBias(nn.Module):
         """The sizes and the start."""
         edges = len(self.forward())
         return f"edges={edges}, heads={self.heads}, sigma={self.sigma}, std={self.std}"
+
+
+def edge_biases(model: nn.Module, graph: ColumnGraph) -> list[EdgeBias]:
+    """All edge biases of a model that belong to the edges of one of its graphs."""
+    return [part for _, part in all_parts_on(model, graph) if isinstance(part, EdgeBias)]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edges import first_difference, origin
-from graphcolumns.nn.per_edge import all_parts_on, held_graphs, resize
+from graphcolumns.nn.per_edge import all_parts_on, give_graph, graph_of_tensor, held_graphs, resize
 
 PARTS = ("rowptr", "source", "distance", "num_sources")  # of a graph in a state dict
 
@@ -53,22 +53,32 @@ def bring(module: nn.Module, before: ColumnGraph, after: ColumnGraph) -> list[nn
     parts = [part for _, part in all_parts_on(module, before)]
     if not same:
         old = origin(before, after)
-        for tensor in _values(parts, before.num_edges):
+        for tensor in _values(parts, before):
             resize(tensor, _carried(tensor, old))
     for part in parts:
         if hasattr(part, "rewired"):
-            part.rewired(after)  # type: ignore[operator]
+            give_graph(part, before, after)
             continue
         for attribute, graph in held_graphs(part).items():
-            if graph.same_topology(before):
+            if not graph.same_topology(before):
+                continue
+            if isinstance(vars(part).get(attribute), ColumnGraph):
                 setattr(part, attribute, after)
+            else:
+                vars(part)["graphs"][attribute] = after
     return parts
 
 
-def _values(parts: list[nn.Module], num_edges: int) -> list[Tensor]:
-    """What modules keep per edge, shared tensors once."""
-    named = [getattr(p, name, None) for p in parts for name in getattr(p, "edge_tensors", ())]
-    fits = {id(x): x for x in named if torch.is_tensor(x) and x.ndim and len(x) == num_edges}
+def _values(parts: list[nn.Module], graph: ColumnGraph) -> list[Tensor]:
+    """What modules keep per edge of a graph, shared tensors once."""
+    named = [(part, name) for part in parts for name in getattr(part, "edge_tensors", ())]
+    fits: dict[int, Tensor] = {}
+    for part, name in named:
+        tensor, own = getattr(part, name, None), graph_of_tensor(part, name)
+        if own is not None and not own.same_topology(graph):
+            continue
+        if torch.is_tensor(tensor) and tensor.ndim and len(tensor) == graph.num_edges:
+            fits[id(tensor)] = tensor
     return list(fits.values())
 
 

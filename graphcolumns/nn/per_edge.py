@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +25,24 @@ def edge_tensors(module: nn.Module, graph: ColumnGraph) -> Iterator[EdgeTensor]:
     """All parameters and buffers that `module` keeps per edge of `graph`.
 
     Raises:
-        ValueError: a declared tensor is missing or does not have one entry per edge, or a module
-            keeps a graph and has no method `rewired`.
+        ValueError: a declared tensor is missing or does not have one entry per edge, a module
+            keeps a graph and has no method `rewired`, or a module around several graphs does not
+            say to which of them a tensor belongs.
     """
+    several = len(held_graphs(module)) > 1
     for path, part in parts_on(module, graph):
         for attribute in getattr(part, "edge_tensors", ()):
+            own = graph_of_tensor(part, attribute)
+            if own is not None and not own.same_topology(graph):
+                continue
+            if own is None and several and not _knows_its_graph(part):
+                raise ValueError(
+                    "tensors per edge must belong to one graph. Got a model with the graphs "
+                    f"{', '.join(held_graphs(module))}, and {type(part).__name__} does not say to "
+                    f"which {attribute} belongs; name it, as in edge_tensors = "
+                    f"{{{attribute!r}: {next(iter(held_graphs(module)))!r}}}, or let the layer "
+                    "call graphcolumns.nn.topology_state.own_edges(self, graph)."
+                )
             name = f"{path}.{attribute}" if path else attribute
             if not hasattr(part, attribute):
                 raise ValueError(f"{type(part).__name__}.edge_tensors names {name}, not there.")
@@ -104,8 +118,55 @@ def _shared_out(module: nn.Module, graph: ColumnGraph) -> str:
 
 
 def held_graphs(module: nn.Module) -> dict[str, ColumnGraph]:
-    """The graphs that a module itself keeps, by the name of the attribute."""
-    return {name: value for name, value in vars(module).items() if isinstance(value, ColumnGraph)}
+    """The graphs that a module itself keeps: those in `graphs` by name, others by attribute."""
+    named = vars(module).get("graphs")
+    held = dict(named) if isinstance(named, Mapping) else {}
+    held = {name: graph for name, graph in held.items() if isinstance(graph, ColumnGraph)}
+    known = {id(graph) for graph in held.values()}
+    for name, value in vars(module).items():
+        if isinstance(value, ColumnGraph) and id(value) not in known:
+            held[name] = value
+    return held
+
+
+def graph_of_tensor(module: nn.Module, attribute: str) -> ColumnGraph | None:
+    """The graph that a module names for a tensor per edge; None if it names none."""
+    names = getattr(module, "edge_tensors", ())
+    if not isinstance(names, Mapping):
+        return None
+    held = _public_graphs(module)
+    if names[attribute] not in held:
+        raise ValueError(
+            f"edge_tensors must name graphs of the module. Expected one of {', '.join(held)} for "
+            f"{attribute}. Got {names[attribute]!r} in {type(module).__name__}."
+        )
+    return held[names[attribute]]
+
+
+def give_graph(module: nn.Module, before: ColumnGraph, after: ColumnGraph) -> None:
+    """Call `rewired` of a module, with the name of the graph where it takes one."""
+    rewired: Any = module.rewired
+    if not _takes_name(rewired):
+        rewired(after)
+        return
+    for name, graph in _public_graphs(module).items():
+        if graph.same_topology(before):
+            rewired(after, name)
+
+
+def _public_graphs(module: nn.Module) -> dict[str, ColumnGraph]:
+    graphs = getattr(module, "graphs", None)
+    return dict(graphs) if isinstance(graphs, Mapping) else held_graphs(module)
+
+
+def _takes_name(rewired: Any) -> bool:
+    parameters = inspect.signature(rewired).parameters.values()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) > 1 or "name" in inspect.signature(rewired).parameters
+
+
+def _knows_its_graph(module: nn.Module) -> bool:
+    return len(held_graphs(module)) == 1 or bool(getattr(module, "edges_of", ""))
 
 
 def _on(graph: ColumnGraph, module: nn.Module) -> bool | None:
@@ -137,7 +198,8 @@ def mark(module: nn.Module, around: ColumnGraph | None) -> None:
     """Let the tensors per edge of a module know their edges: optimizers learn of them so."""
     mine = getattr(module, "edges_of", "") or ("" if around is None else around.fingerprint)
     for name in getattr(module, "edge_tensors", ()):
-        tensor = getattr(module, name, None)
+        tensor, own = getattr(module, name, None), graph_of_tensor(module, name)
+        mine = mine if own is None else own.fingerprint
         if mine and torch.is_tensor(tensor):
             tensor.edges_of = mine  # type: ignore[attr-defined]
 

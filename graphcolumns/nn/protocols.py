@@ -34,6 +34,7 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -154,6 +155,22 @@ def graph_of(model: nn.Module, name: str | None = None) -> ColumnGraph:
             f"{', '.join(map(repr, graphs))}. Got {name!r}."
         )
     return graphs[name]
+
+
+def require_different_graphs(model: nn.Module) -> None:
+    """Raise unless the edges of a model's graphs differ, so that tensors per edge know theirs.
+
+    Raises:
+        ValueError: Two graphs have the same edges.
+        TypeError: As :func:`graphs_of`.
+    """
+    for (one, graph), (other, alike) in combinations(graphs_of(model).items(), 2):
+        if graph.same_topology(alike):
+            raise ValueError(
+                "graphs of a model that is rewired must have different edges: tensors per edge are "
+                f"told apart by them. Got {one!r} and {other!r} with the same {graph.num_edges} "
+                "edges; draw one of them with another seed or degree."
+            )
 
 
 def description_of(model: nn.Module) -> str:

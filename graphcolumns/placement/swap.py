@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.per_edge import parts_on
+from graphcolumns.nn.per_edge import give_graph, parts_on
 from graphcolumns.nn.protocols import graph_of
 
 
@@ -130,7 +130,7 @@ def move_columns(model: nn.Module, geometry: Geometry) -> None:
     measured = graph.remeasure(geometry.to(graph.device))
     for _, part in list(parts_on(model, graph)):
         if hasattr(part, "rewired"):
-            part.rewired(measured)  # type: ignore[operator]
+            give_graph(part, graph, measured)
 
 
 def checked_columns(graph: ColumnGraph, ids: Tensor) -> Tensor:

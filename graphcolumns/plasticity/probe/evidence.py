@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, split_samples
-from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.edge_bias import edge_biases
 from graphcolumns.nn.per_edge import edge_tensors
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import evaluating, recorders, recording
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity.probe.fisher import Answers, drawn
@@ -26,7 +27,7 @@ class Probe:
     """One look at a model: edges and candidates go through it together, and only if asked for.
 
     Args:
-        model: as in `trace`; its graph is the one whose edges are looked at.
+        model: as in `trace`.
         geometry: where the columns are now.
         inputs: samples `[B, ...]`, or a mapping of such tensors.
         labels: `[B, ...]`.
@@ -37,6 +38,7 @@ class Probe:
         age: updates that each edge has survived, `[E]`.
         memory: what the rule keeps between updates, see `Rule.remember`.
         slice_size: samples at a time.
+        name: which of the model's graphs is looked at (default: the first).
     """
 
     model: nn.Module
@@ -50,10 +52,11 @@ class Probe:
     age: Tensor | None = None
     memory: Mapping[str, Tensor] = field(default_factory=dict)
     slice_size: int = 32
+    name: str | None = None
 
     def __post_init__(self) -> None:
         # Where positions are learned, the graph is measured anew each time it is asked for.
-        self.graph: ColumnGraph = self.model.graph  # type: ignore[assignment]
+        self.graph = graph_of(self.model, self.name)
         self.targets, self.sources = self.graph.target.long(), self.graph.source.long()
 
     def edges(self) -> Evidence:
@@ -82,7 +85,7 @@ class Probe:
         """Of all edges, then of all candidates."""
         return trace(
             self.model, self.inputs, self.labels, self.losses, self.targets, self.sources,
-            slice_size=self.slice_size,
+            graph=self.graph, slice_size=self.slice_size,
         )  # fmt: skip
 
     def fisher(self, place: slice) -> EdgeScores:
@@ -102,7 +105,9 @@ class Probe:
         asked = [(labels, self.losses), of_draw]
         if "scores" in vars(self):  # measured already: no second time
             tallies, asked = tallies[1:], asked[1:]
-        slices = iter_slices_together(self.model, self.inputs, asked, slice_size=self.slice_size)
+        slices = iter_slices_together(
+            self.model, self.inputs, asked, graph=self.graph, slice_size=self.slice_size
+        )
         for parts in slices:
             for tally in tallies:
                 tally.add(parts.pop(0))  # and nothing is kept for the next slice
@@ -263,7 +268,7 @@ class Evidence:
         Raises:
             ValueError: the model has none.
         """
-        found = [m() for m in self.probe.model.modules() if isinstance(m, EdgeBias)]
+        found = [bias() for bias in edge_biases(self.probe.model, self.graph)]
         if not found:
             raise ValueError(
                 "this rule reads the edge bias, and the model has none. Build it with "

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from graphcolumns.nn.per_edge import EdgeTensor, edge_tensors, parts_on, resize
+from graphcolumns.nn.per_edge import EdgeTensor, edge_tensors, give_graph, parts_on, resize
 from graphcolumns.nn.topology_state import settle
 from graphcolumns.plasticity.rewiring.change import Rewiring
 from graphcolumns.plasticity.state.newborn import Newborn, neighbours_median, node_mean
@@ -36,7 +36,8 @@ def carry(
     its parameters and buffers whose first dimension is E (None is skipped), and a method
     `rewired(graph)`, called at the end, for anything else that depends on the graph. A module
     that keeps a ColumnGraph must have `rewired`; one that keeps another graph is left alone with
-    all its parts.
+    all its parts. A module that keeps several graphs says to which of them each tensor belongs
+    and takes `rewired(graph, name)`, see :mod:`graphcolumns.nn.protocols`.
 
     Survivors keep every entry bit for bit. Parameters stay the same objects, so ties, parameter
     groups and learning rates stay. Of a dead edge nothing is kept. Newborns start with
@@ -86,8 +87,7 @@ def carry(
         parts = [part for _, part in parts_on(root, rewiring.before)]
         for part in parts:
             if hasattr(part, "rewired"):
-                rewired: Any = part.rewired
-                rewired(rewiring.graph)
+                give_graph(part, rewiring.before, rewiring.graph)
         settle(parts, rewiring.graph)
     if optimizer is not None:
         keep_edges(optimizer)

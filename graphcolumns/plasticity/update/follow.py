@@ -14,20 +14,20 @@ from graphcolumns.plasticity.update.trial import changed
 
 
 @torch.no_grad()
-def require_following(model: nn.Module, inputs: Inputs) -> None:
+def require_following(model: nn.Module, inputs: Inputs, graph: ColumnGraph) -> None:
     """Raise if a layer attends along the old edges when `model.graph` has new ones.
 
     Tried on a copy without one edge. A model that keeps its edges somewhere else too, an
     `edge_index` of its own or a graph in a list, would be scored and never change.
 
     Args:
-        model: a model with a ColumnGraph as `model.graph`.
+        model: a model that records what it computes along the graph.
         inputs: a few samples `[b, ...]`.
+        graph: the graph of the model that would change.
 
     Raises:
         ValueError: it does.
     """
-    graph: ColumnGraph = model.graph  # type: ignore[assignment]
     if not graph.num_edges or not recorders(model):
         return
     if not _attends(model, inputs, graph):  # whoever reads scores will say so

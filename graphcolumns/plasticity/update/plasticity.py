@@ -14,10 +14,10 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, num_samples, select_samples
 from graphcolumns.nn.current_geometry import current_geometry
-from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.edge_bias import edge_biases
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.positions import LearnedPositions
-from graphcolumns.nn.protocols import graph_of
+from graphcolumns.nn.protocols import graph_of, require_different_graphs
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import Losses
@@ -51,6 +51,7 @@ class Plasticity:
         geometry: where the columns are, for newborns of a measured graph and for rules that ask;
             learned positions are read from the model.
         seed: of everything random.
+        graph: name of the graph of the model that is rewired (default: the first).
 
     Example:
         >>> from graphcolumns.plasticity import Plasticity, Rule, grow, prune
@@ -58,8 +59,14 @@ class Plasticity:
         0
     """
 
-    def __init__(self, rule: Rule, geometry: Geometry | None = None, seed: int = 0) -> None:
-        self.rule, self.geometry, self.seed = rule, geometry, seed
+    def __init__(
+        self,
+        rule: Rule,
+        geometry: Geometry | None = None,
+        seed: int = 0,
+        graph: str | None = None,
+    ) -> None:
+        self.rule, self.geometry, self.seed, self.graph = rule, geometry, seed, graph
         self.updates = 0
         self.age: Tensor | None = None
         self.memory: dict[str, Tensor] = {}
@@ -75,7 +82,8 @@ class Plasticity:
             ValueError: the rule cannot start from this graph, or what it remembers is of other
                 edges than those of the model.
         """
-        graph = graph_of(model)
+        graph = graph_of(model, self.graph)
+        require_different_graphs(model)
         keep_topology(model)
         if self.past is not None:
             self._require_edges(graph)
@@ -113,16 +121,17 @@ class Plasticity:
             ValueError: whatever `update` refuses.
         """
         self.start(model)
-        rule, graph = self.rule, graph_of(model)
+        rule, graph = self.rule, graph_of(model, self.graph)
         list(edge_tensors(model, graph))  # refuses what cannot be carried along
-        require_following(model, inputs)
+        require_following(model, inputs, graph)
         memory = dict(self.memory)
-        biased = any(isinstance(part, EdgeBias) for part in model.modules())
+        biased = bool(edge_biases(model, graph))
         if rule.watch_movement and biased:
             memory["movement"] = torch.zeros(graph.num_edges, device=graph.device)
         look = Probe(
             model, self._geometry(model), inputs, labels, losses,
             step=step, update=self.updates + 1, seed=self.seed, age=self.age, memory=memory,
+            name=self.graph,
         )  # fmt: skip
         if rule.remember is not None:
             look.memory = memory | dict(rule.remember(look.edges()))
@@ -130,7 +139,7 @@ class Plasticity:
         if rule.check:
             length = None if rule.budget is None else rule.budget.length(step)
             samples = inputs, inputs, labels
-            Trial(rule, model, look.geometry, *samples, losses, length).run(chosen)
+            Trial(rule, model, look.geometry, *samples, losses, length, name=self.graph).run(chosen)
 
     def due(self, step: int) -> bool:
         """Whether an update is due after `step` optimizer steps."""
@@ -141,7 +150,7 @@ class Plasticity:
         """Take note of gradients, between the backward pass and the optimizer's step."""
         if not self.rule.watch_movement:
             return
-        biases = [part for part in model.modules() if isinstance(part, EdgeBias)]
+        biases = edge_biases(model, graph_of(model, self.graph))
         total = self.memory.get("movement")
         for bias in biases:
             for name in bias.edge_tensors:
@@ -165,7 +174,7 @@ class Plasticity:
         """Decide, change the model, and bring everything along.
 
         Args:
-            model: has a ColumnGraph as `model.graph`.
+            model: has a ColumnGraph as `model.graph`, or several as `model.graphs`.
             optimizer: of its parameters.
             step: optimizer steps so far.
             inputs: `rule.wanted` samples `[B, ...]`.
@@ -191,7 +200,7 @@ class Plasticity:
         chosen = propose_swaps(rule, looks[0], resting, looks[1] if len(looks) > 1 else None)
         length = None if rule.budget is None else rule.budget.length(step)
         scored = select_samples(inputs, slice(rule.samples))
-        trial = Trial(rule, model, geometry, scored, *check, losses, length)
+        trial = Trial(rule, model, geometry, scored, *check, losses, length, name=self.graph)
         verdict = trial.run(chosen)
         rewiring = verdict.rewiring
         require_same_edges(rewiring.graph)
@@ -224,7 +233,7 @@ class Plasticity:
     def outcome(self, model: nn.Module, steps: int) -> dict[str, float | str | None]:
         """What the rule aimed at in a run of `steps` and did not reach, see `outcome`."""
         first = 0 if self.past is None else len(self.past.first)
-        return outcome(self.rule, graph_of(model), steps, first, self.shortfall)
+        return outcome(self.rule, graph_of(model, self.graph), steps, first, self.shortfall)
 
     def _looks(
         self,
@@ -251,6 +260,7 @@ class Plasticity:
                 seed=self.seed,
                 age=self.age,
                 memory=self.memory,
+                name=self.graph,
             )
             for part in range(halves)
         ]
@@ -288,10 +298,20 @@ class Plasticity:
             "past": None if past is None else dict(past),
             "shortfall": self.shortfall,
             "edges_of": self.edges_of,
+            "graph": self.graph,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was called."""
+        """Go on where `state_dict` was called.
+
+        Raises:
+            ValueError: the state is of a rule on another graph of the model.
+        """
+        if state.get("graph") not in (None, self.graph):
+            raise ValueError(
+                f"a rule must go on with the graph that it began with, {state['graph']!r}. Got "
+                f"{self.graph!r}; pass Plasticity(..., graph={state['graph']!r})."
+            )
         self.updates, self.age = state["updates"], state["age"]
         self.memory = {FORMER_NAMES.get(name, name): x for name, x in state["memory"].items()}
         self.resting = CoolDown(*state["resting"])

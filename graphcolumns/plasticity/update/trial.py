@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, split_samples
-from graphcolumns.nn.edge_bias import EdgeBias
-from graphcolumns.nn.per_edge import edge_tensors
+from graphcolumns.nn.edge_bias import edge_biases
+from graphcolumns.nn.per_edge import edge_tensors, held_graphs
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.score_gap import largest_gap
 from graphcolumns.plasticity.probe.trace import Losses, trace
@@ -78,6 +79,7 @@ class Trial:
         losses: one loss per sample.
         length: budget of summed length that partial changes have to keep, if there is one.
         slice_size: samples at a time.
+        name: which of the model's graphs changes (default: the first).
     """
 
     rule: Rule
@@ -89,6 +91,12 @@ class Trial:
     losses: Losses
     length: float | None = None
     slice_size: int = 32
+    name: str | None = None
+
+    @property
+    def graph(self) -> ColumnGraph:
+        """The edges as they are."""
+        return graph_of(self.model, self.name)
 
     def run(self, chosen: Selection) -> TrialResult:
         """Make the swaps, or those groups of them after which the loss is no higher."""
@@ -109,14 +117,14 @@ class Trial:
 
     def rewiring(self, chosen: Selection) -> Rewiring:
         """The change of topology."""
-        graph: ColumnGraph = self.model.graph  # type: ignore[assignment]
+        graph = self.graph
         born = chosen.targets, chosen.sources
         geometry, again = self.geometry, self.rule.regrow
         return rewire(graph, chosen.drop, born, geometry=geometry, keep_regrown=again)
 
     def _without_regrown(self, chosen: Selection) -> Selection:
         """What is dropped and grown goes on: it is neither a death nor a birth."""
-        graph: ColumnGraph = self.model.graph  # type: ignore[assignment]
+        graph = self.graph
         dropped = edge_keys(graph)[chosen.drop]
         grown = pair_keys(chosen.targets, chosen.sources, graph.num_sources)
         dies, born = ~torch.isin(dropped, grown), ~torch.isin(grown, dropped)
@@ -129,7 +137,9 @@ class Trial:
             return {"node_mean": node_mean, "zero": zero}[self.rule.newborn]
         after, born = rewiring.graph, rewiring.born
         ends = after.target[born].long(), after.source[born].long()
-        gap = largest_gap(self.model, self.scored, *ends, slice_size=self.slice_size)
+        gap = largest_gap(
+            self.model, self.scored, *ends, graph=self.graph, slice_size=self.slice_size
+        )
         return epsilon(self.rule.share, gap)
 
     @torch.no_grad()
@@ -172,7 +182,7 @@ class Trial:
         groups, rules = self.rule.groups, self.rule.constraints
         if self.length is None:
             return groups_of_swaps(chosen, groups, rules.same_in_degree)
-        graph: ColumnGraph = self.model.graph  # type: ignore[assignment]
+        graph = self.graph
         rewiring = self.rewiring(chosen)
         assert rewiring.graph.distance is not None
         keys = edge_keys(rewiring.graph)
@@ -209,7 +219,7 @@ class Trial:
             return each
 
         scores = trace(
-            self.model, self.inputs, self.labels, losses, targets, sources,
+            self.model, self.inputs, self.labels, losses, targets, sources, graph=self.graph,
             newborn_bias=self._start(rewiring), newborn_weight=self._start_weight(targets),
             slice_size=self.slice_size,
         )  # fmt: skip
@@ -228,7 +238,7 @@ class Trial:
 
     def _start(self, rewiring: Rewiring) -> Tensor | None:
         """The bias of deaths (any) and births, where births do not start at the mean."""
-        biases = [part for part in self.model.modules() if isinstance(part, EdgeBias)]
+        biases = edge_biases(self.model, self.graph)
         if self.rule.newborn == "node_mean" or not biases:
             return None
         newborn, bias = self.newborn(rewiring), biases[0]  # the same in all of them
@@ -256,7 +266,7 @@ def changed(model: nn.Module, rewiring: Rewiring, newborn: Newborn) -> nn.Module
     per_edge = {id(entry.tensor) for entry in edge_tensors(model, rewiring.before)}
     tensors = [*model.parameters(), *model.buffers()]
     shared: dict[int, object] = {id(t): t for t in tensors if id(t) not in per_edge}
-    graphs = [v for m in model.modules() for v in vars(m).values() if isinstance(v, ColumnGraph)]
+    graphs = [graph for part in model.modules() for graph in held_graphs(part).values()]
     shared |= {id(graph): graph for graph in graphs}
     copied = copy.deepcopy(model, shared)
     carry(rewiring, copied, newborn=newborn)
