@@ -160,6 +160,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
         options["epochs"] = None
     numbers(options)
     options["metrics"] = functions(config["metrics"])
+    options["learn"] = _callable("learning", config)
     for name in OPTIONAL:
         if config[name] is not None:
             options[name] = _callable(name, config)

@@ -25,6 +25,7 @@ BUILT: Mapping[str, Sequence[str]] = {
     "data": (),
     "augmentation": ("inputs", "generator"),
     "plasticity": ("steps",),
+    "learning": ("model", "batch", "terms", "scaler", "parts", "amp"),
 }
 OPTIONAL = ("augmentation", "plasticity")  # null: without
 # The other top-level keys.

@@ -7,12 +7,13 @@ from importlib.resources import files
 
 GROUPS = {
     "geometry": "where columns are",
-    "graph": "who listens to whom",
+    "graph": "which columns attend to which",
     "model": "what a column does",
     "budget": "how wide it may be",
     "plasticity": "which edges die and are born, by what rule",
-    "data": "what is learned",
-    "optimizer": "how",
+    "data": "the task",
+    "optimizer": "how it is optimised",
+    "learning": "how gradients come about",
     "experiment": "a tried combination of all of these",
 }
 

@@ -16,8 +16,14 @@ from graphcolumns.cli.changes import with_changes
 from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.user_order import in_user_order
 
+BACKPROP = {"_target_": "graphcolumns.learning.backprop"}
 # Keys that runs of earlier versions lack, with what these did.
-EARLIER: dict[str, Any] = {"reorder": BEFORE_GRAPH, "best": None, "metrics": {}}
+EARLIER: dict[str, Any] = {
+    "reorder": BEFORE_GRAPH,
+    "best": None,
+    "metrics": {},
+    "learning": BACKPROP,
+}
 
 
 def load(run: str | os.PathLike[str], which: str = "last") -> Parts:

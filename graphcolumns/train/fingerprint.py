@@ -28,6 +28,7 @@ REASONS = {
     "plasticity": "what the rule remembers is of another rule",
     "optimizer": "its moments are those of another optimizer",
     "schedule": "the rate of the steps that are done followed another schedule",
+    "learn": "the steps that are done followed another rule",
     "losses": "moments of the optimizer are of another loss",
 }
 

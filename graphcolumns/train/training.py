@@ -73,6 +73,7 @@ class Training:
             | {"steps": self.steps},
             losses=dict(losses),
             augmentation=augmentation,
+            learn=learn,
             plasticity=plasticity,
             data=data,
             geometry=geometry,

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from graphcolumns.cli import load, main
 
@@ -22,6 +23,7 @@ from torch import nn
 import geometries.grid
 from graphcolumns import connect as wire
 from graphcolumns.data import digits
+from graphcolumns.learning import backprop
 from graphcolumns.plasticity import presets
 
 
@@ -65,6 +67,14 @@ def halved(step, steps, after=0.5):
 
 def falling_below_zero(step, steps):
     return -1.0
+
+
+def only(model, batch, terms, *, scaler, parts=1, amp=None, part="readout"):
+    values = backprop(model, batch, terms, scaler=scaler, parts=parts, amp=amp)
+    for name, p in model.named_parameters():
+        if not name.startswith(part):
+            p.grad = None
+    return values
 
 
 def few(count=60):
@@ -206,6 +216,27 @@ def test_an_augmentation():
     words = [word for word in TINY if not word.startswith("augmentation")]
     assert main(["train", "--config-dir", "mine", *words, "experiment=noisy"]) == 0
     assert load("a").options["augmentation"].keywords == {"size": 0.2}
+
+
+def test_a_learning_rule():
+    Path("mine/learning").mkdir(parents=True)
+    Path("mine/learning/readout.yaml").write_text("_target_: own_parts.only\npart: readout\n")
+    words = ["train", "--config-dir", "mine", *TINY, "learning=readout", "steps=2"]
+    assert main(words) == 0
+    assert main(["train", *TINY[:-1], "run=b", "steps=2", "optimizer.lr=1e-30"]) == 0
+    pairs = zip(load("a").model.named_parameters(), load("b").model.parameters(), strict=True)
+    moved = {name.partition(".")[0] for (name, p), q in pairs if not torch.allclose(p, q)}
+    assert moved == {"readout"}
+
+
+def test_a_learning_rule_is_part_of_the_run(capsys):
+    assert main(["train", *TINY, "steps=2"]) == 0
+    config = Path("a/config.yaml")
+    config.write_text(
+        config.read_text().replace("graphcolumns.learning.backprop", "own_parts.only")
+    )
+    assert main(["resume", "a"]) == 2
+    assert "learn was" in capsys.readouterr().err
 
 
 def test_a_model_that_names_only_what_it_needs():
