@@ -21,7 +21,7 @@ class EdgeLinear(nn.Module):
     .. math::
         y_i = \sum_{j \in \mathcal{N}(i)} w_{ij} \odot x_j
 
-    The connectome-constrained layer of a circuit: see :func:`~graphcolumns.ops.edge_linear`. Its
+    The connectome-constrained layer of a circuit: see :func:`~graphcolumns.edge_linear`. Its
     weights move with their edges when the graph is rewired, and its edges can be scored. Weights
     start normally distributed with variance 1 / (in-degree of the target).
 

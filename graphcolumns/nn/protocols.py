@@ -28,7 +28,7 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
     Names of its parameters that are never decayed.
 ``recorder``
     A class attribute, normally None; set only while somebody records what the module computes along
-    edges, see :mod:`graphcolumns.nn.recording`.
+    edges, see ``graphcolumns.nn.recording``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from graphcolumns.graph import ColumnGraph
 
 
 class AttentionRecord(NamedTuple):
-    """Softmax attention along edges; shapes as in :func:`~graphcolumns.ops.column_attention`.
+    """Softmax attention along edges; shapes as in :func:`~graphcolumns.column_attention`.
 
     Attributes:
         graph: The edges.
@@ -34,7 +34,7 @@ class AttentionRecord(NamedTuple):
 
 
 class LinearRecord(NamedTuple):
-    """A signed sum along edges; shapes as in :func:`~graphcolumns.ops.edge_linear`.
+    """A signed sum along edges; shapes as in :func:`~graphcolumns.edge_linear`.
 
     Attributes:
         graph: The edges.

@@ -70,14 +70,14 @@ def linear_scores(
     :func:`~graphcolumns.ops.edge_scores`; where a layer is passed several times, so is the way
     through later passes. In :class:`~graphcolumns.ops.EdgeScores` this reads
 
-    ======================  ======================================================
-    ``mass``, ``would_be``  :math:`|w|`, mean over passes and heads
-    ``bias_gradient``       :math:`G`, the derivative by a weight that heads share
-    ``attention_gradient``  :math:`|w G|`, absolute in each sample
-    ``deletion``            :math:`u = -w G`
-    ``advantage``, ``gate`` :math:`G`
-    ``insertion``           :math:`u = w_0 G`
-    ======================  ======================================================
+    =======================  ======================================================
+    ``mass``, ``would_be``   :math:`|w|`, mean over passes and heads
+    ``bias_gradient``        :math:`G`, the derivative by a weight that heads share
+    ``attention_gradient``   :math:`|w G|`, absolute in each sample
+    ``deletion``             :math:`u = -w G`
+    ``advantage``, ``gate``  :math:`G`
+    ``insertion``            :math:`u = w_0 G`
+    =======================  ======================================================
 
     Args:
         passes: What linear layers computed along the edges, with the gradient of each sample.
