@@ -14,7 +14,7 @@ losses and of metrics. The key `reorder` of a configuration decides otherwise.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcolumns import connect
-from graphcolumns.cli.targets import function_of
+from graphcolumns.cli.targets import function_of, named_targets
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Rule
@@ -46,7 +46,7 @@ def reorders(config: Mapping[str, Any]) -> bool:
     asked = config["reorder"]
     if asked is not None:
         return bool(asked)
-    seen = [target for name in SEEING for target in _targets(config.get(name))]
+    seen = [target for name in SEEING for _, target in named_targets(config.get(name))]
     return takes(config["model"], "permutation") and all(map(_is_ours, seen))
 
 
@@ -117,18 +117,6 @@ def check_rule(rule: Rule, graph: ColumnGraph, permutation: Tensor) -> None:
     """
     back = permutation.argsort()
     rule.constraints.permute(back).check(graph.permute(back))
-
-
-def _targets(node: Any) -> Iterator[str]:
-    """Every function that a part of a configuration names."""
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from _targets(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _targets(value)
 
 
 def _is_ours(target: str) -> bool:

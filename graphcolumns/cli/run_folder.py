@@ -13,17 +13,8 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from graphcolumns import checkpoint
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.changes import with_changes
-from graphcolumns.cli.order import BEFORE_GRAPH
+from graphcolumns.cli.former import upgrade
 from graphcolumns.cli.user_order import in_user_order
-
-BACKPROP = {"_target_": "graphcolumns.learning.backprop"}
-# Keys that runs of earlier versions lack, with what these did.
-EARLIER: dict[str, Any] = {
-    "reorder": BEFORE_GRAPH,
-    "best": None,
-    "metrics": {},
-    "learning": BACKPROP,
-}
 
 
 def load(run: str | os.PathLike[str], which: str = "last") -> Parts:
@@ -89,4 +80,4 @@ def read_config(run: Path) -> dict[str, Any]:
     if not isinstance(loaded, DictConfig) or not loaded:
         raise ValueError(f"{path} holds no configuration. Restore it from a copy.")
     config: dict[str, Any] = OmegaConf.to_container(loaded, resolve=True)  # type: ignore[assignment]
-    return with_changes(EARLIER | config, checkpoint.read_changes(run))
+    return with_changes(upgrade(config), checkpoint.read_changes(run))

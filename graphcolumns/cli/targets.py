@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +22,19 @@ def function_of(name: Any) -> Callable[..., Any]:
         raise ValueError(f"{name} cannot be called.")
     function: Callable[..., Any] = found
     return function
+
+
+def named_targets(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The place and the name of every function that a part of a configuration names."""
+    if isinstance(node, list):
+        node = {str(place): part for place, part in enumerate(node)}
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            here = f"{path}.{key}" if path else str(key)
+            if key == "_target_":
+                yield here, str(value)
+            else:
+                yield from named_targets(value, here)
 
 
 def why_missing(name: str) -> str:

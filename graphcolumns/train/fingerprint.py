@@ -8,6 +8,7 @@ from typing import Any
 
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint.about import Change
+from graphcolumns.data import TASKS
 from graphcolumns.train.describe import differs, shown
 
 # May be changed when a run is resumed, if the user says so.
@@ -31,6 +32,9 @@ REASONS = {
     "learn": "the steps that are done followed another rule",
     "losses": "moments of the optimizer are of another loss",
 }
+
+# What is noted today under another name than in runs of earlier versions.
+FORMER_NAMES = {"data.train_labels": "data.train_targets", "data.test_labels": "data.test_targets"}
 
 
 def changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -91,10 +95,24 @@ def check_same_run(
 
 def _was(run: Path) -> dict[str, Any]:
     """The fingerprint of a run, with what was changed since its last checkpoint."""
-    was = dict(checkpoint.read_about(run).fingerprint)
+    was = _upgraded(checkpoint.read_about(run).fingerprint)
     for change in checkpoint.read_changes(run):
         was |= {name: now for name, (_, now) in change.changes.items() if name in was}
     return was
+
+
+def _upgraded(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """The fingerprint of a run in the names of today."""
+    upgraded = {}
+    for name, value in fingerprint.items():
+        for former, now in FORMER_NAMES.items():
+            if name == former or name.startswith(f"{former}."):
+                name = now + name.removeprefix(former)
+        upgraded[name] = value
+    task = upgraded.get("data.task")
+    if isinstance(task, str) and task in TASKS:
+        upgraded["data.task"] = TASKS[task].name
+    return upgraded
 
 
 def told(changes: list[Change]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 
 from graphcolumns import checkpoint
 from graphcolumns.data import augment
@@ -167,6 +168,39 @@ def test_a_damaged_fingerprint_is_named(run):
     (run / "checkpoint" / "about.json").write_text("{")
     with pytest.raises(ValueError, match=r"about\.json is damaged"):
         again(run)
+
+
+def _as_before(run: Path) -> None:
+    """The names that an earlier version gave to targets and tasks."""
+    path = run / "checkpoint" / "about.json"
+    about = json.loads(path.read_text())
+    was = {name.replace("_targets", "_labels"): x for name, x in about["fingerprint"].items()}
+    was["data.task"] = {"multi_label": "binary"}.get(was["data.task"], was["data.task"])
+    path.write_text(json.dumps(about | {"fingerprint": was}))
+
+
+def test_a_run_of_an_earlier_version_is_the_same_under_the_names_of_today(run):
+    _as_before(run)
+    assert again(run)["steps"] == 6
+
+
+def test_other_targets_than_those_of_an_earlier_version_are_refused(run):
+    _as_before(run)
+    with pytest.raises(ValueError, match="data.train_targets"):
+        again(run, data=relabelled(task()))
+
+
+def test_a_task_that_has_another_name_today_is_the_same(tmp_path):
+    data = task()
+    several = replace(
+        data,
+        train_targets=functional.one_hot(data.train_targets),
+        test_targets=functional.one_hot(data.test_targets),
+        task="binary",
+    )
+    train(tiny(), several, run=tmp_path, **OPTIONS)
+    _as_before(tmp_path)
+    assert again(tmp_path, data=several)["steps"] == 6
 
 
 class TestDescribe:

@@ -1,0 +1,111 @@
+"""Configurations of earlier versions, in the words of today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphcolumns.cli.order import BEFORE_GRAPH
+from graphcolumns.cli.targets import function_of, named_targets, why_missing
+
+# Keys that runs of earlier versions lack, with what these did.
+EARLIER: dict[str, Any] = {
+    "reorder": BEFORE_GRAPH,
+    "best": None,
+    "metrics": {},
+    "learning": {"_target_": "graphcolumns.learning.backprop"},
+}
+# Modules and names that have moved, within graphcolumns. The longest that fits counts.
+MOVED = {
+    "models.columnformer.staged": "models.staged_columnformer.staged",
+    "models.columnformer.StagedColumnformer": "models.staged_columnformer.StagedColumnformer",
+    "models.columnformer.stages": "models.staged_columnformer.model",
+    "models.columnformer.stage": "models.staged_columnformer.stage",
+    "plasticity.arrival": "plasticity.rules.arrival",
+    "plasticity.budget": "plasticity.rules.budget",
+    "plasticity.constraints": "plasticity.selection.constraints",
+    "plasticity.cycles": "plasticity.rules.cycles",
+    "plasticity.edge_adamw": "plasticity.state.edge_adamw",
+    "plasticity.homeostasis": "plasticity.criteria.homeostasis",
+    "plasticity.limits": "plasticity.rules.limits",
+    "plasticity.newborn": "plasticity.state.newborn",
+    "plasticity.proposals": "plasticity.candidates.proposals",
+    "plasticity.rule": "plasticity.rules.rule",
+    "plasticity.scores.activity": "plasticity.criteria.activity",
+    "plasticity.scores.grow": "plasticity.criteria.growth",
+    "plasticity.scores.prune": "plasticity.criteria.worth",
+    "plasticity.scores.topology": "plasticity.criteria.topology",
+    "plasticity.select.soft": "plasticity.gumbel_scores",
+    "plasticity.soft": "plasticity.gumbel_scores",
+    "plasticity.Placement": "placement.Placement",
+    "plasticity.move_columns": "placement.move_columns",
+    "plasticity.place_columns": "placement.place_columns",
+    "plasticity.swap_change": "placement.swap_change",
+    "plasticity.swapped": "placement.with_swapped_columns",
+    "plasticity.wire_cost": "placement.wire_cost",
+    "plasticity.Rescaling": "scaling.Rescaling",
+    "plasticity.nearest_columns": "scaling.nearest_columns",
+    "plasticity.remove_columns": "scaling.remove_columns",
+    "plasticity.rescale": "scaling.rescale",
+    "train.losses.binary_cross_entropy": "data.losses.binary_cross_entropy",
+    "train.losses.binary_cross_entropy_each": "data.losses.binary_cross_entropy_each",
+    "train.losses.cross_entropy": "data.losses.cross_entropy",
+    "train.losses.cross_entropy_each": "data.losses.cross_entropy_each",
+    "train.losses.squared_error": "data.losses.squared_error",
+    "train.losses.squared_error_each": "data.losses.squared_error_each",
+}
+OURS = "graphcolumns."
+
+
+def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a run as this version would have written it.
+
+    Keys that are missing get what an earlier version did without them, and functions of the library
+    their names of today. A configuration of today is returned as it is.
+
+    Args:
+        config: Plain dictionaries, lists and values.
+
+    Raises:
+        ValueError: A function of the library that is gone.
+    """
+    upgraded: dict[str, Any] = _renamed(EARLIER | dict(config))
+    for path, target in named_targets(upgraded):
+        _require(path, target)
+    return upgraded
+
+
+def renamed(target: str) -> str:
+    """The name of today of a function, by its dotted path."""
+    if not target.startswith(OURS):
+        return target
+    parts = target.removeprefix(OURS).split(".")
+    for count in range(len(parts), 0, -1):
+        now = MOVED.get(".".join(parts[:count]))
+        if now is not None:
+            return OURS + ".".join([now, *parts[count:]])
+    return target
+
+
+def _renamed(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {
+            key: renamed(value) if key == "_target_" and isinstance(value, str) else _renamed(value)
+            for key, value in node.items()
+        }
+    return [_renamed(part) for part in node] if isinstance(node, list) else node
+
+
+def _require(path: str, target: str) -> None:
+    """Raise unless a function of the library is there; others are checked where they are called."""
+    if not target.startswith(OURS):
+        return
+    try:
+        function_of(target)
+    except Exception as error:
+        raise ValueError(
+            f"a run must name functions of this version of graphcolumns. Got {path}: {target}. "
+            f"{why_missing(target)} If it was renamed, CHANGELOG.md says how: write the new name "
+            "into config.yaml of the run. Otherwise read the run with the version that wrote it "
+            "(`version_graphcolumns` in summary.json)."
+        ) from error

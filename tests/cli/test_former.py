@@ -1,0 +1,83 @@
+"""Configurations of earlier versions, in the words of today."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from graphcolumns.cli import load, main
+from graphcolumns.cli.former import EARLIER, MOVED, OURS, renamed, upgrade
+from graphcolumns.cli.targets import function_of
+
+TINY = [
+    *("geometry=sheet", "geometry.height=4", "geometry.width=4", "graph=nearest", "degree=3"),
+    *("model.channels=4", "model.depth=1", "model.heads=1", "model.stride=2", "steps=4"),
+    *("data.train_size=60", "batch_size=8", "progress=false", "report=false"),
+    *("augmentation=null", "evaluate_test=false"),
+]
+EDGE_ADAMW = "optimizer._target_=graphcolumns.plasticity.state.edge_adamw.EdgeAdamW"
+PLASTIC = ["plasticity=rigl", "plasticity.every=2", "plasticity.samples=16", "plasticity.check=0"]
+
+
+@pytest.mark.parametrize("was", MOVED)
+def test_what_moved_is_where_it_says(was):
+    now = OURS + MOVED[was]
+    parent, _, name = now.rpartition(".")
+    try:
+        assert callable(function_of(now))
+    except Exception:  # a module, whose functions are named below it
+        module = __import__(parent, fromlist=[name])
+        assert hasattr(module, name)
+    assert renamed(OURS + was) == now
+    assert renamed(f"{OURS}{was}.below") == f"{now}.below"
+    assert renamed(now) == now, "a name of today must stay"
+
+
+def test_whole_names_only():
+    assert renamed("graphcolumns.plasticity.rules.x") == "graphcolumns.plasticity.rules.x"
+    assert renamed("mine.plasticity.rule.Rule") == "mine.plasticity.rule.Rule"
+
+
+def test_upgrade_finds_every_target_and_fills_what_is_missing():
+    config = {
+        "model": {"_target_": "graphcolumns.models.columnformer.staged", "depths": [1]},
+        "losses": {"own": [{"_target_": "graphcolumns.train.losses.squared_error"}, 2]},
+    }
+    upgraded = upgrade(config)
+    assert upgraded == EARLIER | {
+        "model": {"_target_": "graphcolumns.models.staged_columnformer.staged", "depths": [1]},
+        "losses": {"own": [{"_target_": "graphcolumns.data.losses.squared_error"}, 2]},
+    }
+    assert upgrade(upgraded) == upgraded
+    assert config["model"]["_target_"].endswith("columnformer.staged"), (
+        "what is given is not changed"
+    )
+
+
+def test_a_function_that_is_gone_says_what_to_do():
+    gone = {"_target_": "graphcolumns.plasticity.samplers.nowhere"}
+    with pytest.raises(ValueError, match=r"plasticity\.sampler\._target_.*CHANGELOG.*config\.yaml"):
+        upgrade({"plasticity": {"sampler": gone}})
+    assert upgrade({"model": {"_target_": "mine.nowhere"}})["model"]["_target_"] == "mine.nowhere"
+
+
+def test_a_run_of_an_earlier_version_is_resumed_scored_and_read(tmp_path, capsys):
+    run = tmp_path / "a"
+    assert main(["train", *TINY, *PLASTIC, f"+{EDGE_ADAMW}", f"run={run}"]) == 0
+    _as_before(run / "config.yaml")
+    capsys.readouterr()
+    assert main(["resume", str(run), "steps=6"]) == 0
+    assert main(["evaluate", str(run)]) == 0
+    assert load(run).graph.num_columns == 16
+    assert "accuracy" in capsys.readouterr().out
+    assert (run / "metrics.jsonl").read_text().count("\n") == 6
+
+
+def _as_before(path: Path) -> None:
+    """Write a configuration as an earlier version did, with its names."""
+    config = yaml.safe_load(path.read_text())
+    for key in EARLIER:
+        del config[key]
+    config["reorder"] = None  # what it was trained with
+    config["optimizer"]["_target_"] = "graphcolumns.plasticity.edge_adamw.EdgeAdamW"
+    path.write_text(yaml.safe_dump(config))
