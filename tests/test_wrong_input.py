@@ -582,8 +582,9 @@ TRAIN = [
     bad("unknown device", lambda f: fit(f, device="tpu"),
         "device must be 'cpu', 'cuda' or 'cuda:N'. Got 'tpu'."),
     bad("other classes", lambda f: fit(f, model=tiny(classes=2)),
-        "the model must give logits [B, num_classes] = [B, 3] for Dataset(train=12, test=12, "
-        "inputs=(1, 3, 3), num_classes=3, task='classification'). Got [1, 2] for one sample."),
+        "the model must return a prediction [B, 3], one value for each of the 3 classes of "
+        "Dataset(train=12, test=12, inputs=(1, 3, 3), num_classes=3, task='classification'). Got "
+        "[1, 2] for one sample; give the model num_classes=3."),
     bad("model without graph", lambda f: fit(f, model=torch.nn.Linear(3, 3)),
         "model.graph must be a ColumnGraph. Got NoneType from Linear.", TypeError),
     bad("loss without weight", lambda f: fit(f, losses={"activity": TERMS["activity"]}),

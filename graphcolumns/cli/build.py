@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -23,7 +24,9 @@ from graphcolumns.cli.order import (
     takes,
 )
 from graphcolumns.cli.own import functions, optimizer_options, terms, try_own
-from graphcolumns.data import Dataset
+from graphcolumns.cli.targets import function_of
+from graphcolumns.data import AnyDataset
+from graphcolumns.data.spec import image_of
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import current_geometry
@@ -54,7 +57,7 @@ class Parts(NamedTuple):
     geometry: Geometry
     permutation: Tensor
     graph: ColumnGraph
-    data: Dataset
+    data: AnyDataset
     model: nn.Module
     losses: dict[str, tuple[float, Term]]
     options: dict[str, Any]
@@ -110,7 +113,7 @@ def make_model(
     geometry: Geometry,
     graph: ColumnGraph,
     permutation: Tensor,
-    data: Dataset,
+    data: AnyDataset,
     **more: Any,
 ) -> nn.Module:
     """The model that a configuration names, for columns in the order of `geometry`.
@@ -125,15 +128,17 @@ def make_model(
         data: what is learned.
         more: further arguments, which take the place of those of the configuration.
     """
-    known = {
-        "geometry": geometry,
-        "graph": graph,
-        "permutation": permutation,
-        "image_size": data.image_size,
-        "in_channels": data.channels,
-        "num_classes": data.num_classes,
-    }
+    columns = {"geometry": geometry, "graph": graph, "permutation": permutation}
+    known = columns | {"num_classes": data.num_classes}
+    if data.spec.image is not None:
+        known |= {"image_size": data.image_size, "in_channels": data.channels}
     passed = {name: value for name, value in known.items() if takes(config["model"], name)}
+    # A function with **options would not know these: they are passed only by name.
+    named = {"num_outputs": data.num_classes, "spec": data.spec}
+    parameters = inspect.signature(function_of(config["model"]["_target_"])).parameters
+    passed |= {name: value for name, value in named.items() if name in parameters}
+    if data.spec.image is None and {"image_size", "in_channels"} & parameters.keys():
+        image_of(data.spec)
     model: nn.Module = _call("model", config, **passed, **more)
     return model
 

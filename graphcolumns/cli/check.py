@@ -20,7 +20,7 @@ BUILT: Mapping[str, Sequence[str]] = {
     "graph": ("geometry",),
     "model": (
         *("geometry", "graph", "permutation"),
-        *("image_size", "in_channels", "num_classes"),
+        *("image_size", "in_channels", "num_classes", "num_outputs", "spec"),
     ),
     "data": (),
     "augmentation": ("inputs", "generator"),

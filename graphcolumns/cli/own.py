@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from graphcolumns.cli.signature import check_function, check_keys, check_value
-from graphcolumns.data import Dataset
+from graphcolumns.data import AnyDataset
 from graphcolumns.train import TERMS
 from graphcolumns.train.fit import RESERVED
 from graphcolumns.train.optim import custom, scheduled
@@ -97,7 +97,7 @@ def _function(node: Mapping[str, Any]) -> Callable[..., Any]:
     return function
 
 
-def try_own(model: nn.Module, data: Dataset, options: Mapping[str, Any], steps: int) -> None:
+def try_own(model: nn.Module, data: AnyDataset, options: Mapping[str, Any], steps: int) -> None:
     """Call metrics, optimizer and schedule of the user once, so that a mistake ends no training.
 
     Raises:

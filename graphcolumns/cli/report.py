@@ -9,6 +9,9 @@ from graphcolumns.analysis import report as page
 from graphcolumns.cli.arguments import report as parser
 from graphcolumns.cli.build import Parts
 from graphcolumns.cli.run_folder import parts_of
+from graphcolumns.data import AnyDataset, Dataset
+
+SAMPLES = 1024  # of each half of data that is read when it is needed
 
 
 def report(arguments: list[str]) -> None:
@@ -24,9 +27,13 @@ def write_report(parts: Parts, run: Path) -> Path:
     return page.write(
         run,
         model=parts.model.to(device),
-        data=parts.data.to(device),
+        data=_in_memory(parts.data).to(device),
         geometry=parts.geometry,
         permutation=parts.permutation,
         config=config.read_text(encoding="utf-8") if config.is_file() else "",
         seed=parts.options["seed"],
     )
+
+
+def _in_memory(data: AnyDataset) -> Dataset:
+    return data if isinstance(data, Dataset) else data.in_memory(SAMPLES)

@@ -64,7 +64,9 @@ def run_training(
         **parts.options,
     )
     print(f"{'run':<20}{os.path.relpath(run)}")
-    for name in SHOWN:
+    halves, metrics = (parts.data.held_out, "train"), parts.data.task.metrics
+    scores = [f"{half}_{name}" for name in metrics for half in halves]
+    for name in dict.fromkeys((*SHOWN[:3], *scores, *SHOWN[3:])):
         value = summary.get(name)
         if value is not None:
             print(f"{name:<20}{value:.4g}" if isinstance(value, float) else f"{name:<20}{value}")

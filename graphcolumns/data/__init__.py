@@ -3,6 +3,8 @@
 A `Task` is the loss, the metrics and the check of targets; a `Dataset` has one, and a `spec`.
 """
 
+from typing import TypeAlias
+
 from graphcolumns.data.dataset import Batch, Dataset
 from graphcolumns.data.digits import digits
 from graphcolumns.data.image_folder import image_folder
@@ -14,11 +16,16 @@ from graphcolumns.data.natural_patches import natural_patches
 from graphcolumns.data.planted import planted
 from graphcolumns.data.regression import Regression, masked
 from graphcolumns.data.spec import Spec, TensorSpec
+from graphcolumns.data.streamed import StreamedDataset
 from graphcolumns.data.task import Task
 from graphcolumns.data.tasks import TASKS, Classification, MultiLabel, Reconstruction
 
+# Both kinds have the same methods.
+AnyDataset: TypeAlias = Dataset | StreamedDataset
+
 __all__ = [
     "TASKS",
+    "AnyDataset",
     "Batch",
     "Classification",
     "Dataset",
@@ -28,6 +35,7 @@ __all__ = [
     "Reconstruction",
     "Regression",
     "Spec",
+    "StreamedDataset",
     "Task",
     "TensorSpec",
     "digits",

@@ -8,16 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from graphcolumns.data.check_targets import input_named
+from graphcolumns.data.spec import IMAGE
+from graphcolumns.nn.batches import Inputs, first_tensor
+
 
 def affine(
-    inputs: Tensor,
+    inputs: Inputs,
     degrees: float = 0.0,
     translate: float = 0.0,
     scale: float = 0.0,
     shear: float = 0.0,
     *,
     generator: torch.Generator,
-) -> Tensor:
+) -> Inputs:
     """Turn, shift, scale and shear every image by its own random amounts (bilinear, zeros outside).
 
     The amounts are uniform: angle in `[-degrees, degrees]`, shift along each axis in
@@ -27,7 +31,8 @@ def affine(
     in pixels, on oblong images too.
 
     Args:
-        inputs: `[n, channels, Y, X]`.
+        inputs: Images ``[n, channels, Y, X]``, or a mapping with an entry ``"image"``, of which
+            the others stay as they are.
         degrees: largest rotation, in degrees.
         translate: largest shift, as a fraction of the image side.
         scale: largest relative change of size, below 1.
@@ -35,7 +40,7 @@ def affine(
         generator: source of all amounts; a CPU generator, so that every device draws the same.
 
     Returns:
-        `[n, channels, Y, X]`.
+        The same with other images.
 
     Raises:
         ValueError: a negative amount, `scale >= 1`, `shear >= 90`, or inputs that are not images.
@@ -45,6 +50,10 @@ def affine(
             "need degrees >= 0, translate >= 0, 0 <= scale < 1 and 0 <= shear < 90. "
             f"Got {degrees}, {translate}, {scale} and {shear}."
         )
+    if not isinstance(inputs, Tensor):
+        numbers = degrees, translate, scale, shear
+        image = affine(input_named(IMAGE, inputs), *numbers, generator=generator)
+        return {**inputs, IMAGE: first_tensor(image)}
     if inputs.ndim != 4:
         raise ValueError(f"inputs must be (n, channels, Y, X). Got {tuple(inputs.shape)}.")
     amounts = 2 * torch.rand(5, len(inputs), generator=generator) - 1

@@ -22,6 +22,7 @@ from graphcolumns.data.folds import fold_of, strata_of
 from graphcolumns.data.spec import Spec, image_of, spec_of
 from graphcolumns.data.task import Task
 from graphcolumns.data.tasks import TASKS, task_named
+from graphcolumns.data.truth import truth_at
 from graphcolumns.nn.batches import (
     Inputs,
     device_of,
@@ -137,6 +138,10 @@ class Dataset:
         """The number of samples of a half, ``"train"`` or ``"test"``."""
         return num_samples(self._half(half).inputs)
 
+    def num_scored(self, half: str) -> int:
+        """The number of samples of a half that scores are computed of: all."""
+        return self.size(half)
+
     def batch(self, half: str, indices: Tensor) -> Batch:
         """Some samples of a half.
 
@@ -152,9 +157,11 @@ class Dataset:
         """One batch after the other, each made when it is asked for."""
         return (self.batch(half, part) for part in indices)
 
-    def in_order(self, half: str, batch_size: int) -> Iterator[Batch]:
-        """All samples of a half in order, without a copy."""
+    def in_order(self, half: str, batch_size: int, samples: int | None = None) -> Iterator[Batch]:
+        """The samples of a half in order, without a copy: the first ``samples``, or all."""
         inputs, targets = self._half(half)
+        if samples is not None:
+            inputs, targets = select_samples(inputs, slice(samples)), targets[:samples]
         parts = zip(split_samples(inputs, batch_size), targets.split(batch_size), strict=True)
         return (Batch(x, y) for x, y in parts)
 
@@ -200,12 +207,7 @@ class Dataset:
         Raises:
             ValueError: The data set knows no truth.
         """
-        if self.truth is None:
-            raise ValueError(f"{self} knows no true edges: data.planted() does.")
-        place = None if permutation is None else permutation.to(self.truth.device).argsort()
-        target, source = self.truth if place is None else place[self.truth]
-        order = torch.argsort(target * (int(source.max()) + 1) + source)
-        return torch.stack([target[order], source[order]])
+        return truth_at(self, self.truth, permutation)
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same samples on ``device``."""

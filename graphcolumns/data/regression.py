@@ -37,6 +37,7 @@ class Regression(Task):
     missing: bool = False
 
     name = "regression"
+    outputs = "targets"
     main = "r2"
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ class Task:
         main: Metric that is shown first and decides which checkpoint is the best, or ``"loss"``.
         answers: Kind of labels that a model's own prediction defines, for scores under labels
             drawn from the model: ``"classes"``, ``"bits"`` or None.
+        outputs: Noun for the values that are predicted per sample, for messages.
         groups: Names of groups of samples that have scores of their own, see ``group_of``.
     """
 
@@ -30,6 +31,7 @@ class Task:
     main: ClassVar[str] = "loss"
     answers: ClassVar[Literal["classes", "bits"] | None] = None
     groups: tuple[str, ...] = ()
+    outputs: ClassVar[str] = "values"
 
     def loss(self, prediction: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar: the mean of ``per_sample``."""
@@ -52,6 +54,14 @@ class Task:
     def num_outputs(self, targets: Tensor) -> int | None:
         """The number of values that are predicted per sample; None if targets do not say it."""
         return None
+
+    def prediction_shapes(self, targets: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Further shapes of the prediction of one sample, besides ``(1, num_outputs)``.
+
+        Args:
+            targets: Shape of the targets of one sample.
+        """
+        return []
 
     def check(self, name: str, targets: Tensor, inputs: Inputs, num_outputs: int) -> None:
         """Raise unless these are targets of these inputs.

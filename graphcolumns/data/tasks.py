@@ -19,6 +19,7 @@ class Classification(Task):
     """One of K classes: logits ``[B, K]``, targets ``[B]`` int64, cross-entropy."""
 
     name = "classification"
+    outputs = "classes"
     main = "accuracy"
     answers = "classes"
 
@@ -44,6 +45,7 @@ class MultiLabel(Task):
     """K yes-or-no answers: log odds ``[B, K]``, targets ``[B, K]`` of 0 and 1, cross-entropy."""
 
     name = "multi_label"
+    outputs = "answers"
     main = "accuracy"
     answers = "bits"
 
@@ -93,6 +95,10 @@ class Reconstruction(Task):
     def num_outputs(self, targets: Tensor) -> int | None:
         """The number of values per sample, as the targets have it."""
         return targets[0].numel() if len(targets) else None
+
+    def prediction_shapes(self, targets: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The shape of the targets."""
+        return [(1, *targets)]
 
     def check(self, name: str, targets: Tensor, inputs: Inputs, num_outputs: int) -> None:
         """Raise unless these are targets of these inputs, see ``Task.check``."""

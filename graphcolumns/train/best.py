@@ -3,45 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import NamedTuple
 
 from graphcolumns.checkpoint import Best
-from graphcolumns.data import Dataset
+from graphcolumns.data import AnyDataset
+from graphcolumns.data.metrics import Direction
 
-Score = Literal["auto", "accuracy", "loss"]
+
+class Criterion(NamedTuple):
+    """A score, and the direction in which it is better."""
+
+    metric: str
+    direction: Direction
 
 
-def best_metric(data: Dataset, best: Score | None, evaluate_every: int | None) -> str | None:
+def best_metric(data: AnyDataset, best: str | None, evaluate_every: int | None) -> Criterion | None:
     """The score by which the best checkpoint is chosen; None if none is kept.
 
     Never a score of the test half: only a validation fold that is scored while training counts.
 
+    Args:
+        data: Data set, whose task has the metrics.
+        best: ``"loss"``, a metric of the task, ``"auto"`` for its main one, or None.
+        evaluate_every: Steps between scores, or None.
+
     Raises:
-        ValueError: an unknown score, or an accuracy of a task that has none.
+        ValueError: The task has no such score.
     """
-    if best is not None and best not in get_args(Score):
-        raise ValueError(f"best must be 'auto', 'accuracy', 'loss' or None (null). Got {best!r}.")
+    task = data.task
+    groups = [f"{task.main}_{group}" for group in task.groups]
+    names = ["auto", "loss", *task.metrics, *groups]
+    if best is not None and best not in names:
+        raise ValueError(
+            f"best must be None (null) or a score of the task {task!r}: "
+            f"{', '.join(map(repr, names))}. Got {best!r}."
+        )
     if best is None or evaluate_every is None or data.held_out != "validation":
         return None
-    has_accuracy = "accuracy" in data.task.metrics
-    if best == "accuracy" and not has_accuracy:
-        raise ValueError(f"best='accuracy' needs a task with answers. Got {data}; use 'loss'.")
-    return "validation_loss" if best == "loss" or not has_accuracy else "validation_accuracy"
+    name = task.main if best == "auto" else best
+    return Criterion(f"validation_{name}", task.direction(name))
 
 
 def better(
-    best: Best | None, metric: str | None, scores: Mapping[str, float], step: int
+    best: Best | None, criterion: Criterion | None, scores: Mapping[str, float], step: int
 ) -> Best | None:
-    """The score of this step if it is the best so far, else None; of equal ones the first stays.
-
-    An accuracy is better when it is higher, a loss when it is lower.
-    """
-    if metric is None or metric not in scores:
+    """The score of this step if it is the best so far, else None; of equal ones the first stays."""
+    if criterion is None or criterion.metric not in scores:
         return None
+    metric, direction = criterion
     if best is not None and best.metric != metric:
         best = None  # another score decided so far
     value = float(scores[metric])
-    sign = -1.0 if metric.endswith("loss") else 1.0
+    sign = -1.0 if direction == "lower" else 1.0
     if value != value or (best is not None and sign * value <= sign * best.value):
         return None
     return Best(step, metric, value)

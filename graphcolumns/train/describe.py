@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.data import Task
+from graphcolumns.data import StreamedDataset, Task
 
 Flat = dict[str, Any]
 SCALARS = (bool, int, float, str, type(None))
@@ -46,7 +46,7 @@ def describe(name: str, value: Any) -> Flat:
         return called | _parts(name, given)
     if isinstance(value, nn.Module):
         return describe_modules(name, value)
-    if isinstance(value, Task):
+    if isinstance(value, Task | StreamedDataset):
         return describe(name, value.described())
     if is_dataclass(value) and not isinstance(value, type):
         return {name: _name(type(value))} | _parts(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.data import Dataset, Task
+from graphcolumns.data import AnyDataset, Task
 
 
-def evaluate(model: nn.Module, data: Dataset, half: str, batch_size: int = 256) -> dict[str, float]:
+def evaluate(
+    model: nn.Module, data: AnyDataset, half: str, batch_size: int = 256
+) -> dict[str, float]:
     """Loss and metrics of the task on one half of the data.
 
     The model is put in evaluation mode (no dropout) and back; no gradients, no randomness.
@@ -59,11 +61,11 @@ def scores_of(
 
 @torch.no_grad()
 def _run(
-    model: nn.Module, data: Dataset, half: str, batch_size: int
+    model: nn.Module, data: AnyDataset, half: str, batch_size: int
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Predictions, targets and groups of all samples."""
     predictions, targets, groups = [], [], []
-    for inputs, part in data.in_order(half, batch_size):
+    for inputs, part in data.in_order(half, batch_size, data.num_scored(half)):
         predictions.append(model(inputs).prediction.float())
         targets.append(part)
         group = data.task.group_of(inputs)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.data import Dataset
+from graphcolumns.data import AnyDataset
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of, prediction_of
 from graphcolumns.train.terms import Term
@@ -26,7 +26,7 @@ RESERVED = (
 
 def check_fit(
     model: nn.Module,
-    data: Dataset,
+    data: AnyDataset,
     losses: Mapping[str, tuple[float, Term]],
     augmentation: Callable[..., Tensor] | None = None,
 ) -> None:
@@ -41,9 +41,9 @@ def check_fit(
         augmentation: as in `train`.
 
     Raises:
-        ValueError: another number of logits than classes, a weight that is not finite, a reserved
-            name, learned positions that no loss moves; or whatever model, losses and augmentation
-            raise.
+        ValueError: a prediction of another shape than the task has, a weight that is not finite, a
+            reserved name, learned positions that no loss moves; or whatever model, losses and
+            augmentation raise.
         TypeError: no ColumnGraph in `model.graph`, a loss that is not a pair of a number and a
             function, an output without a prediction.
     """
@@ -59,7 +59,7 @@ def check_fit(
     try:
         with torch.set_grad_enabled(bool(learned)):
             output = model(inputs)
-            _check_logits(output, data)
+            _check_prediction(output, data)
             values = [weight * term(model, output, targets) for weight, term in losses.values()]
         for positions in learned:
             _check_moved(positions, [output.prediction.sum(), *values])
@@ -81,12 +81,17 @@ def _check_moved(positions: LearnedPositions, values: list[Tensor]) -> None:
         )
 
 
-def _check_logits(output: Any, data: Dataset) -> None:
-    logits = prediction_of(output)
-    if logits.shape != (1, data.num_classes):
+def _check_prediction(output: Any, data: AnyDataset) -> None:
+    prediction = prediction_of(output)
+    if not prediction.is_floating_point():
+        raise TypeError(f"the prediction must be a floating tensor. Got {prediction.dtype}.")
+    shapes = [(1, data.num_classes), *data.task.prediction_shapes(data.spec.targets.shape)]
+    if tuple(prediction.shape) not in shapes:
+        expected = " or ".join(str(["B", *shape[1:]]).replace("'", "") for shape in shapes)
         raise ValueError(
-            f"the model must give logits [B, num_classes] = [B, {data.num_classes}] for {data}. "
-            f"Got {list(logits.shape)} for one sample."
+            f"the model must return a prediction {expected}, one value for each of the "
+            f"{data.num_classes} {data.task.outputs} of {data}. Got {list(prediction.shape)} for "
+            f"one sample; give the model num_classes={data.num_classes}."
         )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from graphcolumns.data import Dataset
+from graphcolumns.data import AnyDataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.learning import backprop
 from graphcolumns.plasticity import Rule
@@ -27,7 +27,7 @@ from graphcolumns.train.training import Augmentation, Metric, Training
 
 def train(
     model: nn.Module,
-    data: Dataset,
+    data: AnyDataset,
     *,
     run: str | os.PathLike[str],
     options: TrainOptions | None = None,

@@ -12,7 +12,6 @@ import torch
 from torch.optim import Optimizer
 
 from graphcolumns.learning.backprop import PRECISIONS
-from graphcolumns.train.best import Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +43,9 @@ class TrainOptions:
             test half is never looked at before the end.
         evaluate_test: Whether to score the held-out half at the end.
         best: Score of a validation fold that decides, whenever ``evaluate_every`` is due, what is
-            kept in ``run/best``: ``"accuracy"`` (highest), ``"loss"`` (lowest), ``"auto"``
-            (accuracy where the task has one), or None. Nothing is kept without a validation fold.
+            kept in ``run/best``: ``"loss"``, a metric of the task such as ``"accuracy"`` or
+            ``"r2"``, ``"auto"`` (the main one of the task), or None. Nothing is kept without a
+            validation fold.
         seed: Seed of everything random in the run.
         progress: Whether to show a progress bar.
         tensorboard: Whether to write TensorBoard events as well.
@@ -79,7 +79,7 @@ class TrainOptions:
     checkpoint_every: int | None = None
     evaluate_every: int | None = None
     evaluate_test: bool = True
-    best: Score | None = "auto"
+    best: str | None = "auto"
     seed: int = 0
     progress: bool = True
     tensorboard: bool = False

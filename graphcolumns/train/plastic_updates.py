@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.data import Batch, Dataset
+from graphcolumns.data import AnyDataset, Batch
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of
@@ -21,7 +21,7 @@ from graphcolumns.train.terms import per_sample
 def begin(
     plasticity: Rule | Callable[..., Rule] | None,
     model: nn.Module,
-    data: Dataset,
+    data: AnyDataset,
     geometry: Geometry | None,
     steps: int,
     seed: int,
@@ -63,7 +63,9 @@ def begin(
     return changing
 
 
-def set_aside(data: Dataset, changing: Plasticity | None, seed: int) -> tuple[Dataset, Dataset]:
+def set_aside(
+    data: AnyDataset, changing: Plasticity | None, seed: int
+) -> tuple[AnyDataset, AnyDataset]:
     """The samples that are trained on, and those that edges are scored on.
 
     Raises:
@@ -86,7 +88,7 @@ def set_aside(data: Dataset, changing: Plasticity | None, seed: int) -> tuple[Da
 
 
 def samples(
-    aside: Dataset,
+    aside: AnyDataset,
     changing: Plasticity,
     seed: int,
     augmentation: Callable[..., Tensor] | None,

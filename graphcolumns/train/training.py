@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint import Best
-from graphcolumns.data import Batch, Dataset
+from graphcolumns.data import AnyDataset, Batch
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn import keep_topology
 from graphcolumns.nn.protocols import graph_of
@@ -38,7 +38,7 @@ from graphcolumns.train.step import Learn, after_step, train_step
 from graphcolumns.train.summary import Value, describe_machine, describe_model
 from graphcolumns.train.terms import Term, per_sample, task_term
 
-Metric = Callable[[nn.Module, Dataset], float]
+Metric = Callable[[nn.Module, Any], float]
 Augmentation = Callable[..., Tensor]
 # Fields of the options that say how a run is watched, not what it is.
 WATCHING = ("epochs", "progress", "tensorboard", "changes")
@@ -50,7 +50,7 @@ class Training:
     def __init__(
         self,
         model: nn.Module,
-        data: Dataset,
+        data: AnyDataset,
         run: Path,
         options: TrainOptions,
         losses: Mapping[str, tuple[float, Term]],
@@ -116,13 +116,23 @@ class Training:
         )  # fmt: skip
         if self.plasticity is not None:
             checkpoint.begin_history(self.run, done, graph_of(self.model), self.permutation)
+        self.batches = self._batches(done)
         self.started = time.perf_counter() - self.seconds
         return done
+
+    def _batches(self, done: int) -> Iterator[Batch]:
+        """The batches of all steps to come; which samples they hold depends on seed and step."""
+        size, options = self.fitted.size("train"), self.options
+        order = (
+            batch_indices(step, options.batch_size, size, options.seed)
+            for step in range(done, self.steps)
+        )
+        return self.fitted.batches("train", order)
 
     def step(self, step: int) -> dict[str, float]:
         """One optimizer step; what the log says of it."""
         options = self.options
-        batch = self._batch(step - 1)
+        batch = self._augmented(next(self.batches), step - 1)
         rate = self._rate(step - 1)
         set_learning_rate(self.optimizer, rate)
         values = train_step(
@@ -144,15 +154,11 @@ class Training:
             average.update_parameters(self.model)
         return {"step": step, "lr": rate, **values}
 
-    def _batch(self, step: int) -> Batch:
-        options = self.options
-        size = self.fitted.size("train")
-        chosen = batch_indices(step, options.batch_size, size, options.seed)
-        inputs, targets = self.fitted.batch("train", chosen)
-        if self.augmentation is not None:
-            stream = generator(options.seed, "augmentation", step)
-            inputs = self.augmentation(inputs, generator=stream)
-        return Batch(inputs, targets)
+    def _augmented(self, batch: Batch, step: int) -> Batch:
+        if self.augmentation is None:
+            return batch
+        stream = generator(self.options.seed, "augmentation", step)
+        return batch._replace(inputs=self.augmentation(batch.inputs, generator=stream))
 
     def _rate(self, step: int) -> float:
         options = self.options

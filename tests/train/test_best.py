@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from graphcolumns import checkpoint
+from graphcolumns.data import Dataset
 from graphcolumns.train import train
-from graphcolumns.train.best import best_metric, better
+from graphcolumns.train.best import Criterion, best_metric, better
 from tests.train.tiny import task, tiny
 
 OPTIONS = {
@@ -103,21 +104,46 @@ def test_without_validation_there_is_none(tmp_path, off):
         checkpoint.load(tmp_path / "run", tiny(), which="best")
 
 
+ACCURACY = Criterion("validation_accuracy", "higher")
+LOSS = Criterion("validation_loss", "lower")
+
+
 def test_direction_and_ties():
-    first = better(None, "validation_accuracy", {"validation_accuracy": 0.5}, 2)
+    first = better(None, ACCURACY, {"validation_accuracy": 0.5}, 2)
     assert first == (2, "validation_accuracy", 0.5)
-    assert better(first, "validation_accuracy", {"validation_accuracy": 0.5}, 4) is None
-    assert better(first, "validation_accuracy", {"validation_accuracy": 0.6}, 4).step == 4
-    low = better(None, "validation_loss", {"validation_loss": 1.0}, 2)
-    assert better(low, "validation_loss", {"validation_loss": 1.5}, 4) is None
-    assert better(low, "validation_loss", {"validation_loss": float("nan")}, 4) is None
-    assert better(low, "validation_loss", {"train_loss": 0.1}, 4) is None
+    assert better(first, ACCURACY, {"validation_accuracy": 0.5}, 4) is None
+    assert better(first, ACCURACY, {"validation_accuracy": 0.6}, 4).step == 4
+    low = better(None, LOSS, {"validation_loss": 1.0}, 2)
+    assert better(low, LOSS, {"validation_loss": 1.5}, 4) is None
+    assert better(low, LOSS, {"validation_loss": float("nan")}, 4) is None
+    assert better(low, LOSS, {"train_loss": 0.1}, 4) is None
     # Another score from here on: the old one is no measure of it.
-    assert better(first, "validation_loss", {"validation_loss": 2.0}, 4).value == 2.0
+    assert better(first, LOSS, {"validation_loss": 2.0}, 4).value == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "best", "expected"),
+    [
+        ("classification", "auto", ACCURACY),
+        ("classification", "loss", LOSS),
+        ("regression", "auto", Criterion("validation_r2", "higher")),
+        ("regression", "pearson_r", Criterion("validation_pearson_r", "higher")),
+        ("reconstruction", "auto", LOSS),
+        ("reconstruction", "normalised_error", Criterion("validation_normalised_error", "lower")),
+    ],
+)
+def test_the_score_follows_the_task(name, best, expected):
+    images = torch.rand(10, 1, 2, 2)
+    targets = {"regression": torch.rand(10, 3), "reconstruction": images}
+    targets = targets.get(name, torch.arange(10) % 2)
+    data = Dataset(images, targets, images, targets, 2 * (name[0] == "c"), task=name)
+    assert best_metric(data.validation(0), best, 2) == expected
+    assert best_metric(data, best, 2) is None
 
 
 def test_an_unknown_score_is_an_error():
-    with pytest.raises(ValueError, match="best must be 'auto', 'accuracy', 'loss' or None"):
+    message = "score of the task 'classification': 'auto', 'loss', 'accuracy'. Got 'f1'"
+    with pytest.raises(ValueError, match=message):
         best_metric(task().validation(0), "f1", 2)
 
 
