@@ -186,7 +186,7 @@ def test_a_run_of_an_earlier_version_is_the_same_under_the_names_of_today(run):
 
 def test_other_targets_than_those_of_an_earlier_version_are_refused(run):
     _as_before(run)
-    with pytest.raises(ValueError, match="data.train_targets"):
+    with pytest.raises(ValueError, match=r"data\.train_targets"):
         again(run, data=relabelled(task()))
 
 
