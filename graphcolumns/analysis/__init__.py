@@ -1,5 +1,6 @@
-"""Looking at a trained sheet: what its columns do, whom they listen to, and a report of both."""
+"""Looking at a trained model: what its columns do, whom they listen to, and a report of both."""
 
-from graphcolumns.analysis.observe import Observation, observe
+from graphcolumns.analysis.observation import Observation, Wiring
+from graphcolumns.analysis.observe import observe
 
-__all__ = ["Observation", "observe"]
+__all__ = ["Observation", "Wiring", "observe"]

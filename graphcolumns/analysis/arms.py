@@ -21,12 +21,12 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def with_choices(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Flat configurations in which a part that is another function has that function's name.
 
-    Where the function of a part is not the same in all runs, `plasticity._target_` and the like
-    become `plasticity`: `rigl`, or None where there is none. Options of that part that follow from
+    Where the function of a part is not the same in all runs, ``plasticity._target_`` and the like
+    become ``plasticity``: ``rigl``, or None where there is none. Options of that part that follow from
     its function, in these runs, are left out.
 
     Args:
-        configs: flat configurations.
+        configs: Flat configurations.
     """
     shown = [dict(config) for config in configs]
     for part in _parts(configs):
@@ -46,7 +46,7 @@ def with_choices(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def short(value: Any) -> str:
-    """A value as a label: `rigl`, `0.003`, `none`, the end of a long path."""
+    """A value as a label: ``rigl``, ``0.003``, ``none``, the end of a long path."""
     if value is None:
         return "none"
     if isinstance(value, float):

@@ -19,7 +19,7 @@ def wire_lengths(graph: ColumnGraph) -> Floats:
     """Lengths of the edges between different columns, in the unit of the graph.
 
     Raises:
-        ValueError: distances were never measured.
+        ValueError: Distances were never measured.
     """
     if graph.distance is None:
         raise ValueError(
@@ -37,8 +37,8 @@ def pair_lengths(geometry: Geometry, seed: int = 0) -> Floats:
     For up to 447 columns these are all pairs.
 
     Args:
-        geometry: the columns.
-        seed: of the draw.
+        geometry: Positions of the columns.
+        seed: Seed of the draw.
     """
     n = geometry.num_columns
     count = min(n, max(TARGETS, PAIRS // n))
@@ -52,17 +52,17 @@ def pair_lengths(geometry: Geometry, seed: int = 0) -> Floats:
 def distance_rule(wires: Floats, pairs: Floats) -> float:
     r"""The rate of the exponential distance rule that fits a wiring best.
 
-    If an edge of length :math:`d` is present in proportion to :math:`e^{-r d}`, the lengths of
-    edges have density :math:`q(d) \propto n(d) e^{-r d}`, with :math:`n` the density of all pairs.
+    If an edge of length :math:`d`` is present in proportion to :math:``e^{-r d}`, the lengths of
+    edges have density :math:`q(d) \propto n(d) e^{-r d}``, with :math:``n` the density of all pairs.
     The likelihood is largest where the mean length under :math:`q` is that of the edges.
 
     Args:
-        wires: lengths of edges, at least one.
-        pairs: lengths of all pairs, or of a sample of them.
+        wires: Lengths of edges, at least one.
+        pairs: Lengths of all pairs, or of a sample of them.
 
     Returns:
-        `r`, per unit of length: positive when short edges are preferred, 0 for random wiring,
-        and `inf` or `-inf` when all edges are as short or as long as any pair.
+        ``r``, per unit of length: positive when short edges are preferred, 0 for random wiring,
+        and ``inf`` or ``-inf`` when all edges are as short or as long as any pair.
 
     Source: Ercsey-Ravasz et al., A predictive network model of cerebral cortical connectivity
     based on a distance rule, Neuron 80 (2013).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -16,23 +17,31 @@ from numpy.typing import NDArray
 from graphcolumns.analysis.layout import Floats, Ids, Panel
 
 MAP = "viridis"
-# Of edges; distinct for every kind of colour vision (Okabe and Ito).
+# Colours of edges, distinct for every kind of colour vision (Okabe and Ito).
 BORN, DIED, BRIEF, STAYED = "#0072B2", "#D55E00", "#CC79A7", "#8C8C8C"
 
 
-def scale(values: Floats) -> Normalize:
-    """A colour scale over all finite values; a constant gets a little room on both sides."""
+def scale(values: Floats, around_zero: bool = False) -> Normalize:
+    """A colour scale over all finite values; a constant gets a little room on both sides.
+
+    Args:
+        values: Values of any shape.
+        around_zero: Whether 0 lies in the middle of the scale.
+    """
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
         low, high = low - 0.5, high + 0.5
+    if around_zero:
+        high = max(abs(low), abs(high))
+        low = -high
     return Normalize(low, high)
 
 
 def rows(
     panels: Sequence[Panel], count: int, height: float = 1.7, width: float | None = None
 ) -> tuple[Figure, NDArray[np.object_]]:
-    """A figure with `count` rows of panels: the figure and its axes `[count, P]`."""
+    """A figure with ``count`` rows of panels: the figure and its axes ``[count, P]``."""
     width = height * 1.15 if width is None else width
     figure = Figure(figsize=(max(width * len(panels) + 1.2, 3.5), height * count + 0.5))
     figure.set_layout_engine("constrained")
@@ -40,7 +49,7 @@ def rows(
 
 
 def paint(axes: Axes, panel: Panel, values: Floats, norm: Normalize, cmap: str = MAP) -> None:
-    """Colour the columns of a panel by `values` `[N]` (of all columns, not of its members)."""
+    """Colour the columns of a panel by ``values`` ``[N]`` (of all columns, not of its members)."""
     axes.set_aspect("equal")
     axes.set_axis_off()
     own = values[panel.members]
@@ -72,7 +81,7 @@ def mark(axes: Axes, panel: Panel, column: int) -> None:
 def wires(
     axes: Axes, panel: Panel, targets: Ids, sources: Ids, values: Floats, norm: Normalize
 ) -> None:
-    """Edges whose two ends are on the panel, as lines coloured by `values` `[E]`."""
+    """Edges whose two ends are on the panel, as lines coloured by ``values`` ``[E]``."""
     ends, here = _ends(panel, targets, sources)
     lines = LineCollection(list(ends), cmap=MAP, norm=norm, linewidths=0.7, alpha=0.7)
     lines.set_array(values[here])
@@ -90,6 +99,12 @@ def bar(figure: Figure, axes: Any, norm: Normalize, label: str, cmap: str = MAP)
     figure.colorbar(ScalarMappable(norm, cmap), ax=axes, label=label, shrink=0.85, pad=0.01)
 
 
+def shades(count: int) -> Floats:
+    """Colours of ``count`` ordered curves, ``[count, 4]``."""
+    colours: Floats = matplotlib.colormaps[MAP](np.linspace(0.05, 0.8, count))
+    return colours
+
+
 def key_above(axes: Axes, columns: int = 4) -> None:
     """The legend in a row above the axes, where it covers nothing."""
     if not axes.get_legend_handles_labels()[0]:
@@ -101,7 +116,7 @@ def key_above(axes: Axes, columns: int = 4) -> None:
 
 
 def _ends(panel: Panel, targets: Ids, sources: Ids) -> tuple[Floats, NDArray[np.bool_]]:
-    """Both ends `[K, 2, 2]` of the edges that are on the panel, and which edges these are `[E]`."""
+    """Both ends ``[K, 2, 2]`` of the edges that are on the panel, and which edges these are ``[E]``."""
     place = np.full(int(max(targets.max(), sources.max(), panel.members.max())) + 1, -1)
     place[panel.members] = np.arange(len(panel.members))
     here = (place[targets] >= 0) & (place[sources] >= 0) & (targets != sources)

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 class Lifetimes:
     """Lifetimes of edges. An edge that dies and is born again has two.
 
-    Moment `m` is the time right after the update in the `m`-th line of the log; moment 0 is the
-    start. A life is alive at the moments `born <= m < died`.
+    Moment ``m`` is the time right after the update in the ``m``-th line of the log; moment 0 is the
+    start. An edge is alive at the moments ``born <= m < died``.
 
     Args:
-        steps: optimizer step of each moment `[M]`.
-        updates: updates until each moment `[M]`, 0 first.
-        target: `[L]`.
-        source: `[L]`.
-        born: moment of each birth `[L]`.
-        died: moment of each death `[L]`; `M` when the edge is alive at the end.
+        steps: Optimizer step of each moment ``[M]``.
+        updates: Updates until each moment ``[M]``, 0 first.
+        target: Target of each edge, ``[L]``.
+        source: Source of each edge, ``[L]``.
+        born: Moment of each birth ``[L]``.
+        died: Moment of each death ``[L]``; ``M`` when the edge is alive at the end.
     """
 
     steps: Ids
@@ -47,39 +47,39 @@ class Lifetimes:
 
     @property
     def initial(self) -> np.ndarray:
-        """Whether each life began before training, `[L]` bool."""
+        """Whether each edge was there before training, ``[L]`` bool."""
         return self.born == 0
 
     def alive(self, moment: int) -> np.ndarray:
-        """Whether each life goes on at a moment, `[L]` bool."""
+        """Whether each edge is alive at a moment, ``[L]`` bool."""
         return (self.born <= moment) & (self.died > moment)
 
     @property
     def survived(self) -> np.ndarray:
-        """Whether each life goes on at the end, `[L]` bool."""
+        """Whether each edge is alive at the end, ``[L]`` bool."""
         return self.died > self.last
 
     @property
     def age(self) -> Ids:
-        """Updates between birth and death, or the end, `[L]`."""
+        """Updates between birth and death, or the end, ``[L]``."""
         return self.updates[np.minimum(self.died, self.last)] - self.updates[self.born]
 
 
 def edge_lifetimes(events: Sequence[Event], permutation: Tensor | None = None) -> Lifetimes:
-    """The lives behind a log of births and deaths.
+    """The lifetimes of edges in a log of births and deaths.
 
     Args:
-        events: the log, the initial edges first.
-        permutation: the user's id of each column of the log `[N]` (default: the same).
+        events: Log of births and deaths, the initial edges first.
+        permutation: The user's id of each column of the log, ``[N]`` (default: the same).
 
     Raises:
-        ValueError: an edge dies that is not alive, or is born that is.
+        ValueError: An edge dies that is not alive, or is born that is.
     """
     moment, target, source = _flat([event.born for event in events])
     ended, *gone = _flat([event.died for event in events])
     width = max(int(ids.max(initial=0)) for ids in (target, source, *gone)) + 1
     key, lost = target * width + source, gone[0] * width + gone[1]
-    # By edge, then by time: the k-th death of an edge ends the life of its k-th birth.
+    # By edge, then by time: the k-th death of an edge belongs to its k-th birth.
     order, order_lost = np.lexsort((moment, key)), np.lexsort((ended, lost))
     key, lost, ended = key[order], lost[order_lost], ended[order_lost]
     nth = np.arange(len(lost)) - np.searchsorted(lost, lost)
@@ -101,7 +101,7 @@ def edge_lifetimes(events: Sequence[Event], permutation: Tensor | None = None) -
 
 
 def totals(found: Lifetimes, values: np.ndarray | None = None) -> Floats:
-    """Sum of one number per life, `[L]`, over the edges alive at each moment: `[M]`.
+    """Sum of one number per lifetime, ``[L]``, over the edges alive at each moment: ``[M]``.
 
     Without values: how many edges are alive.
     """
@@ -113,44 +113,44 @@ def totals(found: Lifetimes, values: np.ndarray | None = None) -> Floats:
 
 
 def births(found: Lifetimes) -> Ids:
-    """Edges born by each update, `[M]`; the initial ones are no births."""
+    """Edges born by each update, ``[M]``; the initial ones are no births."""
     count = np.bincount(found.born, minlength=len(found.steps))
     count[0] = 0
     return count
 
 
 def deaths(found: Lifetimes) -> Ids:
-    """Edges that died by each update, `[M]`."""
+    """Edges that died by each update, ``[M]``."""
     return np.bincount(found.died, minlength=len(found.steps) + 1)[: len(found.steps)]
 
 
 def survival(found: Lifetimes, chosen: np.ndarray) -> tuple[Floats, Floats]:
-    """Ages in updates, and the share of the chosen lives that last longer (Kaplan-Meier).
+    """Ages in updates, and the share of the chosen edges that live longer (Kaplan-Meier).
 
     Args:
-        found: `L` lives.
-        chosen: which of them, `[L]` bool, at least one.
+        found: Lifetimes of ``L`` edges.
+        chosen: Whether each of them counts, ``[L]`` bool; at least one does.
     """
     return lifetimes.survival(found.age[chosen], ~found.survived[chosen])
 
 
 def explored(found: Lifetimes) -> Ids:
-    """Different edges that have been alive up to each moment, `[M]`."""
+    """Different edges that have been alive up to each moment, ``[M]``."""
     first = found.born[_first(found)]
     return np.cumsum(np.bincount(first, minlength=len(found.steps)))
 
 
 def likeness(found: Lifetimes) -> Floats:
-    """Jaccard index of the edges at each moment with those of the start, `[M]`."""
+    """Jaccard index of the edges at each moment with those of the start, ``[M]``."""
     first = _first(found)
-    nth = np.cumsum(first) - 1  # which edge each life is one of
+    nth = np.cumsum(first) - 1  # the edge of each lifetime
     shared = totals(found, found.initial[first][nth].astype(float))
     union = totals(found) + found.initial.sum() - shared
     return np.where(union > 0, shared / np.where(union > 0, union, 1), 1.0)
 
 
 def moments(found: Lifetimes, count: int) -> list[int]:
-    """At most `count` moments at which the wiring differs, evenly spread over its changes.
+    """At most ``count`` moments at which the wiring differs, evenly spread over its changes.
 
     The first is the start; after the last one nothing changes any more.
     """
@@ -162,7 +162,7 @@ def moments(found: Lifetimes, count: int) -> list[int]:
 
 
 def _flat(parts: Sequence[Tensor]) -> tuple[Ids, Ids, Ids]:
-    """Moment, target and source of the edges in a list of `[2, K]`."""
+    """Moment, target and source of the edges in a list of ``[2, K]``."""
     sizes = [part.shape[1] for part in parts]
     ends = [part.cpu().numpy().astype(np.int64) for part in parts]
     target, source = np.concatenate(ends, axis=1)
@@ -170,13 +170,13 @@ def _flat(parts: Sequence[Tensor]) -> tuple[Ids, Ids, Ids]:
 
 
 def _first(found: Lifetimes) -> np.ndarray:
-    """Whether a life is the first of its edge: lives of one edge follow one another."""
+    """Whether a lifetime is the first of its edge; those of one edge are neighbours."""
     fresh = (np.diff(found.target) != 0) | (np.diff(found.source) != 0)
     return np.append(np.ones(min(1, len(found.target)), dtype=bool), fresh)
 
 
 def _check(key: Ids, born: Ids, died: Ids, matched: bool) -> None:
-    """Every death ends a life, and no life begins before the edge's last one has ended."""
+    """Every death ends a lifetime, and none begins before the last one of its edge has ended."""
     again = key[1:] == key[:-1]
     if not matched or (died <= born).any() or (again & (born[1:] < died[:-1])).any():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What `metrics.jsonl` of a run says."""
+"""What ``metrics.jsonl`` of a run says."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def series(entries: Sequence[dict[str, Any]], name: str) -> tuple[Ids, Floats]:
 def spikes(entries: Sequence[dict[str, Any]], window: int = 10) -> list[float]:
     """What each update of the edges did to the training loss of the steps around it.
 
-    The mean loss of `window` steps after the update minus that of as many before. The step of the
+    The mean loss of ``window`` steps after the update minus that of as many before. The step of the
     update is one of those before: its loss was that of the old edges. Left out are updates that
     changed nothing, and those with fewer steps on one side or with another such update among them.
     """

@@ -41,14 +41,14 @@ def spatial(
     """A surface or cloud of columns coloured by one of several maps, which buttons choose.
 
     Args:
-        geometry: columns that fill space; otherwise, and without plotly, the answer is None.
-        maps: name -> values `[N]`.
-        label: of the colour scale.
-        edges: `(targets, sources)` drawn as lines.
-        one_scale: one colour scale for all maps, instead of one for each.
+        geometry: Columns that fill space; otherwise, and without plotly, the answer is None.
+        maps: Values ``[N]`` by name.
+        label: Label of the colour scale.
+        edges: Targets and sources of edges that are drawn as lines.
+        one_scale: Whether all maps share one colour scale.
 
     Returns:
-        HTML without the library itself, see `script`.
+        HTML without the library itself, see ``script``.
     """
     if not installed() or not is_spatial(geometry):
         return None
@@ -109,7 +109,7 @@ def _columns(go: Any, places: np.ndarray, faces: np.ndarray | None, coloured: bo
 def _states(
     maps: Mapping[str, np.ndarray], key: str, one_scale: bool
 ) -> list[tuple[dict[str, Any], dict[str, float]]]:
-    """What each button sets: the values under `key`, and the ends of the colour scale."""
+    """What each button sets: the values under ``key``, and the ends of the colour scale."""
     every = np.concatenate(list(maps.values()))
     states = []
     for values in maps.values():
@@ -141,5 +141,5 @@ def _lines(go: Any, places: np.ndarray, targets: np.ndarray, sources: np.ndarray
 
 
 def _short(values: np.ndarray) -> list[float]:
-    """Numbers with `DIGITS` significant digits, as they will stand in the page."""
+    """Numbers with ``DIGITS`` significant digits, as they will stand in the page."""
     return [float(f"{value:.{DIGITS}g}") for value in values.tolist()]

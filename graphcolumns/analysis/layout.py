@@ -24,13 +24,13 @@ class Panel:
     """Some columns on a page.
 
     Args:
-        title: what is seen, or "".
-        members: ids of the columns `[n]`.
-        places: across and up on the page `[n, 2]`, in the unit of the geometry.
-        grid: rows and columns when the members fill a grid in row-major order, the first row on
+        title: What is seen, or "".
+        members: Ids of the columns ``[n]``.
+        places: Across and up on the page ``[n, 2]``, in the unit of the geometry.
+        grid: Rows and columns when the members fill a grid in row-major order, the first row on
             top; they are then drawn as an image.
-        triangles: places in `members` `[F, 3]`, those behind first; drawn as a shaded surface.
-        shade: brightness of each triangle in (0, 1], `[F]`.
+        triangles: Places in ``members`` ``[F, 3]``, those behind first; drawn as a shaded surface.
+        shade: Brightness of each triangle in (0, 1], ``[F]``.
     """
 
     title: str
@@ -83,7 +83,7 @@ def is_spatial(geometry: Geometry) -> bool:
 
 
 def triangles(geometry: Geometry) -> Ids | None:
-    """The faces `[F, 3]` of a surface in space: its own, or of a sphere those of its hull."""
+    """The faces ``[F, 3]`` of a surface in space: its own, or of a sphere those of its hull."""
     return _faces(geometry, _numpy(geometry)) if is_spatial(geometry) else None
 
 
@@ -181,7 +181,7 @@ def _side(title: str, members: Ids, own: Floats, faces: Ids, x: float) -> Panel:
 
 
 def _covering(corners: Floats, point: Floats) -> Ids:
-    """Triangles `[F, 3, 2]` on the page that a point lies in, in their order."""
+    """Triangles ``[F, 3, 2]`` on the page that a point lies in, in their order."""
     x, y = np.moveaxis(corners - point, -1, 0)
     turn = x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)
     # A little room, so that a triangle seen from its edge still holds its own middle.

@@ -1,4 +1,4 @@
-"""How long edges live: what a microscope over a dendrite measures of its spines."""
+"""Survival and turnover of edges, as spine imaging measures them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def survival(ages: Floats, died: NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
     .. math:: S(a) = \prod_{a_k \le a} (1 - d_k / n_k)
 
-    with :math:`d_k` deaths at age :math:`a_k` among the :math:`n_k` edges that were seen to reach
+    with :math:`d_k`` deaths at age :math:``a_k`` among the :math:``n_k` edges that were seen to reach
     it. Edges that are still alive count as long as they were seen, and no longer.
 
     Args:
-        ages: age of each edge at its death, or when it was last seen, `[L]`.
-        died: whether that was its death, `[L]` bool.
+        ages: Age of each edge at its death, or when it was last seen, ``[L]``.
+        died: Whether that was its death, ``[L]`` bool.
 
     Returns:
         Ages, rising from 0, and the share that lives longer, falling from 1.
 
     Raises:
-        ValueError: no edges, or another number of ages than of fates.
+        ValueError: No edges, or another number of ages than of fates.
 
     Source: Kaplan and Meier, Nonparametric estimation from incomplete observations (1958).
     """
@@ -43,10 +43,10 @@ def turnover(born: int, died: int, before: int, after: int) -> float:
     """Spines gained and lost between two views, over all spines seen in both: from 0 to 1.
 
     Args:
-        born: edges in the second view only.
-        died: edges in the first view only.
-        before: edges in the first view.
-        after: edges in the second view.
+        born: Edges in the second view only.
+        died: Whether that was its death, ``[L]`` bool.
+        before: Edges in the first view.
+        after: Edges in the second view.
 
     Source: the turnover ratio of spine imaging, Holtmaat et al., Transient and persistent dendritic
     spines in the neocortex in vivo, Neuron 45 (2005).

@@ -1,4 +1,4 @@
-"""Graph statistics of brain networks. Slower than `O(E)`: ask for them now and then."""
+"""Graph statistics of brain networks. Slower than ``O(E)``: ask for them now and then."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def network(graph: ColumnGraph, seed: int = 0) -> dict[str, float]:
     Self-edges are left out; all but reciprocity look at the graph without directions.
 
     Args:
-        graph: edges among columns.
-        seed: of the search for communities.
+        graph: Edges among columns.
+        seed: Seed of the search for communities.
 
     Returns:
-        `reciprocity`: share of edges whose reverse is an edge; `clustering`: mean share of a
-        column's neighbours that are neighbours; `path_length`: mean number of edges on the
-        shortest path between two columns of the largest component; `modularity` Q of the
-        communities that Louvain's method finds; `small_world`:
+        ``reciprocity``: share of edges whose reverse is an edge; ``clustering``: mean share of a
+        column's neighbours that are neighbours; ``path_length``: mean number of edges on the
+        shortest path between two columns of the largest component; ``modularity`` Q of the
+        communities that Louvain's method finds; ``small_world``:
         :math:`\sigma = (C / C_r) / (L / L_r)` against a random graph of as many columns and edges,
-        :math:`C_r = k / n`, :math:`L_r = \ln n / \ln k` (NaN at a mean degree `k` of 1 or below).
+        :math:`C_r = k / n``, :math:``L_r = \ln n / \ln k`` (NaN at a mean degree ``k` of 1 or below).
 
     Raises:
-        ValueError: the graph is bipartite, or has no edge between different columns.
+        ValueError: The graph is bipartite, or has no edge between different columns.
 
     Source: Rubinov and Sporns, Complex network measures of brain connectivity, NeuroImage 52
     (2010); Humphries and Gurney, Network 'small-world-ness', PLoS ONE 3 (2008).
@@ -68,16 +68,16 @@ def exponential_lengths(lengths: NDArray[np.float64]) -> tuple[float, float]:
     r"""The exponential distribution nearest to the lengths of edges, and how near that is.
 
     Args:
-        lengths: of edges between different columns, `[E]`.
+        lengths: Of edges between different columns, ``[E]``.
 
     Returns:
         The rate :math:`\lambda`, one over the mean length, which is its maximum likelihood; and
         the Kolmogorov-Smirnov distance, the largest difference of the two distributions. A rate
         that knows which lengths the sheet offers is
-        `graphcolumns.analysis.connectome.distance_rule`.
+        ``graphcolumns.analysis.connectome.distance_rule``.
 
     Raises:
-        ValueError: no lengths, or all of them 0.
+        ValueError: No lengths, or all of them 0.
     """
     if not len(lengths) or not np.max(lengths) > 0:
         raise ValueError(f"need lengths, some of them above 0. Got {len(lengths)} lengths.")
@@ -88,14 +88,14 @@ def exponential_lengths(lengths: NDArray[np.float64]) -> tuple[float, float]:
 def attention_entropy(mass: Tensor, graph: ColumnGraph) -> Tensor:
     r"""How widely each column listens: :math:`-\sum_j p_{ij} \ln p_{ij}`, in nats.
 
-    0: to one other only; :math:`\ln k` when its `k` in-edges share evenly.
+    0: to one other only; :math:`\ln k`` when its ``k` in-edges share evenly.
 
     Args:
-        mass: attention on each edge, `[E]`, adding up to 1 over the in-edges of a column.
-        graph: the edges.
+        mass: Attention on each edge, ``[E]``, adding up to 1 over the in-edges of a column.
+        graph: Edges.
 
     Returns:
-        `[N]`; 0 for a column without in-edges.
+        ``[N]``; 0 for a column without in-edges.
     """
     if mass.shape != (graph.num_edges,):
         raise ValueError(

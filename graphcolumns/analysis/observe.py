@@ -1,117 +1,87 @@
-"""What a trained columnformer does on held-out samples, in the order of the user's columns."""
+"""What a trained model does on held-out samples, in the order of the user's columns."""
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
+from graphcolumns.analysis.observation import Observation, Wiring
+from graphcolumns.analysis.receptive_fields import receptive_fields
+from graphcolumns.analysis.watch import Watched, device_of_model, watch
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.columnformer import Columnformer
-from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.batches import first_tensor
+from graphcolumns.nn.batches import map_tensors, select_samples
+from graphcolumns.nn.protocols import graphs_of
+from graphcolumns.nn.recording import evaluating
 
 BATCH = 32  # samples at a time: attention along all edges is in memory at once
 CHOSEN = 6  # columns whose attention and receptive field are shown
 
 
-class Observation(NamedTuple):
-    """What was seen. Column and edge ids are those of the user, before any reordering.
-
-    Attributes:
-        geometry: `N` columns.
-        graph: `E` edges.
-        activity: `[T, N]`, mean `|state|` over samples and channels after each step.
-        attention: `[T, E]`, mean weight of each edge over samples and heads at each step.
-        chosen: `[K]`, ids of a few columns spread over the sheet.
-        fields: `[K, Y, X]`, the receptive fields of the chosen columns: mean over samples of
-            `|d sum(state) / d pixel|`, summed over image channels.
-        inputs: `[S, channels, Y, X]`.
-        labels: `[S]` class ids, clean inputs, or `[S, num_classes]` of 0 and 1.
-        prediction: `[S, num_classes]`.
-        classes: name of each class, where classes have names.
-    """
-
-    geometry: Geometry
-    graph: ColumnGraph
-    activity: Tensor
-    attention: Tensor
-    chosen: Tensor
-    fields: Tensor
-    inputs: Tensor
-    labels: Tensor
-    prediction: Tensor
-    classes: tuple[str, ...] | None = None
-
-
 def observe(
     model: nn.Module,
     data: Dataset,
-    geometry: Geometry,
+    geometry: Geometry | None = None,
     permutation: Tensor | None = None,
     samples: int = 1024,
 ) -> Observation:
-    """Run a model on held-out samples and note what its columns do.
+    """Run a model on held-out samples and note what its columns and edges do.
 
-    The model is put in evaluation mode and back. Everything is averaged over samples, so memory
-    does not grow with their number.
+    Any model that keeps to :class:`~graphcolumns.nn.ColumnModel` can be observed; what it does not
+    have is None in the result. The model is put in evaluation mode and back. Everything is averaged
+    over samples, so memory does not grow with their number.
 
     Args:
-        model: a `Columnformer` on the device of the data.
-        data: the first `samples` held-out samples are shown to it.
-        geometry: of the columns, in the order of the model.
-        permutation: the user's id of each column of the model `[N]` (default: the same).
-        samples: how many samples at most.
+        model: Model that returns an output with ``prediction`` and keeps its graphs.
+        data: Data set whose first ``samples`` held-out samples are shown to the model.
+        geometry: Positions of the columns, in the order of the model, if they are known.
+        permutation: The user's id of each column of the model, ``[N]`` (default: the same). Ends
+            of edges are renamed where a graph has that many columns or sources.
+        samples: Largest number of samples.
 
     Raises:
-        TypeError: the model is no `Columnformer`.
+        TypeError: The model has no graph, or its output has no ``prediction``.
+        ValueError: The state of the model is not ``[N, B, C]``, or the permutation is of another
+            number of columns than the geometry.
 
     Source: Luo et al., Understanding the effective receptive field in deep convolutional neural
     networks (2016), for the receptive fields.
     """
-    if not isinstance(model, Columnformer):
-        raise TypeError(
-            f"only a Columnformer can be observed. Got {type(model).__name__}: look at its "
-            "outputs directly."
+    graphs = graphs_of(model)
+    first = torch.arange(min(samples, data.size("test")))
+    inputs, targets = data.batch("test", first)
+    inputs = map_tensors(lambda x: x.to(device_of_model(model, x)), inputs)
+    user = None if permutation is None else permutation.cpu()
+    if geometry is not None and user is not None:
+        geometry.require_columns(len(user))
+        geometry = geometry.permute(user.argsort())
+    with evaluating(model):
+        seen = watch(model, inputs, BATCH)
+        chosen = _chosen(geometry, seen)
+        fields = receptive_fields(
+            model,
+            select_samples(inputs, slice(BATCH)),
+            data.spec.image,
+            chosen if user is None or seen.num_columns != len(user) else user.argsort()[chosen],
         )
-    if permutation is None:
-        permutation = torch.arange(geometry.num_columns)
-    permutation = permutation.cpu()
-    place = permutation.argsort()  # of the user's column n in the model
-    given, labels = next(data.in_order("test", samples))
-    inputs = first_tensor(given)
-    was_training = model.training
-    model.eval()
-    try:
-        activity, attention, logits = _watch(model, inputs)
-        chosen = spread(geometry.permute(place), CHOSEN)
-        fields = _receptive_fields(model, inputs[:BATCH], place[chosen])
-    finally:
-        model.train(was_training)
-    edge_index = permutation[model.graph.edge_index.cpu()]
-    distance = None if model.graph.distance is None else model.graph.distance.detach().cpu()
-    order = ColumnGraph.edge_order(edge_index)
     return Observation(
-        geometry=geometry.permute(place),
-        graph=ColumnGraph.from_edge_index(edge_index, geometry.num_columns, distance=distance),
-        activity=activity[:, place],
-        attention=attention[:, order],
+        geometry=geometry,
+        wirings=tuple(_wiring(name, graph, seen, user) for name, graph in graphs.items()),
+        activity=_by_user(seen.activity, user),
         chosen=chosen,
         fields=fields,
-        inputs=inputs.cpu(),
-        labels=labels.cpu(),
-        prediction=logits,
+        inputs=map_tensors(Tensor.cpu, inputs),
+        targets=targets.cpu(),
+        prediction=seen.prediction,
         classes=data.classes,
     )
 
 
 def spread(geometry: Geometry, count: int) -> Tensor:
-    """Ids of `count` columns spread over a geometry: those nearest to the centres of k-means."""
+    """Ids of ``count`` columns spread over a geometry: those nearest to the centres of k-means."""
     positions = geometry.positions.detach().cpu().double().numpy()
     count = min(count, len(np.unique(positions, axis=0)))
     centres = KMeans(count, n_init=1, random_state=0).fit(positions).cluster_centers_
@@ -119,38 +89,37 @@ def spread(geometry: Geometry, count: int) -> Tensor:
     return torch.from_numpy(gaps.argmin(0)).sort().values
 
 
-@torch.no_grad()
-def _watch(model: Columnformer, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Activity `[T, N]`, attention `[T, E]` and logits `[S, K]`, in the order of the model."""
-    heard: list[Tensor] = []
-
-    def note(module: Any, arguments: tuple[Any, ...]) -> None:
-        weights = module.edge_weights(*arguments[:2])
-        heard.append(weights.double().mean((1, 2)).cpu())
-
-    parts = [part for part in model.modules() if isinstance(part, ColumnAttention)]
-    hooks = [part.register_forward_pre_hook(note) for part in parts]
-    activity, attention, logits = torch.zeros(1), torch.zeros(1), []
-    try:
-        for batch in inputs.split(BATCH):
-            output = model(batch, return_states=True)
-            share = len(batch) / len(inputs)
-            activity = activity + share * output.states.double().abs().mean((2, 3)).cpu()
-            attention = attention + share * torch.stack(heard)
-            heard.clear()
-            logits.append(output.prediction.float().cpu())
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return activity, attention, torch.cat(logits)
+def _chosen(geometry: Geometry | None, seen: Watched) -> Tensor:
+    """Columns spread over the sheet, or evenly over their ids where there is no sheet."""
+    count = seen.num_columns
+    if geometry is not None and count in (0, geometry.num_columns):
+        return spread(geometry, CHOSEN)
+    return torch.linspace(0, max(count - 1, 0), min(CHOSEN, count)).round().long()
 
 
-def _receptive_fields(model: Columnformer, inputs: Tensor, columns: Tensor) -> Tensor:
-    """`[K, Y, X]`, one backward pass per column."""
-    images = inputs.detach().clone().requires_grad_()
-    state = model(images).state
-    fields = []
-    for column in columns.tolist():
-        (gradient,) = torch.autograd.grad(state[column].sum(), images, retain_graph=True)
-        fields.append(gradient.abs().mean(0).sum(0).cpu())
-    return torch.stack(fields)
+def _wiring(name: str, graph: ColumnGraph, seen: Watched, user: Tensor | None) -> Wiring:
+    """A graph and its values with the ids of the user, edges in their order."""
+    source, target = graph.edge_index.cpu()
+    if user is not None:
+        source = user[source] if graph.num_sources == len(user) else source
+        target = user[target] if graph.num_columns == len(user) else target
+    ends = torch.stack([source, target])
+    order = ColumnGraph.edge_order(ends)
+    attention, weights = seen.attention.get(name), seen.weights.get(name)
+    return Wiring(
+        name,
+        ColumnGraph.from_edge_index(
+            ends,
+            graph.num_columns,
+            num_sources=graph.num_sources,
+            distance=None if graph.distance is None else graph.distance.detach().cpu(),
+        ),
+        None if attention is None else attention[:, order],
+        None if weights is None else weights[order],
+    )
+
+
+def _by_user(activity: Tensor | None, user: Tensor | None) -> Tensor | None:
+    if activity is None or user is None or activity.shape[1] != len(user):
+        return activity
+    return activity[:, user.argsort()]

@@ -19,12 +19,12 @@ class Picture:
     """A figure of a report.
 
     Args:
-        name: of its files, `NAME.png` and `NAME.csv`.
-        title: a heading.
-        caption: what is seen, with units.
-        png: the image.
-        csv: the numbers, with a header.
-        html: the same to turn and to point at, or None.
+        name: Name of its files, ``NAME.png`` and ``NAME.csv``.
+        title: Heading.
+        caption: Description of what is seen, with units.
+        png: Image.
+        csv: Numbers, with a header.
+        html: Interactive version of the image, or None.
     """
 
     name: str
@@ -50,6 +50,11 @@ def table(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> str:
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
     return text.getvalue()
+
+
+def padded(values: np.ndarray, rows: np.ndarray) -> list[Any]:
+    """Values with empty cells below them, one cell for each of ``rows``."""
+    return [*values.tolist(), *[""] * (len(rows) - len(values))]
 
 
 def _cell(value: Any) -> Any:

@@ -14,18 +14,18 @@ def recovery(graph: ColumnGraph, truth: Tensor, counted: Tensor | None = None) -
     """Precision and recall of the edges between different columns.
 
     Args:
-        graph: the edges.
-        truth: targets and sources of the right edges, `[2, P]`, in the column order of the graph:
-            `Dataset.truth_at(permutation)`.
-        counted: targets whose edges count, `[N]` bool (default: all), such as those with a far
+        graph: Graph that the pairs are about.
+        truth: Targets and sources of the right edges, ``[2, P]``, in the column order of the graph:
+            ``Dataset.truth_at(permutation)``.
+        counted: Targets whose edges count, ``[N]`` bool (default: all), such as those with a far
             partner.
 
     Returns:
-        `precision`, the share of edges that are right (of no edges: 0), and `recall`, the share of
+        ``precision``, the share of edges that are right (of no edges: 0), and ``recall``, the share of
         the right edges that are there (of none: 1).
 
     Raises:
-        ValueError: ids out of range.
+        ValueError: Ids out of range.
     """
     right = _keys(graph, truth, counted)
     asked = graph.target != graph.source
@@ -45,14 +45,14 @@ def auroc(
     """Chance that a right pair scores above a wrong one, ties half: 1 perfect, 0.5 blind.
 
     Args:
-        graph: tells how many columns and sources there are.
-        scores: of pairs, larger is better, `[K]`.
-        targets: of the pairs, `[K]`.
-        sources: of the pairs, `[K]`.
-        truth: targets and sources of the right edges, `[2, P]`.
+        graph: Graph that the pairs are about.
+        scores: Scores of pairs, larger is better, ``[K]``.
+        targets: Targets of the pairs, ``[K]``.
+        sources: Sources of the pairs, ``[K]``.
+        truth: Targets and sources of the right edges, ``[2, P]``.
 
     Raises:
-        ValueError: all pairs are right, or none, or ids are out of range.
+        ValueError: All pairs are right, or none, or ids are out of range.
     """
     keys = pair_keys(*checked_pairs(graph, targets, sources), graph.num_sources)
     right = contains(_keys(graph, truth), keys)

@@ -33,16 +33,16 @@ def collect(folder: str | os.PathLike[str]) -> list[Row]:
     """One row per finished run below a folder: what was varied, then the results.
 
     Args:
-        folder: where a sweep wrote its run folders.
+        folder: Folder where a sweep wrote its run folders.
 
     Returns:
-        Rows in the order of their paths. Keys: `run` (path below the folder), the keys of the
-        configuration that differ between runs (dotted), `seed`, and all of `summary.json`. A part
+        Rows in the order of their paths. Keys: ``run`` (path below the folder), the keys of the
+        configuration that differ between runs (dotted), ``seed``, and all of ``summary.json``. A part
         that is another function, such as a rule, is told by the name of that function.
 
     Raises:
-        FileNotFoundError: no such folder, or no finished run below it.
-        ValueError: a damaged file.
+        FileNotFoundError: No such folder, or no finished run below it.
+        ValueError: A damaged file.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -68,7 +68,7 @@ def collect(folder: str | os.PathLike[str]) -> list[Row]:
 def varied(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys of flat configurations whose value is not the same in all, without the seed.
 
-    Of a number that is said once and used in several places (`degree`, `graph.degree`) the place
+    Of a number that is said once and used in several places (``degree``, ``graph.degree``) the place
     with the fewest dots is kept.
     """
     keys = dict.fromkeys(key for config in configs for key in config)
@@ -93,14 +93,14 @@ def figure(
     """A result against what was varied: mean and standard deviation over seeds.
 
     Args:
-        rows: of `collect`.
-        x: a varied key (default: the one with most different numbers, else with most values).
-        y: a result (default: the accuracy on the held-out half, or its loss).
-        panel: a varied key with one panel per value (default: one panel). What is left makes
+        rows: Rows that ``collect`` returned.
+        x: Varied key (default: the one with most different numbers, else with most values).
+        y: Result (default: the accuracy on the held-out half, or its loss).
+        panel: Varied key with one panel per value (default: one panel). What is left makes
             lines.
 
     Raises:
-        ValueError: an unknown key; the message names the known ones.
+        ValueError: An unknown key; the message names the known ones.
     """
     arms = [key for key in rows[0] if key in _arms(rows)]
     y = y or next((name for name in SCORES if all(r.get(name) is not None for r in rows)), None)
@@ -126,7 +126,7 @@ def figure(
 
 
 def save(folder: str | os.PathLike[str], rows: Sequence[Row], drawn: Figure) -> tuple[Path, Path]:
-    """Write `sweep.csv` and `sweep.png` into a folder, in place of earlier ones."""
+    """Write ``sweep.csv`` and ``sweep.png`` into a folder, in place of earlier ones."""
     folder = Path(folder).expanduser()
     names = list(dict.fromkeys(key for row in rows for key in row))
     columns = {name: [_cell(row.get(name)) for row in rows] for name in names}
@@ -207,7 +207,7 @@ def _none_first(value: Any) -> tuple[bool, str]:
 
 
 def _arms(rows: Sequence[Row]) -> list[str]:
-    """Keys between `run` and the results."""
+    """Keys between ``run`` and the results."""
     names = list(rows[0])
     return names[1 : names.index(SEED)] if SEED in names else []
 

@@ -21,10 +21,10 @@ class Arm:
     """One way to do it.
 
     Args:
-        overrides: of `graphcolumns train`.
-        variants: name -> overrides, applied after those of the arm.
-        grid: key -> the values that are tried; every combination is one trial. Empty: not tuned.
-        tuned: the variant that is tuned for all of them; None: each on its own.
+        overrides: Overrides of ``graphcolumns train``.
+        variants: Overrides by name of the variant, applied after those of the arm.
+        grid: Values that are tried, by key; every combination is one trial. Empty: not tuned.
+        tuned: Variant that is tuned for all of them; None: each on its own.
     """
 
     overrides: Overrides
@@ -33,7 +33,7 @@ class Arm:
     tuned: str | None = None
 
     def tuned_on(self, variant: str) -> str:
-        """The variant whose trials choose the values for `variant`."""
+        """The variant whose trials choose the values for ``variant``."""
         return variant if self.tuned is None else self.tuned
 
 
@@ -42,9 +42,9 @@ class Tuning:
     """How every arm is tuned.
 
     Args:
-        trials: combinations that every arm tries.
-        seed: of these runs; never one of the seeds that are reported.
-        fold: part of the training half that scores them, 0 to 4.
+        trials: Number of combinations that every arm tries.
+        seed: Seed of these runs; never one of the seeds that are reported.
+        fold: Part of the training half that scores them, 0 to 4.
     """
 
     trials: int
@@ -54,7 +54,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Measure:
-    """Columns of the rows: the axes of the figure (x may be `"variant"`), and more to show."""
+    """Columns of the rows: the axes of the figure (x may be ``"variant"``), and more to show."""
 
     y: str = "test_accuracy"
     x: str = "variant"
@@ -63,18 +63,18 @@ class Measure:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A frozen value; `read` makes one from a file and checks it.
+    """A frozen value; ``read`` makes one from a file and checks it.
 
     Args:
-        name: of its folder of results.
-        claim: what it is to show.
-        falsified_if: the result that would refute the claim, said before any run.
-        base: overrides of `graphcolumns train` that all runs share.
-        arms: name -> Arm.
-        baseline: the arm that the others are compared with, seed by seed.
-        seeds: one final run each.
+        name: Name of its folder of results.
+        claim: Claim that it is to show.
+        falsified_if: Result that would refute the claim, written down before any run.
+        base: Overrides of ``graphcolumns train`` that all runs share.
+        arms: Arms by name.
+        baseline: Arm that the others are compared with, seed by seed.
+        seeds: Seed of each final run.
         tuning: None: arms run as they are.
-        measure: what is drawn.
+        measure: Results and axes that are drawn.
     """
 
     name: str
@@ -92,17 +92,17 @@ def read(path: str | os.PathLike[str], extra: Overrides = (), tune: bool = True)
     """An experiment from its YAML file.
 
     Args:
-        path: the file; its name without `.yaml` is the name of the experiment.
-        extra: overrides that are added to `base`.
-        tune: False: as if the file said `tuning: null`.
+        path: YAML file; its name without ``.yaml`` is the name of the experiment.
+        extra: Overrides that are added to ``base``.
+        tune: False: as if the file said ``tuning: null``.
 
     Returns:
         The experiment, with lists of overrides as tuples, and variants and grids given to each
         arm that has none of its own.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a key is missing or unknown, an arm has another number of trials than the
+        FileNotFoundError: No such file.
+        ValueError: A key is missing or unknown, an arm has another number of trials than the
             others, or something is named that does not exist.
     """
     path = Path(path).expanduser()

@@ -22,14 +22,14 @@ def figure(experiment: Experiment, rows: Sequence[Row]) -> Figure:
     """What was measured, against x: mean, 95 % interval, and every seed as a faint dot.
 
     Args:
-        experiment: its definition; `measure` names the axes.
-        rows: of all its runs so far, `Rows.all()`.
+        experiment: Definition of the experiment; ``measure`` names the axes.
+        rows: Rows of all its runs so far, ``Rows.all()``.
 
     Returns:
         A figure with one line per arm; the baseline is black and dashed.
 
     Raises:
-        ValueError: an axis of `measure` is no column with numbers.
+        ValueError: An axis of ``measure`` is no column with numbers.
     """
     found = points(experiment, rows)
     drawn = Figure(figsize=(7.2, 4.2), layout="constrained")
@@ -88,7 +88,7 @@ def _places(found: Sequence[Point]) -> dict[float | str, float]:
 
 
 def _aside(place: float, rank: float, at: Mapping[float | str, float], named: bool) -> float:
-    """Arms at the same place stand side by side: `rank` is from -1/2 to 1/2."""
+    """Arms at the same place stand side by side: ``rank`` is from -1/2 to 1/2."""
     if named:
         return place + 0.5 * rank
     if _logarithmic(at):

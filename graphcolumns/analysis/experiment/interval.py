@@ -24,18 +24,18 @@ class Interval(NamedTuple):
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Mean of independent values, with the interval of Student's t.
 
-    `mean +- t_{(1 + confidence) / 2, n - 1} * s / sqrt(n)`, s the standard deviation with n - 1
+    ``mean +- t_{(1 + confidence) / 2, n - 1} * s / sqrt(n)``, s the standard deviation with n - 1
     (Student, "The probable error of a mean", Biometrika 1908).
 
     Args:
-        values: at least one, in any unit.
-        confidence: probability that such intervals hold the true mean.
+        values: Values, at least one, in any unit.
+        confidence: Probability that such intervals hold the true mean.
 
     Returns:
         Mean, ends of the interval (nan for a single value) and n.
 
     Raises:
-        ValueError: no value.
+        ValueError: No value.
     """
     if not values:
         raise ValueError("a mean needs at least one value. Got none.")
@@ -49,18 +49,18 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
 def paired_interval(
     values: Mapping[int, float], baseline: Mapping[int, float], confidence: float = CONFIDENCE
 ) -> Interval:
-    """Mean of `values[seed] - baseline[seed]` over the seeds that both have, with its interval.
+    """Mean of ``values[seed] - baseline[seed]`` over the seeds that both have, with its interval.
 
     What a seed changes for both (the order of samples, the initial weights) cancels, so this
     interval is the one to look at when two arms are compared.
 
     Args:
-        values: seed -> result of an arm.
-        baseline: seed -> result of the arm that it is compared with.
-        confidence: as in `mean_interval`.
+        values: Values, at least one, in any unit.
+        baseline: Result of the arm that it is compared with, by seed.
+        confidence: Probability that such intervals hold the true mean.
 
     Raises:
-        ValueError: no seed in common.
+        ValueError: No seed in common.
     """
     seeds = [seed for seed in values if seed in baseline]
     if not seeds:

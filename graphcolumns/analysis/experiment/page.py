@@ -17,8 +17,8 @@ def page(experiment: Experiment, rows: Sequence[Row]) -> str:
     """Claim, what would falsify it, the table of means and paired differences, and what failed.
 
     Args:
-        experiment: its definition.
-        rows: of all its runs so far, `Rows.all()`.
+        experiment: Definition of the experiment.
+        rows: Rows of all its runs so far, ``Rows.all()``.
 
     Returns:
         Markdown. Accuracies are in percent, their differences in points; a difference is bold if
@@ -26,7 +26,7 @@ def page(experiment: Experiment, rows: Sequence[Row]) -> str:
         among twenty differences one is expected to look real by chance.
 
     Raises:
-        ValueError: an axis of `measure` is no column with numbers.
+        ValueError: An axis of ``measure`` is no column with numbers.
     """
     found = points(experiment, rows)
     parts = [
@@ -97,7 +97,7 @@ def _failures(rows: Sequence[Row]) -> str:
 
 
 def label(name: str) -> str:
-    """The name of a column as a heading, with `%` where it is shown in percent."""
+    """The name of a column as a heading, with ``%`` where it is shown in percent."""
     return name.replace("_", " ") + (" (%)" if is_share(name) else "")
 
 
@@ -107,7 +107,7 @@ def is_share(name: str) -> bool:
 
 
 def shown(name: str, interval: Interval) -> str:
-    """`97.3 [96.8, 97.8]`; a single seed has no interval."""
+    """``97.3 [96.8, 97.8]``; a single seed has no interval."""
     centre, low, high = (_number(name, value) for value in interval[:3])
     return centre if isnan(interval.low) else f"{centre} [{low}, {high}]"
 

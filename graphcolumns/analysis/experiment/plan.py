@@ -21,14 +21,14 @@ class Planned:
     """One training.
 
     Args:
-        kind: `"tune"` (scored on the validation part) or `"final"`.
-        arm: its arm.
-        variant: its variant.
-        seed: its seed.
-        trial: which combination of the grid; None for a final run.
-        tuned: the overrides that the grid gave.
-        overrides: all of `graphcolumns train`.
-        fingerprint: of all in the definition that decides this run.
+        kind: ``"tune"`` (scored on the validation part) or ``"final"``.
+        arm: Name of the arm.
+        variant: Name of the variant.
+        seed: Seed of the run.
+        trial: Number of the combination of the grid; None for a final run.
+        tuned: Overrides that the grid gave.
+        overrides: All overrides of ``graphcolumns train``.
+        fingerprint: Hash of all in the definition that decides this run.
     """
 
     kind: str
@@ -64,7 +64,7 @@ def places(experiment: Experiment, chosen: Filter | None = None) -> list[tuple[s
     """The pairs (arm, variant) that are run.
 
     Raises:
-        ValueError: the filter names something that is not there, or nothing is left.
+        ValueError: The filter names something that is not there, or nothing is left.
     """
     chosen = chosen or Filter()
     variants = dict.fromkeys(v for arm in experiment.arms.values() for v in arm.variants)

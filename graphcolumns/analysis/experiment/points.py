@@ -20,12 +20,12 @@ class Point:
     """The seeds of one arm in one variant.
 
     Args:
-        arm: its arm.
-        variant: its variant.
-        x: where it is drawn: a number, or the name of the variant.
-        y: mean over seeds.
-        difference: paired, to the baseline arm in the same variant; None where that has no result.
-        rows: of the seeds that succeeded.
+        arm: Name of the arm.
+        variant: Name of the variant.
+        x: Place on the axis: a number, or the name of the variant.
+        y: Mean over seeds.
+        difference: Paired difference to the baseline arm in the same variant, or None.
+        rows: Rows of the seeds that succeeded.
     """
 
     arm: str
@@ -45,7 +45,7 @@ def points(experiment: Experiment, rows: Sequence[Row]) -> list[Point]:
     """One point per arm and variant with a result, in the order of the definition.
 
     Raises:
-        ValueError: an axis is no column with numbers.
+        ValueError: An axis is no column with numbers.
     """
     y, x = experiment.measure.y, experiment.measure.x
     done = {place: _done(experiment, rows, place) for place in places(experiment)}

@@ -24,11 +24,11 @@ class Rows:
     """The rows in one file, read when made and written with every addition.
 
     Args:
-        path: of the CSV; it need not exist. A last line that was cut short is dropped.
-        experiment: whose rows these must be.
+        path: CSV file; it need not exist. A last line that was cut short is dropped.
+        experiment: Experiment whose rows these must be.
 
     Raises:
-        ValueError: the file was written by another definition of the experiment, or is damaged.
+        ValueError: The file was written by another definition of the experiment, or is damaged.
     """
 
     def __init__(self, path: str | Path, experiment: Experiment) -> None:
@@ -49,7 +49,7 @@ class Rows:
 
         Args:
             run: what was run.
-            result: `status` (`"ok"` or `"failed"`), `error`, and what the run reported.
+            result: ``status`` (``"ok"`` or ``"failed"``), ``error``, and what the run reported.
         """
         row = {
             "experiment": self.experiment.name,

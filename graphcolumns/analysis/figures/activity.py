@@ -1,23 +1,56 @@
-"""How active each column is after each step, on the sheet."""
+"""How active each column is after each step."""
 
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from graphcolumns.analysis import draw
 from graphcolumns.analysis.interactive import spatial
-from graphcolumns.analysis.layout import panels
-from graphcolumns.analysis.observe import Observation
+from graphcolumns.analysis.layout import Floats, panels
+from graphcolumns.analysis.observation import Observation
 from graphcolumns.analysis.picture import Picture, png, table
+from graphcolumns.geometry import Geometry
 
 SHOWN = 6  # steps
 
 
-def activity(seen: Observation) -> Picture:
-    """Mean `|state|` of every column, a row of panels per step."""
+def activity(seen: Observation) -> Picture | None:
+    """Mean ``|state|`` of every column, a row of panels per step; None without a state."""
+    if seen.activity is None:
+        return None
     values = seen.activity.numpy()
-    steps = np.unique(np.linspace(0, len(values) - 1, min(SHOWN, len(values))).round().astype(int))
-    sides = panels(seen.geometry)
+    steps, count = _steps(len(values)), values.shape[1]
+    geometry = seen.places(count)
+    columns = {"column": np.arange(count)}
+    columns |= {f"step_{step + 1}": values[step] for step in range(len(values))}
+    where = "Columns are where the geometry puts them." if geometry else "Columns are in order."
+    return Picture(
+        "activity",
+        "Activity on the sheet" if geometry else "Activity",
+        f"Mean |state| of every column over {len(seen.targets)} held-out samples and all channels, "
+        f"after each step (no unit). {where}",
+        png(_curves(values, steps) if geometry is None else _maps(values, steps, geometry)),
+        table(columns),
+        None
+        if geometry is None
+        else spatial(
+            geometry,
+            {f"step {step + 1}": values[step] for step in range(len(values))},
+            "activity",
+        ),
+    )
+
+
+def _steps(count: int) -> list[int]:
+    """At most ``SHOWN`` steps, the first and the last among them."""
+    places = np.linspace(0, count - 1, min(SHOWN, count)).round().astype(int)
+    steps: list[int] = np.unique(places).tolist()
+    return steps
+
+
+def _maps(values: Floats, steps: list[int], geometry: Geometry) -> Figure:
+    sides = panels(geometry)
     figure, axes = draw.rows(sides, len(steps))
     norm = draw.scale(values)
     for row, step in zip(axes, steps, strict=True):
@@ -25,18 +58,16 @@ def activity(seen: Observation) -> Picture:
             draw.paint(cell, side, values[step], norm)
             cell.set_title(f"{side.title}\nstep {step + 1}".strip(), fontsize=8)
     draw.bar(figure, axes, norm, "activity: mean |state|")
-    columns = {"column": np.arange(values.shape[1])}
-    columns |= {f"step_{step + 1}": values[step] for step in range(len(values))}
-    return Picture(
-        "activity",
-        "Activity on the sheet",
-        f"Mean |state| of every column over {len(seen.inputs)} held-out samples and all channels, "
-        "after each step (no unit). Columns are where the geometry puts them.",
-        png(figure),
-        table(columns),
-        spatial(
-            seen.geometry,
-            {f"step {step + 1}": values[step] for step in range(len(values))},
-            "activity",
-        ),
-    )
+    return figure
+
+
+def _curves(values: Floats, steps: list[int]) -> Figure:
+    figure = Figure(figsize=(6, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for step, colour in zip(steps, draw.shades(len(steps)), strict=True):
+        axes.plot(values[step], ".", color=colour, label=f"step {step + 1}")
+    axes.set(xlabel="column", ylabel="activity: mean |state|", ylim=(0, None))
+    axes.grid(alpha=0.25)
+    if len(steps) > 1:
+        draw.key_above(axes, 6)
+    return figure

@@ -22,10 +22,10 @@ def budget(
     """Edges, wire and mean length at each moment.
 
     Args:
-        found: `L` lives.
-        lengths: of their edges `[L]`.
-        unit: of lengths.
-        entries: of `metrics.jsonl`; they remember the wire of columns that have moved since.
+        found: Lifetimes of ``L`` edges.
+        lengths: Lengths of these edges, ``[L]``.
+        unit: Unit of lengths.
+        entries: Entries of ``metrics.jsonl``; they remember the wire of columns that have moved since.
     """
     count, wire = totals(found), totals(found, lengths)
     between = totals(found, (found.source != found.target).astype(float))
@@ -50,20 +50,21 @@ def budget(
 
 
 def exploration(
-    found: Lifetimes, num_columns: int, entries: Sequence[dict[str, Any]] = ()
+    found: Lifetimes, num_pairs: int, entries: Sequence[dict[str, Any]] = ()
 ) -> Picture:
     """How many pairs have been tried, and how much of the first wiring is left.
 
     Args:
-        found: the lives of a run.
-        num_columns: `N`; of `N^2` pairs, unless the run has noted the share itself.
-        entries: of `metrics.jsonl`; `explored` is taken from them.
+        found: Lifetimes of ``L`` edges.
+        num_pairs: Number of pairs of a target and a source; the share that the run noted itself
+            is preferred.
+        entries: Entries of ``metrics.jsonl``; ``explored`` is taken from them.
     """
     ever, like = explored(found), likeness(found)
     steps, share = series(entries, "explored")
     of = "pairs that this rule may connect"
     if not len(steps):
-        steps, share, of = found.steps, ever / num_columns**2, "all pairs of columns"
+        steps, share, of = found.steps, ever / num_pairs, "all pairs of columns"
     figure = Figure(figsize=(8, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     _stairs(left, steps, 100 * share, "pairs ever connected (%)")

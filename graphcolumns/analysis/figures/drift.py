@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import matplotlib
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from graphcolumns.analysis.draw import BORN, MAP, STAYED
+from graphcolumns.analysis import draw
+from graphcolumns.analysis.draw import BORN, STAYED
 from graphcolumns.analysis.edge_lifetimes import Lifetimes, moments
 from graphcolumns.analysis.layout import Floats, Ids
-from graphcolumns.analysis.picture import Picture, png, table
+from graphcolumns.analysis.picture import Picture, padded, png, table
 
 BINS = 30
 
@@ -20,19 +22,21 @@ def lengths_at(found: Lifetimes, lengths: Floats, moment: int) -> Floats:
     """Lengths of the edges between different columns that are alive at a moment.
 
     Args:
-        found: `L` lives.
-        lengths: of their edges `[L]`.
-        moment: which.
+        found: Lifetimes of ``L`` edges.
+        lengths: Lengths of these edges, ``[L]``.
+        moment: Moment at which the edges are alive.
     """
     return lengths[found.alive(moment) & (found.source != found.target)]
 
 
-def degrees_at(found: Lifetimes, num_columns: int, moment: int) -> tuple[Ids, Ids]:
-    """In- and out-degree of every column at a moment, `[N]` each; self-edges count in both."""
+def degrees_at(
+    found: Lifetimes, num_columns: int, moment: int, num_sources: int | None = None
+) -> tuple[Ids, Ids]:
+    """In-degrees ``[N]`` and out-degrees ``[M]`` at a moment; self-edges count in both."""
     alive = found.alive(moment)
-    ends = (found.target, found.source)
-    into, out = (np.bincount(end[alive], minlength=num_columns) for end in ends)
-    return into, out
+    sources = num_columns if num_sources is None else num_sources
+    into = np.bincount(found.target[alive], minlength=num_columns)
+    return into, np.bincount(found.source[alive], minlength=sources)
 
 
 def length_shift(found: Lifetimes, lengths: Floats, unit: str) -> Picture | None:
@@ -45,9 +49,8 @@ def length_shift(found: Lifetimes, lengths: Floats, unit: str) -> Picture | None
     edges = np.linspace(0, longest * (1 + 1e-9), BINS + 1)
     figure = Figure(figsize=(8.6, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    shades = matplotlib.colormaps[MAP](np.linspace(0.05, 0.8, len(values)))
     columns = {"from": edges[:-1], "to": edges[1:]}
-    for shade, (moment, part) in zip(shades, values.items(), strict=True):
+    for shade, (moment, part) in zip(draw.shades(len(values)), values.items(), strict=True):
         share = np.histogram(part, edges)[0] / len(part)
         name = f"step {found.steps[moment]:,}, mean {part.mean():.3g}"
         left.stairs(share, edges, color=shade, lw=1.6, label=name)
@@ -69,17 +72,19 @@ def length_shift(found: Lifetimes, lengths: Floats, unit: str) -> Picture | None
     )
 
 
-def degree_shift(found: Lifetimes, num_columns: int) -> Picture:
+def degree_shift(found: Lifetimes, num_columns: int, num_sources: int | None = None) -> Picture:
     """In- and out-degrees at the start and at the end."""
-    first, last = (degrees_at(found, num_columns, moment) for moment in (0, found.last))
+    sources = num_columns if num_sources is None else num_sources
+    first, last = (degrees_at(found, num_columns, moment, sources) for moment in (0, found.last))
     figure = Figure(figsize=(8, 2.8), layout="constrained")
-    columns: dict[str, np.ndarray] = {"column": np.arange(num_columns)}
+    ids = np.arange(max(num_columns, sources))
+    columns: dict[str, Any] = {"column": ids}
     names = ("in-degree", "out-degree")
     for axes, name, before, after in zip(figure.subplots(1, 2), names, first, last, strict=True):
         _compare(axes, before, after)
         axes.set(xlabel=name, ylabel="columns")
         key = name.replace("-", "_")
-        columns |= {f"{key}_at_start": before, f"{key}_at_end": after}
+        columns |= {f"{key}_at_start": padded(before, ids), f"{key}_at_end": padded(after, ids)}
     silent = [int((out == 0).sum()) for _, out in (first, last)]
     return Picture(
         "degree_shift",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from graphcolumns.analysis.observe import Observation
+from graphcolumns.analysis.observation import Observation
 from graphcolumns.analysis.picture import Picture, png, table
 
 
-def fields(seen: Observation) -> Picture:
-    """The part of the image that a few columns respond to."""
+def fields(seen: Observation) -> Picture | None:
+    """The part of the image that a few columns respond to; None if that was not seen."""
+    if seen.fields is None:
+        return None
     maps, count = seen.fields.numpy(), len(seen.chosen)
     figure = Figure(figsize=(1.5 * count + 0.4, 1.9), layout="constrained")
     for axes, column, field in zip(
@@ -26,7 +28,7 @@ def fields(seen: Observation) -> Picture:
         "receptive_fields",
         "Receptive fields",
         "How strongly each pixel moves the last state of a column: mean |d sum(state) / d pixel| "
-        "over held-out samples; each map has its own scale. The columns are those ringed above.",
+        "over held-out samples; each map has its own scale.",
         png(figure),
         table({"row": rows, "column": columns, **values}),
     )

@@ -14,7 +14,7 @@ HIDDEN = ("step", *REWIRING)
 
 
 def learning(run: Path) -> Picture | None:
-    """Every number of `metrics.jsonl` against the optimizer step; None without entries.
+    """Every number of ``metrics.jsonl`` against the optimizer step; None without entries.
 
     What updates of the wiring note has pictures of its own.
     """

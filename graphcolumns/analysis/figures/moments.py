@@ -37,9 +37,9 @@ def wiring(found: Lifetimes, geometry: Geometry, lengths: Floats) -> Picture:
     """Newborn, dying and lasting edges at a few moments.
 
     Args:
-        found: `L` lives.
-        geometry: of the columns.
-        lengths: of the edges `[L]`.
+        found: Lifetimes of ``L`` edges.
+        geometry: Positions of the columns.
+        lengths: Lengths of the edges, ``[L]``.
     """
     shown, sides = moments(found, SHOWN), _sides(geometry)
     share = drawable(found, geometry)
@@ -67,13 +67,13 @@ def wiring(found: Lifetimes, geometry: Geometry, lengths: Floats) -> Picture:
 
 
 def kinds(found: Lifetimes, before: int, moment: int, after: int) -> dict[str, Bools]:
-    """What becomes of the edges alive at a moment, `[L]` bool for each of `STYLES`.
+    """What becomes of the edges alive at a moment, ``[L]`` bool for each of ``STYLES``.
 
     Args:
-        found: `L` lives.
-        before: the moment since which a birth counts; initial edges are never newborn.
-        moment: the moment that is shown.
-        after: the moment until which a death counts.
+        found: Lifetimes of ``L`` edges.
+        before: Moment since which a birth counts; initial edges are never newborn.
+        moment: Moment that is shown.
+        after: Moment until which a death counts.
     """
     alive, newborn, dying = found.alive(moment), found.born > before, found.died <= after
     both = (~newborn & ~dying, newborn & ~dying, ~newborn & dying, newborn & dying)
@@ -109,7 +109,7 @@ def _sides(geometry: Geometry) -> list[Panel]:
 
 
 def _cells(sides: list[Panel], count: int) -> tuple[Figure, NDArray[np.object_]]:
-    """Axes `[count, P]`; a single panel per moment leaves room for several in a row."""
+    """Axes ``[count, P]``; a single panel per moment leaves room for several in a row."""
     if len(sides) > 1:
         return draw.rows(sides, count, height=2.4)
     wide = min(ROW, count)

@@ -19,13 +19,13 @@ MANY = 60  # updates, from which on a curve has no markers
 
 
 class Forecast(NamedTuple):
-    """Loss changes of `U` updates, in units of loss; negative is better.
+    """Loss changes of ``U`` updates, in units of loss; negative is better.
 
     Attributes:
-        steps: optimizer step `[U]`.
-        predicted: the sum of the scores of the births and deaths that were made `[U]`.
-        realised: measured on the same samples, right after them `[U]`.
-        accepted: share of the proposed births and deaths that were made `[U]`.
+        steps: Optimizer step, ``[U]``.
+        predicted: Sum of the scores of the births and deaths that were made, ``[U]``.
+        realised: Change measured on the same samples, right after them, ``[U]``.
+        accepted: Share of the proposed births and deaths that were made ``[U]``.
     """
 
     steps: Ids

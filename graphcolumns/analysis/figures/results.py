@@ -1,24 +1,47 @@
-"""What was answered: confusions of classes, restored images, or yes-or-no answers."""
+"""Results of a task: confusions of classes, restored images, yes-or-no answers, responses."""
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
+from torch import Tensor
 
 from graphcolumns.analysis import draw
+from graphcolumns.analysis.figures.responses import responses
 from graphcolumns.analysis.layout import panels
-from graphcolumns.analysis.observe import Observation
+from graphcolumns.analysis.observation import Observation
 from graphcolumns.analysis.picture import Picture, png, table
+from graphcolumns.data import Dataset
+from graphcolumns.nn.batches import first_tensor
 
 SHOWN = 8  # restored images
+
+
+def results(seen: Observation, data: Dataset) -> Picture | None:
+    """The picture of results that fits the task, or None."""
+    if data.task.answers == "classes":
+        return confusion(seen)
+    if data.task.answers == "bits":
+        return answers(seen)
+    if are_images(seen):
+        return restored(seen)
+    return responses(seen, data.spec.targets.unit)
+
+
+def are_images(seen: Observation) -> bool:
+    """Whether the inputs are images, and the targets and predictions images of the same size."""
+    if not isinstance(seen.inputs, Tensor) or seen.inputs.ndim != 4:
+        return False
+    size = seen.inputs.flatten(1).shape
+    return seen.targets.flatten(1).shape == seen.prediction.flatten(1).shape == size
 
 
 def confusion(seen: Observation) -> Picture:
     """Classes against answers."""
     classes = seen.prediction.shape[1]
     names = seen.classes or tuple(map(str, range(classes)))
-    labels, answers = seen.labels.numpy(), seen.prediction.argmax(1).numpy()
+    labels, answers = seen.targets.numpy(), seen.prediction.argmax(1).numpy()
     counts = confusion_matrix(labels, answers, labels=np.arange(classes))
     figure = Figure(figsize=(4.6, 4.0), layout="constrained")
     axes = figure.subplots()
@@ -49,13 +72,14 @@ def confusion(seen: Observation) -> Picture:
 
 
 def restored(seen: Observation) -> Picture:
-    """Inputs, answers and clean images of a denoising task."""
-    count = min(SHOWN, len(seen.inputs))
-    shape = (-1, *seen.inputs.shape[1:])
+    """Inputs, answers and clean images of a reconstruction."""
+    inputs = first_tensor(seen.inputs)
+    count = min(SHOWN, len(inputs))
+    shape = (-1, *inputs.shape[1:])
     rows = {
-        "input": seen.inputs.reshape(shape),
+        "input": inputs.reshape(shape),
         "answer": seen.prediction.reshape(shape),
-        "clean": seen.labels.reshape(shape),
+        "clean": seen.targets.reshape(shape),
     }
     figure = Figure(figsize=(1.1 * count + 0.6, 3.6), layout="constrained")
     grid = figure.subplots(3, count, squeeze=False)
@@ -79,9 +103,10 @@ def restored(seen: Observation) -> Picture:
 
 def answers(seen: Observation) -> Picture:
     """How often each yes-or-no answer is right; on the sheet, if there is one per column."""
-    right = ((seen.prediction > 0) == seen.labels.bool()).double().mean(0).numpy()
-    if len(right) == seen.geometry.num_columns:
-        sides = panels(seen.geometry)
+    right = ((seen.prediction > 0) == seen.targets.bool()).double().mean(0).numpy()
+    geometry = seen.places(len(right))
+    if geometry is not None:
+        sides = panels(geometry)
         figure, axes = draw.rows(sides, 1, height=2.6)
         norm = draw.scale(np.array([0.5, 1.0]))
         for cell, side in zip(axes[0], sides, strict=True):
@@ -95,7 +120,7 @@ def answers(seen: Observation) -> Picture:
     return Picture(
         "answers",
         "Answers",
-        f"Share of {len(seen.labels)} held-out samples for which each answer is right; guessing "
+        f"Share of {len(seen.targets)} held-out samples for which each answer is right; guessing "
         f"gives 0.5. Mean {right.mean():.3g}, from {right.min():.3g} to {right.max():.3g}.",
         png(figure),
         table({"answer": np.arange(len(right)), "right": right}),

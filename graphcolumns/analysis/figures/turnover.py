@@ -76,7 +76,7 @@ def ages(found: Lifetimes) -> Picture:
 
 
 def _width(found: Lifetimes) -> float:
-    """Of a bar, in optimizer steps; many stand shoulder to shoulder."""
+    """Bar width in optimizer steps; bars touch when there are many."""
     gap = np.diff(found.steps).min(initial=max(1, int(found.steps[-1])))
     bar = 0.8 * gap if len(found.steps) <= MANY else gap
     return float(np.clip(bar, 0.004 * found.steps[-1], 0.08 * found.steps[-1]))

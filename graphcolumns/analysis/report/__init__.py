@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,21 @@ from graphcolumns.analysis.figures.activity import activity
 from graphcolumns.analysis.figures.attention import chosen, listened
 from graphcolumns.analysis.figures.fields import fields
 from graphcolumns.analysis.figures.learning import learning
-from graphcolumns.analysis.figures.results import answers, confusion, restored
+from graphcolumns.analysis.figures.results import results
+from graphcolumns.analysis.figures.weights import weights
 from graphcolumns.analysis.figures.wiring import adjacency, degrees, lengths, wires
 from graphcolumns.analysis.layout import is_spatial
-from graphcolumns.analysis.observe import Observation, observe
+from graphcolumns.analysis.observation import Observation, Wiring
+from graphcolumns.analysis.observe import observe
 from graphcolumns.analysis.picture import Picture
-from graphcolumns.analysis.report.rewired import chapter
-from graphcolumns.analysis.report.story import facts, scores, sentence
+from graphcolumns.analysis.report.check import check_report, left_out
+from graphcolumns.analysis.report.rewired import chapters_of
+from graphcolumns.analysis.report.scores import scores
+from graphcolumns.analysis.report.story import facts, sentence
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
+
+__all__ = ["check_report", "write"]
 
 LARGEST_TABLE = 200_000  # bytes of a CSV that is put into the page; larger ones stand beside it
 
@@ -37,12 +45,17 @@ def write(
     *,
     model: nn.Module,
     data: Dataset,
-    geometry: Geometry,
+    geometry: Geometry | None = None,
     permutation: Tensor | None = None,
     config: str = "",
     seed: int = 0,
 ) -> Path:
-    """Write `report.html` and its pictures and tables into a run folder.
+    """Write ``report.html`` and its pictures and tables into a run folder.
+
+    The page shows what there is: activity if the model has a state, attention or weights of edges
+    if its layers keep records of them, receptive fields of images, maps where a geometry says
+    where columns are, every graph of the model. ``check_report`` says before training what will be
+    left out. The first table and the picture of results are those of the task.
 
     The page stands alone: pictures, tables up to 200 kB and scripts are inside, nothing is loaded.
     Surfaces and clouds of columns in space can also be turned when plotly is installed. A run that
@@ -50,66 +63,80 @@ def write(
     else in the folder is touched.
 
     Args:
-        run: the run folder; `metrics.jsonl`, `edges.jsonl` and `summary.json` are read if they are
-            there.
-        model: the trained `Columnformer`, on the device of the data.
-        data: its held-out half is shown to the model.
-        geometry: of the columns, in the order of the model.
-        permutation: the user's id of each column of the model `[N]`; the report shows these ids.
-        config: the configuration, shown as it is.
-        seed: of the numbers drawn for the baselines.
+        run: Run folder; ``metrics.jsonl``, ``edges.jsonl`` and ``summary.json`` are read if they
+            are there.
+        model: Trained model, see :class:`~graphcolumns.nn.ColumnModel`.
+        data: Data set whose held-out half is shown to the model.
+        geometry: Positions of the columns, in the order of the model, if they are known.
+        permutation: The user's id of each column of the model, ``[N]``; the report shows these
+            ids.
+        config: Configuration, shown as it is.
+        seed: Seed of the numbers drawn for the baselines.
 
     Returns:
-        The path of `report.html`. Beside it, `report/NAME.png` and `report/NAME.csv`.
+        The path of ``report.html``. Beside it, ``report/NAME.png`` and ``report/NAME.csv``.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        TypeError: the model is no `Columnformer`.
+        FileNotFoundError: There is no such folder.
+        TypeError, ValueError: The model cannot be observed, see
+            :func:`~graphcolumns.analysis.observe`.
     """
     run = Path(run).expanduser()
     if not run.is_dir():
         raise FileNotFoundError(f"there is no run folder {run}.")
-    data = data.to("cpu") if next(model.parameters()).device.type == "cpu" else data
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         seen = observe(model, data, geometry, permutation)
-    pictures, rewired = _pictures(run, seen, data), chapter(run, seen, permutation)
+    pictures, chapters = _pictures(run, seen, data), chapters_of(run, seen, permutation)
     summary = _summary(run)
     page = (
         _environment()
         .get_template("template.html.j2")
         .render(
             run=run.resolve().name,
-            sentence=sentence(model, seen, data),
+            sentence=sentence(model, data),
             scores=scores(summary, seen, data),
             facts=facts(model, seen, summary),
+            left_out=left_out(seen),
             pictures=[_on_page(picture) for picture in pictures],
-            rewired=None
-            if rewired is None
-            else {"text": rewired.text, "pictures": [_on_page(p) for p in rewired.pictures]},
+            chapters=[
+                {
+                    "id": chapter.id,
+                    "title": chapter.title,
+                    "text": chapter.text,
+                    "pictures": [_on_page(picture) for picture in chapter.pictures],
+                }
+                for chapter in chapters
+            ],
             config=config,
             script=interactive.script() if any(picture.html for picture in pictures) else "",
-            turnable=is_spatial(geometry) and not interactive.installed(),
+            turnable=geometry is not None and is_spatial(geometry) and not interactive.installed(),
         )
     )
-    return _store(run, page, pictures + (rewired.pictures if rewired else []))
+    return _store(run, page, pictures + [p for chapter in chapters for p in chapter.pictures])
 
 
 def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
-    result = {"reconstruction": restored, "multi_label": answers}.get(data.task.name, confusion)
-    made = [
-        learning(run),
-        result(seen),
-        wires(seen),
-        activity(seen),
-        listened(seen),
-        chosen(seen),
-        fields(seen),
-        lengths(seen),
-        degrees(seen),
-        adjacency(seen),
-    ]
+    several = len(seen.wirings) > 1
+    made: list[Picture | None] = [learning(run), results(seen, data), activity(seen), fields(seen)]
+    for wiring in seen.wirings:
+        made += [
+            _of_graph(picture, wiring) if several and picture is not None else picture
+            for picture in _of_edges(seen, wiring)
+        ]
     return [picture for picture in made if picture is not None]
+
+
+def _of_edges(seen: Observation, wiring: Wiring) -> list[Picture | None]:
+    """The pictures of one graph."""
+    drawn = (wires, listened, chosen, weights, lengths, degrees, adjacency)
+    return [draw(seen, wiring) for draw in drawn]
+
+
+def _of_graph(picture: Picture, wiring: Wiring) -> Picture:
+    """A picture that says of which graph it is; names of graphs may hold any characters."""
+    known = re.sub(r"[^A-Za-z0-9-]+", "_", wiring.name)
+    return replace(picture, name=f"{picture.name}_{known}", title=f"{picture.title}: {wiring.name}")
 
 
 def _on_page(picture: Picture) -> dict[str, Any]:

@@ -13,14 +13,15 @@ from graphcolumns.analysis import entries
 from graphcolumns.analysis.edge_lifetimes import Lifetimes, births, deaths, edge_lifetimes, totals
 from graphcolumns.analysis.figures.budget import budget, exploration
 from graphcolumns.analysis.figures.drift import degree_shift, length_shift, lengths_at
-from graphcolumns.analysis.figures.moments import wiring
+from graphcolumns.analysis.figures.moments import wiring as wiring_over_time
 from graphcolumns.analysis.figures.prediction import prediction
 from graphcolumns.analysis.figures.turnover import ages, churn
 from graphcolumns.analysis.layout import Floats
-from graphcolumns.analysis.observe import Observation
+from graphcolumns.analysis.observation import Observation, Wiring
 from graphcolumns.analysis.picture import Picture
 from graphcolumns.checkpoint import read_history
 from graphcolumns.geometry import Geometry
+from graphcolumns.graph import ColumnGraph
 
 
 class Chapter(NamedTuple):
@@ -28,48 +29,75 @@ class Chapter(NamedTuple):
 
     text: str
     pictures: list[Picture]
+    id: str = "rewired"
+    title: str = "How the wiring changed"
+
+
+def chapters_of(run: Path, seen: Observation, permutation: Tensor | None = None) -> list[Chapter]:
+    """A chapter for every graph whose edges changed; none for a run without updates.
+
+    Args:
+        run: Run folder; its ``edges.jsonl`` and ``metrics.jsonl`` are read.
+        seen: Observation of the trained model.
+        permutation: The user's id of each column of the model, ``[N]``, for a log of an earlier
+            version, see ``read_history``.
+    """
+    made = chapter(run, seen, permutation)
+    return [] if made is None else [made]
 
 
 def chapter(run: Path, seen: Observation, permutation: Tensor | None = None) -> Chapter | None:
     """How the wiring of a run changed; None for a run without updates.
 
     Args:
-        run: the run folder; its `edges.jsonl` and `metrics.jsonl` are read.
-        seen: the trained model.
-        permutation: the user's id of each column of the model `[N]`, for a log of an earlier
-            version, see `read_history`.
+        run: Run folder; its ``edges.jsonl`` and ``metrics.jsonl`` are read.
+        seen: Observation of the trained model.
+        permutation: The user's id of each column of the model, ``[N]``, for a log of an earlier
+            version, see ``read_history``.
     """
     events = read_history(run, permutation)
     if len(events) < 2:
         return None
-    found = edge_lifetimes(events)
-    geometry, notes = seen.geometry, entries.read(run)
-    lengths = measured(found, geometry)
-    text = words(found, lengths, geometry.unit)
-    if not synaptic_elements_in(found, seen):
+    found, notes = edge_lifetimes(events), entries.read(run)
+    wiring, ended = _logged(found, seen)
+    graph, geometry = wiring.graph, seen.sheet_of(wiring.graph)
+    lengths = None if geometry is None else measured(found, geometry)
+    text = words(found, lengths, seen.unit)
+    if not ended:
         text += " The log goes on after the checkpoint that the rest of this page shows."
-    made = [
-        wiring(found, geometry, lengths),
-        churn(found),
-        ages(found),
-        budget(found, lengths, geometry.unit, notes),
-        length_shift(found, lengths, geometry.unit),
-        degree_shift(found, geometry.num_columns),
+    made: list[Picture | None] = [churn(found), ages(found)]
+    if geometry is not None and lengths is not None:
+        made = [
+            wiring_over_time(found, geometry, lengths),
+            *made,
+            budget(found, lengths, seen.unit, notes),
+            length_shift(found, lengths, seen.unit),
+        ]
+    made += [
+        degree_shift(found, graph.num_columns, graph.num_sources),
         prediction(notes),
-        exploration(found, geometry.num_columns, notes),
+        exploration(found, graph.num_columns * graph.num_sources, notes),
     ]
     return Chapter(text, [picture for picture in made if picture is not None])
 
 
+def _logged(found: Lifetimes, seen: Observation) -> tuple[Wiring, bool]:
+    """The graph that a log is about, and whether the edges alive at its end are those of it."""
+    for wiring in seen.wirings:
+        if same_edges(found, wiring.graph):
+            return wiring, True
+    return seen.wiring, False
+
+
 @torch.no_grad()
 def measured(found: Lifetimes, geometry: Geometry) -> Floats:
-    """The length of the edge of each life where columns are now, `[L]`."""
+    """The length of the edge of each lifetime where columns are now, ``[L]``."""
     target, source = (torch.from_numpy(end) for end in (found.target, found.source))
     place = geometry.positions.device
     return geometry.distance(target.to(place), source.to(place)).double().cpu().numpy()
 
 
-def words(found: Lifetimes, lengths: Floats, unit: str) -> str:
+def words(found: Lifetimes, lengths: Floats | None, unit: str) -> str:
     """The changes in a few sentences, with numbers."""
     count = totals(found).astype(int)
     born, died = int(births(found).sum()), int(deaths(found).sum())
@@ -82,11 +110,11 @@ def words(found: Lifetimes, lengths: Floats, unit: str) -> str:
     ).strip()
 
 
-def synaptic_elements_in(found: Lifetimes, seen: Observation) -> bool:
-    """Whether the edges alive at the end are those of the model."""
-    alive, n = found.alive(found.last), seen.graph.num_columns
-    left = np.sort(found.target[alive] * n + found.source[alive])
-    right = np.sort(seen.graph.target.long().numpy() * n + seen.graph.source.long().numpy())
+def same_edges(found: Lifetimes, graph: ColumnGraph) -> bool:
+    """Whether the edges alive at the end are those of a graph."""
+    alive, m = found.alive(found.last), max(graph.num_sources, int(found.source.max(initial=0)) + 1)
+    left = np.sort(found.target[alive] * m + found.source[alive])
+    right = np.sort(graph.target.long().numpy() * m + graph.source.long().numpy())
     return bool(np.array_equal(left, right))
 
 
@@ -99,8 +127,10 @@ def _edges(number: int) -> str:
     return "1 edge" if number == 1 else f"{number:,} edges"
 
 
-def _shift(found: Lifetimes, lengths: Floats, unit: str) -> str:
+def _shift(found: Lifetimes, lengths: Floats | None, unit: str) -> str:
     """What became of the mean length; nothing when there is none to compare."""
+    if lengths is None:
+        return ""
     before, after = (lengths_at(found, lengths, moment) for moment in (0, found.last))
     if not len(before) or not len(after) or before.mean() <= 0:
         return ""
@@ -112,7 +142,7 @@ def _shift(found: Lifetimes, lengths: Floats, unit: str) -> str:
 
 
 def _fates(found: Lifetimes) -> str:
-    """Who is alive at the end."""
+    """The share of initial and later edges that are alive at the end."""
     parts = [
         f"{found.survived[chosen].mean():.0%} of {name}"
         for name, chosen in (
