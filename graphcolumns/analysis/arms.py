@@ -22,8 +22,8 @@ def with_choices(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Flat configurations in which a part that is another function has that function's name.
 
     Where the function of a part is not the same in all runs, ``plasticity._target_`` and the like
-    become ``plasticity``: ``rigl``, or None where there is none. Options of that part that follow from
-    its function, in these runs, are left out.
+    become ``plasticity``: ``rigl``, or None where there is none. Options of that part that follow
+    from its function, in these runs, are left out.
 
     Args:
         configs: Flat configurations.

@@ -52,8 +52,8 @@ def pair_lengths(geometry: Geometry, seed: int = 0) -> Floats:
 def distance_rule(wires: Floats, pairs: Floats) -> float:
     r"""The rate of the exponential distance rule that fits a wiring best.
 
-    If an edge of length :math:`d`` is present in proportion to :math:``e^{-r d}`, the lengths of
-    edges have density :math:`q(d) \propto n(d) e^{-r d}``, with :math:``n` the density of all pairs.
+    If an edge of length :math:`d` is present in proportion to :math:`e^{-r d}`, the lengths of
+    edges have density :math:`q(d) \propto n(d) e^{-r d}`, with :math:`n` the density of all pairs.
     The likelihood is largest where the mean length under :math:`q` is that of the edges.
 
     Args:

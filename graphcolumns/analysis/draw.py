@@ -116,7 +116,7 @@ def key_above(axes: Axes, columns: int = 4) -> None:
 
 
 def _ends(panel: Panel, targets: Ids, sources: Ids) -> tuple[Floats, NDArray[np.bool_]]:
-    """Both ends ``[K, 2, 2]`` of the edges that are on the panel, and which edges these are ``[E]``."""
+    """Both ends ``[K, 2, 2]`` of the edges on the panel, and which edges these are ``[E]``."""
     place = np.full(int(max(targets.max(), sources.max(), panel.members.max())) + 1, -1)
     place[panel.members] = np.arange(len(panel.members))
     here = (place[targets] >= 0) & (place[sources] >= 0) & (targets != sources)

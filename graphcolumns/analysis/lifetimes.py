@@ -14,7 +14,7 @@ def survival(ages: Floats, died: NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
     .. math:: S(a) = \prod_{a_k \le a} (1 - d_k / n_k)
 
-    with :math:`d_k`` deaths at age :math:``a_k`` among the :math:``n_k` edges that were seen to reach
+    with :math:`d_k` deaths at age :math:`a_k` among the :math:`n_k` edges that were seen to reach
     it. Edges that are still alive count as long as they were seen, and no longer.
 
     Args:

@@ -29,7 +29,7 @@ def network(graph: ColumnGraph, seed: int = 0) -> dict[str, float]:
         shortest path between two columns of the largest component; ``modularity`` Q of the
         communities that Louvain's method finds; ``small_world``:
         :math:`\sigma = (C / C_r) / (L / L_r)` against a random graph of as many columns and edges,
-        :math:`C_r = k / n``, :math:``L_r = \ln n / \ln k`` (NaN at a mean degree ``k` of 1 or below).
+        :math:`C_r = k / n`, :math:`L_r = \ln n / \ln k` (NaN at a mean degree ``k`` of 1 or below).
 
     Raises:
         ValueError: The graph is bipartite, or has no edge between different columns.
@@ -88,7 +88,7 @@ def exponential_lengths(lengths: NDArray[np.float64]) -> tuple[float, float]:
 def attention_entropy(mass: Tensor, graph: ColumnGraph) -> Tensor:
     r"""How widely each column listens: :math:`-\sum_j p_{ij} \ln p_{ij}`, in nats.
 
-    0: to one other only; :math:`\ln k`` when its ``k` in-edges share evenly.
+    0: to one other only; :math:`\ln k` when its ``k`` in-edges share evenly.
 
     Args:
         mass: Attention on each edge, ``[E]``, adding up to 1 over the in-edges of a column.

@@ -27,11 +27,11 @@ def receptive_fields(
     """
     if image is None or not len(columns):
         return None
-    plain = isinstance(inputs, Tensor)
     pixels = inputs if isinstance(inputs, Tensor) else inputs[image.name]
     images = pixels.detach().clone().requires_grad_(pixels.is_floating_point())
+    given = images if isinstance(inputs, Tensor) else {**inputs, image.name: images}
     with torch.enable_grad():
-        state = state_of(run(model, images if plain else {**inputs, image.name: images}))
+        state = state_of(run(model, given))
         if state is None or not state.requires_grad or not images.requires_grad:
             return None
         fields = [_field(state[column], images) for column in columns.tolist()]

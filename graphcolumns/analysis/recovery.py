@@ -21,8 +21,8 @@ def recovery(graph: ColumnGraph, truth: Tensor, counted: Tensor | None = None) -
             partner.
 
     Returns:
-        ``precision``, the share of edges that are right (of no edges: 0), and ``recall``, the share of
-        the right edges that are there (of none: 1).
+        ``precision``, the share of edges that are right (0 without edges), and ``recall``, the
+        share of the right edges that are there (1 if none are right).
 
     Raises:
         ValueError: Ids out of range.

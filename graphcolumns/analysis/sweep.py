@@ -37,8 +37,8 @@ def collect(folder: str | os.PathLike[str]) -> list[Row]:
 
     Returns:
         Rows in the order of their paths. Keys: ``run`` (path below the folder), the keys of the
-        configuration that differ between runs (dotted), ``seed``, and all of ``summary.json``. A part
-        that is another function, such as a rule, is told by the name of that function.
+        configuration that differ between runs (dotted), ``seed``, and all of ``summary.json``. A
+        part that is another function, such as a rule, has the name of that function.
 
     Raises:
         FileNotFoundError: No such folder, or no finished run below it.
@@ -68,8 +68,8 @@ def collect(folder: str | os.PathLike[str]) -> list[Row]:
 def varied(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys of flat configurations whose value is not the same in all, without the seed.
 
-    Of a number that is said once and used in several places (``degree``, ``graph.degree``) the place
-    with the fewest dots is kept.
+    For a number that is said once and used in several places (``degree``, ``graph.degree``), the
+    place with the fewest dots is kept.
     """
     keys = dict.fromkeys(key for config in configs for key in config)
     values = {key: [repr(config.get(key)) for config in configs] for key in keys}

@@ -109,7 +109,7 @@ def _states(output: Any, samples: int) -> Tensor | None:
 def _records(model: nn.Module) -> Iterator[list[Any]]:
     """Records of a pass; of a layer that keeps none, the graph and its ``edge_weights``."""
     with ExitStack() as stack:
-        records: list[Any] = stack.enter_context(recording(model))  # type: ignore[arg-type]
+        records: list[Any] = stack.enter_context(recording(model))
         before: list[int] = []
 
         def enter(module: nn.Module, arguments: tuple[Any, ...]) -> None:
@@ -164,11 +164,8 @@ def _kept_weights(model: nn.Module, graphs: Mapping[str, ColumnGraph]) -> dict[s
 
 
 def _per_edge(tensor: Tensor) -> Tensor:
-    return (
-        tensor.detach().double().flatten(1).mean(1).cpu()
-        if tensor.ndim > 1
-        else (tensor.detach().double().cpu())
-    )
+    """One number per edge, ``[E]``: the mean over heads or channels."""
+    return tensor.detach().double().reshape(len(tensor), -1).mean(1).cpu()
 
 
 def _name_of(graph: ColumnGraph, graphs: Mapping[str, ColumnGraph]) -> str | None:

@@ -13,9 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from graphcolumns import checkpoint
-from graphcolumns.cli.build import build
 from graphcolumns.cli.members import differences
 from graphcolumns.cli.paths import plain
+from graphcolumns.cli.report_check import build_run
 from graphcolumns.cli.resume import run_training
 from graphcolumns.cli.run_folder import read_config, write_config
 
@@ -73,7 +73,7 @@ def run_member(config: DictConfig) -> float | None:
     try:
         checkpoint.write_text(run / OVERRIDES, yaml.safe_dump(list(settings.overrides.task)))
         write_config(run, values)
-        return run_training(build(values), run, values["report"], resume=True)
+        return run_training(build_run(values), run, values["report"], resume=True)
     except Exception as error:
         checkpoint.write_text(run / ERROR, f"{_said(error)}\n\n{traceback.format_exc()}")
         raise

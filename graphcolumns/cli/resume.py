@@ -8,9 +8,10 @@ from pathlib import Path
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.arguments import resume as parser
-from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.build import Parts
 from graphcolumns.cli.changes import with_overrides
 from graphcolumns.cli.report import write_report
+from graphcolumns.cli.report_check import build_run
 from graphcolumns.cli.run_folder import read_config, write_config
 from graphcolumns.train import train
 from graphcolumns.train.fingerprint import FREE
@@ -27,7 +28,7 @@ def resume(arguments: list[str]) -> None:
     """Continue a run that was stopped, from its last checkpoint: `RUN [KEY=VALUE ...]`."""
     asked = parser().parse_args(arguments)
     config, changes = with_overrides(read_config(asked.run), asked.overrides)
-    parts = build(config)
+    parts = build_run(config)
     if asked.overrides and not checkpoint.has_checkpoint(asked.run):
         # Stopped before its first checkpoint, a run begins now, as it is asked for now.
         checkpoint.check_free(asked.run)

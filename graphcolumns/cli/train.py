@@ -14,11 +14,12 @@ from omegaconf import DictConfig
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.arguments import train as parser
-from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.build import Parts
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import CONFIGS, NAME, compose, for_hydra, variations
 from graphcolumns.cli.member import run_member
 from graphcolumns.cli.paths import plain
+from graphcolumns.cli.report_check import build_run
 from graphcolumns.cli.resume import run_training
 from graphcolumns.cli.run_folder import write_config
 from graphcolumns.cli.sweep import sweep
@@ -46,7 +47,7 @@ def train(arguments: list[str]) -> int | None:
         config = plain(compose(overrides, asked.config_dir), Path.cwd())
         check(config)
         checkpoint.check_free(Path(config["run"]))
-        parts = build(config)
+        parts = build_run(config)
     # Flags first: hydra's parser takes `a=1 -m b=2,3` for a mistake.
     flags = ["--multirun"] * asked.multirun
     flags += [] if asked.config_dir is None else ["--config-dir", asked.config_dir]
@@ -90,7 +91,7 @@ def _hand_to_hydra(arguments: list[str], parts: Parts | None, multirun: bool) ->
         checkpoint.check_free(run)
         try:
             values = plain(config, Path(HydraConfig.get().runtime.cwd))
-            built = build(values) if parts is None else parts
+            built = build_run(values) if parts is None else parts
             write_config(run, values)
             return run_training(built, run, values["report"])
         finally:

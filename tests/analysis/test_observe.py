@@ -46,8 +46,8 @@ def test_activity_is_the_mean_over_samples_and_channels():
 def test_attention_sums_to_one_over_the_sources_of_a_column():
     geometry = grid.sheet(8, 8)
     seen = observe(build(geometry), images(), geometry)
-    assert seen.attention.shape == (2, 64 * 3)
-    sums = torch.zeros(2, 64).double().index_add(1, seen.graph.target, seen.attention)
+    assert seen.wiring.attention.shape == (2, 64 * 3)
+    sums = torch.zeros(2, 64).double().index_add(1, seen.graph.target, seen.wiring.attention)
     torch.testing.assert_close(sums, torch.ones(2, 64).double())
 
 
@@ -63,7 +63,7 @@ def test_attention_by_hand():
             parameter.copy_(torch.arange(parameter.numel()).view_as(parameter) % 3)
     seen = observe(model, images(), geometry)
     expected = torch.softmax(torch.arange(64 * 3).view(64, 3) % 3 * 1.0, 1).double().flatten()
-    torch.testing.assert_close(seen.attention, expected.expand(2, -1), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(seen.wiring.attention, expected.expand(2, -1), atol=1e-6, rtol=1e-6)
 
 
 def test_a_column_is_shown_where_the_user_put_it():
@@ -90,7 +90,7 @@ def test_a_column_is_shown_where_the_user_put_it():
 def by_edge(seen, names: torch.Tensor) -> dict[tuple[int, int], list[float]]:
     """The attention of every edge, its ends named by the user."""
     ends = map(tuple, names[seen.graph.edge_index].T.tolist())
-    return dict(zip(ends, seen.attention.T.tolist(), strict=True))
+    return dict(zip(ends, seen.wiring.attention.T.tolist(), strict=True))
 
 
 def test_receptive_fields_are_where_the_column_looks():
@@ -117,8 +117,8 @@ def test_the_model_is_left_as_it_was():
         assert not module._forward_pre_hooks
 
 
-def test_another_model():
-    with pytest.raises(TypeError, match=r"only a Columnformer can be observed\. Got Linear"):
+def test_a_model_without_a_graph():
+    with pytest.raises(TypeError, match=r"model\.graph must be a ColumnGraph"):
         observe(torch.nn.Linear(2, 2), images(), grid.sheet(8, 8))
 
 
@@ -132,15 +132,29 @@ def test_spread_over_few_places():
     assert spread(grid.sheet(1, 2), 6).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("attention", ["selection", "mixing", "linear_mixing", "identity"])
+@pytest.mark.parametrize("attention", ["selection", "mixing", "identity"])
 def test_every_kind_of_attention_is_seen(attention):
     geometry = grid.sheet(8, 8)
-    seen = observe(build(geometry, attention=attention), images(), geometry)
+    seen = observe(build(geometry, attention=attention), images(), geometry).wiring
     assert seen.attention.shape == (2, 192)
     assert seen.attention.isfinite().all()
+
+
+def test_weights_of_linear_mixing():
+    geometry = grid.sheet(8, 8)
+    user, permutation = geometry.reorder()
+    model = build(user, permutation, attention="linear_mixing")
+    seen = observe(model, images(), user, permutation).wiring
+    assert seen.attention is None
+    bias = model.columns[0].attention.edge_bias().detach().double().reshape(192, -1).mean(1)
+    by_model = dict(
+        zip(map(tuple, permutation[model.graph.edge_index].T.tolist()), bias, strict=True)
+    )
+    found = [by_model[tuple(edge)] for edge in seen.graph.edge_index.T.tolist()]
+    torch.testing.assert_close(seen.weights, torch.stack(found))
 
 
 def test_feed_forward():
     geometry = grid.sheet(8, 8)
     seen = observe(build(geometry, recurrent=False), images(), geometry)
-    assert seen.attention.shape == (2, 192)
+    assert seen.wiring.attention.shape == (2, 192)

@@ -25,7 +25,7 @@ def budget(
         found: Lifetimes of ``L`` edges.
         lengths: Lengths of these edges, ``[L]``.
         unit: Unit of lengths.
-        entries: Entries of ``metrics.jsonl``; they remember the wire of columns that have moved since.
+        entries: Entries of ``metrics.jsonl``; they hold the wire of columns that have moved.
     """
     count, wire = totals(found), totals(found, lengths)
     between = totals(found, (found.source != found.target).astype(float))

@@ -174,6 +174,19 @@ class Columnformer(nn.Module):
         """The token that each column sees, ``[N]`` int64, -1 for none."""
         return torch.where(self.seen.flatten() > 0, self.placed, -1)
 
+    def describe(self) -> str:
+        """One sentence on the columns, their weights and their edges."""
+        column: Any = self.columns[0]
+        weights = column.hidden.weights
+        kinds = {"untied": "each with its own weights", "shared": "all with the same weights"}
+        depth = f"{self.depth} layers of them, one after the other"
+        return (
+            f"A sheet of {self._graph.num_columns:,} columns of width {column.channels}, "
+            f"{kinds.get(weights, f'with {weights} weights')}, "
+            f"{f'applied {self.depth} times' if self.recurrent else depth}; "
+            f"{self._graph.num_edges:,} edges say which column receives from which."
+        )
+
     def edge_cost(self) -> Tensor | None:
         """The cost ``[E]`` of every edge as the forward pass reports it, or None.
 
