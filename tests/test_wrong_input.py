@@ -633,7 +633,7 @@ COMMANDS = [
         f"{PLUS}: +graph.degre=VALUE."),
     bad("misspelt group", ["train", "optimiser.lr=1"],
         "unknown key 'optimiser.lr'. Did you mean 'optimizer'? Keys: graph, model, data, "
-        "optimizer, name, degree, seed, run, epochs, steps, batch_size, losses, metrics, "
+        "optimizer, learning, name, degree, seed, run, epochs, steps, batch_size, losses, metrics, "
         "plasticity, augmentation, fold, evaluate_test, evaluate_every, best, reorder, device, "
         "amp, compile, grad_accumulation, "
         "checkpoint_every, progress, report, tensorboard, geometry."),

@@ -27,7 +27,7 @@ def write_report(parts: Parts, run: Path) -> Path:
     return page.write(
         run,
         model=parts.model.to(device),
-        data=_in_memory(parts.data).to(device),
+        data=in_memory(parts.data, SAMPLES).to(device),
         geometry=parts.geometry,
         permutation=parts.permutation,
         config=config.read_text(encoding="utf-8") if config.is_file() else "",
@@ -35,5 +35,6 @@ def write_report(parts: Parts, run: Path) -> Path:
     )
 
 
-def _in_memory(data: AnyDataset) -> Dataset:
-    return data if isinstance(data, Dataset) else data.in_memory(SAMPLES)
+def in_memory(data: AnyDataset, samples: int) -> Dataset:
+    """Data as a report needs them: of data read when it is needed, the first samples."""
+    return data if isinstance(data, Dataset) else data.in_memory(samples)

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphcolumns.analysis.report import check_report
 from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.report import in_memory
 
 
 def build_run(config: Mapping[str, Any]) -> Parts:
@@ -20,7 +21,8 @@ def build_run(config: Mapping[str, Any]) -> Parts:
     if not config["report"]:
         return parts
     try:
-        missing = check_report(parts.model, parts.data, parts.geometry, parts.permutation)
+        few = in_memory(parts.data, 1)
+        missing = check_report(parts.model, few, parts.geometry, parts.permutation)
     except (TypeError, ValueError) as error:
         error.add_note("(while trying the report; with report=false there is none)")
         raise
