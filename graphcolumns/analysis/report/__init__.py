@@ -65,7 +65,7 @@ def write(
     Args:
         run: Run folder; ``metrics.jsonl``, ``edges.jsonl`` and ``summary.json`` are read if they
             are there.
-        model: Trained model, see :class:`~graphcolumns.nn.ColumnModel`.
+        model: Trained model, see :class:`~graphcolumns.nn.protocols.ColumnModel`.
         data: Data set whose held-out half is shown to the model.
         geometry: Positions of the columns, in the order of the model, if they are known.
         permutation: The user's id of each column of the model, ``[N]``; the report shows these
