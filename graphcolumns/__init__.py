@@ -22,6 +22,9 @@ if TYPE_CHECKING or not _is_command():
     from graphcolumns.graph import ColumnGraph
     from graphcolumns.ops import Attention, column_attention, edge_linear, untied_linear
 
+if TYPE_CHECKING:
+    from graphcolumns.cli import load
+
 __version__ = "0.1.0.dev0"
 
 __all__ = [
@@ -30,10 +33,15 @@ __all__ = [
     "Geometry",
     "column_attention",
     "edge_linear",
+    "load",
     "untied_linear",
 ]
 
-_MODULES = {"ColumnGraph": "graphcolumns.graph", "Geometry": "graphcolumns.geometry"}
+_MODULES = {
+    "ColumnGraph": "graphcolumns.graph",
+    "Geometry": "graphcolumns.geometry",
+    "load": "graphcolumns.cli",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from graphcolumns.cli.check import OPTIONAL, OPTIONS, check
+from graphcolumns.cli.metrics import Table
 from graphcolumns.cli.order import (
     BEFORE_GRAPH,
     as_graph,
@@ -40,7 +42,7 @@ FOLDS = 5
 class Parts(NamedTuple):
     """What one configuration stands for. Geometry, graph and model have one order of columns.
 
-    From `graphcolumns.cli.load` that is the user's order, that of the geometry function and of
+    From `graphcolumns.load` that is the user's order, that of the geometry function and of
     every file; `permutation` is then 0, 1, 2, ... While a run trains it may be another one, see
     `graphcolumns.cli.order`.
 
@@ -52,6 +54,7 @@ class Parts(NamedTuple):
         model: the model.
         losses: name -> (weight, term).
         options: the other keyword arguments of `train`.
+        metrics: of a run that is read back, a number per step by name, see `read_metrics`.
     """
 
     geometry: Geometry
@@ -61,6 +64,7 @@ class Parts(NamedTuple):
     model: nn.Module
     losses: dict[str, tuple[float, Term]]
     options: dict[str, Any]
+    metrics: Table = MappingProxyType({})
 
     def length(self) -> tuple[int, int]:
         """Optimizer steps of the run, and its seed."""

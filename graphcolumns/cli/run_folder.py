@@ -14,6 +14,7 @@ from graphcolumns import checkpoint
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.changes import with_changes
 from graphcolumns.cli.former import upgrade
+from graphcolumns.cli.metrics import read_metrics
 from graphcolumns.cli.user_order import in_user_order
 
 
@@ -32,10 +33,16 @@ def load(run: str | os.PathLike[str], which: str = "last") -> Parts:
     Returns:
         All that the run was made of; `Parts` lists it. The model is in evaluation mode. Where
         positions were learned, geometry and graph have the positions and lengths at the end.
+        `metrics` maps names to arrays with a row per step: `plt.plot(m["step"], m["loss"])`.
 
     Raises:
         FileNotFoundError: no run folder, no config.yaml or no checkpoint in it.
         ValueError: a damaged file, or a model whose columns cannot be put in another order.
+
+    Example:
+        >>> import graphcolumns
+        >>> run = graphcolumns.load("runs/train-seed0")  # doctest: +SKIP
+        >>> run.model(run.data.test_inputs).prediction.argmax(1)  # doctest: +SKIP
     """
     config = read_config(Path(run).expanduser())
     return in_user_order(_trained(config, Path(run).expanduser(), which), config).current()
@@ -53,7 +60,7 @@ def _trained(config: Mapping[str, Any], run: Path, which: str) -> Parts:
     checkpoint.find(run, which)
     parts = build(config)
     checkpoint.load(run, parts.model, which=which)
-    return parts
+    return parts._replace(metrics=read_metrics(run))
 
 
 def write_config(run: Path, config: Mapping[str, Any]) -> None:
