@@ -30,9 +30,9 @@ def observe(
 ) -> Observation:
     """Run a model on held-out samples and note what its columns and edges do.
 
-    Any model that keeps to :class:`~graphcolumns.nn.protocols.ColumnModel` can be observed; what it does not
-    have is None in the result. The model is put in evaluation mode and back. Everything is averaged
-    over samples, so memory does not grow with their number.
+    Any model that keeps to :class:`~graphcolumns.nn.protocols.ColumnModel` can be observed; what it
+    does not have is None in the result. The model is put in evaluation mode and back. Everything is
+    averaged over samples, so memory does not grow with their number.
 
     Args:
         model: Model that returns an output with ``prediction`` and keeps its graphs.
