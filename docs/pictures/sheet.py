@@ -73,7 +73,7 @@ def _input(axes: plt.Axes, seen: Observation) -> None:
 
 def _edges(axes: plt.Axes, seen: Observation) -> LineCollection:
     source, target = seen.graph.edge_index.numpy()
-    weight = seen.attention.mean(0).numpy()
+    weight = seen.wiring.attention.mean(0).numpy()
     others = np.flatnonzero(source != target)
     others = others[np.argsort(weight[others])]  # strong ones on top
     ends = place(seen.geometry)
@@ -115,7 +115,7 @@ def _lengths(axes: plt.Axes, seen: Observation) -> None:
 
 
 def _attention(axes: plt.Axes, seen: Observation) -> None:
-    length, weight = seen.graph.distance.numpy(), seen.attention.mean(0).numpy()
+    length, weight = seen.graph.distance.numpy(), seen.wiring.attention.mean(0).numpy()
     axes.scatter(length, weight, s=5, color="#4a4e69", alpha=0.4, linewidths=0)
     axes.axhline(1 / DEGREE, color=ACCENT, lw=1)
     axes.text(10.2, 0.6 / DEGREE, "uniform", color=ACCENT, fontsize=8, ha="right", va="top")
