@@ -19,10 +19,10 @@ from graphcolumns.data.checks import (
     check_truth,
 )
 from graphcolumns.data.folds import fold_of, strata_of
-from graphcolumns.data.spec import Spec, image_of, spec_of
+from graphcolumns.data.halves import Halves
+from graphcolumns.data.spec import Spec, spec_of
 from graphcolumns.data.task import Task
 from graphcolumns.data.tasks import TASKS, task_named
-from graphcolumns.data.truth import truth_at
 from graphcolumns.nn.batches import (
     Inputs,
     device_of,
@@ -48,8 +48,8 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Halves):
     """Training samples and held-out samples. A frozen value that checks itself.
 
     Every choice is made on the training half, through ``validation``; the test half is scored once.
@@ -110,29 +110,10 @@ class Dataset:
         check_classes(self.classes, self.num_classes, self.task.answers == "classes")
         check_same_spec(self.spec, spec_of(*self._half("test"), self.units))
 
-    def __repr__(self) -> str:
-        shapes = {part.name: part.shape for part in self.spec.inputs}
-        return (
-            f"Dataset(train={self.size('train')}, {self.held_out}={self.size('test')}, "
-            f"inputs={shapes if self.spec.is_mapping else self.spec.inputs[0].shape}, "
-            f"num_classes={self.num_classes}, task={self.task!r})"
-        )
-
     @cached_property
     def spec(self) -> Spec:
         """Names, shapes, types and units of the inputs and targets of one sample."""
         return spec_of(*self._half("train"), self.units)
-
-    @property
-    def channels(self) -> int:
-        """Channels of the image of one sample."""
-        return image_of(self.spec).shape[0]
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Rows and columns of the image of one sample, in pixels."""
-        rows, columns = image_of(self.spec).shape[1:]
-        return rows, columns
 
     def size(self, half: str) -> int:
         """The number of samples of a half, ``"train"`` or ``"test"``."""
@@ -193,21 +174,6 @@ class Dataset:
             test_targets=scored.targets,
             held_out="validation",
         )
-
-    def truth_at(self, permutation: Tensor | None = None) -> Tensor:
-        """The edges that the task asks for, in the column order of a reordered geometry.
-
-        Args:
-            permutation: Permutation that ``geometry.reorder()`` returned: column n there is column
-                ``permutation[n]`` of the user (default: the user's order).
-
-        Returns:
-            Targets and sources, ``[2, P]`` int64, sorted by (target, source) as edges are.
-
-        Raises:
-            ValueError: The data set knows no truth.
-        """
-        return truth_at(self, self.truth, permutation)
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same samples on ``device``."""

@@ -20,16 +20,16 @@ from graphcolumns.data.checks import (
 )
 from graphcolumns.data.dataset import Batch, Dataset, HeldOut, check_half
 from graphcolumns.data.folds import fold_of
+from graphcolumns.data.halves import Halves
 from graphcolumns.data.samples import MapStyle, check_repeatable, collate
-from graphcolumns.data.spec import Spec, image_of, spec_of
+from graphcolumns.data.spec import Spec, spec_of
 from graphcolumns.data.task import Task
 from graphcolumns.data.tasks import TASKS, task_named
-from graphcolumns.data.truth import truth_at
 from graphcolumns.nn.batches import map_tensors
 
 
-@dataclass(frozen=True, eq=False)
-class StreamedDataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class StreamedDataset(Halves):
     """Training and held-out samples larger than memory, read through torch's ``DataLoader``.
 
     It stands wherever a ``Dataset`` does. Both halves are map-style data sets: ``len(half)``
@@ -91,29 +91,10 @@ class StreamedDataset:
         for half in ("train", "test"):
             self._read(half, [0])
 
-    def __repr__(self) -> str:
-        shapes = {part.name: part.shape for part in self.spec.inputs}
-        return (
-            f"StreamedDataset(train={self.size('train')}, {self.held_out}={self.size('test')}, "
-            f"inputs={shapes if self.spec.is_mapping else self.spec.inputs[0].shape}, "
-            f"num_classes={self.num_classes}, task={self.task!r})"
-        )
-
     @cached_property
     def spec(self) -> Spec:
         """Names, shapes, types and units of the inputs and targets of one sample."""
         return spec_of(*self._first("train"), self.units)
-
-    @property
-    def channels(self) -> int:
-        """Channels of the image of one sample."""
-        return image_of(self.spec).shape[0]
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Rows and columns of the image of one sample, in pixels."""
-        rows, columns = image_of(self.spec).shape[1:]
-        return rows, columns
 
     def size(self, half: str) -> int:
         """The number of samples of a half, ``"train"`` or ``"test"``."""
@@ -182,10 +163,6 @@ class StreamedDataset:
         train, held = fold_of(strata, fold, folds, seed)
         halves = _some(self.train, train), _some(self.train, held)
         return replace(self, train=halves[0], test=halves[1], held_out="validation")
-
-    def truth_at(self, permutation: Tensor | None = None) -> Tensor:
-        """The edges that the task asks for, as ``Dataset.truth_at``."""
-        return truth_at(self, self.truth, permutation)
 
     def to(self, device: torch.device | str) -> StreamedDataset:
         """The same samples, whose batches are moved to ``device``."""
