@@ -1,1 +1,1 @@
-"""A catalogue of geometries: functions that return a `graphcolumns.geometry.Geometry`."""
+"""A catalogue of geometries: functions that return a ``graphcolumns.geometry.Geometry``."""

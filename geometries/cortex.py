@@ -33,8 +33,8 @@ def fsaverage(
 ) -> Geometry:
     """The average cortex of FreeSurfer, from the fsaverage5 meshes inside nilearn. No download.
 
-    fsaverage is a nested icosphere: the first `10 * 4**level + 2` vertices of a hemisphere are the
-    mesh of that level, so a result on one level is a slice of that on the next. Per hemisphere,
+    fsaverage is a nested icosphere: the first ``10 * 4**level + 2`` vertices of a hemisphere are
+    the mesh of that level, so a result on one level is a slice of that on the next. Per hemisphere,
     with and without the medial wall (left, right):
 
     =====  =======  ================  =============================
@@ -51,25 +51,25 @@ def fsaverage(
 
     Args:
         level: 2 to 5.
-        hemisphere: `"left"`, `"right"`, or `"both"`: left first.
-        surface: `"pial"`, `"white"`, `"inflated"`, `"sphere"` (for registration, radius 100 mm) or
-            `"flat"` (positions `[N, 2]`). Hemispheres of the last three share their place; both
-            are laid side by side, 10 mm apart.
-        medial_wall: keep its columns; not on a flat map, which has no place for them.
-        metric: default: `"great-circle"` on the sphere of one hemisphere, `"euclidean"` on flat
-            maps, `"geodesic"` (along edges; no path between hemispheres) on all others.
+        hemisphere: ``"left"``, ``"right"``, or ``"both"``: left first.
+        surface: ``"pial"``, ``"white"``, ``"inflated"``, ``"sphere"`` (for registration, radius 100
+            mm) or ``"flat"`` (positions ``[N, 2]``). Hemispheres of the last three share their
+            place; both are laid side by side, 10 mm apart.
+        medial_wall: Keep its columns; not on a flat map, which has no place for them.
+        metric: Default: ``"great-circle"`` on the sphere of one hemisphere, ``"euclidean"`` on flat
+            maps, ``"geodesic"`` (along edges; no path between hemispheres) on all others.
 
     Returns:
         Columns in mm, with faces (counter-clockwise from outside; on a flat map without those that
-        span a cut) and the attributes `vertex` (int64, id in the mesh of its hemisphere),
-        `hemisphere` (int64, 0 left, 1 right), `sulcal` (depth), `curvature`, `thickness` (mm),
-        `area` (mm^2, as shipped for the vertex of level 5) and `sphere` (`[N, 3]`, place on the
-        registration sphere of its hemisphere, radius 100 mm).
+        span a cut) and the attributes ``vertex`` (int64, id in the mesh of its hemisphere),
+        ``hemisphere`` (int64, 0 left, 1 right), ``sulcal`` (depth), ``curvature``, ``thickness``
+        (mm), ``area`` (mm^2, as shipped for the vertex of level 5) and ``sphere`` (``[N, 3]``,
+        place on the registration sphere of its hemisphere, radius 100 mm).
 
     Raises:
-        ValueError: an unknown level, hemisphere or surface, a flat medial wall, a metric that the
+        ValueError: An unknown level, hemisphere or surface, a flat medial wall, a metric that the
             surface has not.
-        ImportError: nilearn is not installed.
+        ImportError: Nilearn is not installed.
 
     Source: Fischl, Sereno and Dale, Cortical surface-based analysis II, NeuroImage 9 (1999). The
     data are FreeSurfer's and are read from the user's nilearn, never copied.
@@ -106,20 +106,20 @@ def load(
     """A surface from a file, in mm.
 
     Args:
-        path: GIFTI (`.gii`, `.gii.gz`) or a surface of FreeSurfer (`lh.pial`, `rh.white`, ...; also
-            the old format of quadrangles). `~` is the home folder.
-        metric: `"geodesic"` (along edges, the default) or `"euclidean"`.
-        areas: A file with the area of each vertex, that `labels.read_labels` reads: `.annot`,
-            `.label`, `.label.gii`, `.csv`, `.npy` (default: no areas).
+        path: GIFTI (``.gii``, ``.gii.gz``) or a surface of FreeSurfer (``lh.pial``, ``rh.white``,
+            ...; also the old format of quadrangles). ``~`` is the home folder.
+        metric: ``"geodesic"`` (along edges, the default) or ``"euclidean"``.
+        areas: A file with the area of each vertex, that ``labels.read_labels`` reads: ``.annot``,
+            ``.label``, ``.label.gii``, ``.csv``, ``.npy`` (default: no areas).
 
     Returns:
-        A column per vertex, with positions `[N, 3]` and faces. Vertices that no face uses are
-        kept; on metric `"geodesic"` no path leads to them.
+        A column per vertex, with positions ``[N, 3]`` and faces. Vertices that no face uses are
+        kept; on metric ``"geodesic"`` no path leads to them.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a file that is cut short or holds no surface, or another metric.
-        ImportError: nibabel is not installed.
+        FileNotFoundError: No such file.
+        ValueError: A file that is cut short or holds no surface, or another metric.
+        ImportError: Nibabel is not installed.
     """
     chosen = metric or "geodesic"
     _check_choice("metric", chosen, ("geodesic", "euclidean"))

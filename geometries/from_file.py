@@ -29,33 +29,34 @@ def points(
     delimiter: str | None = None,
     header: bool | None = None,
 ) -> Geometry:
-    """A geometry from a table of positions: text (`.csv`, `.tsv`, `.txt`), `.npy` or `.npz`.
+    """A geometry from a table of positions: ``.csv``, ``.tsv``, ``.txt``, ``.npy`` or ``.npz``.
 
     Args:
-        path: The file, a row per column of the sheet; `~` is the home folder. See
-            `graphcolumns.geometry.table.read_table` for what a table is.
-        unit: Unit of the positions after `scale`: `"mm"`, `"rad"` or `"pixel"`.
+        path: The file, a row per column of the sheet; ``~`` is the home folder. See
+            ``graphcolumns.geometry.table.read_table`` for what a table is.
+        unit: Unit of the positions after ``scale``: ``"mm"``, ``"rad"`` or ``"pixel"``.
         columns: The two or three columns of the file that are the axes: names of its header, or
-            positions from 0. Default: `x`, `y` and, if it is there, `z`; in a file without a
+            positions from 0. Default: ``x``, ``y`` and, if it is there, ``z``; in a file without a
             header that has two or three columns, all.
-        metric: `"euclidean"`, `"great-circle"` (with `radius`) or `"torus"` (with `period`).
-        scale: Factor from the numbers of the file to `unit`: 1000 for metres in `"mm"`.
+        metric: ``"euclidean"``, ``"great-circle"`` (with ``radius``) or ``"torus"`` (with
+            ``period``).
+        scale: Factor from the numbers of the file to ``unit``: 1000 for metres in ``"mm"``.
         areas: The column of the file with the area of each column of the sheet: whole numbers
             from 0, or names, which are numbered in alphabetical order (default: no areas).
         attributes: Columns of the file to keep as attributes of the geometry, under their names.
-        period: Torus only, the side of the box per axis, in `unit`.
-        radius: Great-circle only, the radius of the sphere, in `unit`.
+        period: Torus only, the side of the box per axis, in ``unit``.
+        radius: Great-circle only, the radius of the sphere, in ``unit``.
         delimiter: Delimiter of a text file (default: found in its first row).
         header: Whether the first row of a text file holds names (default: found in it).
 
     Returns:
-        Columns in the order of the file, positions `[N, 2 or 3]` float64, so that coordinates far
+        Columns in the order of the file, positions ``[N, 2 or 3]`` float64, so that coordinates far
         from the origin keep their digits; float32 where the file holds float32.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no table, it is not clear which of its columns are the axes, or a value
-            is no finite number (the error names its line); or a rule of `Geometry` is broken.
+            is no finite number (the error names its line); or a rule of ``Geometry`` is broken.
     """
     if not np.isfinite(scale) or scale == 0:
         raise ValueError(f"scale must be a finite factor other than 0. Got {scale}.")

@@ -13,26 +13,26 @@ NILEARN_NAME = {"white": "white_matter"}
 
 
 class Tables:
-    """Coordinates, faces and measures by name and side (`"left"`, `"right"`)."""
+    """Coordinates, faces and measures by name and side (``"left"``, ``"right"``)."""
 
     def __init__(self, meshes: Mapping[str, Any], measures: Mapping[str, Any]) -> None:
         self.meshes, self.measures = meshes, measures
 
     def coordinates(self, surface: str, side: str) -> Tensor:
-        """`[10242, 3]` float32, mm."""
+        """``[10242, 3]`` float32, mm."""
         mesh = self.meshes[NILEARN_NAME.get(surface, surface)].parts[side]
         return torch.as_tensor(mesh.coordinates, dtype=torch.float32)
 
     def faces(self, surface: str, side: str) -> Tensor:
-        """`[F, 3]` int64; the flat map has fewer than the others."""
+        """``[F, 3]`` int64; the flat map has fewer than the others."""
         return torch.as_tensor(self.meshes[surface].parts[side].faces, dtype=torch.int64)
 
     def measure(self, name: str, side: str) -> Tensor:
-        """`[10242]` float32."""
+        """``[10242]`` float32."""
         return torch.as_tensor(self.measures[name].data.parts[side], dtype=torch.float32)
 
     def cortex(self, side: str) -> Tensor:
-        """Which vertices some triangle of the flat map uses, `[10242]` bool."""
+        """Which vertices some triangle of the flat map uses, ``[10242]`` bool."""
         used = torch.zeros(len(self.coordinates("sphere", side)), dtype=torch.bool)
         used[self.faces("flat", side).flatten()] = True
         return used
@@ -42,7 +42,7 @@ def load_tables() -> Tables:
     """Read them from nilearn.
 
     Raises:
-        ImportError: nilearn is not installed.
+        ImportError: Nilearn is not installed.
     """
     try:
         from nilearn.datasets import load_fsaverage, load_fsaverage_data

@@ -13,20 +13,20 @@ from graphcolumns.geometry import Geometry, Unit
 def sheet(
     height: int, width: int, spacing: float = 1.0, unit: Unit = "pixel", torus: bool = False
 ) -> Geometry:
-    """A grid of columns; column `row * width + column` is at `(row, column) * spacing`.
+    """A grid of columns; column ``row * width + column`` is at ``(row, column) * spacing``.
 
     Args:
-        height: rows.
-        width: columns per row.
-        spacing: distance between neighbours, in `unit`.
-        unit: of all lengths.
-        torus: join opposite borders, so that no column is at a border.
+        height: Rows.
+        width: Columns per row.
+        spacing: Distance between neighbours, in ``unit``.
+        unit: Of all lengths.
+        torus: Join opposite borders, so that no column is at a border.
 
     Returns:
-        `height * width` columns with positions `[N, 2]`.
+        ``height * width`` columns with positions ``[N, 2]``.
 
     Raises:
-        ValueError: a size below 1, or a spacing that is not positive and finite.
+        ValueError: A size below 1, or a spacing that is not positive and finite.
     """
     _check_size("height", height)
     _check_size("width", width)
@@ -40,22 +40,23 @@ def sheet(
 
 
 def ring(n: int, spacing: float = 1.0, unit: Unit = "pixel") -> Geometry:
-    """`n` columns on a circle; distances run along it, `spacing` from neighbour to neighbour.
+    """``n`` columns on a circle; distances run along it, ``spacing`` from neighbour to neighbour.
 
-    Column `i` is at the angle `2 pi i / n`, so columns `i` and `j` are `spacing * min(k, n - k)`
-    apart, `k = |i - j|`. The circle is the equator of a sphere of radius `n * spacing / (2 pi)`,
-    whose great circles are the arcs of the ring: the metric is exact, and no other is needed.
+    Column ``i`` is at the angle ``2 pi i / n``, so columns ``i`` and ``j`` are
+    ``spacing * min(k, n - k)`` apart, ``k = |i - j|``. The circle is the equator of a sphere of
+    radius ``n * spacing / (2 pi)``, whose great circles are the arcs of the ring: the metric is
+    exact, and no other is needed.
 
     Args:
-        n: number of columns.
-        spacing: arc between neighbours, in `unit`.
-        unit: of all lengths.
+        n: Number of columns.
+        spacing: Arc between neighbours, in ``unit``.
+        unit: Of all lengths.
 
     Returns:
-        `n` columns with positions `[N, 3]`, the last axis 0.
+        ``n`` columns with positions ``[N, 3]``, the last axis 0.
 
     Raises:
-        ValueError: `n` below 1, or a spacing that is not positive and finite.
+        ValueError: ``n`` below 1, or a spacing that is not positive and finite.
     """
     _check_size("n", n)
     _check_positive("spacing", spacing)
@@ -68,20 +69,21 @@ def ring(n: int, spacing: float = 1.0, unit: Unit = "pixel") -> Geometry:
 def stack(widths: Sequence[int], offset: float = 2.0, unit: Unit = "pixel") -> Geometry:
     """Square sheets on top of each other, as in Columnformer: bottom sheet first.
 
-    Sheet `a` of width `w` has its columns at `(a * offset, p, p')` with `p, p'` from
-    `linspace(-w/2, w/2, w)`. So every sheet is centred on 0, and its spacing is `w / (w - 1)`, not
-    1. The formula has no centre for `w = 1`: that one column is put at `(a * offset, 0, 0)`.
+    Sheet ``a`` of width ``w`` has its columns at ``(a * offset, p, p')`` with ``p, p'`` from
+    ``linspace(-w/2, w/2, w)``. So every sheet is centred on 0, and its spacing is ``w / (w - 1)``,
+    not 1. The formula has no centre for ``w = 1``: that one column is put at
+    ``(a * offset, 0, 0)``.
 
     Args:
-        widths: columns along one side of each sheet.
-        offset: distance between sheets, in `unit`.
-        unit: of all lengths.
+        widths: Columns along one side of each sheet.
+        offset: Distance between sheets, in ``unit``.
+        unit: Of all lengths.
 
     Returns:
-        `sum(w * w)` columns with positions `[N, 3]`; `areas` is the index of the sheet.
+        ``sum(w * w)`` columns with positions ``[N, 3]``; ``areas`` is the index of the sheet.
 
     Raises:
-        ValueError: no sheet, a width below 1, or an offset that is not positive and finite.
+        ValueError: No sheet, a width below 1, or an offset that is not positive and finite.
 
     Source: github.com/clane9/columnformers.
     """

@@ -10,10 +10,10 @@ def outward_faces(points: Tensor) -> Tensor:
     """The triangles of the convex hull of points around the origin, none of them inside it.
 
     Args:
-        points: `[N, 3]`, no four neighbours in one plane, such as the points of an icosphere.
+        points: ``[N, 3]``, no four neighbours in one plane, such as the points of an icosphere.
 
     Returns:
-        Ids `[2 N - 4, 3]` int64. Seen from outside the corners run counter-clockwise, the lowest
+        Ids ``[2 N - 4, 3]`` int64. Seen from outside the corners run counter-clockwise, the lowest
         id first; triangles are in ascending order.
     """
     from scipy.spatial import ConvexHull

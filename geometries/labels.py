@@ -22,9 +22,9 @@ UNLABELLED = "unlabelled"
 class Labels(NamedTuple):
     """The area of each vertex, and the name of each area.
 
-    `area` is `[V]` int64; vertex `v` is in the area `names[area[v]]`. Areas are numbered from 0
-    without gaps, in the order of the table of the file, and only those that occur; vertices
-    without a label are in an area of their own, `"unlabelled"`, the last.
+    ``area`` is ``[V]`` int64; vertex ``v`` is in the area ``names[area[v]]``. Areas are numbered
+    from 0 without gaps, in the order of the table of the file, and only those that occur; vertices
+    without a label are in an area of their own, ``"unlabelled"``, the last.
     """
 
     area: NDArray[np.int64]
@@ -36,18 +36,18 @@ def with_areas(
 ) -> Geometry:
     """The same columns with the areas of a file, or of two, one per hemisphere.
 
-    A file has a label per column. The columns of `cortex.fsaverage` may be fewer than the vertices
-    that a file of fsaverage knows: there the attribute `vertex` says which label is whose. An area
-    that two hemispheres have under one name is one area.
+    A file has a label per column. The columns of ``cortex.fsaverage`` may be fewer than the
+    vertices that a file of fsaverage knows: there the attribute ``vertex`` says which label is
+    whose. An area that two hemispheres have under one name is one area.
 
     Args:
         geometry: The columns, in the order of the file.
-        paths: Files that `read_labels` reads; for both hemispheres the left one first.
+        paths: Files that ``read_labels`` reads; for both hemispheres the left one first.
         column: The column of a table that holds labels (default: the only one).
 
     Returns:
-        The geometry with `areas`, numbered as by `read_labels`: area `a` is called
-        `read_labels(path).names[a]`. With two files the areas that only the second knows follow.
+        The geometry with ``areas``, numbered as by ``read_labels``: area ``a`` is called
+        ``read_labels(path).names[a]``. With two files the areas that only the second knows follow.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -82,21 +82,22 @@ def read_labels(
 ) -> Labels:
     """The area of each vertex from a file.
 
-    - `.annot`: an annotation of FreeSurfer (needs nibabel);
-    - `.label`: a label of FreeSurfer, the vertices of one area: all others are unlabelled;
-    - `.label.gii`, `.gii`, `.gii.gz`: labels in GIFTI (needs nibabel);
-    - any other name: a table, see `graphcolumns.geometry.table.read_table`, with a row per vertex.
-      Whole numbers are areas from 0 as they are; texts are names, numbered in alphabetical order.
+    - ``.annot``: an annotation of FreeSurfer (needs nibabel);
+    - ``.label``: a label of FreeSurfer, the vertices of one area: all others are unlabelled;
+    - ``.label.gii``, ``.gii``, ``.gii.gz``: labels in GIFTI (needs nibabel);
+    - any other name: a table, see ``graphcolumns.geometry.table.read_table``, with a row per
+      vertex. Whole numbers are areas from 0 as they are; texts are names, numbered in alphabetical
+      order.
 
     Args:
-        path: The file; `~` is the home folder.
-        num_vertices: Number of vertices of the surface; a `.label` does not know it.
+        path: The file; ``~`` is the home folder.
+        num_vertices: Number of vertices of the surface; a ``.label`` does not know it.
         column: The column of a table that holds labels (default: the only one).
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is damaged, cut short, or holds no labels.
-        ImportError: nibabel is not installed.
+        ImportError: Nibabel is not installed.
     """
     path = Path(path).expanduser()
     if not path.is_file():

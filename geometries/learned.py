@@ -14,22 +14,22 @@ from graphcolumns.geometry import Geometry
 def positions(
     start: Geometry, anchors: Tensor | Sequence[int] | None = None, spacing: float | None = None
 ) -> Geometry:
-    """A geometry whose positions a model may move; they are parameters of `nn.LearnedPositions`.
+    """A geometry whose positions a model may move; they are parameters of ``nn.LearnedPositions``.
 
     A wiring cost alone is least when all columns sit in one place. Anchors that stay, or a least
     distance between columns, keep them from it.
 
     Args:
-        start: where the columns start, with any metric but `"geodesic"`.
-        anchors: ids of columns that stay where they are, `[A]` (default: those of `start`).
-        spacing: least distance between two columns, in the unit of `start` (default: none).
+        start: Where the columns start, with any metric but ``"geodesic"``.
+        anchors: Ids of columns that stay where they are, ``[A]`` (default: those of ``start``).
+        spacing: Least distance between two columns, in the unit of ``start`` (default: none).
 
     Returns:
-        `start` with `learnable=True`.
+        ``start`` with ``learnable=True``.
 
     Raises:
-        ValueError: an anchor that is no column, a spacing that is not positive and finite, or
-            metric `"geodesic"`.
+        ValueError: An anchor that is no column, a spacing that is not positive and finite, or
+            metric ``"geodesic"``.
     """
     ids = start.anchors
     if anchors is not None:

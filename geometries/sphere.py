@@ -14,22 +14,22 @@ MOST_LEVELS = 8
 
 
 def fibonacci(n: int, radius: float = 1.0, unit: Unit | None = None) -> Geometry:
-    """`n` columns on a spiral from pole to pole, each with the same share of the sphere.
+    """``n`` columns on a spiral from pole to pole, each with the same share of the sphere.
 
-    Column `i` is at height `z_i = 1 - (2 i + 1) / n` and longitude `i * pi (3 - sqrt 5)`, the
+    Column ``i`` is at height ``z_i = 1 - (2 i + 1) / n`` and longitude ``i * pi (3 - sqrt 5)``, the
     golden angle, on the unit sphere.
 
     Args:
-        n: number of columns.
-        radius: of the sphere, in `unit`.
-        unit: of all lengths (default: `"rad"` on the unit sphere, where a length is an angle, and
-            `"mm"` on any other).
+        n: Number of columns.
+        radius: Of the sphere, in ``unit``.
+        unit: Of all lengths (default: ``"rad"`` on the unit sphere, where a length is an angle, and
+            ``"mm"`` on any other).
 
     Returns:
-        `n` columns with positions `[N, 3]`.
+        ``n`` columns with positions ``[N, 3]``.
 
     Raises:
-        ValueError: `n` below 1, or a radius that is not positive and finite.
+        ValueError: ``n`` below 1, or a radius that is not positive and finite.
 
     Source: Gonzalez, Measurement of areas on a sphere using Fibonacci and latitude-longitude
     lattices, Mathematical Geosciences 42 (2010).
@@ -46,7 +46,7 @@ def fibonacci(n: int, radius: float = 1.0, unit: Unit | None = None) -> Geometry
 
 
 def icosphere(level: int, radius: float = 1.0, unit: Unit | None = None) -> Geometry:
-    """An icosahedron whose triangles are cut in four `level` times, every corner on the sphere.
+    """An icosahedron whose triangles are cut in four ``level`` times, every corner on the sphere.
 
     Levels are nested: the first columns of a level are those of the level below, the others stand
     on the middles of its edges, in the order of the ids of their ends. All columns have six
@@ -54,16 +54,16 @@ def icosphere(level: int, radius: float = 1.0, unit: Unit | None = None) -> Geom
 
     Args:
         level: 0 (12 columns) to 8 (655,362 columns).
-        radius: of the sphere, in `unit`.
-        unit: of all lengths (default: `"rad"` on the unit sphere, where a length is an angle, and
-            `"mm"` on any other).
+        radius: Of the sphere, in ``unit``.
+        unit: Of all lengths (default: ``"rad"`` on the unit sphere, where a length is an angle, and
+            ``"mm"`` on any other).
 
     Returns:
-        `10 * 4**level + 2` columns with positions `[N, 3]` and `faces` `[20 * 4**level, 3]`, whose
-        corners run counter-clockwise seen from outside.
+        ``10 * 4**level + 2`` columns with positions ``[N, 3]`` and ``faces``
+        ``[20 * 4**level, 3]``, whose corners run counter-clockwise seen from outside.
 
     Raises:
-        ValueError: a level out of range, or a radius that is not positive and finite.
+        ValueError: A level out of range, or a radius that is not positive and finite.
 
     Source: Sadourny, Arakawa and Mintz, Integration of the nondivergent barotropic vorticity
     equation with an icosahedral-hexagonal grid for the sphere, Monthly Weather Review 96 (1968).
@@ -79,7 +79,7 @@ def icosphere(level: int, radius: float = 1.0, unit: Unit | None = None) -> Geom
 
 
 def _icosahedron() -> Tensor:
-    """Its twelve corners `[12, 3]`, on the unit sphere: three golden rectangles."""
+    """Its twelve corners ``[12, 3]``, on the unit sphere: three golden rectangles."""
     golden = (1 + math.sqrt(5)) / 2
     rectangle = torch.tensor([[0, y, z] for y in (1, -1) for z in (golden, -golden)])
     corners = torch.cat([rectangle.roll(shift, dims=1) for shift in range(3)])

@@ -20,17 +20,17 @@ def read_surface(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor]:
     """Vertices and triangles of a surface file.
 
     Args:
-        path: `.gii` or `.gii.gz` is read as GIFTI, any other name as FreeSurfer: triangles, or the
-            older quadrangles, each cut in two triangles as FreeSurfer cuts them. `~` is the home
-            folder.
+        path: ``.gii`` or ``.gii.gz`` is read as GIFTI, any other name as FreeSurfer: triangles, or
+            the older quadrangles, each cut in two triangles as FreeSurfer cuts them. ``~`` is the
+            home folder.
 
     Returns:
-        `(positions, faces)`: `[N, 3]` float32 and `[F, 3]` int64.
+        ``(positions, faces)``: ``[N, 3]`` float32 and ``[F, 3]`` int64.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is cut short, or holds no surface.
-        ImportError: nibabel is not installed.
+        FileNotFoundError: No such file.
+        ValueError: The file is cut short, or holds no surface.
+        ImportError: Nibabel is not installed.
     """
     need_nibabel("surface files are")
     path = Path(path).expanduser()

@@ -1,8 +1,9 @@
 """The benchmark suite: our ops and layers against what others write, in one process.
 
 Every number is the median of interleaved rounds; a ratio is peer over ours, so more is better. The
-limits of the machine are measured in the same run. Shapes and rounds stand in `suite`; the shapes
-were chosen before the kernels were written. It runs without hydra: `python -m graphcolumns.bench`.
+limits of the machine are measured in the same run. Shapes and rounds stand in ``suite``; the shapes
+were chosen before the kernels were written. It runs without hydra:
+``python -m graphcolumns.bench``.
 """
 
 from typing import TYPE_CHECKING, Any

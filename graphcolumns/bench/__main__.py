@@ -1,4 +1,4 @@
-"""`python -m graphcolumns.bench`, which needs no hydra."""
+"""``python -m graphcolumns.bench``, which needs no hydra."""
 
 import os
 

@@ -40,9 +40,9 @@ def race(works: Mapping[str, Work], rounds: int = ROUNDS, device: str = "cpu") -
     Each is called twice before, so that compilation and first allocations are not counted.
 
     Args:
-        works: name -> work.
-        rounds: how often each is timed.
-        device: `"cpu"`, or `"cuda"`, where a call ends when the device has done it.
+        works: Name -> work.
+        rounds: How often each is timed.
+        device: ``"cpu"``, or ``"cuda"``, where a call ends when the device has done it.
     """
     for work in works.values():
         work()

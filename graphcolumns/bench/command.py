@@ -9,7 +9,7 @@ from graphcolumns.bench.names import NAMES, ON_REQUEST
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run benchmark cases: `[--device cpu|cuda] [--quick] [--case NAME] [--out FOLDER]`."""
+    """Run benchmark cases: ``[--device cpu|cuda] [--quick] [--case NAME] [--out FOLDER]``."""
     asked = parser().parse_args(arguments)
     from graphcolumns.bench.suite import run  # torch and the peers: not for `--help`
 

@@ -9,7 +9,7 @@ from graphcolumns.bench.problem import Problem
 
 
 def disjoint(problem: Problem) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The edges of B copies of the graph, and q, k, v, grad `[B N, H, D]` on them."""
+    """The edges of B copies of the graph, and q, k, v, grad ``[B N, H, D]`` on them."""
     p, b, n = problem, problem.shape.batch, problem.shape.columns
     shift = n * torch.arange(b, device=p.q.device)[:, None, None]
     edge_index = (p.graph.edge_index + shift).transpose(0, 1).flatten(1)

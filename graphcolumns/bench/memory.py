@@ -25,9 +25,9 @@ def peak(build: Callable[..., Work], *arguments: Any, device: str = "cpu") -> fl
     out, whatever else the process holds: that takes no process of its own.
 
     Args:
-        build: a function at the top of a module that returns the work.
-        arguments: of `build`.
-        device: `"cpu"` or `"cuda"`.
+        build: A function at the top of a module that returns the work.
+        arguments: Of ``build``.
+        device: ``"cpu"`` or ``"cuda"``.
 
     Returns:
         Bytes, or NaN where the system does not tell, or the process ran out of memory.
@@ -118,7 +118,7 @@ def _forget_peak() -> bool:
 
 
 def resident(name: str) -> int:
-    """Bytes of the process, now (`"VmRSS"`) or at most (`"VmHWM"`); 0 where nobody tells."""
+    """Bytes of the process, now (``"VmRSS"``) or at most (``"VmHWM"``); 0 where nobody tells."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

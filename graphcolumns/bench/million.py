@@ -49,7 +49,7 @@ class Denoiser(nn.Module):
         self.column = Column(count, attention, 2 * CHANNELS, weights=weights, norm_weights="shared")
 
     def forward(self, images: Tensor) -> Tensor:
-        """From noisy pixels `[B, N]` to clean ones `[B, N]`."""
+        """From noisy pixels ``[B, N]`` to clean ones ``[B, N]``."""
         state = self.embed(images.T[..., None])
         for uses in self.column.unroll(DEPTH, len(images)):
             state, _ = step_of(self.memory, self.column, state, self.graph, None, uses)

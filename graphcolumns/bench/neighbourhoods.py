@@ -51,7 +51,7 @@ def long_range(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
 
 
 def tiled(problem: Problem) -> Work:
-    """Forward in tiles, backward in rows: what `column_attention` does not choose."""
+    """Forward in tiles, backward in rows: what ``column_attention`` does not choose."""
     p, windows = problem, Windows.of(problem.graph)
 
     def work() -> tuple[Tensor, ...]:

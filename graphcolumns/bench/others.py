@@ -18,7 +18,7 @@ from graphcolumns.graph import ColumnGraph
 
 
 def natten(problem: Problem) -> Work:
-    """Neighbourhood attention on a regular grid, without bias: q, k, v `[B, X, Y, H, D]`."""
+    """Neighbourhood attention on a regular grid, without bias: q, k, v ``[B, X, Y, H, D]``."""
     from natten import na2d
 
     p, side = problem, isqrt(problem.shape.columns)
@@ -36,7 +36,7 @@ def natten(problem: Problem) -> Work:
 
 
 def from_natten(problem: Problem, grad: Tensor) -> Tensor:
-    """`[B, X, Y, H, D]` as `[N, B, H, D]`."""
+    """``[B, X, Y, H, D]`` as ``[N, B, H, D]``."""
     return grad.flatten(1, 2).transpose(0, 1)
 
 
@@ -72,7 +72,7 @@ def anemoi(problem: Problem) -> Work:
 
 
 def from_anemoi(problem: Problem, grad: Tensor) -> Tensor:
-    """`[B N, H, D]` as `[N, B, H, D]`."""
+    """``[B N, H, D]`` as ``[N, B, H, D]``."""
     return grad.unflatten(0, (problem.shape.batch, -1)).transpose(0, 1)
 
 

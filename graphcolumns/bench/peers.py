@@ -1,6 +1,6 @@
 """What others write for attention along edges, as one table of functions.
 
-Each takes a `Problem` and returns the work of one forward and backward pass. What needs no
+Each takes a ``Problem`` and returns the work of one forward and backward pass. What needs no
 gradient and does not change between calls (index tensors, masks) is made before the clock starts.
 """
 
@@ -30,9 +30,9 @@ class Peer(NamedTuple):
     """One way to solve the problem.
 
     Attributes:
-        build: the work of one forward and backward pass.
-        missing: why it cannot run on this problem and device, or "".
-        restore: a gradient of its q, k or v in our layout `[N, B, H, D]`. Peers that run on GPUs
+        build: The work of one forward and backward pass.
+        missing: Why it cannot run on this problem and device, or "".
+        restore: A gradient of its q, k or v in our layout ``[N, B, H, D]``. Peers that run on GPUs
             only have it: what they compute is compared with ours before they are timed.
     """
 
@@ -42,7 +42,7 @@ class Peer(NamedTuple):
 
 
 def ours(problem: Problem, backend: str = "auto") -> Work:
-    """`column_attention`, with a bias per edge and head, and its gradient."""
+    """``column_attention``, with a bias per edge and head, and its gradient."""
     p = problem
 
     def work() -> tuple[Tensor, ...]:

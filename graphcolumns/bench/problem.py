@@ -45,8 +45,8 @@ class Shape(NamedTuple):
 class Problem:
     """Inputs that want gradients, and the gradient of the output.
 
-    `q`, `k`, `v`, `grad`: `[N, B, H, D]`; `bias`: `[E, H]`. Peers that have no bias are given none:
-    unequal work, in their favour.
+    ``q``, ``k``, ``v``, ``grad``: ``[N, B, H, D]``; ``bias``: ``[E, H]``. Peers that have no bias
+    are given none: unequal work, in their favour.
     """
 
     shape: Shape
@@ -105,7 +105,7 @@ def graph_of(shape: Shape) -> ColumnGraph:
 
 
 def windows(side: int, window: int) -> ColumnGraph:
-    """Every column of a square grid, row by row, listens to the `window` x `window` around it.
+    """Every column of a square grid, row by row, listens to the ``window`` x ``window`` around it.
 
     At a border the window moves inwards, so that all have the same size: the neighbourhood of
     Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
@@ -118,7 +118,7 @@ def windows(side: int, window: int) -> ColumnGraph:
 
 
 def with_far_edges(geometry: Geometry, degree: int, far: int) -> ColumnGraph:
-    """`degree - far` nearest columns, and `far` others drawn uniformly, for every column."""
+    """``degree - far`` nearest columns, and ``far`` others drawn uniformly, for every column."""
     n = geometry.num_columns
     generator = torch.Generator().manual_seed(0)
     drawn = connect.random(geometry, degree, self_loops=False).source.view(n, degree).long()

@@ -32,15 +32,15 @@ class Row:
     """One piece of work.
 
     Attributes:
-        case: the case that it belongs to.
-        shape: its sizes, in words.
-        who: whose work.
-        seconds: of one call, or None where it was not timed.
-        ratio: its median over ours, or None.
-        limit: share of the machine's limit that ours reached, or None.
-        memory: peak bytes beyond its inputs, or None.
-        note: what else is to say, for example why it is missing.
-        values: further numbers, by name.
+        case: The case that it belongs to.
+        shape: Its sizes, in words.
+        who: Whose work.
+        seconds: Of one call, or None where it was not timed.
+        ratio: Its median over ours, or None.
+        limit: Share of the machine's limit that ours reached, or None.
+        memory: Peak bytes beyond its inputs, or None.
+        note: What else is to say, for example why it is missing.
+        values: Further numbers, by name.
     """
 
     case: str
@@ -66,7 +66,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def slope(rows: Sequence[Row], against: str, measured: Callable[[Row], float | None]) -> float:
-    """Slope of the straight line through log(measured) against log(`values[against]`)."""
+    """Slope of the straight line through log(measured) against log(``values[against]``)."""
     points = [(row.values[against], measured(row)) for row in rows]
     x, y = zip(*[(math.log(a), math.log(b)) for a, b in points if b], strict=True)
     return linear_regression(x, y).slope
@@ -137,7 +137,7 @@ def headline(about: dict[str, Any]) -> str:
 
 
 def save(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> list[Path]:
-    """Write `bench.json`, `bench.md` and, with matplotlib, `bench.png` over earlier ones."""
+    """Write ``bench.json``, ``bench.md`` and, with matplotlib, ``bench.png`` over earlier ones."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"about": about, "rows": [asdict(row) for row in rows]}
     files: dict[str, bytes] = {

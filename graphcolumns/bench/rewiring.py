@@ -59,7 +59,7 @@ class Sheet(nn.Module):
         self.column = Column(n, attention, 2 * c, weights="shared", norm_weights="shared")
 
     def forward(self, x: Tensor) -> Tensor:
-        """From `[B, N, C]` to `[B, N, C]`."""
+        """From ``[B, N, C]`` to ``[B, N, C]``."""
         state = x.transpose(0, 1)
         for _ in range(self.depth):
             state, _ = self.column(state, self.graph)

@@ -37,7 +37,7 @@ class StepShape(NamedTuple):
 def ours(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
     """One recurrent layer of untied columns, forward, backward and AdamW.
 
-    `inside` the backward pass AdamW takes each gradient as soon as it is complete and frees it.
+    ``inside`` the backward pass AdamW takes each gradient as soon as it is complete and frees it.
     """
     return _step(shape, device, unrolled=True, inside=inside)
 

@@ -44,7 +44,7 @@ class _SparseAttention(torch.autograd.Function):
         back_rowptr: Tensor,
         back_source: Tensor,
     ) -> Tensor:
-        """Out `[N, B, H, D]`."""
+        """Out ``[N, B, H, D]``."""
         scale = q.shape[-1] ** -0.5
         n, edges = q.shape[0], bias.shape[0]
         degree = pattern.crow_indices().diff()
@@ -97,7 +97,7 @@ def _csr(rowptr: Tensor, source: Tensor, values: Tensor) -> Tensor:
 
 
 def embedding_bag(problem: Problem) -> Work:
-    """Scores by gathering, sums by `embedding_bag`, one head of one sample after the other."""
+    """Scores by gathering, sums by ``embedding_bag``, one head of one sample after the other."""
     p = problem
     source, target = p.graph.edge_index
     starts = p.graph.rowptr[:-1]

@@ -95,20 +95,20 @@ def run(
     out: str | os.PathLike[str] = "bench",
     progress: bool = True,
 ) -> list[Row]:
-    """Run benchmark cases and write `bench.md`, `bench.json` and `bench.png`.
+    """Run benchmark cases and write ``bench.md``, ``bench.json`` and ``bench.png``.
 
     Args:
-        device: `"cpu"` or `"cuda"`.
-        quick: small shapes and three rounds, to see that everything runs. Not for numbers.
-        cases: names out of `CASES` (default: all but `rewiring` and `million`).
-        out: folder of the results; earlier ones are replaced.
-        progress: show a progress bar.
+        device: ``"cpu"`` or ``"cuda"``.
+        quick: Small shapes and three rounds, to see that everything runs. Not for numbers.
+        cases: Names out of ``CASES`` (default: all but ``rewiring`` and ``million``).
+        out: Folder of the results; earlier ones are replaced.
+        progress: Show a progress bar.
 
     Returns:
         All rows.
 
     Raises:
-        ValueError: an unknown case or device.
+        ValueError: An unknown case or device.
     """
     names = [name for name in CASES if name not in ON_REQUEST] if cases is None else list(cases)
     for name in names:

@@ -1,8 +1,8 @@
 """From a geometry to a graph: who is wired to whom before anything is learned.
 
-Every function returns a `ColumnGraph` with float32 distances measured by the geometry. With
-`self_loops=True`, the default, the column itself is one of its in-edges and counts in its degree.
-Nothing here makes an `N x N` matrix, except `complete`.
+Every function returns a ``ColumnGraph`` with float32 distances measured by the geometry. With
+``self_loops=True``, the default, the column itself is one of its in-edges and counts in its degree.
+Nothing here makes an ``N x N`` matrix, except ``complete``.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ Kernel = Literal["exponential", "gaussian", "power"]
 
 
 def nearest(geometry: Geometry, degree: int, self_loops: bool = True) -> ColumnGraph:
-    """Each column listens to its `degree` nearest columns; among equally near, the lowest ids.
+    """Each column listens to its ``degree`` nearest columns; among equally near, the lowest ids.
 
     Args:
-        geometry: the columns.
-        degree: in-edges per column.
-        self_loops: the column itself is one of them.
+        geometry: The columns.
+        degree: In-edges per column.
+        self_loops: The column itself is one of them.
 
     Raises:
-        ValueError: `degree` is below 1 or above the number of columns to choose from; on metric
-            `"geodesic"`, above the number of columns that a path joins to each column.
+        ValueError: ``degree`` is below 1 or above the number of columns to choose from; on metric
+            ``"geodesic"``, above the number of columns that a path joins to each column.
     """
     others = _others(geometry, degree, self_loops)
     columns = np.arange(geometry.num_columns)
@@ -50,17 +50,17 @@ def nearest(geometry: Geometry, degree: int, self_loops: bool = True) -> ColumnG
 
 
 def within_radius(geometry: Geometry, radius: float, self_loops: bool = True) -> ColumnGraph:
-    """Each column listens to all columns at most `radius` away, up to rounding.
+    """Each column listens to all columns at most ``radius`` away, up to rounding.
 
     The number of in-edges differs between columns and may be 0 without self-loops.
 
     Args:
-        geometry: the columns.
-        radius: in the unit of the geometry.
-        self_loops: every column also listens to itself.
+        geometry: The columns.
+        radius: In the unit of the geometry.
+        self_loops: Every column also listens to itself.
 
     Raises:
-        ValueError: `radius` is not positive and finite.
+        ValueError: ``radius`` is not positive and finite.
     """
     _check_length("radius", radius, geometry)
     pairs = torch.from_numpy(neighbours.pairs_within(geometry, radius)).t()
@@ -78,25 +78,25 @@ def distance_decay(
     seed: int = 0,
     self_loops: bool = True,
 ) -> ColumnGraph:
-    """Each column listens to `degree` columns drawn at random, near ones more often.
+    """Each column listens to ``degree`` columns drawn at random, near ones more often.
 
     Sources are drawn one after the other without replacement, each in proportion to the kernel of
-    its distance `d` to the target: `"exponential"` `exp(-d / length)`, `"gaussian"`
-    `exp(-d^2 / (2 length^2))`, `"power"` `(1 + d / length)^-2`. The draw is exact, see
-    `exponential_race`; the same seed gives the same graph at any number of threads. On metric
-    `"geodesic"` what no path reaches is never drawn.
+    its distance ``d`` to the target: ``"exponential"`` ``exp(-d / length)``, ``"gaussian"``
+    ``exp(-d^2 / (2 length^2))``, ``"power"`` ``(1 + d / length)^-2``. The draw is exact, see
+    ``exponential_race``; the same seed gives the same graph at any number of threads. On metric
+    ``"geodesic"`` what no path reaches is never drawn.
 
     Args:
-        geometry: the columns.
-        degree: in-edges per column.
-        length: scale of the kernel, in the unit of the geometry.
-        kernel: `"exponential"`, `"gaussian"` or `"power"`.
-        seed: of the draw, 0 or above.
-        self_loops: the column itself is one of them, always.
+        geometry: The columns.
+        degree: In-edges per column.
+        length: Scale of the kernel, in the unit of the geometry.
+        kernel: ``"exponential"``, ``"gaussian"`` or ``"power"``.
+        seed: Of the draw, 0 or above.
+        self_loops: The column itself is one of them, always.
 
     Raises:
-        ValueError: an impossible degree, a length that is not positive, an unknown kernel; on
-            metric `"geodesic"`, a degree above the number of columns that a path joins.
+        ValueError: An impossible degree, a length that is not positive, an unknown kernel; on
+            metric ``"geodesic"``, a degree above the number of columns that a path joins.
 
     Source: Ercsey-Ravasz et al., A predictive network model of cerebral cortical connectivity
     based on a distance rule, Neuron 80 (2013), for the exponential kernel.
@@ -109,17 +109,17 @@ def distance_decay(
 
 
 def random(geometry: Geometry, degree: int, seed: int = 0, self_loops: bool = True) -> ColumnGraph:
-    """Each column listens to `degree` columns drawn uniformly without replacement.
+    """Each column listens to ``degree`` columns drawn uniformly without replacement.
 
     Args:
-        geometry: the columns; it only measures.
-        degree: in-edges per column.
-        seed: of the draw, 0 or above.
-        self_loops: the column itself is one of them, always.
+        geometry: The columns; it only measures.
+        degree: In-edges per column.
+        seed: Of the draw, 0 or above.
+        self_loops: The column itself is one of them, always.
 
     Raises:
-        ValueError: `degree` is below 1 or above the number of columns to choose from, or no path
-            leads along the edge on metric `"geodesic"`.
+        ValueError: ``degree`` is below 1 or above the number of columns to choose from, or no path
+            leads along the edge on metric ``"geodesic"``.
     """
     n, others = geometry.num_columns, _others(geometry, degree, self_loops)
     ids = draws.distinct(n, others, n - 1, draws.generator(seed))
@@ -128,14 +128,14 @@ def random(geometry: Geometry, degree: int, seed: int = 0, self_loops: bool = Tr
 
 
 def complete(geometry: Geometry, self_loops: bool = True) -> ColumnGraph:
-    """Every column listens to every column: `N^2` edges, the transformer.
+    """Every column listens to every column: ``N^2`` edges, the transformer.
 
     Args:
-        geometry: the columns.
-        self_loops: every column also listens to itself.
+        geometry: The columns.
+        self_loops: Every column also listens to itself.
 
     Raises:
-        ValueError: on metric `"geodesic"`, columns that no path joins.
+        ValueError: On metric ``"geodesic"``, columns that no path joins.
     """
     ids = torch.arange(geometry.num_columns)
     edge_index = torch.cartesian_prod(ids, ids).t()
@@ -147,20 +147,20 @@ def complete(geometry: Geometry, self_loops: bool = True) -> ColumnGraph:
 def layered(
     geometry: Geometry, feedforward: int, lateral: int, feedback: int, self_loops: bool = True
 ) -> ColumnGraph:
-    """Each column of area `a` listens to its nearest columns in areas `a - 1`, `a` and `a + 1`.
+    """Each column of area ``a`` receives from its nearest in areas ``a - 1``, ``a`` and ``a + 1``.
 
     The first area has no feed-forward in-edges and the last no feedback. In stacked sheets the gap
     between two sheets is the same for all pairs, so "nearest" is nearest within the sheet.
 
     Args:
-        geometry: the columns, with `areas` labelled from 0 without gaps.
-        feedforward: in-edges from area `a - 1`.
-        lateral: in-edges from area `a`.
-        feedback: in-edges from area `a + 1`.
-        self_loops: the column itself is one of its lateral in-edges.
+        geometry: The columns, with ``areas`` labelled from 0 without gaps.
+        feedforward: In-edges from area ``a - 1``.
+        lateral: In-edges from area ``a``.
+        feedback: In-edges from area ``a + 1``.
+        self_loops: The column itself is one of its lateral in-edges.
 
     Raises:
-        ValueError: no areas, gaps between their labels, negative degrees or all 0, or a degree
+        ValueError: No areas, gaps between their labels, negative degrees or all 0, or a degree
             above the number of columns of an area.
     """
     if geometry.areas is None:
@@ -182,16 +182,16 @@ def layered(
 
 
 def bipartite(sources: Geometry, targets: Geometry, degree: int) -> ColumnGraph:
-    """Each column of `targets` listens to its `degree` nearest columns of `sources`.
+    """Each column of ``targets`` listens to its ``degree`` nearest columns of ``sources``.
 
     Args:
-        sources: `M` columns.
-        targets: `N` columns, in the same space.
-        degree: in-edges per target.
+        sources: ``M`` columns.
+        targets: ``N`` columns, in the same space.
+        degree: In-edges per target.
 
     Raises:
-        ValueError: `degree` is below 1 or above `M`, or the spaces differ, or the metric is
-            `"geodesic"`, which knows one mesh only.
+        ValueError: ``degree`` is below 1 or above ``M``, or the spaces differ, or the metric is
+            ``"geodesic"``, which knows one mesh only.
     """
     _check_degree(degree, 1, sources.num_columns, "sources")
     targets.require_same_space(sources)
@@ -217,15 +217,15 @@ def from_file(
 ) -> ColumnGraph:
     """Each column listens to the columns that a file says: one edge per row, source and target.
 
-    Ids are those of `geometry`: a geometry that was reordered needs a file that was, too.
+    Ids are those of ``geometry``: a geometry that was reordered needs a file that was, too.
 
     Args:
         geometry: The columns.
-        path: A table as text (`.csv`, `.tsv`, `.txt`), `.npy` `[E, 2]` or `.npz`; `~` is the home
-            folder. See `graphcolumns.graph.edge_file.read_edges`.
+        path: A table as text (``.csv``, ``.tsv``, ``.txt``), ``.npy`` ``[E, 2]`` or ``.npz``; ``~``
+            is the home folder. See ``graphcolumns.graph.edge_file.read_edges``.
         columns: The columns of the file with sources and targets, in this order: names of its
-            header, or positions from 0. Default: `source` and `target`; in a file of two columns
-            without a header, the first and the second.
+            header, or positions from 0. Default: ``source`` and ``target``; in a file of two
+            columns without a header, the first and the second.
         first: Id of the first column in the file: 0, or 1 where counting starts at 1.
         length: The column of the file with the length of each edge, in the unit of the geometry,
             such as the length of a fibre (default: the geometry measures).
@@ -235,7 +235,7 @@ def from_file(
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no table of edges, an id is out of range, an edge comes twice, a length
-            is negative, or no path leads along an edge on metric `"geodesic"`.
+            is negative, or no path leads along an edge on metric ``"geodesic"``.
     """
     n = geometry.num_columns
     edge_index, lengths = read_edges(path, n, n, columns, length, first, delimiter, header)
@@ -250,7 +250,7 @@ def union(*graphs: ColumnGraph) -> ColumnGraph:
     """All edges of several graphs with the same columns and sources, each once.
 
     Raises:
-        ValueError: no graph, different numbers of columns or sources, some measured and others
+        ValueError: No graph, different numbers of columns or sources, some measured and others
             not, or a shared edge with two lengths.
     """
     if not graphs:
@@ -284,7 +284,7 @@ def _from_rows(geometry: Geometry, ids: Ids, self_loops: bool) -> ColumnGraph:
 
 
 def _edges(ids: Ids) -> Tensor:
-    """Row `i` of `ids` holds the sources of target `i`: `[2, E]`."""
+    """Row ``i`` of ``ids`` holds the sources of target ``i``: ``[2, E]``."""
     source = torch.from_numpy(ids)
     target = torch.arange(len(source))[:, None].expand_as(source)
     return torch.stack([source.reshape(-1), target.reshape(-1)])
@@ -309,7 +309,7 @@ def _measured(
 def _between(
     geometry: Geometry, members: list[Ids], to: int, origin: int, degree: int, self_loops: bool
 ) -> Tensor:
-    """Edges `[2, E]` to each column of area `to` from its `degree` nearest of area `origin`."""
+    """Edges ``[2, E]`` to columns of area ``to`` from their ``degree`` nearest in ``origin``."""
     targets, sources = members[to], members[origin]
     inside = to == origin
     own = inside and self_loops

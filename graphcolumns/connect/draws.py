@@ -13,17 +13,17 @@ LogKernel = Callable[[Floats], Floats]
 
 
 def generator(seed: int) -> np.random.Generator:
-    """A counter-based generator, `seed` 0 or above."""
+    """A counter-based generator, ``seed`` 0 or above."""
     if not hasattr(seed, "__index__") or seed < 0:
         raise ValueError(f"seed must be a whole number, 0 or above. Got {seed!r}.")
     return np.random.Generator(np.random.Philox(seed))
 
 
 def distinct(num_rows: int, count: int, choices: int, generator: np.random.Generator) -> Ids:
-    """`count` different numbers below `choices` in each row, every set equally likely.
+    """``count`` different numbers below ``choices`` in each row, every set equally likely.
 
     Returns:
-        `[num_rows, count]`, ascending in each row.
+        ``[num_rows, count]``, ascending in each row.
     """
     if 2 * count > choices:
         keep = np.ones((num_rows, choices), dtype=bool)
@@ -42,13 +42,13 @@ def distinct(num_rows: int, count: int, choices: int, generator: np.random.Gener
 
 
 def log_kernel(kernel: str, length: float) -> LogKernel:
-    """Logarithm of the kernel `k(d)`, never increasing in the distance `d`.
+    """Logarithm of the kernel ``k(d)``, never increasing in the distance ``d``.
 
-    `"exponential"` `exp(-d / length)`, `"gaussian"` `exp(-d^2 / (2 length^2))`, `"power"`
-    `(1 + d / length)^-2`.
+    ``"exponential"`` ``exp(-d / length)``, ``"gaussian"`` ``exp(-d^2 / (2 length^2))``, ``"power"``
+    ``(1 + d / length)^-2``.
 
     Raises:
-        ValueError: an unknown kernel; the error lists the known ones.
+        ValueError: An unknown kernel; the error lists the known ones.
     """
     kernels: dict[str, LogKernel] = {
         "exponential": lambda distance: -distance / length,

@@ -33,17 +33,17 @@ class Near(NamedTuple):
 def race_on_mesh(
     geometry: Geometry, count: int, log_kernel: LogKernel, generator: np.random.Generator
 ) -> Ids:
-    """What `exponential_race` draws, by searches along the mesh that end early.
+    """What ``exponential_race`` draws, by searches along the mesh that end early.
 
     The clocks of all columns within a limit are read one by one. A column beyond it rings at a
-    rate of at most `kernel(limit)`, so the rings of all of them are thinned from one Poisson
+    rate of at most ``kernel(limit)``, so the rings of all of them are thinned from one Poisson
     process; only a row where that process rings before the race is over searches the whole mesh.
     The limit depends on distances only, never on a clock: the draw is exact.
 
-    Args, returns: as `exponential_race`.
+    Args, returns: as ``exponential_race``.
 
     Raises:
-        ValueError: a column that reaches fewer than `count` others.
+        ValueError: A column that reaches fewer than ``count`` others.
     """
     columns = np.arange(geometry.num_columns)
     available = paths.reachable(geometry, columns, columns, own=False)
@@ -95,7 +95,7 @@ def _draw(
     log_kernel: LogKernel,
     generator: np.random.Generator,
 ) -> Ids:
-    """The first `count` columns to ring for one column."""
+    """The first ``count`` columns to ring for one column."""
     wait = np.maximum(generator.standard_exponential(len(near.ids)), TINY)
     log_time = np.log(wait) - near.log_weight
     first = np.argpartition(log_time, count - 1)[:count]
@@ -114,7 +114,7 @@ def _draw(
 
 
 def _first(ids: Ids, log_time: Floats, more_ids: Ids, more_time: Floats) -> Ids:
-    """The earliest `len(ids)` of all, each column at its first ring."""
+    """The earliest ``len(ids)`` of all, each column at its first ring."""
     both, time = np.append(ids, more_ids), np.append(log_time, more_time)
     order = np.argsort(time)
     _, first = np.unique(both[order], return_index=True)

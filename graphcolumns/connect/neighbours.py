@@ -19,10 +19,10 @@ PAIRS = 2**18  # pairs that are measured at once
 def nearest_columns(
     geometry: Geometry, targets: Ids, sources: Ids, count: int, own: bool = True
 ) -> Ids:
-    """The `count` columns of `sources` (ascending) nearest to each of `targets`, `[T, count]`.
+    """The ``count`` of ``sources`` (ascending) nearest to each of ``targets``, ``[T, count]``.
 
-    By KD-tree, or along the mesh for metric `"geodesic"`. `own` says whether a column may be its
-    own source.
+    By KD-tree, or along the mesh for metric ``"geodesic"``. ``own`` says whether a column may be
+    its own source.
     """
     if geometry.metric == "geodesic":
         return paths.nearest_ids(geometry, targets, sources, count, own)
@@ -33,7 +33,7 @@ def nearest_columns(
 
 
 def points(geometry: Geometry) -> Floats:
-    """Positions `[N, 2 or 3]` in which straight lines order pairs as the metric does.
+    """Positions ``[N, 2 or 3]`` in which straight lines order pairs as the metric does.
 
     A chord grows with its arc, so on a sphere the positions themselves do, put exactly on it.
     """
@@ -44,7 +44,7 @@ def points(geometry: Geometry) -> Floats:
 
 
 def length(geometry: Geometry, a: Floats, b: Floats) -> Floats:
-    """`Geometry.distance` between `points` `a` and `b` `[..., 2 or 3]`, which broadcast."""
+    """``Geometry.distance`` between points ``a`` and ``b`` ``[..., 2 or 3]``, which broadcast."""
     squared = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1])
     for axis in range(a.shape[-1]):
         delta = a[..., axis] - b[..., axis]
@@ -62,24 +62,24 @@ def length(geometry: Geometry, a: Floats, b: Floats) -> Floats:
 
 
 def tree(geometry: Geometry, ids: Ids | slice = slice(None)) -> cKDTree:
-    """KD-tree of the columns `ids`."""
+    """KD-tree of the columns ``ids``."""
     return cKDTree(points(geometry)[ids], boxsize=geometry.period)
 
 
 def nearest_ids(
     sources: cKDTree, queries: Floats, count: int, rounding: Rounding, own: Ids | None = None
 ) -> Ids:
-    """The `count` nearest points of each query; among equally near ones the lowest ids.
+    """The ``count`` nearest points of each query; among equally near ones the lowest ids.
 
     Args:
-        sources: tree of `M` points.
-        queries: `[Q, 2 or 3]`.
-        count: at most `M`, or `M - 1` with `own`.
-        rounding: what lengths count as equal.
-        own: a point per query that is left out, `[Q]`.
+        sources: Tree of ``M`` points.
+        queries: ``[Q, 2 or 3]``.
+        count: At most ``M``, or ``M - 1`` with ``own``.
+        rounding: What lengths count as equal.
+        own: A point per query that is left out, ``[Q]``.
 
     Returns:
-        Ids `[Q, count]`, nearest first.
+        Ids ``[Q, count]``, nearest first.
     """
     result = np.empty((len(queries), count), dtype=np.int64)
     rows, asked = np.arange(len(queries)), min(sources.n, count + SPARE)
@@ -102,7 +102,7 @@ def _rank(
     asked: int,
     result: Ids,
 ) -> Ids:
-    """Fill `result[rows]` from `asked` neighbours; return the rows whose last tie may go on."""
+    """Fill ``result[rows]`` from ``asked`` neighbours; return the rows whose last tie may go on."""
     lengths, ids = sources.query(queries[rows], k=np.arange(1, asked + 1))
     if own is not None:
         lengths[ids == own[rows, None]] = np.inf
@@ -115,7 +115,7 @@ def _rank(
 
 
 def pairs_within(geometry: Geometry, radius: float) -> Ids:
-    """All pairs `i < j` whose distance is at most `radius` up to rounding, `[P, 2]`."""
+    """All pairs ``i < j`` whose distance is at most ``radius`` up to rounding, ``[P, 2]``."""
     if geometry.metric == "geodesic":
         return paths.pairs_within(geometry, radius)
     reach = radius * (1 + MOST)

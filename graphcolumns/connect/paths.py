@@ -19,23 +19,23 @@ SPARE = 8  # columns expected beyond the degree, so that most ties are seen at o
 
 
 def nearest_ids(geometry: Geometry, targets: Ids, sources: Ids, count: int, own: bool) -> Ids:
-    """The `count` columns of `sources` nearest to each of `targets` along the mesh.
+    """The ``count`` columns of ``sources`` nearest to each of ``targets`` along the mesh.
 
     Every search goes a little further than the degree needs, and twice as far where that was not
     enough. Among equally near columns the lowest ids, up to the rounding of positions.
 
     Args:
-        geometry: with metric `"geodesic"`.
-        targets: ids `[T]`.
-        sources: ids `[S]`, ascending.
+        geometry: With metric ``"geodesic"``.
+        targets: Ids ``[T]``.
+        sources: Ids ``[S]``, ascending.
         count: 1 or above.
-        own: whether a column may be its own source.
+        own: Whether a column may be its own source.
 
     Returns:
-        Ids `[T, count]`, nearest first.
+        Ids ``[T, count]``, nearest first.
 
     Raises:
-        ValueError: a target that reaches fewer than `count` of `sources`.
+        ValueError: A target that reaches fewer than ``count`` of ``sources``.
     """
     available = reachable(geometry, targets, sources, own)
     check_reach(targets, available, count)
@@ -58,7 +58,7 @@ def nearest_ids(geometry: Geometry, targets: Ids, sources: Ids, count: int, own:
 
 
 def pairs_within(geometry: Geometry, radius: float) -> Ids:
-    """All pairs `i < j` at most `radius` apart along the mesh up to rounding, `[P, 2]`."""
+    """All pairs ``i < j`` at most ``radius`` apart along the mesh up to rounding, ``[P, 2]``."""
     run, tie = shortest_paths(geometry), _tie(geometry)
     pairs = [np.empty((0, 2), dtype=np.int64)]
     for rows in row_blocks(geometry.num_columns, geometry.num_columns):
@@ -70,21 +70,21 @@ def pairs_within(geometry: Geometry, radius: float) -> Ids:
 
 
 def _tie(geometry: Geometry) -> Callable[[Ids, Floats | float], Floats]:
-    """The difference up to which lengths `d` of paths from columns are equal."""
+    """The difference up to which lengths ``d`` of paths from columns are equal."""
     rounding = Rounding.of(geometry.positions)
     far = np.linalg.norm(geometry.positions.detach().cpu().double().numpy(), axis=1)
     return lambda columns, length: SUM * rounding.tie(far[columns], length)
 
 
 def reachable(geometry: Geometry, targets: Ids, sources: Ids, own: bool) -> Ids:
-    """How many of `sources` a path joins to each of `targets`, `[T]`, itself only with `own`."""
+    """How many of ``sources`` each of ``targets`` can reach, ``[T]``, itself only with ``own``."""
     label = parts(geometry)
     number = np.bincount(label[sources], minlength=int(label.max()) + 1)[label[targets]]
     return number if own else number - np.isin(targets, sources)
 
 
 def check_reach(targets: Ids, available: Ids, count: int) -> None:
-    """Raise a ValueError if a target reaches fewer than `count` columns."""
+    """Raise a ValueError if a target reaches fewer than ``count`` columns."""
     short = np.flatnonzero(available < count)
     if len(short):
         i = short[0]
@@ -109,7 +109,7 @@ def check_joined(geometry: Geometry, edge_index: Tensor) -> None:
 
 
 def _table(found: Floats, targets: Ids, sources: Ids, own: bool, count: int) -> tuple[Floats, Ids]:
-    """The sources found in each row, nearest first: lengths (`inf` at the end) and ids."""
+    """The sources found in each row, nearest first: lengths (``inf`` at the end) and ids."""
     if not own:
         found[np.arange(len(targets)), targets] = np.inf
     if len(sources) < found.shape[1]:

@@ -21,14 +21,14 @@ FIRST_WINDOW = 1.5  # rings of the far cells expected in the first window, per d
 
 
 class Rings(NamedTuple):
-    """Clocks that rang, sorted by `key = row * N + column`, rows counted within their block."""
+    """Clocks that rang, sorted by ``key = row * N + column``, rows counted within their block."""
 
     key: Ids
     time: Floats
 
 
 class Cells(NamedTuple):
-    """All columns cut into compact cells; cell `S` holds `members[start[S]:][:size[S]]`."""
+    """All columns cut into compact cells; cell ``S`` holds ``members[start[S]:][:size[S]]``."""
 
     members: Ids
     start: Ids
@@ -44,29 +44,30 @@ def exponential_race(
     generator: np.random.Generator,
     all_pairs: bool | None = None,
 ) -> Ids:
-    r"""Draw `count` other columns for each column, `j` in proportion to `w_ij = kernel(d_ij)`.
+    r"""Draw ``count`` other columns for each column, with weights ``w_ij = kernel(d_ij)``.
 
-    Column `i` gives every other column `j` a clock that rings at `T_ij ~ Exp(rate w_ij)` and takes
-    the first `count` to ring. That is successive sampling: each draw falls on a column not yet
-    drawn, with probability proportional to its `w_ij` (Gumbel top-k, in time instead of log time).
+    Column ``i`` gives every other column ``j`` a clock that rings at ``T_ij ~ Exp(rate w_ij)`` and
+    takes the first ``count`` to ring. That is successive sampling: each draw falls on a column not
+    yet drawn, with probability proportional to its ``w_ij`` (Gumbel top-k, in time instead of log
+    time).
 
-    For many columns only the clocks that can matter are read. Those of the nearest columns are
-    read one by one. All others form a Poisson process, made by thinning: columns are cut into
-    cells, cell `S` rings at rate `|S| b_iS`, where `b_iS >= w_ij` for its members by the triangle
-    inequality; a ring falls on a random member and counts with probability `w_ij / b_iS`. Time is
-    read in windows until `count` clocks have rung. Both ways draw from the same distribution.
+    For many columns only the clocks that can matter are read. Those of the nearest columns are read
+    one by one. All others form a Poisson process, made by thinning: columns are cut into cells,
+    cell ``S`` rings at rate ``|S| b_iS``, where ``b_iS >= w_ij`` for its members by the triangle
+    inequality; a ring falls on a random member and counts with probability ``w_ij / b_iS``. Time is
+    read in windows until ``count`` clocks have rung. Both ways draw from the same distribution.
 
-    Cost: `O(N^2)` for all pairs, `O(N (sqrt(N) + count))` with cells, in blocks of rows.
+    Cost: ``O(N^2)`` for all pairs, ``O(N (sqrt(N) + count))`` with cells, in blocks of rows.
 
     Args:
-        geometry: the columns.
-        count: columns to draw for each, below `N`.
-        log_kernel: `log kernel(distance)`, elementwise, finite, never increasing.
-        generator: source of all randomness, read in a fixed order.
-        all_pairs: choose the way (default: all pairs up to 4096 columns).
+        geometry: The columns.
+        count: Columns to draw for each, below ``N``.
+        log_kernel: ``log kernel(distance)``, elementwise, finite, never increasing.
+        generator: Source of all randomness, read in a fixed order.
+        all_pairs: Choose the way (default: all pairs up to 4096 columns).
 
     Returns:
-        Ids `[N, count]`, different in each row, in no particular order.
+        Ids ``[N, count]``, different in each row, in no particular order.
 
     Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir (2006); Lewis and
     Shedler, Simulation of nonhomogeneous Poisson processes by thinning (1979).
@@ -95,7 +96,7 @@ class _Race:
         self.rounding = Rounding.of(geometry.positions)
 
     def draw(self, rows: Ids, near: int, cells: Cells | None) -> Ids:
-        """The columns drawn for the columns `rows`: `[R, count]`."""
+        """The columns drawn for the columns ``rows``: ``[R, count]``."""
         if cells is None:
             ids = np.broadcast_to(np.arange(near), (len(rows), near))
         else:
@@ -116,13 +117,13 @@ class _Race:
         return self.log_kernel(neighbours.length(self.geometry, *ends))
 
     def _read(self, rows: Ids, ids: Ids) -> Floats:
-        """Log times of the clocks of all `ids` `[R, K]`; a column never listens to its own."""
+        """Log times of the clocks of all ``ids`` ``[R, K]``; a column never listens to its own."""
         wait = np.maximum(self.generator.standard_exponential(ids.shape), TINY)
         log_time = np.log(wait) - self.log_weight(rows[:, None], ids)
         return np.where(ids == rows[:, None], np.inf, log_time)
 
     def _read_far(self, far: _Far, near_log_time: Floats) -> tuple[Ids, Floats]:
-        """Every far clock that rings before `count` clocks have rung: ids and log times."""
+        """Every far clock that rings before ``count`` clocks have rung: ids and log times."""
         # Here time is in units of 1 / the largest far weight, so that nothing overflows.
         near_time = np.exp(np.minimum(near_log_time + far.log_most[:, None], LOG_HUGE))
         last = np.partition(near_time, self.count - 1, axis=1)[:, self.count - 1]
@@ -139,7 +140,7 @@ class _Race:
 
 
 class _Far:
-    """The clocks of the columns that are not among `ids`, as a thinned Poisson process."""
+    """The clocks of the columns that are not among ``ids``, as a thinned Poisson process."""
 
     def __init__(self, race: _Race, rows: Ids, ids: Ids, cells: Cells) -> None:
         self.race, self.rows, self.cells = race, rows, cells
@@ -157,7 +158,7 @@ class _Far:
         self.steps = (shares + np.arange(len(rows))[:, None]).ravel()
 
     def rings(self, start: Floats, stop: Floats) -> Rings:
-        """The far clocks that ring between the times `start` and `stop` of their rows."""
+        """The far clocks that ring between the times ``start`` and ``stop`` of their rows."""
         random = self.race.generator.random
         row = np.repeat(
             np.arange(len(stop)), self.race.generator.poisson(self.rate * (stop - start))
@@ -185,7 +186,7 @@ def _first_rings(key: Ids, time: Floats) -> Rings:
 
 
 def _merge(earlier: Rings, later: Rings) -> Rings:
-    """All rings of `earlier`, and those of `later` whose clock had not rung."""
+    """All rings of ``earlier``, and those of ``later`` whose clock had not rung."""
     new = ~_contains(earlier.key, later.key)
     key, time = np.append(earlier.key, later.key[new]), np.append(earlier.time, later.time[new])
     order = np.argsort(key)
@@ -193,7 +194,7 @@ def _merge(earlier: Rings, later: Rings) -> Rings:
 
 
 def _table(rings: Rings, num_rows: int, n: int) -> tuple[Ids, Floats]:
-    """Ids and times by row, `[R, most rings of a row]`; empty places ring never."""
+    """Ids and times by row, ``[R, most rings of a row]``; empty places ring never."""
     row = rings.key // n
     start = np.searchsorted(row, np.arange(num_rows + 1))
     ids = np.zeros((num_rows, int(np.diff(start).max())), dtype=np.int64)
@@ -211,7 +212,7 @@ def _contains(sorted_keys: Ids, keys: Ids) -> NDArray[np.bool_]:
 
 
 def _cut(geometry: Geometry) -> Cells:
-    """About `sqrt(N)` cells of equal size: pieces of a Hilbert curve, so each is compact."""
+    """About ``sqrt(N)`` cells of equal size: pieces of a Hilbert curve, so each is compact."""
     n = geometry.num_columns
     members = hilbert_key(geometry.positions.detach().cpu()).argsort(stable=True).numpy()
     start = np.linspace(0, n, round(n**0.5) + 1).astype(np.int64)

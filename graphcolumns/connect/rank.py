@@ -14,25 +14,26 @@ BLOCK = 2**19  # values per temporary array: 4 MB of float64
 
 
 def row_blocks(num_rows: int, width: int) -> Iterator[Ids]:
-    """Ids `0 .. num_rows` in blocks of which `width` values per row fit in memory."""
+    """Ids ``0 .. num_rows`` in blocks of which ``width`` values per row fit in memory."""
     step = max(1, BLOCK // max(width, 1))
     for first in range(0, num_rows, step):
         yield np.arange(first, min(first + step, num_rows))
 
 
 def first_ids(lengths: Floats, ids: Ids, count: int, tie: Floats) -> tuple[Ids, NDArray[np.bool_]]:
-    """The first `count` columns of each row; among equally near ones the lowest ids.
+    """The first ``count`` columns of each row; among equally near ones the lowest ids.
 
     Args:
-        lengths: ascending in each row, `[R, K]`; `inf` where there is no column.
-        ids: the columns, `[R, K]`.
-        count: 1 to `K`.
-        tie: columns are as near as the one before while their lengths rise by no more than this,
-            `[R, K]`.
+        lengths: Ascending in each row, ``[R, K]``; ``inf`` where there is no column.
+        ids: The columns, ``[R, K]``.
+        count: 1 to ``K``.
+        tie: Columns are as near as the one before while their lengths rise by no more than this,
+            ``[R, K]``.
 
     Returns:
-        `(first, open)`: ids `[R, count]`, nearest first, and the rows `[R]` where a column that is
-        not in `ids` could still be among them: too few are there, or the last is in the last tie.
+        ``(first, open)``: ids ``[R, count]``, nearest first, and the rows ``[R]`` where a column
+        that is not in ``ids`` could still be among them: too few are there, or the last is in the
+        last tie.
     """
     level = np.zeros(ids.shape, dtype=np.int64)
     with np.errstate(invalid="ignore"):  # inf - inf

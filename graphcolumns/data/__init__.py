@@ -1,6 +1,6 @@
-"""Data sets and tasks as values: readers and generators, each a function that returns a `Dataset`.
+"""Data sets and tasks as values: readers and generators, functions that return a ``Dataset``.
 
-A `Task` is the loss, the metrics and the check of targets; a `Dataset` has one, and a `spec`.
+A ``Task`` is the loss, the metrics and the check of targets; a ``Dataset`` has one, and a ``spec``.
 """
 
 from typing import TypeAlias

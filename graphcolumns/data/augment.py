@@ -24,26 +24,27 @@ def affine(
 ) -> Inputs:
     """Turn, shift, scale and shear every image by its own random amounts (bilinear, zeros outside).
 
-    The amounts are uniform: angle in `[-degrees, degrees]`, shift along each axis in
-    `[-translate, translate]` of the image side, zoom in `[1 - scale, 1 + scale]`, shear angle in
-    `[-shear, shear]`. An output point `p` (from the image centre, in half sides) shows the input
-    at `A p + b` with `A = R(angle) S(shear) / zoom`; axes are scaled so that rotation keeps angles
-    in pixels, on oblong images too.
+    The amounts are uniform: angle in ``[-degrees, degrees]``, shift along each axis in
+    ``[-translate, translate]`` of the image side, zoom in ``[1 - scale, 1 + scale]``, shear angle
+    in ``[-shear, shear]``. An output point ``p`` (from the image centre, in half sides) shows the
+    input at ``A p + b`` with ``A = R(angle) S(shear) / zoom``; axes are scaled so that rotation
+    keeps angles in pixels, on oblong images too.
 
     Args:
         inputs: Images ``[n, channels, Y, X]``, or a mapping with an entry ``"image"``, of which
             the others stay as they are.
-        degrees: largest rotation, in degrees.
-        translate: largest shift, as a fraction of the image side.
-        scale: largest relative change of size, below 1.
-        shear: largest shear angle, in degrees, below 90.
-        generator: source of all amounts; a CPU generator, so that every device draws the same.
+        degrees: Largest rotation, in degrees.
+        translate: Largest shift, as a fraction of the image side.
+        scale: Largest relative change of size, below 1.
+        shear: Largest shear angle, in degrees, below 90.
+        generator: Source of all amounts; a CPU generator, so that every device draws the same.
 
     Returns:
         The same with other images.
 
     Raises:
-        ValueError: a negative amount, `scale >= 1`, `shear >= 90`, or inputs that are not images.
+        ValueError: A negative amount, ``scale >= 1``, ``shear >= 90``, or inputs that are not
+            images.
     """
     if min(degrees, translate, scale, shear) < 0 or scale >= 1 or shear >= 90:
         raise ValueError(
@@ -68,7 +69,7 @@ def affine(
 
 
 def _matrix(angle: Tensor, skew: Tensor, zoom: Tensor, aspect: float) -> Tensor:
-    """`[n, 2, 2]` in normalised coordinates (x first), `aspect` = rows over columns."""
+    """``[n, 2, 2]`` in normalised coordinates (x first), ``aspect`` = rows over columns."""
     sine, cosine, slope = torch.sin(angle), torch.cos(angle), torch.tan(skew)
     first = torch.stack([cosine, (cosine * slope - sine) * aspect], dim=1)
     second = torch.stack([sine / aspect, sine * slope + cosine], dim=1)

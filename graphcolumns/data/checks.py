@@ -14,7 +14,7 @@ from graphcolumns.nn.batches import Inputs
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise unless `value` is one of the choices."""
+    """Raise unless ``value`` is one of the choices."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
 
@@ -82,7 +82,7 @@ def check_num_outputs(outputs: int | None, task: Task) -> int:
 
 
 def check_truth(truth: Tensor | None) -> None:
-    """Raise unless these are edges `[2, P]` int64, or None."""
+    """Raise unless these are edges ``[2, P]`` int64, or None."""
     if truth is None:
         return
     if not torch.is_tensor(truth) or truth.dtype != torch.int64:

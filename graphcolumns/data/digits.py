@@ -24,20 +24,20 @@ def digits(
     """The 1797 digits of scikit-learn in ten classes: 898 to train on, 899 to test.
 
     Args:
-        split: `"halves"`: the first 898 train, the last 899 test. The writers of the second half
-            are other people, which makes it harder. `"random"`: stratified, drawn from `seed`.
-        permuted: move the pixels by one fixed random permutation, drawn from `seed`, so that
+        split: ``"halves"``: the first 898 train, the last 899 test. The writers of the second half
+            are other people, which makes it harder. ``"random"``: stratified, drawn from ``seed``.
+        permuted: Move the pixels by one fixed random permutation, drawn from ``seed``, so that
             neighbours in the image say nothing about neighbours in the digit.
-        seed: of the random split, of the permutation and of the training subset.
-        train_size: keep only that many training samples, stratified by class (default: all).
-        scale: `"unit"`: pixels in [0, 1], background 0. `"standard"`: that, minus the mean and
+        seed: Of the random split, of the permutation and of the training subset.
+        train_size: Keep only that many training samples, stratified by class (default: all).
+        scale: ``"unit"``: pixels in [0, 1], background 0. ``"standard"``: that, minus the mean and
             over the standard deviation of all training pixels.
 
     Returns:
-        Inputs `[n, 1, 8, 8]`.
+        Inputs ``[n, 1, 8, 8]``.
 
     Raises:
-        ValueError: an unknown `split` or `scale`, or a `train_size` out of range.
+        ValueError: An unknown ``split`` or ``scale``, or a ``train_size`` out of range.
 
     Source: Alpaydin & Kaynak, Optical recognition of handwritten digits, UCI (1998).
     """

@@ -21,7 +21,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     32-bit integer, then the values, row-major.
 
     Args:
-        path: The file; `~` is the home folder.
+        path: The file; ``~`` is the home folder.
 
     Returns:
         The values as they are stored, in the byte order of the machine.

@@ -32,7 +32,7 @@ class Files(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """What an image file holds: `[3 or 1, size, size]` float32 in [0, 1], and how many frames."""
+    """What an image file holds: ``[3 or 1, size, size]`` float32 in [0, 1], and how many frames."""
 
     values: Tensor
     frames: int
@@ -104,7 +104,7 @@ def read_image(path: Path, size: int, grey: bool) -> Pixels:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The first frame in mode `L`, `RGB` or `F`, with white at 255, 255 and 1."""
+    """The first frame in mode ``L``, ``RGB`` or ``F``, with white at 255, 255 and 1."""
     upright: Image.Image = ImageOps.exif_transpose(image)
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and image.format in SIXTEEN_BITS):
@@ -126,7 +126,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _square(image: Image.Image, size: int, grey: bool) -> NDArray[np.float32]:
-    """`[size, size, channels]` in [0, 1]."""
+    """``[size, size, channels]`` in [0, 1]."""
     if image.mode != "F":
         image = image.convert("L" if grey else "RGB")
     resized = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)

@@ -32,30 +32,31 @@ def image_folder(
 ) -> Dataset:
     """Images in a folder with one sub-folder per class.
 
-    Classes are the sub-folders in alphabetical order (`10` before `2`), and their names are kept. A
-    folder that holds `train` and `test`, each with the classes, is taken as it is; otherwise a
-    stratified part is the test half. All images are held in memory.
+    Classes are the sub-folders in alphabetical order (``10`` before ``2``), and their names are
+    kept. A folder that holds ``train`` and ``test``, each with the classes, is taken as it is;
+    otherwise a stratified part is the test half. All images are held in memory.
 
     Images may lie in folders below that of their class. Whatever Pillow reads is read: PNG, JPEG,
-    BMP, GIF, TIFF, WebP, PNM, JPEG 2000, TGA, AVIF; see `graphcolumns.data.image_files.read_image`
-    for black and white, 16 bits, transparency and orientation. Hidden files and folders and what
-    systems leave behind (`__MACOSX`, `Thumbs.db`) are left out; other files are left out and named
-    in a message of the logger `graphcolumns.data.image_folder`.
+    BMP, GIF, TIFF, WebP, PNM, JPEG 2000, TGA, AVIF; see
+    ``graphcolumns.data.image_files.read_image`` for black and white, 16 bits, transparency and
+    orientation. Hidden files and folders and what systems leave behind (``__MACOSX``,
+    ``Thumbs.db``) are left out; other files are left out and named in a message of the logger
+    ``graphcolumns.data.image_folder``.
 
     Args:
-        path: The folder; `~` is the home folder.
-        size: Images are resized to `size` x `size` pixels (bilinear), whatever their shape.
+        path: The folder; ``~`` is the home folder.
+        size: Images are resized to ``size`` x ``size`` pixels (bilinear), whatever their shape.
         grey: One channel instead of three.
-        test_fraction: Part of the images to hold out when there is no `test` folder.
+        test_fraction: Part of the images to hold out when there is no ``test`` folder.
         seed: Seed of that split.
 
     Returns:
-        Inputs `[n, 3 or 1, size, size]` in [0, 1], black to white; `classes` holds the names.
+        Inputs ``[n, 3 or 1, size, size]`` in [0, 1], black to white; ``classes`` holds the names.
 
     Raises:
         FileNotFoundError: No such folder, no class, or a class without images.
-        ValueError: An image cannot be read, `train` and `test` have other classes, one of them is
-            missing, or too few images to split.
+        ValueError: An image cannot be read, ``train`` and ``test`` have other classes, one of them
+            is missing, or too few images to split.
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():

@@ -24,26 +24,26 @@ def matching(
     coin, 0 or 1, and Gaussian noise is added everywhere. Label 1: the same symbol.
 
     Each symbol is equally frequent in each corner within each label. A model that adds up evidence
-    column by column, `logit = sum_n f_n(patch_n)`, therefore cannot beat chance: at `f = 0` the
-    gradient of the logistic loss, the sum over samples of `(label - 1/2) df_n(patch_n)`, vanishes
-    for every `f`, and the loss is convex. Somebody has to bring the two corners together.
+    column by column, ``logit = sum_n f_n(patch_n)``, therefore cannot beat chance: at ``f = 0`` the
+    gradient of the logistic loss, the sum over samples of ``(label - 1/2) df_n(patch_n)``, vanishes
+    for every ``f``, and the loss is convex. Somebody has to bring the two corners together.
 
     All symbols have the same number of pixels on, so that brightness says nothing either.
 
     Args:
-        size: side of the image in pixels, at least two patches.
-        patch: side of a symbol in pixels.
-        symbols: number of different symbols, at least 2.
-        noise: standard deviation of the pixel noise.
-        count: samples in all, the first half to train on; a multiple of
-            `4 * symbols * (symbols - 1)` gives exact balance.
-        seed: of symbols, samples and noise.
+        size: Side of the image in pixels, at least two patches.
+        patch: Side of a symbol in pixels.
+        symbols: Number of different symbols, at least 2.
+        noise: Standard deviation of the pixel noise.
+        count: Samples in all, the first half to train on; a multiple of
+            ``4 * symbols * (symbols - 1)`` gives exact balance.
+        seed: Of symbols, samples and noise.
 
     Returns:
-        Inputs `[n, 1, size, size]`, two balanced classes.
+        Inputs ``[n, 1, size, size]``, two balanced classes.
 
     Raises:
-        ValueError: no room for two patches, more symbols than patterns, too few samples.
+        ValueError: No room for two patches, more symbols than patterns, too few samples.
     """
     pixels = patch * patch
     most = comb(pixels, pixels // 2)
@@ -63,7 +63,7 @@ def matching(
 
 
 def _alphabet(symbols: int, patch: int, generator: torch.Generator) -> Tensor:
-    """Different binary patterns with half of their pixels on, `[symbols, patch, patch]`."""
+    """Different binary patterns with half of their pixels on, ``[symbols, patch, patch]``."""
     on = torch.arange(patch * patch) < patch * patch // 2
     found: list[Tensor] = []
     while len(found) < symbols:

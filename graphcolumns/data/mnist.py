@@ -21,18 +21,18 @@ FILES = {
 def mnist(path: str | os.PathLike[str]) -> Dataset:
     """A data set in the four files of MNIST, under the names they are distributed with.
 
-    `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
-    `t10k-labels-idx1-ubyte` (or `train-images.idx3-ubyte` and so on), each plain or with `.gz`.
-    Nothing is downloaded.
+    ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+    ``t10k-labels-idx1-ubyte`` (or ``train-images.idx3-ubyte`` and so on), each plain or with
+    ``.gz``. Nothing is downloaded.
 
     Pixels of 8 bits without sign are divided by 255. Floating pixels are taken as they are. Other
     whole numbers have no white that all agree on, and are refused.
 
     Args:
-        path: The folder with the four files; `~` is the home folder.
+        path: The folder with the four files; ``~`` is the home folder.
 
     Returns:
-        Inputs `[n, 1, Y, X]`, in [0, 1] where they were bytes; as many classes as the training
+        Inputs ``[n, 1, Y, X]``, in [0, 1] where they were bytes; as many classes as the training
         labels have.
 
     Raises:

@@ -27,18 +27,18 @@ def natural_patches(
     deviation of the training patches; then Gaussian noise is added to the inputs.
 
     Args:
-        size: side of a patch in pixels.
-        count: patches in all.
-        seed: of the places and of the noise.
-        noise: standard deviation of the noise, in standard deviations of the clean pixels.
-        whitened: decorrelate the pixels (ZCA, fitted on the training patches):
-            `W = (S + e I)^(-1/2)` with the pixel covariance `S`.
+        size: Side of a patch in pixels.
+        count: Patches in all.
+        seed: Of the places and of the noise.
+        noise: Standard deviation of the noise, in standard deviations of the clean pixels.
+        whitened: Decorrelate the pixels (ZCA, fitted on the training patches):
+            ``W = (S + e I)^(-1/2)`` with the pixel covariance ``S``.
 
     Returns:
-        Task `"reconstruction"`: inputs `[n, 1, size, size]`, targets the clean patches.
+        Task ``"reconstruction"``: inputs ``[n, 1, size, size]``, targets the clean patches.
 
     Raises:
-        ValueError: a patch larger than half a photograph, fewer than 2 patches, negative noise.
+        ValueError: A patch larger than half a photograph, fewer than 2 patches, negative noise.
 
     Source: Olshausen & Field, Nature 381 (1996) for sparse codes of such patches;
         Bell & Sejnowski, Vision Research 37 (1997) for ZCA.
@@ -68,7 +68,7 @@ def natural_patches(
 def _cut(
     photographs: list[np.ndarray], size: int, count: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Patches at random places of random photographs, `[count, size * size]`."""
+    """Patches at random places of random photographs, ``[count, size * size]``."""
     patches = np.empty((count, size, size))
     for patch in patches:
         photograph = photographs[generator.integers(len(photographs))]

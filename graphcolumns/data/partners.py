@@ -23,19 +23,20 @@ def partners(
     far enough apart. Near partners are any columns near enough, all equally likely.
 
     Args:
-        height: rows.
-        width: columns per row.
-        far: least distance of a far partner, as a share of the longer side.
-        local: share of the columns whose first partner is near.
-        context: near partners besides.
-        near: largest distance of a near partner, in pixels.
-        seed: of the draw.
+        height: Rows.
+        width: Columns per row.
+        far: Least distance of a far partner, as a share of the longer side.
+        local: Share of the columns whose first partner is near.
+        context: Near partners besides.
+        near: Largest distance of a near partner, in pixels.
+        seed: Of the draw.
 
     Returns:
-        `[height * width, 1 + context]` int64, ids row by row; first the partner, then the context.
+        ``[height * width, 1 + context]`` int64, ids row by row; first the partner, then the
+        context.
 
     Raises:
-        ValueError: a number out of range, or no such partners.
+        ValueError: A number out of range, or no such partners.
     """
     if min(height, width) < 1 or height * width < 2:
         raise ValueError(f"partners need at least two columns. Got {height} x {width}.")

@@ -31,30 +31,30 @@ def planted(
 ) -> Dataset:
     r"""One question per column: does my pattern agree with those of my partners, taken together?
 
-    Pixel `i` of an image shows a pattern :math:`x_i` of `channels` values, drawn for each pixel
-    and each sample alone. Column `i` sees pixel `i` and nothing else, and its label is
+    Pixel ``i`` of an image shows a pattern :math:`x_i` of ``channels`` values, drawn for each pixel
+    and each sample alone. Column ``i`` sees pixel ``i`` and nothing else, and its label is
 
     .. math::
         y_i = [\langle x_i, c_i + x_{\pi(i)} \rangle > 0], \qquad c_i = \sum_{j \in C(i)} x_j
 
-    with a far partner :math:`\pi(i)` and `context` near ones, :math:`C(i)`, drawn once, see
-    `partners`. The edges from the partners to `i` are the wiring that the task asks for, the
-    `truth` of the data set. From the near ones a column learns what hearing is good for; then one
+    with a far partner :math:`\pi(i)` and ``context`` near ones, :math:`C(i)`, drawn once, see
+    ``partners``. The edges from the partners to ``i`` are the wiring that the task asks for, the
+    ``truth`` of the data set. From the near ones a column learns what hearing is good for; then one
     edge is missing.
 
-    **Without its far partner a column knows the context at most.** Let `S` be all patterns but
-    :math:`x_{\pi(i)}`. Patterns are independent and symmetric, so given `S` the vote
-    :math:`v = \langle x_i, x_{\pi(i)} \rangle` is as likely as `-v`, and the best answer is the
+    **Without its far partner a column knows the context at most.** Let ``S`` be all patterns but
+    :math:`x_{\pi(i)}`. Patterns are independent and symmetric, so given ``S`` the vote
+    :math:`v = \langle x_i, x_{\pi(i)} \rangle` is as likely as ``-v``, and the best answer is the
     side of the near votes, :math:`u = \langle x_i, c_i \rangle`. It is right with probability
 
     .. math::
         \tfrac12 + \tfrac12 P(|u| > |v|)
 
-    whatever is computed from `S`, noisy or not: `ceiling(context, channels)` for signs. Without
+    whatever is computed from ``S``, noisy or not: ``ceiling(context, channels)`` for signs. Without
     context that is 1/2: the mutual information of the label and everything else is 0. With one
     channel and two near partners it is 3/4: they agree in half of the samples and outvote the
-    third, and in the other half only the far partner decides. In a model of `T` steps more is out
-    of reach unless a path of at most `T` edges leads from :math:`\pi(i)` to `i`; at `T = 1`,
+    third, and in the other half only the far partner decides. In a model of ``T`` steps more is out
+    of reach unless a path of at most ``T`` edges leads from :math:`\pi(i)` to ``i``; at ``T = 1``,
     unless the planted edge itself is there.
 
     **With its edges a column knows the label**: it compares what it sees with the mean of what it
@@ -62,25 +62,25 @@ def planted(
     or).
 
     Args:
-        height: rows of pixels, and of columns.
-        width: pixels per row.
-        channels: values of one pattern; odd for `"sign"`, so that there is no tie.
-        far: least distance of a far partner, as a share of the longer side.
-        local: share of the columns whose partner is near too: they are the easy ones.
-        context: near partners besides; even for `"sign"`.
-        near: largest distance of a near partner, in pixels.
-        patterns: `"sign"`: values -1 and 1; or standard `"gaussian"`.
-        noise: standard deviation of the Gaussian noise on what is seen, not on the labels.
-        count: samples in all, half to train on.
-        seed: of partners, samples and noise.
+        height: Rows of pixels, and of columns.
+        width: Pixels per row.
+        channels: Values of one pattern; odd for ``"sign"``, so that there is no tie.
+        far: Least distance of a far partner, as a share of the longer side.
+        local: Share of the columns whose partner is near too: they are the easy ones.
+        context: Near partners besides; even for ``"sign"``.
+        near: Largest distance of a near partner, in pixels.
+        patterns: ``"sign"``: values -1 and 1; or standard ``"gaussian"``.
+        noise: Standard deviation of the Gaussian noise on what is seen, not on the labels.
+        count: Samples in all, half to train on.
+        seed: Of partners, samples and noise.
 
     Returns:
-        Inputs `[n, channels, height, width]`, targets `[n, height * width]`, and `truth`, the
-        planted edges. Column and label `i` stand for pixel `i`, row by row, which is the user's
-        order of `geometries.grid.sheet(height, width)`.
+        Inputs ``[n, channels, height, width]``, targets ``[n, height * width]``, and ``truth``, the
+        planted edges. Column and label ``i`` stand for pixel ``i``, row by row, which is the user's
+        order of ``geometries.grid.sheet(height, width)``.
 
     Raises:
-        ValueError: a number out of range, votes that can tie, no partner far or near enough.
+        ValueError: A number out of range, votes that can tie, no partner far or near enough.
     """
     _check(channels, context, patterns, noise, count)
     chosen = partners(height, width, far, local, context, near, seed)
@@ -99,11 +99,11 @@ def planted(
 
 
 def agreement(patterns: Tensor, partner: Tensor) -> Tensor:
-    """Whether each pattern agrees with those of its partners: `[n, N]` int64, 0 or 1.
+    """Whether each pattern agrees with those of its partners: ``[n, N]`` int64, 0 or 1.
 
     Args:
-        patterns: `[n, channels, Y, X]`, `N = Y * X`.
-        partner: ids of the partners of each column, `[N, K]` int64.
+        patterns: ``[n, channels, Y, X]``, ``N = Y * X``.
+        partner: Ids of the partners of each column, ``[N, K]`` int64.
     """
     flat = patterns.flatten(2)
     return ((flat * flat[:, :, partner].sum(-1)).sum(1) > 0).long()
@@ -112,12 +112,12 @@ def agreement(patterns: Tensor, partner: Tensor) -> Tensor:
 def ceiling(context: int = 2, channels: int = 1) -> float:
     r"""Largest accuracy of a column that does not hear its far partner, for sign patterns.
 
-    :math:`\frac12 + \frac12 P(|u| > |v|)`, where the near votes `u` are a sum of
-    `context * channels` fair signs and the far one `v` of `channels`.
+    :math:`\frac12 + \frac12 P(|u| > |v|)`, where the near votes ``u`` are a sum of
+    ``context * channels`` fair signs and the far one ``v`` of ``channels``.
 
     Args:
-        context: near partners.
-        channels: values of one pattern.
+        context: Near partners.
+        channels: Values of one pattern.
     """
     near, away = context * channels, channels
     u, v = 2 * np.arange(near + 1) - near, 2 * np.arange(away + 1) - away

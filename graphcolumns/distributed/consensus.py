@@ -13,10 +13,10 @@ def require_same_edges(graph: ColumnGraph) -> None:
     """Compare the edges over all processes of the default group; alone, there is nothing to do.
 
     Every process has to call it, and each sends 64 characters, however many edges there are; over
-    NCCL by the current CUDA device, which each has to have set (`torch.cuda.set_device(rank)`).
+    NCCL by the current CUDA device, which each has to have set (``torch.cuda.set_device(rank)``).
 
     Raises:
-        ValueError: the processes do not have the same edges.
+        ValueError: The processes do not have the same edges.
     """
     if not distributed.is_available() or not distributed.is_initialized():
         return

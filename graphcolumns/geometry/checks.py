@@ -1,4 +1,4 @@
-"""The rules that a `Geometry` checks when it is made. Each raises a ValueError or a TypeError."""
+"""The rules that a ``Geometry`` checks when it is made. Each raises a ValueError or a TypeError."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SPHERE_TOLERANCE = 1e-3
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """`value` is one of `choices`."""
+    """``value`` is one of ``choices``."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
 
 
 def check_positions(positions: Tensor) -> None:
-    """`[N, 2 or 3]`, float32 or float64, finite, at least one column."""
+    """``[N, 2 or 3]``, float32 or float64, finite, at least one column."""
     if not torch.is_tensor(positions) or positions.dtype not in (torch.float32, torch.float64):
         got = positions.dtype if torch.is_tensor(positions) else type(positions).__name__
         raise TypeError(
@@ -103,7 +103,7 @@ def check_areas(areas: Tensor | None, num_columns: int) -> None:
 
 
 def check_ids(name: str, ids: Tensor | None, ndim: int, num_columns: int) -> None:
-    """Column ids: triangles `[F, 3]` for `ndim` 2, a list `[A]` for `ndim` 1."""
+    """Column ids: triangles ``[F, 3]`` for ``ndim`` 2, a list ``[A]`` for ``ndim`` 1."""
     if ids is None:
         return
     if not torch.is_tensor(ids) or ids.dtype != torch.int64:
@@ -153,7 +153,7 @@ def check_spacing(geometry: Geometry) -> None:
 
 
 def check_attributes(attributes: Mapping[str, Tensor] | None, num_columns: int) -> None:
-    """A tensor `[N, ...]` per name."""
+    """A tensor ``[N, ...]`` per name."""
     if attributes is None:
         return
     if not isinstance(attributes, Mapping):

@@ -30,24 +30,24 @@ def geodesic_distance(
 ) -> Tensor:
     """Distance from some columns to all columns along the mesh of a geometry, whatever its metric.
 
-    - `"dijkstra"`: the shortest path along edges. It never falls short of the shortest way across
+    - ``"dijkstra"``: the shortest path along edges. It never falls short of the shortest way across
       the faces, and is some 10 % longer (9 % on a sphere, 11 % on a folded cortex, on average; up
-      to 60 % for single pairs). This is what metric `"geodesic"` measures.
-    - `"heat"`: from the direction in which heat flows away from the source, by potpourri3d. A few
+      to 60 % for single pairs). This is what metric ``"geodesic"`` measures.
+    - ``"heat"``: from the direction in which heat flows away from the source, by potpourri3d. A few
       percent off either way, no bound; best for long distances. Part by part of the mesh.
 
     Args:
-        geometry: `N` columns with `faces`.
-        sources: ids `[S]`.
-        method: `"dijkstra"` or `"heat"`.
-        limit: distances above this are `inf`; a small limit makes Dijkstra faster.
+        geometry: ``N`` columns with ``faces``.
+        sources: Ids ``[S]``.
+        method: ``"dijkstra"`` or ``"heat"``.
+        limit: Distances above this are ``inf``; a small limit makes Dijkstra faster.
 
     Returns:
-        `[S, N]` in the unit and the dtype of the positions; `inf` where there is no path.
+        ``[S, N]`` in the unit and the dtype of the positions; ``inf`` where there is no path.
 
     Raises:
-        ValueError: no faces, an id that is no column, an unknown method, a limit of 0 or below.
-        ImportError: `"heat"` without potpourri3d.
+        ValueError: No faces, an id that is no column, an unknown method, a limit of 0 or below.
+        ImportError: ``"heat"`` without potpourri3d.
 
     Source: Dijkstra, A note on two problems in connexion with graphs (1959); Crane, Weischedel and
     Wardetzky, Geodesics in heat, ACM Transactions on Graphics 32 (2013).
@@ -63,7 +63,7 @@ def geodesic_distance(
 
 
 def shortest_paths(geometry: Geometry) -> Callable[[Ids, float], Floats]:
-    """Dijkstra on the mesh, ready to run: `(roots [R], limit) -> [R, N]` float64."""
+    """Dijkstra on the mesh, ready to run: ``(roots [R], limit) -> [R, N]`` float64."""
     from scipy.sparse.csgraph import dijkstra
 
     matrix = _edge_matrix(geometry)
@@ -77,7 +77,7 @@ def shortest_paths(geometry: Geometry) -> Callable[[Ids, float], Floats]:
 
 
 def parts(geometry: Geometry) -> Ids:
-    """Label `[N]` of the connected part of the mesh in which each column is, from 0.
+    """Label ``[N]`` of the connected part of the mesh in which each column is, from 0.
 
     A column that no face uses is a part of its own.
     """
@@ -88,9 +88,9 @@ def parts(geometry: Geometry) -> Ids:
 
 
 def pair_distance(geometry: Geometry, target: Tensor, source: Tensor) -> Tensor:
-    """`Geometry.distance` for metric `"geodesic"`: the shortest path of each pair.
+    """``Geometry.distance`` for metric ``"geodesic"``: the shortest path of each pair.
 
-    Memory `O(N)` for a block of pairs, never `N x N`; time grows with the number of different
+    Memory ``O(N)`` for a block of pairs, never ``N x N``; time grows with the number of different
     targets (or sources, if they are fewer) and with the square of their reach.
     """
     if torch.is_grad_enabled() and geometry.positions.requires_grad:
@@ -109,7 +109,7 @@ def pair_distance(geometry: Geometry, target: Tensor, source: Tensor) -> Tensor:
 
 
 def _fill(geometry: Geometry, root: Ids, other: Ids, distance: Floats) -> None:
-    """Put lengths of paths where `distance` is NaN; a path must exist there."""
+    """Put lengths of paths where ``distance`` is NaN; a path must exist there."""
     run = shortest_paths(geometry)
     todo = np.flatnonzero(np.isnan(distance))
     todo = todo[np.argsort(root[todo], kind="stable")]
@@ -128,14 +128,14 @@ def _fill(geometry: Geometry, root: Ids, other: Ids, distance: Floats) -> None:
 
 
 def _blocks(root: Ids, width: int) -> list[slice]:
-    """Slices of `root` (equal ones together) whose different roots fit in memory at once."""
+    """Slices of ``root`` (equal ones together) whose different roots fit in memory at once."""
     first = np.flatnonzero(np.diff(root, prepend=-1))
     cuts = [*first[:: max(1, BLOCK // width)].tolist(), len(root)]
     return [slice(start, stop) for start, stop in itertools.pairwise(cuts)]
 
 
 def _edge_matrix(geometry: Geometry) -> Any:
-    """Lengths of the edges of the mesh, both ways: a symmetric `[N, N]` sparse matrix, CSR."""
+    """Lengths of the edges of the mesh, both ways: a symmetric ``[N, N]`` sparse matrix, CSR."""
     from scipy.sparse import csr_array
 
     edges, lengths = mesh_edges(geometry)
@@ -144,7 +144,7 @@ def _edge_matrix(geometry: Geometry) -> Any:
 
 
 def mesh_edges(geometry: Geometry) -> tuple[Ids, Floats]:
-    """Every edge of the mesh once, ids `[K, 2]` with the lower first, and its length `[K]`."""
+    """Every edge of the mesh once, ids ``[K, 2]`` with the lower first, and its length ``[K]``."""
     if geometry.faces is None:
         raise ValueError("distances along a mesh need faces. Got faces=None; set faces.")
     faces = geometry.faces.cpu().numpy()

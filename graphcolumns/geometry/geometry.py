@@ -23,38 +23,38 @@ Unit = Literal["mm", "rad", "pixel"]
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """The positions of `N` columns and how far apart they are. A frozen value that checks itself.
+    """The positions of ``N`` columns and how far apart they are. A frozen value that checks itself.
 
-    Distances between target `t` and source `s`, with `d = x_t - x_s`:
+    Distances between target ``t`` and source ``s``, with ``d = x_t - x_s``:
 
-    - `"euclidean"`: `|d|`;
-    - `"torus"`: `|d - L round(d / L)|`, the nearest image in a box of periods `L`;
-    - `"great-circle"`: `R atan2(|x_t x x_s|, x_t . x_s)`, the arc on a sphere of radius `R`;
-    - `"geodesic"`: the shortest path along the edges of `faces`. It zigzags where the shortest way
-      across the surface is straight, so it is some 10 % longer, see `geodesic_distance`; `inf`
-      between parts that no path joins. Not differentiable.
+    - ``"euclidean"``: ``|d|``;
+    - ``"torus"``: ``|d - L round(d / L)|``, the nearest image in a box of periods ``L``;
+    - ``"great-circle"``: ``R atan2(|x_t x x_s|, x_t . x_s)``, the arc on a sphere of radius ``R``;
+    - ``"geodesic"``: the shortest path along the edges of ``faces``. It zigzags where the shortest
+      way across the surface is straight, so it is some 10 % longer, see ``geodesic_distance``;
+      ``inf`` between parts that no path joins. Not differentiable.
 
     Args:
-        positions: `[N, 2]` or `[N, 3]`, float32, or float64, which keeps the digits of coordinates
-            that are large beside the spread of the columns (UTM, ECEF).
-        metric: `"euclidean"`, `"geodesic"` (needs `faces`), `"great-circle"` (3-D only) or
-            `"torus"`.
-        unit: unit of every length, positions included: `"mm"`, `"rad"` or `"pixel"`.
-        faces: triangles of a mesh, column ids `[F, 3]` int64.
-        period: torus only, the side of the box per axis; positions lie in `[0, period)`.
-        radius: great-circle only, the radius of the sphere around the origin.
-        areas: area label of each column, `[N]` int64, from 0.
-        learnable: whether a model may move the positions.
-        anchors: ids of columns that stay where they are when positions are learned, `[A]` int64.
-        attributes: anything else known of each column, by name: tensors `[N, ...]`.
-        spacing: learnable only, the least distance between two columns that learning keeps.
+        positions: ``[N, 2]`` or ``[N, 3]``, float32, or float64, which keeps the digits of
+            coordinates that are large beside the spread of the columns (UTM, ECEF).
+        metric: ``"euclidean"``, ``"geodesic"`` (needs ``faces``), ``"great-circle"`` (3-D only) or
+            ``"torus"``.
+        unit: Unit of every length, positions included: ``"mm"``, ``"rad"`` or ``"pixel"``.
+        faces: Triangles of a mesh, column ids ``[F, 3]`` int64.
+        period: Torus only, the side of the box per axis; positions lie in ``[0, period)``.
+        radius: Great-circle only, the radius of the sphere around the origin.
+        areas: Area label of each column, ``[N]`` int64, from 0.
+        learnable: Whether a model may move the positions.
+        anchors: Ids of columns that stay where they are when positions are learned, ``[A]`` int64.
+        attributes: Anything else known of each column, by name: tensors ``[N, ...]``.
+        spacing: Learnable only, the least distance between two columns that learning keeps.
 
-    A geometry can be copied, pickled, and saved by `torch.save`; `torch.load` reads it with
-    `weights_only=True` and checks it as the constructor does.
+    A geometry can be copied, pickled, and saved by ``torch.save``; ``torch.load`` reads it with
+    ``weights_only=True`` and checks it as the constructor does.
 
     Raises:
-        ValueError: a value breaks a rule above.
-        TypeError: a tensor has the wrong type.
+        ValueError: A value breaks a rule above.
+        TypeError: A tensor has the wrong type.
     """
 
     positions: Tensor
@@ -101,25 +101,25 @@ class Geometry:
 
     @property
     def num_columns(self) -> int:
-        """`N`."""
+        """``N``."""
         return self.positions.shape[0]
 
     def distance(self, target: Tensor, source: Tensor, sources: Geometry | None = None) -> Tensor:
-        """Length of each (target, source) pair, in `unit`.
+        """Length of each (target, source) pair, in ``unit``.
 
         Differentiable in the positions (but for metric "geodesic"); the gradient at distance 0 is
         0, never NaN.
 
         Args:
-            target: column ids, any shape, usually `[E]`.
-            source: column ids of the same shape.
-            sources: the geometry that `source` refers to (default: this one).
+            target: Column ids, any shape, usually ``[E]``.
+            source: Column ids of the same shape.
+            sources: The geometry that ``source`` refers to (default: this one).
 
         Returns:
-            Lengths in the shape of `target`.
+            Lengths in the shape of ``target``.
 
         Raises:
-            ValueError: `sources` measures in another metric, unit, period, radius or mesh.
+            ValueError: ``sources`` measures in another metric, unit, period, radius or mesh.
         """
         if sources is not None:
             self.require_same_space(sources)
@@ -142,9 +142,9 @@ class Geometry:
         """The same columns along a Hilbert curve, so that neighbours have near ids.
 
         Returns:
-            `(geometry, permutation)`: `geometry.positions == self.positions[permutation]`, with
-            `permutation` `[N]` int64. A result `y` in the new order is
-            `y[permutation.argsort()]` in the old one.
+            ``(geometry, permutation)``: ``geometry.positions == self.positions[permutation]``, with
+            ``permutation`` ``[N]`` int64. A result ``y`` in the new order is
+            ``y[permutation.argsort()]`` in the old one.
 
         Source: Skilling, Programming the Hilbert curve, AIP Conf. Proc. 707 (2004).
         """
@@ -152,13 +152,13 @@ class Geometry:
         return self.permute(permutation), permutation
 
     def permute(self, permutation: Tensor) -> Geometry:
-        """The same columns in another order: column `n` of the result is `permutation[n]` here.
+        """The same columns in another order: column ``n`` of the result is ``permutation[n]`` here.
 
         Args:
-            permutation: every column id once, `[N]` int64.
+            permutation: Every column id once, ``[N]`` int64.
 
         Raises:
-            ValueError: it is not a permutation.
+            ValueError: It is not a permutation.
         """
         new_id = torch.argsort(permutation)
         if not torch.equal(permutation[new_id], torch.arange(self.num_columns).to(permutation)):
@@ -176,7 +176,7 @@ class Geometry:
         )
 
     def require_columns(self, num_columns: int) -> None:
-        """Raise a ValueError unless there are `num_columns` columns."""
+        """Raise a ValueError unless there are ``num_columns`` columns."""
         if self.num_columns != num_columns:
             raise ValueError(
                 f"the geometry must place {num_columns} columns, one per end of an edge. "
@@ -203,7 +203,7 @@ class Geometry:
             )
 
     def to(self, device: torch.device | str) -> Geometry:
-        """The same geometry with its tensors on `device`."""
+        """The same geometry with its tensors on ``device``."""
         tensors = ("positions", "faces", "areas", "anchors")
         given = {name: getattr(self, name) for name in tensors if getattr(self, name) is not None}
         moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in given.items()}
@@ -212,7 +212,7 @@ class Geometry:
 
 
 def _plain(value: Any) -> Any:
-    """A field as `torch.load(weights_only=True)` can read it: no NumPy numbers, a plain dict."""
+    """A field as ``torch.load(weights_only=True)`` can read it: no NumPy numbers, a plain dict."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, tuple | list):
@@ -230,7 +230,7 @@ def _each(
 
 
 def _angle(a: Tensor, b: Tensor) -> Tensor:
-    """Angle between rows of `a` and `b`, accurate for near and for antipodal points alike."""
+    """Angle between rows of ``a`` and ``b``, accurate for near and for antipodal points alike."""
     dot = (a * b).sum(-1)
     # a x b = a x (b - a) = a x (b + a), and the shorter of the two second factors loses no digits.
     short = torch.where((dot >= 0)[..., None], b - a, b + a)

@@ -15,11 +15,11 @@ def hilbert_key(positions: Tensor, bits: int | None = None) -> Tensor:
     """Place of each point on the Hilbert curve through the bounding square or cube.
 
     Args:
-        positions: `[N, 2]` or `[N, 3]`.
-        bits: the curve visits `2**bits` cells per axis (default: as many as 63 bits hold).
+        positions: ``[N, 2]`` or ``[N, 3]``.
+        bits: The curve visits ``2**bits`` cells per axis (default: as many as 63 bits hold).
 
     Returns:
-        Keys `[N]` int64, in `[0, 2**(bits * axes))`.
+        Keys ``[N]`` int64, in ``[0, 2**(bits * axes))``.
 
     Source: Skilling, Programming the Hilbert curve, AIP Conf. Proc. 707 (2004).
     """

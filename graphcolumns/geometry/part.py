@@ -13,19 +13,19 @@ from graphcolumns.geometry import Geometry
 def part(geometry: Geometry, keep: Tensor) -> Geometry:
     """The geometry without some of its columns; the others keep their order and their places.
 
-    A face stays if all its corners do. On metric `"geodesic"` paths that led through a removed
+    A face stays if all its corners do. On metric ``"geodesic"`` paths that led through a removed
     column are gone, so distances may be longer than before.
 
     Args:
-        geometry: `N` columns.
-        keep: which of them to keep, `[N]` bool.
+        geometry: ``N`` columns.
+        keep: Which of them to keep, ``[N]`` bool.
 
     Returns:
-        A geometry of `keep.sum()` columns.
+        A geometry of ``keep.sum()`` columns.
 
     Raises:
-        ValueError: `keep` has another length or keeps nothing.
-        TypeError: `keep` is not bool.
+        ValueError: ``keep`` has another length or keeps nothing.
+        TypeError: ``keep`` is not bool.
     """
     check_keep(keep, geometry.num_columns)
     new_id = keep.cumsum(0) - 1
@@ -43,7 +43,7 @@ def part(geometry: Geometry, keep: Tensor) -> Geometry:
 
 
 def check_keep(keep: Tensor, num_columns: int) -> None:
-    """Raise unless `keep` says of each column whether it stays, and some do."""
+    """Raise unless ``keep`` says of each column whether it stays, and some do."""
     if not torch.is_tensor(keep) or keep.dtype != torch.bool:
         got = getattr(keep, "dtype", type(keep).__name__)
         raise TypeError(f"keep must be a bool tensor, True for columns that stay. Got {got}.")

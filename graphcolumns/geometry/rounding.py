@@ -25,9 +25,9 @@ class Rounding(NamedTuple):
         \mathrm{tie} = 4 \left(\epsilon \min(S, |x| + d) + \epsilon_{64} |x|\right)
         \quad \text{and at most } 10^{-3} d
 
-    with the precision :math:`\epsilon` of the dtype, the extent `S` of all points (their spread,
-    not how far from the origin they are), the distance `|x|` of a point from the origin and the
-    length `d`. Positions are taken as they are stored: far from the origin float32 keeps few
+    with the precision :math:`\epsilon` of the dtype, the extent ``S`` of all points (their spread,
+    not how far from the origin they are), the distance ``|x|`` of a point from the origin and the
+    length ``d``. Positions are taken as they are stored: far from the origin float32 keeps few
     digits, and what it lost before is not made up for. float64 keeps the digits of coordinates
     that are large beside the spread, up to the last term.
 
@@ -41,7 +41,7 @@ class Rounding(NamedTuple):
 
     @classmethod
     def of(cls, *positions: Tensor) -> Rounding:
-        """That of points `[N, 2 or 3]`, in one or several tensors."""
+        """That of points ``[N, 2 or 3]``, in one or several tensors."""
         corners = torch.cat(
             [torch.stack([x.amin(0), x.amax(0)]).detach().double().cpu() for x in positions]
         )
@@ -52,8 +52,8 @@ class Rounding(NamedTuple):
         """The difference up to which lengths are equal.
 
         Args:
-            place: Distance of a point from the origin, `|x|`.
-            length: A length from there, `d`.
+            place: Distance of a point from the origin, ``|x|``.
+            length: A length from there, ``d``.
         """
         spread = np.minimum(self.extent, place + length)
         rounding = ROUNDINGS * (self.precision * spread + DOUBLE * place)

@@ -1,4 +1,4 @@
-"""Tables of numbers from files: text with delimiters, `.npy` and `.npz`."""
+"""Tables of numbers from files: text with delimiters, ``.npy`` and ``.npz``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Table:
     Args:
         path: The file.
         names: Name of each column; empty if the file has no header.
-        columns: Values of each column, `[R]`; text until they are asked for as numbers.
-        lines: Where each row is in the file, `[R]`: the line of a text file, else the row from 0.
+        columns: Values of each column, ``[R]``; text until they are asked for as numbers.
+        lines: Where each row is in the file, ``[R]``: the line of a text file, else the row from 0.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class Table:
         return found[0]
 
     def numbers(self, column: Column) -> NDArray[np.float64]:
-        """A column as finite numbers, `[R]` float64.
+        """A column as finite numbers, ``[R]`` float64.
 
         Raises:
             ValueError: A value is no finite number; the error names its line.
@@ -76,7 +76,7 @@ class Table:
         return numbers
 
     def integers(self, column: Column) -> NDArray[np.int64]:
-        """A column as whole numbers, `[R]` int64.
+        """A column as whole numbers, ``[R]`` int64.
 
         Raises:
             ValueError: A value is no whole number; the error names its line.
@@ -110,14 +110,14 @@ def read_table(
 
     Text: one row per line. The delimiter is tab, semicolon or comma, whichever the first row has
     (in this order), else white space. A first row with a field that is no number is the header
-    (numbers as names need `header=True`).
-    Empty lines and lines that start with `#` are skipped. UTF-8 or UTF-16, with or without a mark.
+    (numbers as names need ``header=True``). Empty lines and lines that start with ``#`` are
+    skipped. UTF-8 or UTF-16, with or without a mark.
 
-    `.npy`: an array `[R, columns]` or `[R]`, or a structured array, whose fields are named columns.
-    `.npz`: named columns `[R]`, or one array `[R, columns]`. Objects are not loaded.
+    ``.npy``: an array ``[R, columns]`` or ``[R]``, or a structured array, whose fields are named
+    columns. ``.npz``: named columns ``[R]``, or one array ``[R, columns]``. Objects are not loaded.
 
     Args:
-        path: The file; `~` is the home folder.
+        path: The file; ``~`` is the home folder.
         delimiter: Delimiter of a text file (default: found as above).
         header: Whether the first row of a text file holds names (default: found as above).
 
@@ -220,7 +220,7 @@ def _arrays(path: Path) -> Table:
 
 
 def _load(path: Path) -> tuple[Any, dict[str, Any]]:
-    """The one array of a `.npy`, or the arrays of a `.npz` by name."""
+    """The one array of a ``.npy``, or the arrays of a ``.npz`` by name."""
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         return loaded, {}

@@ -17,17 +17,17 @@ def view(geometry: Geometry) -> Tensor:
 
     - In the plane: the position. Row and column of a grid stay row and column.
     - Stacked sheets (3-D, areas that do not vary along the first axis): the place in its own sheet.
-    - On a sphere, and on a cortex that knows its registration sphere (attribute `"sphere"`):
+    - On a sphere, and on a cortex that knows its registration sphere (attribute ``"sphere"``):
       longitude, and the sine of the latitude, which keeps areas.
     - Any other surface: the two directions in which it is longest.
 
     An axis without extent becomes 0.5.
 
     Args:
-        geometry: the columns.
+        geometry: The columns.
 
     Returns:
-        `[N, 2]` float64 in `[0, 1]`, row then column; rows run from the top.
+        ``[N, 2]`` float64 in ``[0, 1]``, row then column; rows run from the top.
 
     Source: Lambert's cylindrical projection, for the sphere.
     """

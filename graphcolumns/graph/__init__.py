@@ -1,6 +1,6 @@
 """Who listens to whom: a frozen value with its edges sorted by (target, source).
 
-`column_graph` has the value; the other files bring edges in and out.
+``column_graph`` has the value; the other files bring edges in and out.
 Knows nothing of layers or training.
 """
 

@@ -30,8 +30,8 @@ NO_TENSOR = (
 class BySource(NamedTuple):
     """The edges sorted by (source, target): the order of a backward pass over sources.
 
-    `permutation[p]` is the edge id at position `p`. So `x[permutation]` brings a per-edge tensor
-    into this order, which is also the edge order of `ColumnGraph.reverse()`.
+    ``permutation[p]`` is the edge id at position ``p``. So ``x[permutation]`` brings a per-edge
+    tensor into this order, which is also the edge order of ``ColumnGraph.reverse()``.
     """
 
     colptr: Tensor  # [M + 1] int64
@@ -41,32 +41,32 @@ class BySource(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ColumnGraph:
-    """Edges from `M` sources to `N` columns in compressed rows. A frozen value that checks itself.
+    """Edges from ``M`` sources to ``N`` columns in compressed rows: a frozen, self-checking value.
 
     An edge (source j, target i) means that i listens to j. The in-edges of column i are
-    `rowptr[i]:rowptr[i + 1]`. Edges are unique and sorted by (target, source); an edge id is a
-    position in that order. Build one with `from_edge_index`, or with `graphcolumns.connect`.
+    ``rowptr[i]:rowptr[i + 1]``. Edges are unique and sorted by (target, source); an edge id is a
+    position in that order. Build one with ``from_edge_index``, or with ``graphcolumns.connect``.
 
     Args:
-        rowptr: `[N + 1]` int64, from 0 to E.
-        source: `[E]` int32.
-        distance: length of each edge, `[E]` float32, in the unit of the geometry that measured it.
-            It may require a gradient. None: not measured.
-        num_sources: `M`, equal to `N` when columns listen to each other.
+        rowptr: ``[N + 1]`` int64, from 0 to E.
+        source: ``[E]`` int32.
+        distance: Length of each edge, ``[E]`` float32, in the unit of the geometry that measured
+            it. It may require a gradient. None: not measured.
+        num_sources: ``M``, equal to ``N`` when columns listen to each other.
 
     Attributes:
-        target: `[E]` int32, filled at construction.
-        by_source: the same edges sorted by source, filled at construction.
-        hubs: whether a column has far more in-edges than others, and a source far more out-edges
+        target: ``[E]`` int32, filled at construction.
+        by_source: The same edges sorted by source, filled at construction.
+        hubs: Whether a column has far more in-edges than others, and a source far more out-edges
             (more than 256, and four times the mean), filled at construction. Kernels divide those.
         fingerprint: 128-bit hash of columns, sources and edges (not of lengths), hexadecimal, the
             same for graphs of the same topology, filled at construction; "" in a traced graph.
 
-    A graph can be copied, pickled, and saved by `torch.save`; `torch.load` reads it with
-    `weights_only=True` and checks it as the constructor does.
+    A graph can be copied, pickled, and saved by ``torch.save``; ``torch.load`` reads it with
+    ``weights_only=True`` and checks it as the constructor does.
 
     Raises:
-        ValueError, TypeError: see `validate`.
+        ValueError, TypeError: See ``validate``.
     """
 
     rowptr: Tensor
@@ -123,37 +123,37 @@ class ColumnGraph:
 
     @property
     def size(self) -> NoReturn:
-        """Refuses: whoever asks takes the graph for a tensor of edges; pass `edge_index`."""
+        """Refuses: whoever asks takes the graph for a tensor of edges; pass ``edge_index``."""
         raise AttributeError(NO_TENSOR)
 
     @property
     def num_columns(self) -> int:
-        """`N`, the number of targets."""
+        """``N``, the number of targets."""
         return self.rowptr.shape[0] - 1
 
     @property
     def num_edges(self) -> int:
-        """`E`."""
+        """``E``."""
         return self.source.shape[0]
 
     @property
     def edge_index(self) -> Tensor:
-        """PyG order, `[2, E]` int64: row 0 source, row 1 target."""
+        """PyG order, ``[2, E]`` int64: row 0 source, row 1 target."""
         return torch.stack([self.source, self.target]).long()
 
     @property
     def density(self) -> float:
-        """`E / (N M)`, self-edges counted."""
+        """``E / (N M)``, self-edges counted."""
         return self.num_edges / (self.num_columns * self.num_sources)
 
     @property
     def in_degree(self) -> Tensor:
-        """Sources per column, `[N]` int64."""
+        """Sources per column, ``[N]`` int64."""
         return self.rowptr.diff()
 
     @property
     def out_degree(self) -> Tensor:
-        """Targets per source, `[M]` int64."""
+        """Targets per source, ``[M]`` int64."""
         return self.by_source.colptr.diff()
 
     @property
@@ -165,10 +165,10 @@ class ColumnGraph:
         """Check every rule of the class; called once, at construction.
 
         Raises:
-            ValueError: `rowptr` does not run from 0 to E without decreasing, no column or source,
-                a source outside `[0, M)`, edges unsorted or duplicate, distances of the wrong
+            ValueError: ``rowptr`` does not run from 0 to E without decreasing, no column or source,
+                a source outside ``[0, M)``, edges unsorted or duplicate, distances of the wrong
                 length, not finite or negative.
-            TypeError: `rowptr` not int64, `source` not int32, `distance` not floating.
+            TypeError: ``rowptr`` not int64, ``source`` not int32, ``distance`` not floating.
         """
         edges.check_count("num_sources", self.num_sources)
         edges.check_rowptr(self.rowptr, self.source)
@@ -187,19 +187,19 @@ class ColumnGraph:
     ) -> ColumnGraph:
         """Build a graph from edges in any order.
 
-        Edges are sorted, and `distance` with them. Other per-edge tensors are sorted the same way
-        by `x[ColumnGraph.edge_order(edge_index)]`.
+        Edges are sorted, and ``distance`` with them. Other per-edge tensors are sorted the same way
+        by ``x[ColumnGraph.edge_order(edge_index)]``.
 
         Args:
-            edge_index: `[2, E]` of any integer type, row 0 source, row 1 target; also a PyG
-                `EdgeIndex`.
-            num_columns: `N`; may be left out for an `EdgeIndex` that knows its `sparse_size`.
-            num_sources: `M` (default: that of the `EdgeIndex`, else `N`).
-            distance: length of each edge, `[E]`, stored as float32.
+            edge_index: ``[2, E]`` of any integer type, row 0 source, row 1 target; also a PyG
+                ``EdgeIndex``.
+            num_columns: ``N``; may be left out for an ``EdgeIndex`` that knows its ``sparse_size``.
+            num_sources: ``M`` (default: that of the ``EdgeIndex``, else ``N``).
+            distance: Length of each edge, ``[E]``, stored as float32.
 
         Raises:
-            ValueError: ids out of range, duplicate edges, wrong shapes, bad distances.
-            TypeError: `edge_index` does not hold integers.
+            ValueError: Ids out of range, duplicate edges, wrong shapes, bad distances.
+            TypeError: ``edge_index`` does not hold integers.
         """
         num_columns, num_sources = _sizes(edge_index, num_columns, num_sources)
         edge_index = edges.plain(edge_index)
@@ -214,13 +214,13 @@ class ColumnGraph:
 
     @staticmethod
     def edge_order(edge_index: Tensor) -> Tensor:
-        """Positions in `edge_index` `[2, E]` of the edges sorted by (target, source): `[E]`."""
+        """The permutation ``[E]`` that sorts ``edge_index`` ``[2, E]`` by (target, source)."""
         return edges.edge_order(edge_index)
 
     def reverse(self) -> ColumnGraph:
         """Every edge turned round: sources become columns and columns sources.
 
-        A per-edge tensor `x` of this graph is `x[self.by_source.permutation]` on the reverse.
+        A per-edge tensor ``x`` of this graph is ``x[self.by_source.permutation]`` on the reverse.
         """
         colptr, target, permutation = self.by_source
         back = BySource(self.rowptr, self.source, torch.argsort(permutation))
@@ -230,17 +230,17 @@ class ColumnGraph:
         return _assemble(colptr, target, distance, *views, fingerprint)
 
     def permute(self, permutation: Tensor) -> ColumnGraph:
-        """The same edges between columns in another order, as `Geometry.permute`.
+        """The same edges between columns in another order, as ``Geometry.permute``.
 
-        Column `n` of the result is `permutation[n]` here, with its in-edges and their lengths. The
-        sources of a bipartite graph keep their ids. A per-edge tensor `x` of this graph is
-        `x[self.permuted_edges(permutation)]` on the result.
+        Column ``n`` of the result is ``permutation[n]`` here, with its in-edges and their lengths.
+        The sources of a bipartite graph keep their ids. A per-edge tensor ``x`` of this graph is
+        ``x[self.permuted_edges(permutation)]`` on the result.
 
         Args:
-            permutation: every column id once, `[N]` int64.
+            permutation: Every column id once, ``[N]`` int64.
 
         Raises:
-            ValueError: it is not a permutation.
+            ValueError: It is not a permutation.
         """
         edge_index, order = self._permuted(permutation)
         distance = None if self.distance is None else self.distance[order]
@@ -248,7 +248,7 @@ class ColumnGraph:
         return ColumnGraph(rowptr, edge_index[0].int(), distance, self.num_sources)
 
     def permuted_edges(self, permutation: Tensor) -> Tensor:
-        """The id here of each edge of `permute(permutation)`, `[E]` int64."""
+        """The id here of each edge of ``permute(permutation)``, ``[E]`` int64."""
         return self._permuted(permutation)[1]
 
     def _permuted(self, permutation: Tensor) -> tuple[Tensor, Tensor]:
@@ -262,14 +262,14 @@ class ColumnGraph:
         return renamed[:, order], order
 
     def remeasure(self, geometry: Geometry, sources: Geometry | None = None) -> ColumnGraph:
-        """The same edges with lengths from `geometry`, differentiable in its positions.
+        """The same edges with lengths from ``geometry``, differentiable in its positions.
 
         Args:
-            geometry: where the columns are.
-            sources: where the sources are (default: `geometry`).
+            geometry: Where the columns are.
+            sources: Where the sources are (default: ``geometry``).
 
         Raises:
-            ValueError: a geometry has another number of columns than the graph, or they measure
+            ValueError: A geometry has another number of columns than the graph, or they measure
                 in different spaces.
         """
         geometry.require_columns(self.num_columns)
@@ -291,18 +291,18 @@ class ColumnGraph:
         )
 
     def to(self, device: torch.device | str) -> ColumnGraph:
-        """The same graph with its tensors on `device`."""
+        """The same graph with its tensors on ``device``."""
         return self._mapped(lambda tensor: tensor.to(device))
 
     def to_data(self, geometry: Geometry | None = None, weight: Tensor | None = None) -> Data:
-        """A PyG `Data` with `edge_index`, `num_nodes`, and `edge_attr` (distance, `[E, 1]`).
+        """A PyG ``Data`` with ``edge_index``, ``num_nodes``, ``edge_attr`` (distance ``[E, 1]``).
 
         Args:
-            geometry: Places of the columns: `pos` and, if it has faces, `face`.
-            weight: A number per edge, `[E]`: `edge_weight`.
+            geometry: Places of the columns: ``pos`` and, if it has faces, ``face``.
+            weight: A number per edge, ``[E]``: ``edge_weight``.
 
         Raises:
-            ValueError: the graph is bipartite, or a tensor has another number of edges.
+            ValueError: The graph is bipartite, or a tensor has another number of edges.
         """
         return interchange.to_data(self, geometry, weight)
 
@@ -322,43 +322,43 @@ class ColumnGraph:
     def from_data(
         cls, data: Data, length: str | None = None, weight: str | None = None
     ) -> ColumnGraph | tuple[ColumnGraph, Tensor]:
-        """A graph from a PyG `Data`.
+        """A graph from a PyG ``Data``.
 
         A number per edge may be a length or a weight, so it is asked for by name.
 
         Args:
-            data: Nodes and edges, row 0 of `edge_index` source, row 1 target.
-            length: Attribute that holds the length of each edge, such as `"edge_attr"`, where
-                PyG's `Distance` writes it; `"pos"`: Euclidean, measured (default: `"pos"` if there
-                are positions, else none).
-            weight: Attribute that holds a weight per edge, `[E]` or `[E, ...]` (default: none).
+            data: Nodes and edges, row 0 of ``edge_index`` source, row 1 target.
+            length: Attribute that holds the length of each edge, such as ``"edge_attr"``, where
+                PyG's ``Distance`` writes it; ``"pos"``: Euclidean, measured (default: ``"pos"`` if
+                there are positions, else none).
+            weight: Attribute that holds a weight per edge, ``[E]`` or ``[E, ...]`` (default: none).
 
         Returns:
-            The graph; with `weight` also the weights, in the order of its edges.
+            The graph; with ``weight`` also the weights, in the order of its edges.
 
         Raises:
-            ValueError: `edge_attr` or `edge_weight` holds a number per edge other than 1 and
-                neither `length` nor `weight` is given; an attribute is not there.
+            ValueError: ``edge_attr`` or ``edge_weight`` holds a number per edge other than 1 and
+                neither ``length`` nor ``weight`` is given; an attribute is not there.
         """
         graph, values = _built(interchange.edges_from_data(data, length, weight))
         return graph if values is None else (graph, values)
 
     def to_edge_index(self) -> EdgeIndex:
-        """A PyG `EdgeIndex`, sorted by target, of sparse size `(M, N)`.
+        """A PyG ``EdgeIndex``, sorted by target, of sparse size ``(M, N)``.
 
-        `from_edge_index` is the way back; an `EdgeIndex` carries no distances.
+        ``from_edge_index`` is the way back; an ``EdgeIndex`` carries no distances.
         """
         size = (self.num_sources, self.num_columns)
         return EdgeIndex(self.edge_index, sparse_size=size, sort_order="col")
 
     def to_scipy(self, weight: Tensor | None = None) -> scipy.sparse.csr_array:
-        """A SciPy CSR array `[N, M]`: rows are targets, columns sources, values distances.
+        """A SciPy CSR array ``[N, M]``: rows are targets, columns sources, values distances.
 
-        So `matrix @ x` gathers what each column hears. networkx, `scipy.sparse.csgraph` and
-        `torch_geometric.utils.to_scipy_sparse_matrix` have sources in rows: take `.T`.
+        So ``matrix @ x`` gathers what each column hears. networkx, ``scipy.sparse.csgraph`` and
+        ``torch_geometric.utils.to_scipy_sparse_matrix`` have sources in rows: take ``.T``.
 
         Args:
-            weight: A number per edge, `[E]`, the values instead of distances. Without distances
+            weight: A number per edge, ``[E]``, the values instead of distances. Without distances
                 and weights the values are True.
         """
         return interchange.to_scipy(self, weight)
@@ -375,25 +375,25 @@ class ColumnGraph:
     def from_scipy(
         cls, matrix: Any, values: Literal["length", "weight"] | None = None
     ) -> ColumnGraph | tuple[ColumnGraph, Tensor]:
-        """A graph from a SciPy sparse matrix `[N, M]`: rows are targets, columns sources.
+        """A graph from a SciPy sparse matrix ``[N, M]``: rows are targets, columns sources.
 
-        Stored entries are edges, explicit zeros included (`matrix.eliminate_zeros()` drops them).
-        networkx, `scipy.sparse.csgraph` and `torch_geometric.utils.to_scipy_sparse_matrix` have
-        sources in rows: pass `matrix.T`.
+        Stored entries are edges, explicit zeros included (``matrix.eliminate_zeros()`` drops them).
+        networkx, ``scipy.sparse.csgraph`` and ``torch_geometric.utils.to_scipy_sparse_matrix`` have
+        sources in rows: pass ``matrix.T``.
 
         Args:
             matrix: Any format, in any order.
-            values: What its values are: `"length"`, the distances of the graph, or `"weight"`.
+            values: What its values are: ``"length"``, the distances of the graph, or ``"weight"``.
                 May be left out for a boolean matrix and for whole numbers that are all 1, whose
                 graph has no distances.
 
         Returns:
-            The graph; with `values="weight"` also the weights `[E]`, in the order of its edges and
-            the dtype of the matrix (unsigned numbers of 16 bits and more become signed).
+            The graph; with ``values="weight"`` also the weights ``[E]``, in the order of its edges
+            and the dtype of the matrix (unsigned numbers of 16 bits and more become signed).
 
         Raises:
-            ValueError: Numbers without `values`, several entries in one place, or lengths that are
-                negative or not finite.
+            ValueError: Numbers without ``values``, several entries in one place, or lengths that
+                are negative or not finite.
             TypeError: Not a sparse matrix of numbers.
         """
         graph, weight = _built(interchange.edges_from_scipy(matrix, values))
@@ -402,14 +402,14 @@ class ColumnGraph:
     def to_networkx(
         self, names: list[Any] | None = None, weight: Tensor | None = None
     ) -> networkx.DiGraph:
-        """A networkx `DiGraph` with edges source -> target and edge attribute `distance`.
+        """A networkx ``DiGraph`` with edges source -> target and edge attribute ``distance``.
 
         Args:
-            names: name of each column (default: its id).
-            weight: A number per edge, `[E]`: edge attribute `weight`.
+            names: Name of each column (default: its id).
+            weight: A number per edge, ``[E]``: edge attribute ``weight``.
 
         Raises:
-            ValueError: the graph is bipartite, or there is not one name per column.
+            ValueError: The graph is bipartite, or there is not one name per column.
         """
         return interchange.to_networkx(self, names, weight)
 
@@ -431,22 +431,22 @@ class ColumnGraph:
     ) -> tuple[ColumnGraph, list[Any]] | tuple[ColumnGraph, list[Any], Tensor]:
         """A graph from a networkx graph whose edges run source -> target.
 
-        Columns follow the order of `graph.nodes`; an undirected edge becomes two. What networkx
-        calls `weight` is a length to some of its functions and a strength to others, so it is only
-        read where you say as what.
+        Columns follow the order of ``graph.nodes``; an undirected edge becomes two. What networkx
+        calls ``weight`` is a length to some of its functions and a strength to others, so it is
+        only read where you say as what.
 
         Args:
             graph: Nodes and edges.
-            length: Edge attribute that holds lengths (default: `distance`, where edges have it).
+            length: Edge attribute that holds lengths (default: ``distance``, where edges have it).
             weight: Edge attribute that holds weights (default: none). Others are not read.
 
         Returns:
-            `(graph, names)`: `names[i]` is the networkx name of column i; with `weight`
-            `(graph, names, weight)`, weights `[E]` float32 in the order of its edges.
+            ``(graph, names)``: ``names[i]`` is the networkx name of column i; with ``weight``
+            ``(graph, names, weight)``, weights ``[E]`` float32 in the order of its edges.
 
         Raises:
-            ValueError: some edges have an attribute and others have none, or edges are parallel.
-            TypeError: an attribute is no number.
+            ValueError: Some edges have an attribute and others have none, or edges are parallel.
+            TypeError: An attribute is no number.
         """
         edge_list, names = interchange.edges_from_networkx(graph, length, weight)
         built, values = _built(edge_list)
@@ -462,7 +462,7 @@ def _built(parts: interchange.Edges) -> tuple[ColumnGraph, Tensor | None]:
 
 
 def _sizes(edge_index: Tensor, num_columns: int | None, num_sources: int | None) -> tuple[int, int]:
-    """`(N, M)` from the arguments, else from what an `EdgeIndex` knows."""
+    """``(N, M)`` from the arguments, else from what an ``EdgeIndex`` knows."""
     if isinstance(edge_index, EdgeIndex):
         known_sources, known_columns = edge_index.sparse_size()
         num_columns = known_columns if num_columns is None else num_columns
@@ -489,7 +489,7 @@ def _assemble(
     hubs: tuple[bool, bool],
     fingerprint: str,
 ) -> ColumnGraph:
-    """A graph from parts known to be right, where `__init__` would check and sort again."""
+    """A graph from parts known to be right, where ``__init__`` would check and sort again."""
     graph = object.__new__(ColumnGraph)
     object.__setattr__(graph, "rowptr", rowptr)
     object.__setattr__(graph, "source", source)

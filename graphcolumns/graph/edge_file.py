@@ -19,8 +19,8 @@ ENDS = ("source", "target")
 class EdgeFile(NamedTuple):
     """Edges in the order of the file, with ids from 0.
 
-    `edge_index` is `[2, E]` int64 in PyG's order: row 0 source, row 1 target. `values` is `[E]`
-    float64, or None if no values were asked for.
+    ``edge_index`` is ``[2, E]`` int64 in PyG's order: row 0 source, row 1 target. ``values`` is
+    ``[E]`` float64, or None if no values were asked for.
     """
 
     edge_index: Tensor
@@ -40,20 +40,20 @@ def read_edges(
     """Read edges, one per row: who is heard (source) and who listens (target).
 
     Args:
-        path: A table as text, `.npy` `[E, 2]` or `.npz`, see `graphcolumns.geometry.table`.
-        num_columns: Number of columns `N`, the range of targets.
-        num_sources: Number of sources `M` (default: `N`).
+        path: A table as text, ``.npy`` ``[E, 2]`` or ``.npz``, see ``graphcolumns.geometry.table``.
+        num_columns: Number of columns ``N``, the range of targets.
+        num_sources: Number of sources ``M`` (default: ``N``).
         columns: The columns of the file with sources and targets, in this order: names of its
-            header, or positions from 0. Default: `source` and `target`; in a file of two columns
-            without a header, the first and the second.
+            header, or positions from 0. Default: ``source`` and ``target``; in a file of two
+            columns without a header, the first and the second.
         values: The column of the file with a number per edge (default: none is read).
         first: Id of the first column in the file: 0, or 1 where counting starts at 1.
         delimiter: Delimiter of a text file (default: found in its first row).
         header: Whether the first row of a text file holds names (default: found in it).
 
     Returns:
-        Edges in the order of the file. `ColumnGraph.from_edge_index` takes its `edge_index`, and
-        sorts values by `values[ColumnGraph.edge_order(edge_index)]`.
+        Edges in the order of the file. ``ColumnGraph.from_edge_index`` takes its ``edge_index``,
+        and sorts values by ``values[ColumnGraph.edge_order(edge_index)]``.
 
     Raises:
         FileNotFoundError: There is no such file.

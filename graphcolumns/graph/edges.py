@@ -20,17 +20,17 @@ FAR_LONGER = 4
 
 
 def edge_order(edge_index: Tensor) -> Tensor:
-    """Positions in `edge_index` `[2, E]` of the edges sorted by (target, source): `[E]`."""
+    """Positions in ``edge_index`` ``[2, E]`` of the edges sorted by (target, source): ``[E]``."""
     source, target = plain(edge_index).long()
     by_source = torch.argsort(source, stable=True)
     return by_source[torch.argsort(target[by_source], stable=True)]
 
 
 def inverse(permutation: Tensor, count: int) -> Tensor:
-    """The place of each id in a permutation of `[0, count)`: `[count]` int64.
+    """The place of each id in a permutation of ``[0, count)``: ``[count]`` int64.
 
     Raises:
-        ValueError: it is not a permutation.
+        ValueError: It is not a permutation.
     """
     ids = torch.arange(count, device=permutation.device)
     order = torch.argsort(permutation.long(), stable=True)
@@ -43,13 +43,13 @@ def inverse(permutation: Tensor, count: int) -> Tensor:
 
 
 def pointers(sorted_ids: Tensor, count: int) -> Tensor:
-    """Where each id starts among `sorted_ids`, and their end: `[count + 1]` int64."""
+    """Where each id starts among ``sorted_ids``, and their end: ``[count + 1]`` int64."""
     ids = torch.arange(count + 1, device=sorted_ids.device, dtype=sorted_ids.dtype)
     return torch.searchsorted(sorted_ids, ids)
 
 
 def expand(pointers: Tensor, num_positions: int) -> Tensor:
-    """The id of the row that each position belongs to: the inverse of `pointers`, int32."""
+    """The id of the row that each position belongs to: the inverse of ``pointers``, int32."""
     # torch.repeat_interleave starts all threads even for a handful of edges.
     positions = torch.arange(num_positions, device=pointers.device)
     return torch.searchsorted(pointers[1:], positions, right=True, out_int32=True)
@@ -72,7 +72,7 @@ def fingerprint(rowptr: Tensor, source: Tensor, num_sources: int) -> str:
 
 
 def origin(before: ColumnGraph, after: ColumnGraph) -> Tensor:
-    """The id in `before` of each edge of `after`, or -1 where it is not there, `[E']` int64."""
+    """The id in ``before`` of each edge of ``after``, -1 where it is missing: ``[E']`` int64."""
     if "meta" in (before.device.type, after.device.type):
         return torch.full((after.num_edges,), -1)
     old, new = (g.target.long() * g.num_sources + g.source for g in (before, after))
@@ -99,7 +99,7 @@ def first_difference(there: ColumnGraph, here: ColumnGraph) -> str:
 
 
 def plain(edge_index: Tensor) -> Tensor:
-    """The tensor `[2, E]` in `edge_index`, or an error that says what it is instead."""
+    """The tensor ``[2, E]`` in ``edge_index``, or an error that says what it is instead."""
     if not torch.is_tensor(edge_index):
         raise TypeError(
             f"edge_index must be an integer tensor. Got {type(edge_index).__name__}; "
@@ -116,7 +116,7 @@ def plain(edge_index: Tensor) -> Tensor:
 
 
 def check_count(name: str, count: int) -> int:
-    """Raise unless `count` is a whole number, at least one, whose ids fit int32."""
+    """Raise unless ``count`` is a whole number, at least one, whose ids fit int32."""
     if not hasattr(count, "__index__"):
         raise TypeError(f"{name} must be a whole number. Got {count!r}.")
     count = operator.index(count)
@@ -126,7 +126,7 @@ def check_count(name: str, count: int) -> int:
 
 
 def check_range(end: str, ids: Tensor, count: int, name: str) -> None:
-    """Raise a ValueError that names the first id outside `[0, count)`."""
+    """Raise a ValueError that names the first id outside ``[0, count)``."""
     bad = ids[(ids < 0) | (ids >= count)]
     if len(bad):
         raise ValueError(
@@ -135,7 +135,7 @@ def check_range(end: str, ids: Tensor, count: int, name: str) -> None:
 
 
 def check_rowptr(rowptr: Tensor, source: Tensor) -> None:
-    """Raise unless `rowptr` int64 rises from 0 to the number of `source` ids, int32."""
+    """Raise unless ``rowptr`` int64 rises from 0 to the number of ``source`` ids, int32."""
     got = [getattr(ids, "dtype", type(ids).__name__) for ids in (rowptr, source)]
     if got != [torch.int64, torch.int32]:
         raise TypeError(
@@ -175,7 +175,7 @@ def check_sorted(target: Tensor, source: Tensor) -> None:
 
 
 def check_distance(distance: Tensor, num_edges: int) -> None:
-    """Raise unless `distance` holds one finite length, 0 or more, per edge."""
+    """Raise unless ``distance`` holds one finite length, 0 or more, per edge."""
     if not torch.is_tensor(distance) or not distance.is_floating_point():
         got = distance.dtype if torch.is_tensor(distance) else type(distance).__name__
         raise TypeError(f"distance must be a float32 tensor. Got {got}.")

@@ -1,4 +1,4 @@
-"""Edges to and from PyG, SciPy and networkx: the bodies of the methods of `ColumnGraph`."""
+"""Edges to and from PyG, SciPy and networkx: the bodies of the methods of ``ColumnGraph``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NATIVE = {"uint16": "int32", "uint32": "int64", "uint64": "int64", "float128": "
 
 
 class Edges(NamedTuple):
-    """The arguments of `ColumnGraph.from_edge_index`, and a weight per edge in the same order."""
+    """The arguments of ``ColumnGraph.from_edge_index``, and a weight per edge in the same order."""
 
     edge_index: Tensor
     num_columns: int
@@ -33,7 +33,7 @@ class Edges(NamedTuple):
 
 
 def to_data(graph: ColumnGraph, geometry: Geometry | None, weight: Tensor | None) -> Data:
-    """See `ColumnGraph.to_data`."""
+    """See ``ColumnGraph.to_data``."""
     _require_square(graph, "to_data")
     data = Data(edge_index=graph.edge_index, num_nodes=graph.num_columns)
     if graph.distance is not None:
@@ -50,7 +50,7 @@ def to_data(graph: ColumnGraph, geometry: Geometry | None, weight: Tensor | None
 
 
 def edges_from_data(data: Data, length: str | None, weight: str | None) -> Edges:
-    """See `ColumnGraph.from_data`."""
+    """See ``ColumnGraph.from_data``."""
     if data.edge_index is None or data.num_nodes is None:
         raise ValueError(f"data must have edge_index, and num_nodes or pos. Got {data}.")
     edges = Edges(data.edge_index, data.num_nodes)
@@ -105,7 +105,7 @@ def _one_per_edge(data: Data, name: str) -> Tensor:
 
 
 def to_scipy(graph: ColumnGraph, weight: Tensor | None) -> scipy.sparse.csr_array:
-    """See `ColumnGraph.to_scipy`."""
+    """See ``ColumnGraph.to_scipy``."""
     from scipy.sparse import csr_array
 
     values = torch.ones(graph.num_edges, dtype=torch.bool)
@@ -121,7 +121,7 @@ def to_scipy(graph: ColumnGraph, weight: Tensor | None) -> scipy.sparse.csr_arra
 
 
 def edges_from_scipy(matrix: Any, values: str | None) -> Edges:
-    """See `ColumnGraph.from_scipy`."""
+    """See ``ColumnGraph.from_scipy``."""
     from scipy.sparse import coo_array, issparse
 
     if not issparse(matrix):
@@ -170,7 +170,7 @@ def _check_places(target: Tensor, source: Tensor, num_sources: int) -> None:
 def to_networkx(
     graph: ColumnGraph, names: list[Any] | None, weight: Tensor | None
 ) -> networkx.DiGraph:
-    """See `ColumnGraph.to_networkx`."""
+    """See ``ColumnGraph.to_networkx``."""
     import networkx
 
     _require_square(graph, "to_networkx")
@@ -196,7 +196,7 @@ def to_networkx(
 def edges_from_networkx(
     graph: networkx.Graph, length: str | None, weight: str | None
 ) -> tuple[Edges, list[Any]]:
-    """See `ColumnGraph.from_networkx`."""
+    """See ``ColumnGraph.from_networkx``."""
     names = list(graph.nodes)
     ids = {name: i for i, name in enumerate(names)}
     ends = list(graph.to_directed().edges(data=True))
@@ -209,7 +209,7 @@ def edges_from_networkx(
 
 
 def _numbers(attributes: list[dict[str, Any]], name: str, needed: bool) -> Tensor | None:
-    """An attribute of all edges, `[E]` float32; None if no edge has it and it is not `needed`."""
+    """An attribute of all edges, ``[E]`` float32; None if no edge has it, unless ``needed``."""
     found = [attribute[name] for attribute in attributes if attribute.get(name) is not None]
     if not needed and not found:
         return None

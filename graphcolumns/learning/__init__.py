@@ -1,7 +1,7 @@
 """Learning rules: from a batch to the gradients of parameters.
 
 A rule is a function ``(model, batch, terms, *, scaler, parts, amp) -> values`` that fills ``.grad``
-and steps nothing; ``train(..., learn=rule)`` takes one. `backprop` shows the
+and steps nothing; ``train(..., learn=rule)`` takes one. ``backprop`` shows the
 signature.
 """
 

@@ -22,13 +22,13 @@ def communicability(weights: Tensor) -> Tensor:
     that sends next to nothing keeps its own: :math:`C_{ij}` grows as :math:`S_j^{-1/2}` with it.
 
     Args:
-        weights: `W`, `[N, N]`, row i what i sends.
+        weights: ``W``, ``[N, N]``, row i what i sends.
 
     Returns:
-        `C`, `[N, N]`, in the dtype of the weights.
+        ``C``, ``[N, N]``, in the dtype of the weights.
 
     Raises:
-        ValueError: weights that are not square, or more than 1024 columns.
+        ValueError: Weights that are not square, or more than 1024 columns.
 
     Source: Crofts & Higham, A weighted communicability measure applied to complex brain networks,
     Journal of the Royal Society Interface 2009; with the diagonal left out as in Achterberg et
@@ -51,14 +51,14 @@ def edge_communicability(weights: Tensor, graph: ColumnGraph) -> Tensor:
     r"""The communicability :math:`C_{ji}` of every edge, from its source j to its target i.
 
     Args:
-        weights: how much each edge carries, `[E]`.
-        graph: edges among columns.
+        weights: How much each edge carries, ``[E]``.
+        graph: Edges among columns.
 
     Returns:
-        `[E]`; 0 for self-edges.
+        ``[E]``; 0 for self-edges.
 
     Raises:
-        ValueError: a graph with other sources than columns, or more than 1024 columns.
+        ValueError: A graph with other sources than columns, or more than 1024 columns.
     """
     if graph.num_columns != graph.num_sources:
         raise ValueError(f"communicability is between columns and columns. Got {graph}.")

@@ -14,15 +14,15 @@ def current_geometry(model: nn.Module, geometry: Geometry | None = None) -> Geom
     """The geometry at the positions that a model has learned so far, as a value.
 
     Candidates for new edges must be drawn, and edges measured, where the columns are, not where
-    they started: call this at every update and pass the result to `Distance` and to `rewire`. The
-    model moves on; the value does not.
+    they started: call this at every update and pass the result to ``Distance`` and to ``rewire``.
+    The model moves on; the value does not.
 
     Args:
-        model: a model; its `nn.LearnedPositions` says where its columns are.
-        geometry: what to return for a model whose columns do not move.
+        model: A model; its ``nn.LearnedPositions`` says where its columns are.
+        geometry: What to return for a model whose columns do not move.
 
     Raises:
-        ValueError: several modules learn positions, or none does and no geometry is given.
+        ValueError: Several modules learn positions, or none does and no geometry is given.
     """
     owners = [part for part in model.modules() if isinstance(part, LearnedPositions)]
     if len(owners) > 1:

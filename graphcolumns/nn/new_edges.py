@@ -13,7 +13,7 @@ PARTS = ("rowptr", "source", "distance", "num_sources")  # of a graph in a state
 
 
 def saved_graph(saved: dict[str, Tensor | None], graph: ColumnGraph) -> ColumnGraph:
-    """The graph that was saved, checked, for the columns of `graph`."""
+    """The graph that was saved, checked, for the columns of ``graph``."""
     rowptr, source, count = saved["rowptr"], saved["source"], saved["num_sources"]
     if rowptr is None or source is None or count is None:
         lost = sorted(name for name in PARTS if saved[name] is None and name != "distance")
@@ -35,14 +35,14 @@ def saved_graph(saved: dict[str, Tensor | None], graph: ColumnGraph) -> ColumnGr
 
 @torch.no_grad()
 def bring(module: nn.Module, before: ColumnGraph, after: ColumnGraph) -> list[nn.Module]:
-    """Bring a module and all its parts from the edges `before` to those of `after`.
+    """Bring a module and all its parts from the edges ``before`` to those of ``after``.
 
     Edges that both have keep their values; others have 0. Gradients per edge are dropped.
 
     Args:
-        module: keeps the graph `before`.
-        before: the edges now.
-        after: the edges that were saved.
+        module: Keeps the graph ``before``.
+        before: The edges now.
+        after: The edges that were saved.
 
     Returns:
         The modules that changed; none if edges and lengths are the same.

@@ -13,7 +13,7 @@ from graphcolumns.graph import ColumnGraph
 
 
 class EdgeTensor(NamedTuple):
-    """A parameter or buffer `[E, ...]` of a module."""
+    """A parameter or buffer ``[E, ...]`` of a module."""
 
     name: str  # in the root module, as in its state dict
     owner: nn.Module
@@ -22,11 +22,11 @@ class EdgeTensor(NamedTuple):
 
 
 def edge_tensors(module: nn.Module, graph: ColumnGraph) -> Iterator[EdgeTensor]:
-    """All parameters and buffers that `module` keeps per edge of `graph`.
+    """All parameters and buffers that ``module`` keeps per edge of ``graph``.
 
     Raises:
-        ValueError: a declared tensor is missing or does not have one entry per edge, a module
-            keeps a graph and has no method `rewired`, or a module around several graphs does not
+        ValueError: A declared tensor is missing or does not have one entry per edge, a module
+            keeps a graph and has no method ``rewired``, or a module around several graphs does not
             say to which of them a tensor belongs.
     """
     several = len(held_graphs(module)) > 1
@@ -59,7 +59,7 @@ def edge_tensors(module: nn.Module, graph: ColumnGraph) -> Iterator[EdgeTensor]:
 
 
 def edge_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters that `module` declares per edge: what the edge group of EdgeAdamW holds.
+    """The parameters that ``module`` declares per edge: what the edge group of EdgeAdamW holds.
 
     Each of them is told its edges, so that an optimizer can say whose moments it holds.
     """
@@ -75,11 +75,11 @@ def edge_parameters(module: nn.Module) -> list[nn.Parameter]:
 
 
 def parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, nn.Module]]:
-    """The modules that live on `graph`, with their names.
+    """The modules that live on ``graph``, with their names.
 
     Raises:
-        ValueError: `module` is on another graph, or one of them keeps the graph and has no method
-            `rewired`.
+        ValueError: ``module`` is on another graph, or one of them keeps the graph and has no method
+            ``rewired``.
     """
     if _on(graph, module) is False:
         raise ValueError(
@@ -97,7 +97,7 @@ def parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, nn.Mo
 
 
 def all_parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, nn.Module]]:
-    """As `parts_on`, whether or not they can be rewired."""
+    """As ``parts_on``, whether or not they can be rewired."""
     elsewhere: list[str] = []
     for name, part in module.named_modules():
         if any(name.startswith(prefix) for prefix in elsewhere):
@@ -118,7 +118,7 @@ def _shared_out(module: nn.Module, graph: ColumnGraph) -> str:
 
 
 def held_graphs(module: nn.Module) -> dict[str, ColumnGraph]:
-    """The graphs that a module itself keeps: those in `graphs` by name, others by attribute."""
+    """The graphs that a module itself keeps: those in ``graphs`` by name, others by attribute."""
     named = vars(module).get("graphs")
     held = dict(named) if isinstance(named, Mapping) else {}
     held = {name: graph for name, graph in held.items() if isinstance(graph, ColumnGraph)}
@@ -144,7 +144,7 @@ def graph_of_tensor(module: nn.Module, attribute: str) -> ColumnGraph | None:
 
 
 def give_graph(module: nn.Module, before: ColumnGraph, after: ColumnGraph) -> None:
-    """Call `rewired` of a module, with the name of the graph where it takes one."""
+    """Call ``rewired`` of a module, with the name of the graph where it takes one."""
     rewired: Any = module.rewired
     if not _takes_name(rewired):
         rewired(after)
@@ -170,7 +170,7 @@ def _knows_its_graph(module: nn.Module) -> bool:
 
 
 def _on(graph: ColumnGraph, module: nn.Module) -> bool | None:
-    """Whether `graph` is among the graphs that a module keeps or knows; None if there are none."""
+    """Whether ``graph`` is one of the graphs that a module keeps or uses; None if it has none."""
     held = held_graphs(module).values()
     if held:
         return any(graph.same_topology(other) for other in held)

@@ -16,9 +16,9 @@ SAME_VALUES = {Tensor.detach, Tensor.to, Tensor.cpu, Tensor.cuda, Tensor.clone, 
 
 
 class Seal(Tensor):
-    """Fingerprints as bytes, `[16 * graphs]` uint8, kept as a buffer that no forward pass reads.
+    """Fingerprints as bytes, ``[16 * graphs]`` uint8, kept as a buffer that no forward pass reads.
 
-    A moving average of a model (`torch.optim.swa_utils.AveragedModel`) copies or averages its
+    A moving average of a model (``torch.optim.swa_utils.AveragedModel``) copies or averages its
     buffers as it averages its parameters. Between two models whose values belong to different
     edges that must not happen: two different seals in one operation are an error.
     """

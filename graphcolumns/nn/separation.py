@@ -35,15 +35,16 @@ def displacement(geometry: Geometry, spacing: float, free: Tensor) -> Tensor | N
     only. Works in float64 on the CPU; time and memory grow with the pairs that are too near.
 
     Args:
-        geometry: where columns are.
-        spacing: the least distance `s`, in the unit of the geometry, kept to within 1 %.
-        free: which columns may move, `[N]` bool.
+        geometry: Where columns are.
+        spacing: The least distance ``s``, in the unit of the geometry, kept to within 1 %.
+        free: Which columns may move, ``[N]`` bool.
 
     Returns:
-        `[N, 2 or 3]` float64, exactly 0 where a column stays, or None if all are far enough apart.
+        ``[N, 2 or 3]`` float64, exactly 0 where a column stays, or None if all are far enough
+        apart.
 
     Raises:
-        ValueError: it cannot be done, because two fixed columns are too near or because there is
+        ValueError: It cannot be done, because two fixed columns are too near or because there is
             no room for so many columns so far apart.
 
     Source: Mueller, Heidelberger, Hennix & Ratcliff, Position based dynamics, Journal of Visual
@@ -68,7 +69,7 @@ def displacement(geometry: Geometry, spacing: float, free: Tensor) -> Tensor | N
 
 
 def _close_pairs(points: Floats, geometry: Geometry, reach: float) -> NDArray[Any]:
-    """Pairs `[P, 2]` of points nearer than `reach`."""
+    """Pairs ``[P, 2]`` of points nearer than ``reach``."""
     if geometry.radius is not None:  # an arc is compared by its chord
         reach = 2 * geometry.radius * np.sin(min(reach / geometry.radius, np.pi) / 2)
     box = None
@@ -110,7 +111,7 @@ def _away(
     spacing: float,
     spare: Floats,
 ) -> tuple[Floats, Floats]:
-    """Unit vectors at `target` that lead away from `source`, and the distances between them."""
+    """Unit vectors at ``target`` that lead away from ``source``, and the distances between them."""
     here = points[target]
     delta = here - points[source]
     if geometry.period is not None:

@@ -21,19 +21,19 @@ OWNER, NORM, BUFFER = "edges_of", "wiring_norm", "_seal"
 def keep_topology(module: nn.Module) -> None:
     """Put the topology of a module, and of all its parts, into their state dicts.
 
-    A module that keeps a graph as an attribute `graph` gets the entries `graph.rowptr`,
-    `graph.source`, `graph.distance` and `graph.num_sources`, copies of its tensors; one that keeps
-    values per edge (`edge_tensors`) without a graph gets the fingerprint of the edges of the
-    module around it, `edges_of`. When a state dict is loaded, a module with a graph first takes
-    the edges that were saved: everything per edge below it gets their number, and `rewired(graph)`
-    is called, or the attribute set. Values of other edges are refused.
+    A module that keeps a graph as an attribute ``graph`` gets the entries ``graph.rowptr``,
+    ``graph.source``, ``graph.distance`` and ``graph.num_sources``, copies of its tensors; one that
+    keeps values per edge (``edge_tensors``) without a graph gets the fingerprint of the edges of
+    the module around it, ``edges_of``. When a state dict is loaded, a module with a graph first
+    takes the edges that were saved: everything per edge below it gets their number, and
+    ``rewired(graph)`` is called, or the attribute set. Values of other edges are refused.
 
-    The models and layers of this library do so when they are built, and `carry` does so for the
+    The models and layers of this library do so when they are built, and ``carry`` does so for the
     modules that it changes. Call it at the end of the constructor of a model of yours, so that the
     state of a rewired model loads into a new one. Calling it twice changes nothing.
 
     Args:
-        module: a model or a layer.
+        module: A model or a layer.
 
     Example:
         >>> import torch
@@ -57,7 +57,7 @@ def keep_topology(module: nn.Module) -> None:
 
 
 def own_edges(module: nn.Module, graph: ColumnGraph) -> None:
-    """Note that the values per edge of `module`, which keeps no graph, belong to `graph`."""
+    """Note that the values per edge of ``module``, which keeps no graph, belong to ``graph``."""
     if not graph.fingerprint:
         return
     object.__setattr__(module, OWNER, graph.fingerprint)
@@ -67,13 +67,13 @@ def own_edges(module: nn.Module, graph: ColumnGraph) -> None:
 
 
 def require_edges(module: nn.Module, graph: ColumnGraph) -> None:
-    """Raise unless the values per edge of `module` belong to the edges of `graph`.
+    """Raise unless the values per edge of ``module`` belong to the edges of ``graph``.
 
     Two strings are compared; nothing is while a model is traced, which would tie the trace to one
     topology.
 
     Raises:
-        ValueError: they belong to other edges.
+        ValueError: They belong to other edges.
     """
     if torch.compiler.is_compiling():
         return
@@ -88,7 +88,7 @@ def require_edges(module: nn.Module, graph: ColumnGraph) -> None:
 
 
 def settle(parts: Iterable[nn.Module], graph: ColumnGraph) -> None:
-    """After a change of topology: note of modules that live on `graph` that they do."""
+    """After a change of topology: note of modules that live on ``graph`` that they do."""
     for part in parts:
         if held_graphs(part):
             _hook(part)
@@ -135,7 +135,7 @@ def _hook(module: nn.Module) -> None:
 
 
 def _key(prefix: str, attribute: str) -> str:
-    """`_graph`, which a property `graph` stands for, is saved under the public name."""
+    """``_graph``, which a property ``graph`` stands for, is saved under the public name."""
     return f"{prefix}{attribute.lstrip('_')}."
 
 
@@ -167,7 +167,7 @@ def _take(
     unexpected: list[str],
     errors: list[str],
 ) -> None:
-    """Take the edges of a state dict, or say in `errors` why not."""
+    """Take the edges of a state dict, or say in ``errors`` why not."""
     held = held_graphs(module)
     if not held:
         _check_owner(module, state, prefix, errors)
@@ -226,6 +226,6 @@ def _warn_without_edges(module: nn.Module, state: dict[str, Any], prefix: str) -
 
 
 def _mark_loaded(module: nn.Module, keys: Any) -> None:
-    """With `assign=True`, parameters are new objects."""
+    """With ``assign=True``, parameters are new objects."""
     held = list(held_graphs(module).values())
     mark(module, held[0] if len(held) == 1 else None)

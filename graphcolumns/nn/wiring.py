@@ -18,19 +18,19 @@ def distance_cost(
         D_0 = \operatorname{mean}_i \operatorname{mean}_{j \in \mathcal{N}(i)} d_{ij}^p
 
     The outer mean is over columns with in-edges. Uniform attention on the graph that gave
-    :math:`D_0` costs exactly 1 on average; with `norm` kept, later topologies stay comparable.
+    :math:`D_0` costs exactly 1 on average; with ``norm`` kept, later topologies stay comparable.
     Differentiable in the distances.
 
     Args:
-        graph: measured edges.
-        power: `p > 0`.
-        norm: `D_0` of an earlier graph (default: that of this one). Same unit as `d^p`.
+        graph: Measured edges.
+        power: ``p > 0``.
+        norm: ``D_0`` of an earlier graph (default: that of this one). Same unit as ``d^p``.
 
     Returns:
-        `(cost [E], D_0)`. A graph of self-edges only has no wire: cost 0, `D_0` = 1.
+        ``(cost [E], D_0)``. A graph of self-edges only has no wire: cost 0, ``D_0`` = 1.
 
     Raises:
-        ValueError: distances were never measured, `power <= 0`, or `norm <= 0`.
+        ValueError: Distances were never measured, ``power <= 0``, or ``norm <= 0``.
 
     Source: the wiring cost of Columnformer (Lane, 2023), with a frozen normaliser.
     """
@@ -51,14 +51,14 @@ def gaussian_cost(graph: ColumnGraph, sigma: float) -> Tensor:
     Differentiable in the distances.
 
     Args:
-        graph: measured edges.
-        sigma: radius of the Gaussian, in the unit of the distances.
+        graph: Measured edges.
+        sigma: Radius of the Gaussian, in the unit of the distances.
 
     Returns:
-        `[E]`, in nats.
+        ``[E]``, in nats.
 
     Raises:
-        ValueError: distances were never measured, or `sigma <= 0`.
+        ValueError: Distances were never measured, or ``sigma <= 0``.
 
     Source: the wiring loss of TopoMoE (Lane, 2024).
     """

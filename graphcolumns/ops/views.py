@@ -21,5 +21,5 @@ class Views(NamedTuple):
 
     @classmethod
     def of(cls, graph: ColumnGraph) -> Views:
-        """The views of `graph`."""
+        """The views of ``graph``."""
         return cls(graph.rowptr, graph.source, graph.target, *graph.by_source)

@@ -25,11 +25,11 @@ class Placement:
     r"""Where columns came to be.
 
     Attributes:
-        geometry: the same places in another order: column `n` is at its position `n`.
-        slot: the former column at whose place column `n` is now, `[N]` int64.
-        cost_before: of all wire before, :math:`\sum_e w_e d_e^p`.
-        cost_after: of all wire now.
-        swaps: how many were accepted.
+        geometry: The same places in another order: column ``n`` is at its position ``n``.
+        slot: The former column at whose place column ``n`` is now, ``[N]`` int64.
+        cost_before: Of all wire before, :math:`\sum_e w_e d_e^p`.
+        cost_after: Of all wire now.
+        swaps: How many were accepted.
     """
 
     geometry: Geometry
@@ -61,17 +61,17 @@ def place_columns(
     by moving the input. The result depends on the arguments only, not on a global random state.
 
     Args:
-        graph: `N` columns that listen to each other.
-        geometry: where they are; its places are the slots.
-        weight: `w`, `[E]`, not negative (default: 1).
-        power: `p` above 0.
-        rounds: how many.
+        graph: ``N`` columns that listen to each other.
+        geometry: Where they are; its places are the slots.
+        weight: ``w``, ``[E]``, not negative (default: 1).
+        power: ``p`` above 0.
+        rounds: How many.
         temperature: :math:`\tau` of the first round, in units of the mean cost of an edge; with 0
             the cost falls from swap to swap.
         seed: 0 or above.
 
     Raises:
-        ValueError: what `swap_change` refuses, negative rounds or temperature.
+        ValueError: What ``swap_change`` refuses, negative rounds or temperature.
 
     Source: Liu, Gan & Tegmark, Seeing is believing, Entropy 26 (2024), which swaps neurons of a
     layer; Kirkpatrick, Gelatt & Vecchi, Optimization by simulated annealing, Science 220 (1983).

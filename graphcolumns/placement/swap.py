@@ -28,24 +28,24 @@ def swap_change(
     .. math::
         \Delta = \sum_{e \ni a, b} w_e \left( d'^p_e - d_e^p \right)
 
-    over the in- and out-edges of the two alone: `O(degree)` per pair, for many pairs at once.
-    (Metric `"geodesic"` needs a shortest path per pair of ends on top.) Each pair is judged by
+    over the in- and out-edges of the two alone: ``O(degree)`` per pair, for many pairs at once.
+    (Metric ``"geodesic"`` needs a shortest path per pair of ends on top.) Each pair is judged by
     itself, as if no other were swapped.
 
     Args:
-        graph: `N` columns that listen to each other; its lengths are not used.
-        geometry: where the columns are now.
-        first: ids `a`, `[P]`.
-        second: ids `b`, `[P]`.
-        weight: `w`, `[E]` (default: 1), for instance the mean attention of each edge.
-        power: `p` above 0.
+        graph: ``N`` columns that listen to each other; its lengths are not used.
+        geometry: Where the columns are now.
+        first: Ids ``a``, ``[P]``.
+        second: Ids ``b``, ``[P]``.
+        weight: ``w``, ``[E]`` (default: 1), for instance the mean attention of each edge.
+        power: ``p`` above 0.
 
     Returns:
-        `[P]` float64 on the CPU, in the unit of the geometry to the power `p`; negative where wire
-        is saved. Exactly 0 for a column and itself; infinite where an edge would have no path.
+        ``[P]`` float64 on the CPU, in the unit of the geometry to the power ``p``; negative where
+        wire is saved. Exactly 0 for a column and itself; infinite where an edge would have no path.
 
     Raises:
-        ValueError: a bipartite graph, another number of columns or weights, ids out of range, a
+        ValueError: A bipartite graph, another number of columns or weights, ids out of range, a
             power that is not above 0.
 
     Source: Chklovskii, Exact solution for the optimal neuronal layout problem, Neural Computation
@@ -77,13 +77,13 @@ def wire_cost(
     r"""The cost of all wire, :math:`\sum_e w_e d_e^p`, in float64.
 
     Args:
-        graph: `N` columns that listen to each other; its lengths are not used.
-        geometry: where the columns are.
-        weight: `w`, `[E]` (default: 1).
-        power: `p` above 0.
+        graph: ``N`` columns that listen to each other; its lengths are not used.
+        geometry: Where the columns are.
+        weight: ``w``, ``[E]`` (default: 1).
+        power: ``p`` above 0.
 
     Raises:
-        ValueError: see `swap_change`.
+        ValueError: See ``swap_change``.
     """
     graph, geometry, wire = _on_cpu(graph, geometry, weight, power)
     return float((geometry.distance(graph.target, graph.source) ** power * wire).sum())
@@ -95,12 +95,12 @@ def with_swapped_columns(geometry: Geometry, first: Tensor, second: Tensor) -> G
     Whatever belongs to a place goes with the place: areas, attributes, corners of faces, anchors.
 
     Args:
-        geometry: `N` columns.
-        first: ids, `[P]`.
-        second: ids they exchange places with, `[P]`; no column twice.
+        geometry: ``N`` columns.
+        first: Ids, ``[P]``.
+        second: Ids they exchange places with, ``[P]``; no column twice.
 
     Raises:
-        ValueError: a column in more than one pair.
+        ValueError: A column in more than one pair.
     """
     both = torch.cat([first, second])
     if len(both.unique()) != len(both):
@@ -117,12 +117,12 @@ def move_columns(model: nn.Module, geometry: Geometry) -> None:
     to the place, and ids of columns stay.
 
     Args:
-        model: a model of one sheet, with a method `rewired`; changed in place.
-        geometry: where its columns are now, column by column.
+        model: A model of one sheet, with a method ``rewired``; changed in place.
+        geometry: Where its columns are now, column by column.
 
     Raises:
-        ValueError: another number of columns, or a model that learns its positions.
-        TypeError: `model.graph` is not a ColumnGraph.
+        ValueError: Another number of columns, or a model that learns its positions.
+        TypeError: ``model.graph`` is not a ColumnGraph.
     """
     if getattr(model, "positions", None) is not None:
         raise ValueError("a model that learns positions moves its columns itself.")
@@ -163,7 +163,7 @@ def _on_cpu(
 
 
 def _incident(graph: ColumnGraph, column: Tensor) -> tuple[Tensor, Tensor]:
-    """Place in `column` and edge id, for every in-edge and every out-edge of every entry."""
+    """Place in ``column`` and edge id, for every in-edge and every out-edge of every entry."""
     inward = _rows(graph.rowptr, column)
     outward = _rows(graph.by_source.colptr, column)
     edges = torch.cat([inward[1], graph.by_source.permutation[outward[1]]])
@@ -171,7 +171,7 @@ def _incident(graph: ColumnGraph, column: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rows(pointers: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Place in `ids` and position in the row of that id, for every entry of these rows."""
+    """Place in ``ids`` and position in the row of that id, for every entry of these rows."""
     counts = pointers.diff()[ids]
     place = torch.repeat_interleave(counts)
     start = counts.cumsum(0) - counts

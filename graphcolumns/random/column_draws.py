@@ -11,14 +11,14 @@ from graphcolumns.random.counter import uniform
 
 
 def stratified_targets(num_columns: int, count: int, seed: int, round_: int) -> Tensor:
-    """Targets, ascending: each of `count` equal strips of the columns gives one at random."""
+    """Targets, ascending: each of ``count`` equal strips of the columns gives one at random."""
     draw = torch.arange(count)
     place = (draw + uniform(seed, "target", round_, draw)) / max(count, 1)
     return (place * num_columns).long().clamp(max=num_columns - 1)
 
 
 def random_ids(size: int, count: int, seed: int, purpose: str, round_: int) -> Tensor:
-    """Ids below `size`, equally likely."""
+    """Ids below ``size``, equally likely."""
     chance = uniform(seed, purpose, round_, torch.arange(count))
     return (chance * size).long().clamp(max=size - 1)
 
@@ -37,7 +37,7 @@ def random_source(
 
 
 def weighted(weight: Tensor, size: int, count: int, seed: int, purpose: str, round_: int) -> Tensor:
-    """Ids in proportion to `weight`, by bisection of its running sum."""
+    """Ids in proportion to ``weight``, by bisection of its running sum."""
     values = weight.detach().cpu().double()
     if values.shape != (size,) or not bool((values >= 0).all() and values.sum() > 0):
         raise ValueError(

@@ -18,10 +18,10 @@ _GOLDEN, _MIX_1, _MIX_2 = -7046029254386353131, -4658895280553007687, -772359229
 def derive(seed: int, purpose: str, update: int = 0) -> int:
     """A 63-bit seed for one purpose of one update, the same on every machine.
 
-    Not python's `hash` of a string, which differs between processes.
+    Not python's ``hash`` of a string, which differs between processes.
 
     Raises:
-        ValueError: `seed` is not a whole number, 0 or above.
+        ValueError: ``seed`` is not a whole number, 0 or above.
     """
     if not hasattr(seed, "__index__") or seed < 0:
         raise ValueError(f"seed must be a whole number, 0 or above. Got {seed!r}.")
@@ -40,9 +40,9 @@ def uniform(seed: int, purpose: str, update: int, counters: Tensor) -> Tensor:
 
 
 def gumbel(seed: int, purpose: str, update: int, counters: Tensor) -> Tensor:
-    """Standard Gumbel numbers, float64 on the CPU: the largest of `log w + gumbel` is drawn by w.
+    """Standard Gumbel numbers, float64 on the CPU: the largest of ``log w + gumbel`` is drawn by w.
 
-    Taking the k largest draws k without replacement, one after the other by their weights `w`.
+    Taking the k largest draws k without replacement, one after the other by their weights ``w``.
 
     Source: Kool, van Hoof & Welling, Stochastic beams and where to find them, ICML 2019.
     """

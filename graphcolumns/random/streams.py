@@ -16,17 +16,17 @@ def generator(seed: int, stream: str, number: int = 0) -> torch.Generator:
 
 
 def batch_indices(step: int, batch_size: int, num_samples: int, seed: int) -> Tensor:
-    """The samples of one batch, `[batch_size]` int64.
+    """The samples of one batch, ``[batch_size]`` int64.
 
-    Epochs follow each other without a gap: position `p` of the endless stream is element `p mod n`
-    of the permutation drawn from (seed, p // n). Every batch is full, and within an epoch every
-    sample is seen once.
+    Epochs follow each other without a gap: position ``p`` of the endless stream is element
+    ``p mod n`` of the permutation drawn from (seed, p // n). Every batch is full, and within an
+    epoch every sample is seen once.
 
     Args:
-        step: batch number, from 0.
-        batch_size: samples per batch; may be larger than `num_samples`.
-        num_samples: `n`.
-        seed: of the order.
+        step: Batch number, from 0.
+        batch_size: Samples per batch; may be larger than ``num_samples``.
+        num_samples: ``n``.
+        seed: Of the order.
     """
     positions = range(step * batch_size, (step + 1) * batch_size)
     epochs = range(positions[0] // num_samples, positions[-1] // num_samples + 1)

@@ -24,24 +24,24 @@ class CopiedEdges(NamedTuple):
 def copied_edges(graph: ColumnGraph, geometry: Geometry, columns: Tensor) -> CopiedEdges:
     r"""Each new column listens as the column it comes from does.
 
-    An edge from `j` to the origin of column `i'` becomes one edge to `i'`: from the nearest of the
-    columns that come from `j` (the lowest id of several as near). So in-degrees stay, a self-edge
-    stays a self-edge, and where columns of one origin hold the same state, a softmax over the
-    in-edges gives what it gave: several copies of a source would have had more mass.
-    Edges from columns that are the origin of none are dropped.
+    An edge from ``j`` to the origin of column ``i'`` becomes one edge to ``i'``: from the nearest
+    of the columns that come from ``j`` (the lowest id of several as near). So in-degrees stay, a
+    self-edge stays a self-edge, and where columns of one origin hold the same state, a softmax over
+    the in-edges gives what it gave: several copies of a source would have had more mass. Edges from
+    columns that are the origin of none are dropped.
 
     Args:
-        graph: `N` columns that listen to each other.
-        geometry: where the `N'` new columns are.
-        columns: the column that each of them comes from, `[N']` int64.
+        graph: ``N`` columns that listen to each other.
+        geometry: Where the ``N'`` new columns are.
+        columns: The column that each of them comes from, ``[N']`` int64.
 
     Returns:
-        `(graph, origin [E'])`, measured on `geometry` if `graph` was measured.
+        ``(graph, origin [E'])``, measured on ``geometry`` if ``graph`` was measured.
 
     Raises:
-        ValueError: a bipartite graph, ids out of range or not one per new column, or a pair that
+        ValueError: A bipartite graph, ids out of range or not one per new column, or a pair that
             no path of a mesh joins.
-        TypeError: `columns` is not int64.
+        TypeError: ``columns`` is not int64.
     """
     check_columns(graph, geometry, columns)
     columns = columns.to(graph.device)
@@ -65,12 +65,12 @@ def kept_edges(graph: ColumnGraph, keep: Tensor) -> CopiedEdges:
     """The edges between the columns that stay, with their lengths.
 
     Args:
-        graph: `N` columns that listen to each other.
-        keep: which of them stay, `[N]` bool.
+        graph: ``N`` columns that listen to each other.
+        keep: Which of them stay, ``[N]`` bool.
 
     Raises:
-        ValueError: `keep` has another length or keeps nothing.
-        TypeError: `keep` is not bool.
+        ValueError: ``keep`` has another length or keeps nothing.
+        TypeError: ``keep`` is not bool.
     """
     check_keep(keep, graph.num_columns)
     keep = keep.to(graph.device)
@@ -83,7 +83,7 @@ def kept_edges(graph: ColumnGraph, keep: Tensor) -> CopiedEdges:
 
 
 def check_columns(graph: ColumnGraph, geometry: Geometry, columns: Tensor) -> None:
-    """Raise unless `columns` names a column of the graph for each place of the geometry."""
+    """Raise unless ``columns`` names a column of the graph for each place of the geometry."""
     if graph.num_sources != graph.num_columns:
         raise ValueError(f"only a graph within one sheet can be rescaled. Got {graph}.")
     if not torch.is_tensor(columns) or columns.dtype != torch.int64:
@@ -104,7 +104,7 @@ def check_columns(graph: ColumnGraph, geometry: Geometry, columns: Tensor) -> No
 def _nearest_child(
     geometry: Geometry, columns: Tensor, target: Tensor, source: Tensor, num_columns: int
 ) -> Tensor:
-    """Of the columns that come from `source`, the nearest to `target`; -1 if there is none."""
+    """Of the columns that come from ``source``, the nearest to ``target``; -1 if there is none."""
     by_origin = torch.argsort(columns, stable=True)
     first = pointers(columns[by_origin], num_columns)
     many = first.diff()[source]
@@ -119,7 +119,7 @@ def _nearest_child(
 
 
 def _place_in_row(counts: Tensor) -> Tensor:
-    """0, 1, ... within each row of `counts` entries, `[counts.sum()]`."""
+    """0, 1, ... within each row of ``counts`` entries, ``[counts.sum()]``."""
     start = counts.cumsum(0) - counts
     return torch.arange(int(counts.sum()), device=counts.device) - start.repeat_interleave(counts)
 

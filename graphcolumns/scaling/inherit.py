@@ -18,28 +18,28 @@ class Origin(NamedTuple):
 
 @torch.no_grad()
 def inherit(model: nn.Module, coarse: nn.Module, origin: Origin) -> None:
-    """Copy every parameter of `coarse` into `model`, column by column and edge by edge.
+    """Copy every parameter of ``coarse`` into ``model``, column by column and edge by edge.
 
     A module says what it keeps per column as it does per edge, all optional:
 
-    - `column_tensors`: names of its parameters and buffers whose first dimension is the columns;
-    - `edge_tensors`: whose first dimension is the edges;
-    - a method `rescaled(coarse, columns)`, called in place of all copying of its own tensors (not
+    - ``column_tensors``: names of its parameters and buffers whose first dimension is the columns;
+    - ``edge_tensors``: whose first dimension is the edges;
+    - a method ``rescaled(coarse, columns)``, called in place of all copying of its own tensors (not
       of its parts), for whatever else depends on the columns;
-    - `own_columns = True`: the columns of its parts are not those of the sheet.
+    - ``own_columns = True``: the columns of its parts are not those of the sheet.
 
     Every other tensor is shared by all columns and copied whole. Buffers that are not in the state
     dict are made by the constructor and left alone.
 
     Args:
-        model: a new model, built as `coarse` was for other columns; changed in place.
-        coarse: the model that it comes from.
-        origin: of the columns and edges of `model`.
+        model: A new model, built as ``coarse`` was for other columns; changed in place.
+        coarse: The model that it comes from.
+        origin: Of the columns and edges of ``model``.
 
     Raises:
-        ValueError: the models have other modules, or a tensor does not fit after copying: it is
+        ValueError: The models have other modules, or a tensor does not fit after copying: it is
             then per column or edge and not declared, or the models have other options.
-        TypeError: a tensor has another dtype.
+        TypeError: A tensor has another dtype.
     """
     parts, old_parts = dict(model.named_modules()), dict(coarse.named_modules())
     _check_same_parts(parts, old_parts)

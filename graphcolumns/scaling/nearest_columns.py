@@ -25,14 +25,14 @@ def nearest_columns(coarse: Geometry, fine: Geometry) -> Tensor:
     not through the folds; other meshes in a straight line.
 
     Args:
-        coarse: `N` columns.
-        fine: `N'` columns in the same space.
+        coarse: ``N`` columns.
+        fine: ``N'`` columns in the same space.
 
     Returns:
-        `origin [N']` int64, ids of `coarse`.
+        ``origin [N']`` int64, ids of ``coarse``.
 
     Raises:
-        ValueError: the spaces differ, or a coarse column is the nearest of no fine one: then the
+        ValueError: The spaces differ, or a coarse column is the nearest of no fine one: then the
             sheets do not cover the same place, or the finer one is not finer everywhere.
     """
     _check_same_kind(coarse, fine)
@@ -69,7 +69,7 @@ def _check_same_kind(coarse: Geometry, fine: Geometry) -> None:
 
 
 def _places(geometry: Geometry, other: Geometry) -> NDArray[np.float64]:
-    """Points `[N, 2 or more]` whose straight distances say who is near."""
+    """Points ``[N, 2 or more]`` whose straight distances say who is near."""
     both = [g.attributes or {} for g in (geometry, other)]
     if geometry.metric == "great-circle" or not all("sphere" in known for known in both):
         return geometry.positions.detach().cpu().double().numpy()

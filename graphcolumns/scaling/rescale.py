@@ -25,12 +25,12 @@ class Rescaling:
     """A model that started from another one of other columns.
 
     Attributes:
-        model: the new model.
-        geometry: where its columns are.
-        columns: the old column that each column comes from, `[N']` int64.
-        edges: the old edge that each edge comes from, `[E']` int64.
-        loss_before: what `loss` gave for the old model, None without `loss`.
-        loss_after: what it gave for the new one.
+        model: The new model.
+        geometry: Where its columns are.
+        columns: The old column that each column comes from, ``[N']`` int64.
+        edges: The old edge that each edge comes from, ``[E']`` int64.
+        loss_before: What ``loss`` gave for the old model, None without ``loss``.
+        loss_after: What it gave for the new one.
     """
 
     model: nn.Module
@@ -51,37 +51,37 @@ def rescale(
 ) -> Rescaling:
     """Start a sheet from another: each column with the weights and in-edges of its origin.
 
-    Edges are those of `copied_edges`, so that columns whose origins see the same compute what
+    Edges are those of ``copied_edges``, so that columns whose origins see the same compute what
     these did. If every column sees what its origin sees, its state is exactly that of its origin at
     every step. So then is a mean over the columns, where every origin has as many of them; where
     some have more, they weigh more. (A spatial read-out shares the weight of an origin among its
     columns, and does not change.)
 
-    What columns see is up to `build`: a finer sheet is there to look more finely, and with inputs
+    What columns see is up to ``build``: a finer sheet is there to look more finely, and with inputs
     laid out by place or with more receptive fields of the same size the loss changes, until the
-    columns have learned to differ; `loss` says by how much. With `sheet` they see what their
-    origins see if it gets `receptive=model.receptive[columns]`.
+    columns have learned to differ; ``loss`` says by how much. With ``sheet`` they see what their
+    origins see if it gets ``receptive=model.receptive[columns]``.
 
     The old model is not changed. Costs of wire stay in the unit of the old one
-    (`model.wiring_norm`). Nothing of an optimizer is carried: after a change of this size moments
+    (``model.wiring_norm``). Nothing of an optimizer is carried: after a change of this size moments
     of single columns say little, so make a new optimizer for the new model.
 
     Args:
-        model: a trained model of one sheet; `model.graph` is its graph.
-        geometry: where the `N'` new columns are.
-        columns: the column of `model` that each of them comes from, `[N']` int64: of
-            `nearest_columns`.
-        build: makes the new model from a geometry and a graph, with the options of the old one:
-            `partial(sheet, image_size=8, ...)`.
-        loss: measures a model, without gradients; it should put it in eval mode first.
+        model: A trained model of one sheet; ``model.graph`` is its graph.
+        geometry: Where the ``N'`` new columns are.
+        columns: The column of ``model`` that each of them comes from, ``[N']`` int64: of
+            ``nearest_columns``.
+        build: Makes the new model from a geometry and a graph, with the options of the old one:
+            ``partial(sheet, image_size=8, ...)``.
+        loss: Measures a model, without gradients; it should put it in eval mode first.
 
     Returns:
         A :class:`Rescaling`.
 
     Raises:
-        ValueError: ids out of range or not one per column, a model of several sheets, or a new
+        ValueError: Ids out of range or not one per column, a model of several sheets, or a new
             model with other options than the old one.
-        TypeError: `model.graph` is not a ColumnGraph, or `columns` is not int64.
+        TypeError: ``model.graph`` is not a ColumnGraph, or ``columns`` is not int64.
 
     Source: columns that are copied and then diverge, after Chen, Goodfellow & Shlens, Net2Net, ICLR
     2016.
@@ -102,22 +102,22 @@ def remove_columns(
 
     They keep their weights and the edges between them, with their lengths. If they see what they
     saw, no column that stays hears one that goes, and none that goes is read, nothing changes.
-    `sheet` lays out what columns see anew by the extent of the sheet; with
-    `receptive=model.receptive[keep]` they see what they saw.
+    ``sheet`` lays out what columns see anew by the extent of the sheet; with
+    ``receptive=model.receptive[keep]`` they see what they saw.
 
     Args:
-        model: a trained model of one sheet; `model.graph` is its graph.
-        geometry: where its `N` columns are.
-        keep: which of them stay, `[N]` bool.
-        build: see `rescale`; it gets the geometry and the graph of the columns that stay:
-            `partial(sheet, receptive=model.receptive[keep], image_size=8, ...)`.
-        loss: see `rescale`.
+        model: A trained model of one sheet; ``model.graph`` is its graph.
+        geometry: Where its ``N`` columns are.
+        keep: Which of them stay, ``[N]`` bool.
+        build: See ``rescale``; it gets the geometry and the graph of the columns that stay:
+            ``partial(sheet, receptive=model.receptive[keep], image_size=8, ...)``.
+        loss: See ``rescale``.
 
     Returns:
         A :class:`Rescaling`.
 
     Raises:
-        ValueError, TypeError: see `rescale`; `keep` has another length or keeps nothing.
+        ValueError, TypeError: See ``rescale``; ``keep`` has another length or keeps nothing.
     """
     old = graph_of(model).to("cpu")
     geometry.require_columns(old.num_columns)

@@ -48,7 +48,7 @@ class Rows:
         """Write the row of one run.
 
         Args:
-            run: what was run.
+            run: What was run.
             result: ``status`` (``"ok"`` or ``"failed"``), ``error``, and what the run reported.
         """
         row = {

@@ -1,4 +1,4 @@
-"""Attention in tiles on tensor cores, for measurements: no backend, and never chosen by `auto`.
+"""Attention in tiles on tensor cores, for measurements: no backend, and never chosen by ``auto``.
 
 Nobody has measured yet where it is faster than the rows of :mod:`triton`.
 """

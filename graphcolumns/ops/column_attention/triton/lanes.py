@@ -1,8 +1,8 @@
 """What the Triton kernels of attention share: lanes, values per edge, dropout.
 
-A lane is one head of one batch element. A program works on a slice of the lanes: `BATCH` batch
-elements times `HEADS` heads, both powers of two, so that some may be masked. Names in capitals are
-compile-time constants. Ids are int32, and every product of an id is int64.
+A lane is one head of one batch element. A program works on a slice of the lanes: ``BATCH`` batch
+elements times ``HEADS`` heads, both powers of two, so that some may be masked. Names in capitals
+are compile-time constants. Ids are int32, and every product of an id is int64.
 """
 
 # mypy: disable-error-code="no-untyped-def"
