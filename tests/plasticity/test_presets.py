@@ -23,6 +23,7 @@ from graphcolumns.plasticity import (
 )
 from graphcolumns.plasticity import scores as formulas
 from graphcolumns.plasticity.criteria.homeostasis import remember
+from graphcolumns.plasticity.probe.edge_weights import edge_weights
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.plasticity.rewiring.keys import contains, edge_keys
@@ -74,7 +75,8 @@ def test_set_drops_the_smallest_and_grows_by_chance():
 def test_magnitude_may_be_that_of_the_score():
     model, optimizer = trained()
     rule = presets.set(8, fraction=0.25, magnitude="bias", **FEW)
-    size = formulas.bias(_bias(model)().detach(), model.graph)
+    [bias] = edge_weights(model, model.graph)
+    size = bias.centred(model.graph).abs().mean(1)
     rewiring = Plasticity(rule, SHEET).update(model, optimizer, 4, *batch(rule), LOSSES).rewiring
     assert set(rewiring.died.tolist()) == lowest(size, 16)
 
@@ -92,7 +94,7 @@ def test_mest_adds_the_gradient():
     rule = presets.mest(8, every=1, stop=1.0, fraction=0.25, weight=1000.0, **FEW)
     inputs, labels = batch(rule)
     LOSSES(model(inputs), labels).mean().backward()
-    gradient = _bias(model).common.grad.abs()
+    gradient = _bias(model).per_head.grad.abs().mean(1)
     rewiring = Plasticity(rule, SHEET).update(model, None, 1, inputs, labels, LOSSES).rewiring
     assert set(rewiring.died.tolist()) == lowest(gradient, 16)
     assert [rule.fraction_at(step) for step in (1, 8)] == [0.25, 0.0]

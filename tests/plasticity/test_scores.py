@@ -30,17 +30,16 @@ class TestPrune:
         got = scores.mass(sums(4, mass=[4, 2, 1, 0, 3, 1, 2, 4]))
         assert got.tolist() == [1, 0.5, 0.25, 0, 0.75, 0.25, 0.5, 1]
 
-    def test_bias(self):
-        # The means of the columns are 3, 0, 2 and 5.
-        assert scores.bias(BIAS, GRAPH).tolist() == [2, 1, 3, 1, 1, 2, 2, 0]
-
-    def test_bias_of_two_heads(self):
+    def test_size(self):
         both = torch.stack([BIAS, -3 * BIAS], 1)
-        assert scores.bias(both, GRAPH).tolist() == [4, 2, 6, 2, 2, 4, 4, 0]
+        assert scores.size(BIAS).tolist() == [1, 2, 6, 1, 1, 0, 4, 5]
+        assert scores.size(both).tolist() == [2, 4, 12, 2, 2, 0, 8, 10]
 
-    def test_bias_does_not_see_a_constant_of_a_column(self):
-        shifted = BIAS + torch.tensor([7.0, -2.0, 0.5, 1.0])[GRAPH.target.long()]
-        torch.testing.assert_close(scores.bias(shifted, GRAPH), scores.bias(BIAS, GRAPH))
+    def test_a_closed_edge_has_no_size(self):
+        closed = torch.tensor([[-math.inf, -4.0], [-math.inf, -math.inf]])
+        assert scores.size(closed).tolist() == [2, 0]
+        assert scores.mest(closed, torch.zeros(2, 2)).tolist() == [2, 0]
+        assert scores.movement(closed, torch.zeros(2, 2)).tolist() == [0, 0]
 
     def test_taylor(self):
         got = scores.taylor(sums(2, deletion=[2, -1, 0, 4, 1, -3, 6, 0]))
@@ -68,6 +67,12 @@ class TestPrune:
         default = scores.mest(BIAS[:1], GRADIENT[:1])
         assert float(default) == pytest.approx(1.01)
 
+    def test_mest_of_heads_that_cancel(self):
+        """The size of a head's gradient is taken before heads are added."""
+        values = torch.full((2, 2), 0.1)
+        got = scores.mest(values, torch.tensor([[5.0, -5.0], [1.0, 1.0]]), weight=0.1)
+        assert got.tolist() == pytest.approx([0.1 + 0.5, 0.1 + 0.1])
+
     def test_relative_importance(self):
         # In-edges sum to 9, 2, 4 and 5; out-edges of 0, 1, 2, 3 to 1, 6, 3 and 10.
         expected = [1 / 9 + 1 / 6, 2 / 9 + 2 / 3, 6 / 9 + 6 / 10, 1 / 2 + 1 / 1,
@@ -84,7 +89,7 @@ class TestPrune:
         with pytest.raises(ValueError, match=r"values must be \[E\] = \[8\], got \[7\]"):
             scores.relative_importance(BIAS[1:], GRAPH)
         for score in (scores.movement, scores.mest):
-            with pytest.raises(ValueError, match="biases and their gradient must both be"):
+            with pytest.raises(ValueError, match="weights and their gradient must both be"):
                 score(BIAS, GRADIENT[1:])
 
 

@@ -16,13 +16,13 @@ from graphcolumns.plasticity.criteria.topology import ch2_l3n, matching_index
 from graphcolumns.plasticity.criteria.worth import (
     age,
     attention_gradient,
-    bias,
     fisher_taylor,
     length,
     mass,
     mest,
     movement,
     relative_importance,
+    size,
     taylor,
 )
 
@@ -30,7 +30,6 @@ __all__ = [
     "advantage",
     "age",
     "attention_gradient",
-    "bias",
     "ch2_l3n",
     "distance",
     "fisher_taylor",
@@ -49,6 +48,7 @@ __all__ = [
     "random",
     "relative_importance",
     "rigl_abs",
+    "size",
     "taylor",
     "would_be_attention",
 ]

@@ -17,8 +17,8 @@ def mass(edges: Evidence) -> Tensor:
 
 
 def bias(edges: Evidence) -> Tensor:
-    """The size of the edge bias: `scores.bias`."""
-    return scores.bias(edges.bias, edges.graph)
+    """The size of the weights, of an edge bias around the mean of its column: `scores.size`."""
+    return scores.size(edges.centred_weight)
 
 
 def taylor(edges: Evidence) -> Tensor:
@@ -44,22 +44,22 @@ def attention_gradient(edges: Evidence) -> Tensor:
 
 
 def movement(edges: Evidence) -> Tensor:
-    """Whether training moved the bias away from zero since the last update: `scores.movement`.
+    """Whether training moved the weights away from zero since the last update: `scores.movement`.
 
     Needs `Rule(watch_movement=True)`.
     """
     if "movement" not in edges.memory:
         raise ValueError(
-            "movement is accumulated from the gradients of an edge bias: Rule(watch_movement=True) "
-            "and a model with edge_bias='edge'. Got none so far."
+            "movement is accumulated from the gradients of parameters per edge, such as an edge "
+            "bias or the weights of EdgeLinear. Expected a rule that watches them. Got none so "
+            "far; set Rule(watch_movement=True)."
         )
     return edges.memory["movement"]
 
 
 def mest(edges: Evidence, weight: float = 0.01) -> Tensor:
-    """Size and gradient of the bias: `scores.mest`."""
-    size = edges.bias.abs()
-    return (size if size.dim() == 1 else size.mean(1)) + weight * edges.gradient.abs()
+    """Size and gradient of the weights, head by head: `scores.mest`."""
+    return scores.mest(edges.weight, edges.weight_gradient, weight)
 
 
 def relative_importance(edges: Evidence) -> Tensor:

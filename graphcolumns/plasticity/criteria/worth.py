@@ -9,7 +9,6 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import EdgeScores, segment_sum
-from graphcolumns.plasticity.probe.pair_bias import node_mean
 
 
 def mass(scores: EdgeScores) -> Tensor:
@@ -21,18 +20,16 @@ def mass(scores: EdgeScores) -> Tensor:
     return scores.mass / scores.samples
 
 
-def bias(values: Tensor, graph: ColumnGraph) -> Tensor:
-    r"""The size of the edge bias, :math:`S = \overline{|b_{ij} - \bar b_i|}` over heads.
+def size(values: Tensor) -> Tensor:
+    r"""The size of the weights, :math:`S = \overline{|w|}` over heads and layers.
 
-    Magnitude pruning (Zhu & Gupta 2017, https://arxiv.org/abs/1710.01878). Softmax does not see a
-    constant per column, so biases are centred over the open in-edges first.
+    Magnitude pruning (Zhu & Gupta 2017, https://arxiv.org/abs/1710.01878). A closed edge, ``-inf``,
+    has no size.
 
     Args:
-        values: ``[E]`` or ``[E, H]``.
-        graph: The edges.
+        values: ``[E]`` or ``[E, K]``.
     """
-    centred = values - node_mean(values, graph).index_select(0, graph.target)
-    return _over_heads(centred.abs())
+    return _over_heads(_sizes(values))
 
 
 def taylor(scores: EdgeScores) -> Tensor:
@@ -82,8 +79,8 @@ def movement(values: Tensor, gradient: Tensor) -> Tensor:
         gradient: Of the loss with respect to them.
     """
     _check_alike(values, gradient)
-    products = -values * gradient
-    return products if products.dim() == 1 else products.sum(1)
+    products = -values.masked_fill(values == float("-inf"), 0.0) * gradient
+    return products if products.dim() == 1 else products.flatten(1).sum(1)
 
 
 def mest(values: Tensor, gradient: Tensor, weight: float = 0.01) -> Tensor:
@@ -97,7 +94,7 @@ def mest(values: Tensor, gradient: Tensor, weight: float = 0.01) -> Tensor:
         weight: :math:`\lambda`.
     """
     _check_alike(values, gradient)
-    return _over_heads(values.abs() + weight * gradient.abs())
+    return _over_heads(_sizes(values) + weight * gradient.abs())
 
 
 def relative_importance(values: Tensor, graph: ColumnGraph) -> Tensor:
@@ -142,6 +139,10 @@ def age(updates: Tensor, oldest_first: bool = False) -> Tensor:
     return -aged if oldest_first else aged
 
 
+def _sizes(values: Tensor) -> Tensor:
+    return values.masked_fill(values == float("-inf"), 0.0).abs()
+
+
 def _over_heads(values: Tensor) -> Tensor:
     return values if values.dim() == 1 else values.mean(1)
 
@@ -151,8 +152,8 @@ def _share(size: Tensor, total: Tensor) -> Tensor:
 
 
 def _check_alike(values: Tensor, gradient: Tensor) -> None:
-    if values.shape != gradient.shape or values.dim() not in (1, 2):
+    if values.shape != gradient.shape or not values.dim():
         raise ValueError(
-            "biases and their gradient must both be [E] or [E, H], "
+            "weights and their gradient must both be [E] or [E, K], "
             f"got {list(values.shape)} and {list(gradient.shape)}"
         )

@@ -12,11 +12,15 @@ from torch import Tensor, nn
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, split_samples
-from graphcolumns.nn.edge_bias import edge_biases
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import evaluating, recorders, recording
 from graphcolumns.ops import EdgeScores
+from graphcolumns.plasticity.probe.edge_weights import (
+    EdgeWeight,
+    edge_weights,
+    weight_gradient,
+)
 from graphcolumns.plasticity.probe.fisher import Answers, drawn
 from graphcolumns.plasticity.probe.score_sum import ScoreSum
 from graphcolumns.plasticity.probe.trace import Losses, iter_slices_together, trace
@@ -169,6 +173,11 @@ class Evidence:
         return self.probe.sources[self.place]
 
     @property
+    def are_edges(self) -> bool:
+        """Whether these are the edges, and not candidates."""
+        return self.place == slice(0, self.graph.num_edges)
+
+    @property
     def graph(self) -> ColumnGraph:
         """The edges there are."""
         return self.probe.graph
@@ -210,8 +219,7 @@ class Evidence:
     @cached_property
     def distance(self) -> Tensor:
         """Their lengths, `[P]`, in the unit of the geometry."""
-        on_edges = self.place == slice(0, self.graph.num_edges)
-        if on_edges and self.graph.distance is not None:
+        if self.are_edges and self.graph.distance is not None:
             return self.graph.distance.detach()
         self.geometry.require_columns(self.graph.num_columns)
         self.geometry.require_columns(self.graph.num_sources)
@@ -262,24 +270,38 @@ class Evidence:
         return torch.zeros_like(self.targets) if age is None else age
 
     @property
-    def bias(self) -> Tensor:
-        """Edges. The learned score, `[E]` or `[E, H]`; of several layers all heads, `[E, sum H]`.
+    def weight(self) -> Tensor:
+        """Edges. Their weights in all layers, `[E, K]`, one column per head or channel.
+
+        The parameters that the model keeps per edge: scores of an edge bias (`-inf` closes an
+        edge), weights of EdgeLinear, or those of a layer that names its `edge_tensors`. Where an
+        edge bias has scores for all heads and scores per head, these are their sums.
 
         Raises:
-            ValueError: the model has none.
+            ValueError: the model has none, or these are candidates.
         """
-        found = [bias() for bias in edge_biases(self.probe.model, self.graph)]
-        if not found:
-            raise ValueError(
-                "this rule reads the edge bias, and the model has none. Build it with "
-                "edge_bias='edge' (ColumnConv: edge_bias=graph), or choose a rule that reads "
-                "attention."
-            )
-        if len(found) == 1:
-            return found[0].detach()
-        return torch.cat([bias.detach().reshape(len(bias), -1) for bias in found], 1)
+        return torch.cat([weight.values for weight in self._weights], 1)
 
     @property
-    def gradient(self) -> Tensor:
-        """Edges. The gradient of the mean loss by a score that all heads share, `[E]`."""
-        return self.scores.bias_gradient / self.scores.samples
+    def centred_weight(self) -> Tensor:
+        """Edges. As `weight`, scores of a softmax less the mean of their target's open in-edges.
+
+        A constant that is added to all in-edges of a column changes nothing that it receives.
+        """
+        return torch.cat([weight.centred(self.graph) for weight in self._weights], 1)
+
+    @cached_property
+    def weight_gradient(self) -> Tensor:
+        """Edges. The gradient of the mean loss by each entry of `weight`, `[E, K]`."""
+        probe = self.probe
+        batch = probe.inputs, probe.labels, probe.losses
+        return weight_gradient(probe.model, *batch, self._weights, probe.slice_size)
+
+    @property
+    def _weights(self) -> list[EdgeWeight]:
+        if not self.are_edges:
+            raise ValueError(
+                "weights are those of edges. Expected the evidence on edges. Got candidates, which "
+                "have none; choose a criterion for growing."
+            )
+        return edge_weights(self.probe.model, self.graph)

@@ -156,7 +156,7 @@ def _slice(
     with evaluating(model):  # for the backward pass too: it may compute steps again
         with recording(model, graph, keep=_with_gradient) as records:
             output = model(inputs)
-            sums = [_sum(losses(output, labels), len(labels)) for labels, losses in asked]
+            sums = [loss_sum(losses(output, labels), len(labels)) for labels, losses in asked]
         if not records:
             raise never_recorded(graph)
         outs = [record.out for record in records]
@@ -178,8 +178,12 @@ def _with_gradient(record: Record) -> Record:
     return as_multiplied(record)
 
 
-def _sum(each: Tensor, samples: int) -> Tensor:
-    """Samples do not see each other, so the sum gives each the gradient of its own loss."""
+def loss_sum(each: Tensor, samples: int) -> Tensor:
+    """The summed losses of samples; each gets the gradient of its own loss from it.
+
+    Raises:
+        ValueError: Losses that are not one per sample.
+    """
     if each.shape != (samples,):
         raise ValueError(
             f"losses must give one loss per sample, [{samples}], got {list(each.shape)}: "

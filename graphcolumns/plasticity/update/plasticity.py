@@ -14,11 +14,11 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, num_samples, select_samples
 from graphcolumns.nn.current_geometry import current_geometry
-from graphcolumns.nn.edge_bias import edge_biases
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of, require_different_graphs
 from graphcolumns.nn.topology_state import keep_topology
+from graphcolumns.plasticity.criteria.worth import movement
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import Losses
 from graphcolumns.plasticity.rewiring.change import Rewiring
@@ -122,11 +122,10 @@ class Plasticity:
         """
         self.start(model)
         rule, graph = self.rule, graph_of(model, self.graph)
-        list(edge_tensors(model, graph))  # refuses what cannot be carried along
+        per_edge = list(edge_tensors(model, graph))  # refuses what cannot be carried along
         require_following(model, inputs, graph)
         memory = dict(self.memory)
-        biased = bool(edge_biases(model, graph))
-        if rule.watch_movement and biased:
+        if rule.watch_movement and any(_is_trained(entry.tensor) for entry in per_edge):
             memory["movement"] = torch.zeros(graph.num_edges, device=graph.device)
         look = Probe(
             model, self._geometry(model), inputs, labels, losses,
@@ -150,14 +149,11 @@ class Plasticity:
         """Take note of gradients, between the backward pass and the optimizer's step."""
         if not self.rule.watch_movement:
             return
-        biases = edge_biases(model, graph_of(model, self.graph))
         total = self.memory.get("movement")
-        for bias in biases:
-            for name in bias.edge_tensors:
-                values = getattr(bias, name)
-                if values is not None and values.grad is not None:
-                    moved = -(values * values.grad).reshape(len(values), -1).sum(1)
-                    total = moved if total is None else total.to(moved) + moved
+        for entry in edge_tensors(model, graph_of(model, self.graph)):
+            if entry.tensor.grad is not None:
+                moved = movement(entry.tensor, entry.tensor.grad)
+                total = moved if total is None else total.to(moved) + moved
         if total is not None:
             self.memory["movement"] = total
 
@@ -318,3 +314,7 @@ class Plasticity:
         self.past = None if state["past"] is None else Past(**state["past"])
         self.shortfall = state.get("shortfall")
         self.edges_of = state.get("edges_of", "")
+
+
+def _is_trained(tensor: Tensor) -> bool:
+    return isinstance(tensor, nn.Parameter) and tensor.requires_grad
