@@ -271,20 +271,20 @@ class Evidence:
 
     @property
     def weight(self) -> Tensor:
-        """Edges. Their weights in all layers, `[E, K]`, one column per head or channel.
+        """Edges. Their weights in all layers, ``[E, K]``, one column per head or channel.
 
-        The parameters that the model keeps per edge: scores of an edge bias (`-inf` closes an
-        edge), weights of EdgeLinear, or those of a layer that names its `edge_tensors`. Where an
+        The parameters that the model keeps per edge: scores of an edge bias (``-inf`` closes an
+        edge), weights of EdgeLinear, or those of a layer that names its ``edge_tensors``. Where an
         edge bias has scores for all heads and scores per head, these are their sums.
 
         Raises:
-            ValueError: the model has none, or these are candidates.
+            ValueError: The model has none, or these are candidates.
         """
         return torch.cat([weight.values for weight in self._weights], 1)
 
     @property
     def centred_weight(self) -> Tensor:
-        """Edges. As `weight`, scores of a softmax less the mean of their target's open in-edges.
+        """Edges. As ``weight``, scores of a softmax less the mean of their target's open in-edges.
 
         A constant that is added to all in-edges of a column changes nothing that it receives.
         """
@@ -292,7 +292,7 @@ class Evidence:
 
     @cached_property
     def weight_gradient(self) -> Tensor:
-        """Edges. The gradient of the mean loss by each entry of `weight`, `[E, K]`."""
+        """Edges. The gradient of the mean loss by each entry of ``weight``, ``[E, K]``."""
         probe = self.probe
         batch = probe.inputs, probe.labels, probe.losses
         return weight_gradient(probe.model, *batch, self._weights, probe.slice_size)
