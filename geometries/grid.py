@@ -16,10 +16,10 @@ def sheet(
     """A grid of columns; column ``row * width + column`` is at ``(row, column) * spacing``.
 
     Args:
-        height: Rows.
-        width: Columns per row.
+        height: Number of rows.
+        width: Number of columns per row.
         spacing: Distance between neighbours, in ``unit``.
-        unit: Of all lengths.
+        unit: Unit of all lengths.
         torus: Join opposite borders, so that no column is at a border.
 
     Returns:
@@ -50,7 +50,7 @@ def ring(n: int, spacing: float = 1.0, unit: Unit = "pixel") -> Geometry:
     Args:
         n: Number of columns.
         spacing: Arc between neighbours, in ``unit``.
-        unit: Of all lengths.
+        unit: Unit of all lengths.
 
     Returns:
         ``n`` columns with positions ``[N, 3]``, the last axis 0.
@@ -77,7 +77,7 @@ def stack(widths: Sequence[int], offset: float = 2.0, unit: Unit = "pixel") -> G
     Args:
         widths: Columns along one side of each sheet.
         offset: Distance between sheets, in ``unit``.
-        unit: Of all lengths.
+        unit: Unit of all lengths.
 
     Returns:
         ``sum(w * w)`` columns with positions ``[N, 3]``; ``areas`` is the index of the sheet.

@@ -20,7 +20,7 @@ def positions(
     distance between columns, keep them from it.
 
     Args:
-        start: Where the columns start, with any metric but ``"geodesic"``.
+        start: Initial positions of the columns, with any metric but ``"geodesic"``.
         anchors: Ids of columns that stay where they are, ``[A]`` (default: those of ``start``).
         spacing: Least distance between two columns, in the unit of ``start`` (default: none).
 

@@ -21,9 +21,9 @@ def fibonacci(n: int, radius: float = 1.0, unit: Unit | None = None) -> Geometry
 
     Args:
         n: Number of columns.
-        radius: Of the sphere, in ``unit``.
-        unit: Of all lengths (default: ``"rad"`` on the unit sphere, where a length is an angle, and
-            ``"mm"`` on any other).
+        radius: Radius of the sphere, in ``unit``.
+        unit: Unit of all lengths (default: ``"rad"`` on the unit sphere, where a length is an
+            angle, and ``"mm"`` on any other).
 
     Returns:
         ``n`` columns with positions ``[N, 3]``.
@@ -54,9 +54,9 @@ def icosphere(level: int, radius: float = 1.0, unit: Unit | None = None) -> Geom
 
     Args:
         level: 0 (12 columns) to 8 (655,362 columns).
-        radius: Of the sphere, in ``unit``.
-        unit: Of all lengths (default: ``"rad"`` on the unit sphere, where a length is an angle, and
-            ``"mm"`` on any other).
+        radius: Radius of the sphere, in ``unit``.
+        unit: Unit of all lengths (default: ``"rad"`` on the unit sphere, where a length is an
+            angle, and ``"mm"`` on any other).
 
     Returns:
         ``10 * 4**level + 2`` columns with positions ``[N, 3]`` and ``faces``

@@ -372,7 +372,7 @@ MODELS = [
     bad("no path from input to output",
         lambda: model(graph=connect.nearest(STACK, 1), inputs="first_sheet", outputs="last_sheet"),
         "no path leads from an input column to an output column: with purely local edges and input "
-        "and read-out on different sheets nothing is heard. Give the graph edges between the "
+        "and read-out on different sheets nothing arrives. Give the graph edges between the "
         "sheets (connect.layered, connect.distance_decay), let every sheet see the input, or read "
         "every column"),
     bad("no depth", lambda: model(depth=0), "depth must be at least 1, got 0"),

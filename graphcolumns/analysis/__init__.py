@@ -1,4 +1,4 @@
-"""Looking at a trained model: what its columns do, whom they listen to, and a report of both."""
+"""Looking at a trained model: what its columns do and attend to, and a report of both."""
 
 from graphcolumns.analysis.observation import Observation, Wiring
 from graphcolumns.analysis.observe import observe

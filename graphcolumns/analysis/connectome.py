@@ -23,7 +23,7 @@ def wire_lengths(graph: ColumnGraph) -> Floats:
     """
     if graph.distance is None:
         raise ValueError(
-            "the lengths of edges are asked for, and this graph was never measured: call "
+            "the lengths of edges are needed, and this graph was never measured: call "
             "graph.remeasure(geometry)."
         )
     between = graph.source != graph.target

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Lifetimes:
-    """Lifetimes of edges. An edge that dies and is born again has two.
+    """Lifetimes of edges. An edge that is removed and grown again has two.
 
     Moment ``m`` is the time right after the update in the ``m``-th line of the log; moment 0 is the
     start. An edge is alive at the moments ``born <= m < died``.
@@ -73,7 +73,7 @@ def edge_lifetimes(events: Sequence[Event], permutation: Tensor | None = None) -
         permutation: The user's id of each column of the log, ``[N]`` (default: the same).
 
     Raises:
-        ValueError: An edge dies that is not alive, or is born that is.
+        ValueError: An edge is removed that is not there, or added that is.
     """
     moment, target, source = _flat([event.born for event in events])
     ended, *gone = _flat([event.died for event in events])
@@ -180,6 +180,6 @@ def _check(key: Ids, born: Ids, died: Ids, matched: bool) -> None:
     again = key[1:] == key[:-1]
     if not matched or (died <= born).any() or (again & (born[1:] < died[:-1])).any():
         raise ValueError(
-            "a log of births and deaths must let only living edges die and only others be born. "
+            "a log of births and deaths must remove only edges that are there and add only others. "
             "This one does not: it was not written by one run, or a part of it is missing."
         )

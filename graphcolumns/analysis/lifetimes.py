@@ -22,7 +22,7 @@ def survival(ages: Floats, died: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         died: Whether that was its death, ``[L]`` bool.
 
     Returns:
-        Ages, rising from 0, and the share that lives longer, falling from 1.
+        Ages, rising from 0, and the share of edges that get older, falling from 1.
 
     Raises:
         ValueError: No edges, or another number of ages than of fates.

@@ -1,4 +1,4 @@
-"""Graph statistics of brain networks. Slower than ``O(E)``: ask for them now and then."""
+"""Graph statistics of brain networks. Slower than ``O(E)``: compute them now and then."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def exponential_lengths(lengths: NDArray[np.float64]) -> tuple[float, float]:
     r"""The exponential distribution nearest to the lengths of edges, and how near that is.
 
     Args:
-        lengths: Of edges between different columns, ``[E]``.
+        lengths: Lengths of edges between different columns, ``[E]``.
 
     Returns:
         The rate :math:`\lambda`, one over the mean length, which is its maximum likelihood; and
         the Kolmogorov-Smirnov distance, the largest difference of the two distributions. A rate
-        that knows which lengths the sheet offers is
+        that accounts for the lengths that the sheet offers is
         ``graphcolumns.analysis.connectome.distance_rule``.
 
     Raises:
@@ -86,7 +86,7 @@ def exponential_lengths(lengths: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def attention_entropy(mass: Tensor, graph: ColumnGraph) -> Tensor:
-    r"""How widely each column listens: :math:`-\sum_j p_{ij} \ln p_{ij}`, in nats.
+    r"""How widely each column attends: :math:`-\sum_j p_{ij} \ln p_{ij}`, in nats.
 
     0: to one other only; :math:`\ln k` when its ``k`` in-edges share evenly.
 

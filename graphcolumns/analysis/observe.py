@@ -80,7 +80,7 @@ def observe(
     )
 
 
-def spread(geometry: Geometry, count: int) -> Tensor:
+def spread_columns(geometry: Geometry, count: int) -> Tensor:
     """Ids of ``count`` columns spread over a geometry: those nearest to the centres of k-means."""
     positions = geometry.positions.detach().cpu().double().numpy()
     count = min(count, len(np.unique(positions, axis=0)))
@@ -93,7 +93,7 @@ def _chosen(geometry: Geometry | None, seen: Watched) -> Tensor:
     """Columns spread over the sheet, or evenly over their ids where there is no sheet."""
     count = seen.num_columns
     if geometry is not None and count in (0, geometry.num_columns):
-        return spread(geometry, CHOSEN)
+        return spread_columns(geometry, CHOSEN)
     return torch.linspace(0, max(count - 1, 0), min(CHOSEN, count)).round().long()
 
 

@@ -28,10 +28,10 @@ def recovery(graph: ColumnGraph, truth: Tensor, counted: Tensor | None = None) -
         ValueError: Ids out of range.
     """
     right = _keys(graph, truth, counted)
-    asked = graph.target != graph.source
+    counts = graph.target != graph.source
     if counted is not None:
-        asked &= counted.to(graph.device)[graph.target.long()]
-    found = edge_keys(graph)[asked]
+        counts &= counted.to(graph.device)[graph.target.long()]
+    found = edge_keys(graph)[counts]
     hits = int(contains(right, found).sum())
     return {
         "precision": hits / len(found) if len(found) else 0.0,

@@ -40,8 +40,8 @@ def race(works: Mapping[str, Work], rounds: int = ROUNDS, device: str = "cpu") -
     Each is called twice before, so that compilation and first allocations are not counted.
 
     Args:
-        works: Name -> work.
-        rounds: How often each is timed.
+        works: Work by name.
+        rounds: Number of times that each is timed.
         device: ``"cpu"``, or ``"cuda"``, where a call ends when the device has done it.
     """
     for work in works.values():

@@ -10,14 +10,14 @@ from graphcolumns.bench.names import NAMES, ON_REQUEST
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run benchmark cases: ``[--device cpu|cuda] [--quick] [--case NAME] [--out FOLDER]``."""
-    asked = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     from graphcolumns.bench.suite import run  # torch and the peers: not for `--help`
 
-    run(asked.device, asked.quick, asked.case, asked.out)
+    run(options.device, options.quick, options.case, options.out)
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked of the suite."""
+    """The options of the suite."""
     parser = argparse.ArgumentParser("graphcolumns bench", description="Measure against peers.")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--quick", action="store_true", help="small shapes: does everything run?")

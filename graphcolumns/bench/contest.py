@@ -59,7 +59,7 @@ def against(
             works[name] = built
     rounds = QUICK_ROUNDS if quick or shape.columns >= 16384 else ROUNDS
     times = race(works, rounds, device)
-    # Where freed memory is kept for later, nobody can see what a call needs.
+    # Where freed memory is kept for later, what a call needs cannot be seen.
     weigh = weigh and not quick and (device == "cuda" or shape in WEIGHED) and not recycled()
     for name, seconds in times.items():
         limit = problem.least_seconds(machine) / seconds.median
@@ -106,9 +106,9 @@ def _missing(name: str, peer: Peer, problem: Problem, device: str, quick: bool) 
 
 
 def _build(peer: Peer, problem: Problem, device: str) -> Work | str:
-    """Its work; or what is wrong with it, of a peer that can only be tried where it is installed.
+    """The work of a peer; or what is wrong with it, where it can only be tried when installed.
 
-    Those come in versions that nobody here has seen: one that fails costs its own row only, and
+    Those come in versions that are not tested here: one that fails costs its own row only, and
     one that computes something else is not timed. Any may need more memory than a GPU has.
     """
     try:

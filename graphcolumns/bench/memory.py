@@ -21,16 +21,16 @@ def peak(build: Callable[..., Work], *arguments: Any, device: str = "cpu") -> fl
     """Bytes that a call needs beyond what was there before it.
 
     On a CPU a new process builds the work, calls it once (so that code and caches are there), and
-    calls it again while the system watches its resident memory. On a GPU torch tells what it handed
-    out, whatever else the process holds: that takes no process of its own.
+    calls it again while the system watches its resident memory. On a GPU torch reports what it
+    handed out, whatever else the process holds: that takes no process of its own.
 
     Args:
         build: A function at the top of a module that returns the work.
-        arguments: Of ``build``.
+        arguments: Arguments of ``build``.
         device: ``"cpu"`` or ``"cuda"``.
 
     Returns:
-        Bytes, or NaN where the system does not tell, or the process ran out of memory.
+        Bytes, or NaN where the system does not report it, or the process ran out of memory.
     """
     if device == "cuda":
         return on_gpu(build(*arguments))
@@ -118,7 +118,7 @@ def _forget_peak() -> bool:
 
 
 def resident(name: str) -> int:
-    """Bytes of the process, now (``"VmRSS"``) or at most (``"VmHWM"``); 0 where nobody tells."""
+    """Bytes of the process, now (``"VmRSS"``) or at most (``"VmHWM"``); 0 where not known."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

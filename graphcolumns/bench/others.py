@@ -1,4 +1,4 @@
-"""Peers that run on GPUs only, where somebody has installed them: NATTEN and Anemoi.
+"""Peers that run on GPUs only, where they are installed: NATTEN and Anemoi.
 
 Called as NATTEN 0.21 and anemoi-models 0.19 are.
 """

@@ -23,7 +23,7 @@ from graphcolumns.bench.problem import Problem
 from graphcolumns.bench.sparse import embedding_bag, sparse
 from graphcolumns.ops import column_attention
 
-DENSE_LIMIT = 2**34  # bytes of an attention matrix that we dare to ask for
+DENSE_LIMIT = 2**34  # bytes of the largest attention matrix that is tried
 
 
 class Peer(NamedTuple):

@@ -105,10 +105,11 @@ def graph_of(shape: Shape) -> ColumnGraph:
 
 
 def windows(side: int, window: int) -> ColumnGraph:
-    """Every column of a square grid, row by row, listens to the ``window`` x ``window`` around it.
+    """Edges of a square grid, row by row: to every column from ``window`` x ``window`` around it.
 
-    At a border the window moves inwards, so that all have the same size: the neighbourhood of
-    Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
+    At a border the window moves inwards, so that all have the same size.
+
+    Source: Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
     """
     start = (torch.arange(side) - window // 2).clamp(0, side - window)
     line = start[:, None] + torch.arange(window)  # [side, window], along one axis

@@ -32,14 +32,14 @@ class Row:
     """One piece of work.
 
     Attributes:
-        case: The case that it belongs to.
-        shape: Its sizes, in words.
-        who: Whose work.
-        seconds: Of one call, or None where it was not timed.
-        ratio: Its median over ours, or None.
+        case: Name of the case.
+        shape: Sizes, in words.
+        who: Name of the peer, or ``ours``.
+        seconds: Time of one call, or None where it was not timed.
+        ratio: Median time over ours, or None.
         limit: Share of the machine's limit that ours reached, or None.
         memory: Peak bytes beyond its inputs, or None.
-        note: What else is to say, for example why it is missing.
+        note: Remark, for example why it is missing.
         values: Further numbers, by name.
     """
 

@@ -169,11 +169,11 @@ def _row(size: Size, found: dict[str, Any]) -> Row:
     low, middle, high = torch.tensor([sum(s.values()) for s in stages]).quantile(quarters).tolist()
     shares = {name: sum(s[name] for s in stages) for name in stages[0]}
     total = sum(shares.values())
-    told = ", ".join(f"{name} {share / total:.0%}" for name, share in shares.items())
+    parts = ", ".join(f"{name} {share / total:.0%}" for name, share in shares.items())
     step = float(torch.tensor(found["steps"]).median())
     return Row(
         "rewiring", str(size), "an update", Time(middle, low, high), memory=found["memory"],
-        note=f"{told}; {middle / step:.2f} training steps",
+        note=f"{parts}; {middle / step:.2f} training steps",
         values={
             "rewiring": float(size.columns * size.degree + size.candidates),
             "cpu_seconds": float(torch.tensor(found["cpu"]).median()),

@@ -11,8 +11,8 @@
     run/best/                             the checkpoint with the best validation score
     run/changes.jsonl                     what was changed on purpose when the run was resumed
 
-A checkpoint is written to `checkpoint.tmp`, brought to disk, and renamed: whenever a process is
-killed, `checkpoint` (or `checkpoint.old`, between two renames) is whole. Nothing is unpickled.
+A checkpoint is written to ``checkpoint.tmp``, brought to disk, and renamed: whenever a process is
+killed, ``checkpoint`` (or ``checkpoint.old``, between two renames) is whole. Nothing is unpickled.
 """
 
 from graphcolumns.checkpoint.about import About, Best, Change, read_about, read_changes

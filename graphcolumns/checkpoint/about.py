@@ -1,4 +1,4 @@
-"""What a checkpoint says about its run, in one readable file: `checkpoint/about.json`."""
+"""What a checkpoint holds about its run, in one readable file: ``checkpoint/about.json``."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Best(NamedTuple):
 
 
 class About(NamedTuple):
-    """What `about.json` holds; empty for a checkpoint of an earlier version.
+    """What ``about.json`` holds; empty for a checkpoint of an earlier version.
 
     Attributes:
-        fingerprint: what decides how the run goes on: flat, name -> value.
-        best: the best validation score so far.
+        fingerprint: Values on which the rest of the run depends: flat, name -> value.
+        best: Best validation score so far.
     """
 
     fingerprint: Mapping[str, Any] = {}
@@ -46,8 +46,8 @@ def read_about(run: str | os.PathLike[str], which: str = "last") -> About:
     """What a checkpoint says about its run.
 
     Raises:
-        FileNotFoundError: no checkpoint.
-        ValueError: the file is damaged.
+        FileNotFoundError: No checkpoint.
+        ValueError: The file is damaged.
     """
     path = find(run, which) / ABOUT
     if not path.is_file():
@@ -70,7 +70,7 @@ def read_changes(run: str | os.PathLike[str]) -> list[Change]:
     """What was changed each time the run was resumed, in the order of time.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: The file is damaged.
     """
     path = Path(run).expanduser() / CHANGES
     if not path.is_file():

@@ -19,14 +19,14 @@ WHICH = ("last", "best")
 
 
 def check_free(run: str | os.PathLike[str]) -> None:
-    """Raise unless `run` can become a run folder: absent, empty, or left by a failed start.
+    """Raise unless ``run`` can become a run folder: absent, empty, or left by a failed start.
 
     A start that failed before its first checkpoint leaves nothing but a configuration and
     temporary files.
 
     Raises:
-        FileExistsError: it holds files, perhaps of an earlier run.
-        NotADirectoryError: it is a file, or lies below one.
+        FileExistsError: It holds files, perhaps of an earlier run.
+        NotADirectoryError: It is a file, or is below one.
     """
     run = Path(run).expanduser()
     nearest = next(path for path in (run, *run.absolute().parents) if path.exists())
@@ -65,12 +65,12 @@ def find(run: str | os.PathLike[str], which: str = "last") -> Path:
     """The folder of a whole checkpoint.
 
     Args:
-        run: the run folder.
-        which: `"last"`, the newest, or `"best"`, the one with the best validation score.
+        run: Run folder.
+        which: ``"last"``, the newest, or ``"best"``, the one with the best validation score.
 
     Raises:
-        FileNotFoundError: there is none, or a file of it is missing.
-        ValueError: an unknown `which`.
+        FileNotFoundError: There is none, or a file of it is missing.
+        ValueError: An unknown ``which``.
     """
     if which not in WHICH:
         raise ValueError(f"which must be one of {', '.join(map(repr, WHICH))}. Got {which!r}.")

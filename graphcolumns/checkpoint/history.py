@@ -1,6 +1,6 @@
-"""Births and deaths of edges: `edges.jsonl`, from which the topology of every moment follows.
+"""Births and deaths of edges: ``edges.jsonl``, from which the topology of every moment follows.
 
-Edges have the ids of the user, and the first line says so (`"order": "user"`). Files of earlier
+Edges have the ids of the user, as the first line states (``"order": "user"``). Files of earlier
 versions, without that word, hold the ids of the model; they are read in the order of the user too.
 """
 
@@ -40,16 +40,17 @@ class Event(NamedTuple):
 def begin_history(
     run: str | os.PathLike[str], step: int, graph: ColumnGraph, permutation: Tensor | None = None
 ) -> None:
-    """Make ready to write events after `step`.
+    """Make ready to write events after ``step``.
 
     Args:
-        run: the run folder.
-        step: steps already done; later events, left by a run that was killed, are cut off.
-        graph: the edges at that step in the order of the model, with which a new file begins.
-        permutation: the user's id of each column of the model, `[N]` (default: the same).
+        run: Run folder.
+        step: Number of steps already done; later events, left by a run that was killed, are cut
+            off.
+        graph: Edges at that step in the order of the model, with which a new file begins.
+        permutation: User's id of each column of the model, ``[N]`` (default: the same).
 
     Raises:
-        ValueError: the file that is there is damaged.
+        ValueError: The file that is there is damaged.
     """
     path = Path(run).expanduser() / NAME
     cut(path, step)
@@ -76,11 +77,11 @@ def write_event(
     An edge that died and was born anew at once is in both lists.
 
     Args:
-        run: the run folder.
-        step: optimizer steps done.
-        update: number of the update, from 1.
-        rewiring: the change, in the order of the model.
-        permutation: the user's id of each column of the model, `[N]` (default: the same).
+        run: Run folder.
+        step: Number of optimizer steps done.
+        update: Number of the update, from 1.
+        rewiring: Change of the edges, in the order of the model.
+        permutation: User's id of each column of the model, ``[N]`` (default: the same).
     """
     died = _pairs(rewiring.before, rewiring.died, permutation)
     born = _pairs(rewiring.graph, rewiring.born, permutation)
@@ -97,12 +98,12 @@ def read_history(run: str | os.PathLike[str], permutation: Tensor | None = None)
     left out.
 
     Args:
-        run: the run folder.
-        permutation: the user's id of each column of the model, `[N]`, by which a file of an
+        run: Run folder.
+        permutation: User's id of each column of the model, ``[N]``, by which a file of an
             earlier version is read (default: that in the checkpoint, if there is one).
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: The file is damaged.
     """
     path = Path(run).expanduser() / NAME
     if not path.is_file():
@@ -117,15 +118,15 @@ def read_history(run: str | os.PathLike[str], permutation: Tensor | None = None)
 
 
 def replay(events: Iterable[Event], columns: int, sources: int | None = None) -> ColumnGraph:
-    """The graph after some events; it has no lengths, see `ColumnGraph.remeasure`.
+    """The graph after some events; it has no lengths, see ``ColumnGraph.remeasure``.
 
     Args:
-        events: from the first on.
-        columns: `N`.
-        sources: `M`, if it is not `N`.
+        events: Events from the first on.
+        columns: Number of columns ``N``.
+        sources: Number of sources ``M``, if it is not ``N``.
 
     Raises:
-        ValueError: an edge dies that is not there, or is born twice.
+        ValueError: An edge is removed that is not there, or added twice.
     """
     many = columns if sources is None else sources
     alive: set[int] = set()
@@ -133,12 +134,14 @@ def replay(events: Iterable[Event], columns: int, sources: int | None = None) ->
         died, born = (set((t * many + s).tolist()) for t, s in (event.died, event.born))
         missing = died - alive
         if missing:
-            raise ValueError(f"update {event.update}: {_name(missing, many)} dies and is no edge.")
+            raise ValueError(
+                f"update {event.update}: {_name(missing, many)} is removed and is no edge."
+            )
         alive -= died
         twice = born & alive
         if twice or len(born) != event.born.shape[1]:
             which = _name(twice, many) if twice else "an edge"
-            raise ValueError(f"update {event.update}: {which} is born twice.")
+            raise ValueError(f"update {event.update}: {which} is added twice.")
         alive |= born
     keys = torch.tensor(sorted(alive), dtype=torch.int64)
     return ColumnGraph.from_edge_index(torch.stack([keys % many, keys // many]), columns, many)
@@ -150,7 +153,7 @@ def _name(keys: set[int], sources: int) -> str:
 
 
 def _pairs(graph: ColumnGraph, edges: Tensor, permutation: Tensor | None) -> Tensor:
-    """`[2, D]`, targets and sources of some edges in the ids of the user, on the CPU."""
+    """``[2, D]``, targets and sources of some edges in the ids of the user, on the CPU."""
     edges = edges.to(graph.device)
     pairs = torch.stack([graph.target[edges], graph.source[edges]]).long().cpu()
     if permutation is None:

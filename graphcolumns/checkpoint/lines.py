@@ -8,10 +8,10 @@ from typing import Any
 
 
 def cut(path: Path, step: int) -> None:
-    """Keep the entries up to `step`; a half-written line ends the file too.
+    """Keep the entries up to ``step``; a half-written line ends the file too.
 
     Raises:
-        ValueError: the file that is there is not such a file.
+        ValueError: The file that is there is not such a file.
     """
     if not path.exists():
         return
@@ -26,10 +26,10 @@ def cut(path: Path, step: int) -> None:
 
 
 def entry(line: str, path: Path) -> dict[str, Any]:
-    """One line, an object with a whole number `step`.
+    """One line, an object with a whole number ``step``.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     try:
         parsed: dict[str, Any] = json.loads(line)

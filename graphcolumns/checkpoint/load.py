@@ -45,18 +45,19 @@ def load(
     """Put a checkpoint into a model (and its optimizer) built from the same configuration.
 
     Args:
-        run: the run folder.
-        model: receives the weights, and `wiring_norm`; its graph must have the same edges, unless
-            they changed during the run: then it is brought to those of the checkpoint.
-        optimizer: receives its moments.
-        scaler: receives its state.
-        plasticity: receives what its rule remembers.
-        which: `"last"`, or `"best"`, the checkpoint with the best validation score.
-        averages: moving averages of the model, as many as were saved.
+        run: Run folder.
+        model: Model that receives the weights, and ``wiring_norm``; its graph must have the same
+            edges, unless they changed during the run: then it is brought to those of the
+            checkpoint.
+        optimizer: Optimizer that receives its moments.
+        scaler: Loss scaling that receives its state.
+        plasticity: Plasticity that receives the memory of its rule.
+        which: ``"last"``, or ``"best"``, the checkpoint with the best validation score.
+        averages: Moving averages of the model, as many as were saved.
 
     Raises:
-        FileNotFoundError: no checkpoint.
-        ValueError: a damaged file, or a checkpoint of another topology, model, format or number of
+        FileNotFoundError: No checkpoint.
+        ValueError: A damaged file, or a checkpoint of another topology, model, format or number of
             averages.
     """
     folder = find(run, which)
@@ -109,8 +110,8 @@ def read_step(run: str | os.PathLike[str], which: str = "last") -> int:
     """Optimizer steps done at a checkpoint.
 
     Raises:
-        FileNotFoundError: no checkpoint.
-        ValueError: a damaged file, or another format.
+        FileNotFoundError: No checkpoint.
+        ValueError: A damaged file, or another format.
     """
     step: int = _read_state(find(run, which) / STATE)["step"]
     return step

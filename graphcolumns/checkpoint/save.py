@@ -37,20 +37,20 @@ def save(
     """Write a checkpoint, whole or not at all.
 
     Args:
-        run: the run folder, made if missing.
-        model: its weights are kept, and `model.graph`, and `model.wiring_norm` if it has one.
-        step: optimizer steps done.
-        optimizer: its moments are kept.
-        scaler: the state of loss scaling.
-        train_seconds: time spent so far.
-        permutation: the user's id of each column, `[N]` int64.
-        plasticity: what a rule remembers between updates, if edges change.
-        about: the fingerprint of the run, and its best score so far.
-        averages: moving averages of the model, kept whole.
+        run: Run folder, made if missing.
+        model: Model whose weights, ``graph`` and, if it has one, ``wiring_norm`` are kept.
+        step: Number of optimizer steps done.
+        optimizer: Optimizer whose moments are kept.
+        scaler: Loss scaling whose state is kept.
+        train_seconds: Training time so far, in seconds.
+        permutation: User's id of each column, ``[N]`` int64.
+        plasticity: Memory of a rule between updates, if edges change.
+        about: Fingerprint of the run, and its best score so far.
+        averages: Moving averages of the model, kept whole.
 
     Raises:
-        TypeError: `model.graph` is not a ColumnGraph.
-        ValueError: `permutation` does not hold one id per column.
+        TypeError: ``model.graph`` is not a ColumnGraph.
+        ValueError: ``permutation`` does not hold one id per column.
     """
     graph = graph_of(model)
     if permutation is not None:
@@ -94,7 +94,7 @@ def keep_best(run: str | os.PathLike[str]) -> None:
 
 
 def _replace(run: Path, new: Path, name: str) -> None:
-    """Rename `new`; at every moment one whole checkpoint has a known name."""
+    """Rename ``new``; at every moment one whole checkpoint has a known name."""
     current, old = run / name, run / f"{name}.old"
     if current.exists():
         # Only beside a whole checkpoint is an older leftover superfluous.

@@ -23,12 +23,13 @@ USER = "user"  # the value of "order" where ids in a file are those of the user
 
 
 class Topology(NamedTuple):
-    """What `topology.safetensors` holds.
+    """What ``topology.safetensors`` holds.
 
     Attributes:
-        graph: the edges, in the order of the user.
-        permutation: the user's id of each column of the model, `[N]` int64; None: the same order.
-        wiring_norm: `D0`, in the unit of the distances to their power.
+        graph: Edges in the order of the user.
+        permutation: User's id of each column of the model, ``[N]`` int64; None: the same order.
+        wiring_norm: Normaliser ``D0`` of the wiring loss, in the unit of the distances to their
+            power.
     """
 
     graph: ColumnGraph
@@ -47,8 +48,8 @@ def read_topology(run: str | os.PathLike[str], which: str = "last") -> Topology:
     metadata say nothing of an order), are brought into the order of the user.
 
     Raises:
-        FileNotFoundError: no checkpoint.
-        ValueError: the file is damaged.
+        FileNotFoundError: No checkpoint.
+        ValueError: The file is damaged.
     """
     path = find(run, which) / TOPOLOGY
     try:
@@ -67,12 +68,12 @@ def read_topology(run: str | os.PathLike[str], which: str = "last") -> Topology:
 
 
 def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> None:
-    """Write `model.graph`, and beside it the permutation and `model.wiring_norm`, if any.
+    """Write ``model.graph``, and beside it the permutation and ``model.wiring_norm``, if any.
 
     Edges are written in the order of the user.
 
     Raises:
-        TypeError: `model.graph` is not a ColumnGraph.
+        TypeError: ``model.graph`` is not a ColumnGraph.
     """
     graph = graph_of(model)
     if permutation is not None:
@@ -109,10 +110,10 @@ def check_permutation(permutation: Tensor, num_columns: int) -> None:
 
 
 def check_same_edges(kept: Topology, model: nn.Module, path: Path) -> None:
-    """Raise unless the model listens along the edges in a checkpoint.
+    """Raise unless the model has the edges of a checkpoint.
 
     Raises:
-        ValueError: it does not; the message says what differs first, in the ids of the user.
+        ValueError: It does not; the message says what differs first, in the ids of the user.
     """
     graph, there = graph_of(model).to("cpu"), kept.in_model()
     if graph.same_topology(there):

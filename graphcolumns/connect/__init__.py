@@ -1,4 +1,4 @@
-"""From a geometry to a graph: who is wired to whom before anything is learned.
+"""From a geometry to a graph: the edges of a sheet before anything is learned.
 
 Every function returns a ``ColumnGraph`` with float32 distances measured by the geometry. With
 ``self_loops=True``, the default, the column itself is one of its in-edges and counts in its degree.
@@ -32,7 +32,7 @@ Kernel = Literal["exponential", "gaussian", "power"]
 
 
 def nearest(geometry: Geometry, degree: int, self_loops: bool = True) -> ColumnGraph:
-    """Each column listens to its ``degree`` nearest columns; among equally near, the lowest ids.
+    """Each column receives from its ``degree`` nearest columns; among equally near, the lowest ids.
 
     Args:
         geometry: The columns.
@@ -50,14 +50,14 @@ def nearest(geometry: Geometry, degree: int, self_loops: bool = True) -> ColumnG
 
 
 def within_radius(geometry: Geometry, radius: float, self_loops: bool = True) -> ColumnGraph:
-    """Each column listens to all columns at most ``radius`` away, up to rounding.
+    """Each column receives from all columns at most ``radius`` away, up to rounding.
 
     The number of in-edges differs between columns and may be 0 without self-loops.
 
     Args:
         geometry: The columns.
-        radius: In the unit of the geometry.
-        self_loops: Every column also listens to itself.
+        radius: Largest distance, in the unit of the geometry.
+        self_loops: Whether every column also receives from itself.
 
     Raises:
         ValueError: ``radius`` is not positive and finite.
@@ -78,7 +78,7 @@ def distance_decay(
     seed: int = 0,
     self_loops: bool = True,
 ) -> ColumnGraph:
-    """Each column listens to ``degree`` columns drawn at random, near ones more often.
+    """Each column receives from ``degree`` columns drawn at random, near ones more often.
 
     Sources are drawn one after the other without replacement, each in proportion to the kernel of
     its distance ``d`` to the target: ``"exponential"`` ``exp(-d / length)``, ``"gaussian"``
@@ -91,7 +91,7 @@ def distance_decay(
         degree: In-edges per column.
         length: Scale of the kernel, in the unit of the geometry.
         kernel: ``"exponential"``, ``"gaussian"`` or ``"power"``.
-        seed: Of the draw, 0 or above.
+        seed: Seed of the draw, 0 or above.
         self_loops: The column itself is one of them, always.
 
     Raises:
@@ -109,12 +109,12 @@ def distance_decay(
 
 
 def random(geometry: Geometry, degree: int, seed: int = 0, self_loops: bool = True) -> ColumnGraph:
-    """Each column listens to ``degree`` columns drawn uniformly without replacement.
+    """Each column receives from ``degree`` columns drawn uniformly without replacement.
 
     Args:
         geometry: The columns; it only measures.
         degree: In-edges per column.
-        seed: Of the draw, 0 or above.
+        seed: Seed of the draw, 0 or above.
         self_loops: The column itself is one of them, always.
 
     Raises:
@@ -128,11 +128,11 @@ def random(geometry: Geometry, degree: int, seed: int = 0, self_loops: bool = Tr
 
 
 def complete(geometry: Geometry, self_loops: bool = True) -> ColumnGraph:
-    """Every column listens to every column: ``N^2`` edges, the transformer.
+    """Every column receives from every column: ``N^2`` edges, the transformer.
 
     Args:
         geometry: The columns.
-        self_loops: Every column also listens to itself.
+        self_loops: Whether every column also receives from itself.
 
     Raises:
         ValueError: On metric ``"geodesic"``, columns that no path joins.
@@ -182,7 +182,7 @@ def layered(
 
 
 def bipartite(sources: Geometry, targets: Geometry, degree: int) -> ColumnGraph:
-    """Each column of ``targets`` listens to its ``degree`` nearest columns of ``sources``.
+    """Each column of ``targets`` receives from its ``degree`` nearest columns of ``sources``.
 
     Args:
         sources: ``M`` columns.
@@ -215,7 +215,7 @@ def from_file(
     delimiter: str | None = None,
     header: bool | None = None,
 ) -> ColumnGraph:
-    """Each column listens to the columns that a file says: one edge per row, source and target.
+    """Each column receives from the columns that a file lists: one edge per row.
 
     Ids are those of ``geometry``: a geometry that was reordered needs a file that was, too.
 
@@ -270,7 +270,7 @@ def union(*graphs: ColumnGraph) -> ColumnGraph:
 
 
 def _others(geometry: Geometry, degree: int, self_loops: bool) -> int:
-    """How many other columns each column listens to."""
+    """Number of other columns that each column receives from."""
     available = geometry.num_columns - (0 if self_loops else 1)
     _check_degree(degree, 1, available, "columns" if self_loops else "other columns")
     return degree - 1 if self_loops else degree

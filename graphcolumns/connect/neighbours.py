@@ -12,7 +12,7 @@ from graphcolumns.connect.rank import Floats, Ids, first_ids, row_blocks
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.rounding import DOUBLE, MOST, Rounding
 
-SPARE = 8  # neighbours asked for beyond the degree, so that most ties are seen at once
+SPARE = 8  # neighbours requested beyond the degree, so that most ties are seen at once
 PAIRS = 2**18  # pairs that are measured at once
 
 
@@ -74,21 +74,21 @@ def nearest_ids(
     Args:
         sources: Tree of ``M`` points.
         queries: ``[Q, 2 or 3]``.
-        count: At most ``M``, or ``M - 1`` with ``own``.
-        rounding: What lengths count as equal.
-        own: A point per query that is left out, ``[Q]``.
+        count: Number of points per query, at most ``M``, or ``M - 1`` with ``own``.
+        rounding: Tolerance within which lengths are equal.
+        own: The point that each query leaves out, ``[Q]``.
 
     Returns:
         Ids ``[Q, count]``, nearest first.
     """
     result = np.empty((len(queries), count), dtype=np.int64)
-    rows, asked = np.arange(len(queries)), min(sources.n, count + SPARE)
+    rows, requested = np.arange(len(queries)), min(sources.n, count + SPARE)
     while len(rows) and count:
         open_rows = [
-            _rank(sources, queries, rows[block], count, rounding, own, asked, result)
-            for block in row_blocks(len(rows), asked)
+            _rank(sources, queries, rows[block], count, rounding, own, requested, result)
+            for block in row_blocks(len(rows), requested)
         ]
-        rows, asked = np.concatenate(open_rows), min(sources.n, 2 * asked)
+        rows, requested = np.concatenate(open_rows), min(sources.n, 2 * requested)
     return result
 
 
@@ -99,11 +99,11 @@ def _rank(
     count: int,
     rounding: Rounding,
     own: Ids | None,
-    asked: int,
+    requested: int,
     result: Ids,
 ) -> Ids:
-    """Fill ``result[rows]`` from ``asked`` neighbours; return the rows whose last tie may go on."""
-    lengths, ids = sources.query(queries[rows], k=np.arange(1, asked + 1))
+    """Fill ``result[rows]`` from ``requested`` neighbours; return rows whose last tie may go on."""
+    lengths, ids = sources.query(queries[rows], k=np.arange(1, requested + 1))
     if own is not None:
         lengths[ids == own[rows, None]] = np.inf
         order = np.argsort(lengths, axis=1, kind="stable")
@@ -111,7 +111,7 @@ def _rank(
     place = np.linalg.norm(queries[rows], axis=1, keepdims=True)
     tie = rounding.tie(place, lengths)
     result[rows], may_go_on = first_ids(lengths, ids, count, tie)
-    return rows[may_go_on] if asked < sources.n else rows[:0]
+    return rows[may_go_on] if requested < sources.n else rows[:0]
 
 
 def pairs_within(geometry: Geometry, radius: float) -> Ids:

@@ -25,7 +25,7 @@ def nearest_ids(geometry: Geometry, targets: Ids, sources: Ids, count: int, own:
     enough. Among equally near columns the lowest ids, up to the rounding of positions.
 
     Args:
-        geometry: With metric ``"geodesic"``.
+        geometry: Columns with metric ``"geodesic"``.
         targets: Ids ``[T]``.
         sources: Ids ``[S]``, ascending.
         count: 1 or above.
@@ -89,7 +89,7 @@ def check_reach(targets: Ids, available: Ids, count: int) -> None:
     if len(short):
         i = short[0]
         raise ValueError(
-            f"every column must reach as many columns along the mesh as its degree asks for, here "
+            f"every column must reach as many columns along the mesh as its degree requires, here "
             f"{count} others. Column {targets[i]} reaches {available[i]} ({len(short)} columns "
             "reach too few); lower the degree, leave out columns that no face uses, or use "
             "metric='euclidean'."

@@ -117,7 +117,7 @@ class _Race:
         return self.log_kernel(neighbours.length(self.geometry, *ends))
 
     def _read(self, rows: Ids, ids: Ids) -> Floats:
-        """Log times of the clocks of all ``ids`` ``[R, K]``; a column never listens to its own."""
+        """Log times of the clocks of all ``ids`` ``[R, K]``; a column never draws itself."""
         wait = np.maximum(self.generator.standard_exponential(ids.shape), TINY)
         log_time = np.log(wait) - self.log_weight(rows[:, None], ids)
         return np.where(ids == rows[:, None], np.inf, log_time)

@@ -70,7 +70,7 @@ class Dataset(Halves):
         task: Task, or the name of one in ``TASKS``.
         held_out: Meaning of the second half: ``"test"``, or a ``"validation"`` fold of the
             training half.
-        truth: Edges that the task asks for, if they are known: targets and sources ``[2, P]``
+        truth: Edges that the task requires, if they are known: targets and sources ``[2, P]``
             int64, ids of columns in the user's order.
         classes: Name of each class, where classes have names.
         units: Units of tensors by name: a key of the inputs, ``"inputs"`` for a single tensor,
@@ -135,7 +135,7 @@ class Dataset(Halves):
         return Batch(select_samples(inputs, indices), targets[indices])
 
     def batches(self, half: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
-        """One batch after the other, each made when it is asked for."""
+        """One batch after the other, each made when it is needed."""
         return (self.batch(half, part) for part in indices)
 
     def in_order(self, half: str, batch_size: int, samples: int | None = None) -> Iterator[Batch]:

@@ -28,7 +28,7 @@ def digits(
             are other people, which makes it harder. ``"random"``: stratified, drawn from ``seed``.
         permuted: Move the pixels by one fixed random permutation, drawn from ``seed``, so that
             neighbours in the image say nothing about neighbours in the digit.
-        seed: Of the random split, of the permutation and of the training subset.
+        seed: Seed of the random split, the permutation and the training subset.
         train_size: Keep only that many training samples, stratified by class (default: all).
         scale: ``"unit"``: pixels in [0, 1], background 0. ``"standard"``: that, minus the mean and
             over the standard deviation of all training pixels.

@@ -50,7 +50,7 @@ class Halves:
         return rows, columns
 
     def truth_at(self, permutation: Tensor | None = None) -> Tensor:
-        """The edges that the task asks for, in the column order of a reordered geometry.
+        """The edges that the task requires, in the column order of a reordered geometry.
 
         Args:
             permutation: Permutation that ``geometry.reorder()`` returned: column n there is column
@@ -60,10 +60,10 @@ class Halves:
             Targets and sources, ``[2, P]`` int64, sorted by (target, source) as edges are.
 
         Raises:
-            ValueError: The data set knows no truth.
+            ValueError: The data set has no truth.
         """
         if self.truth is None:
-            raise ValueError(f"{self} knows no true edges: data.planted() does.")
+            raise ValueError(f"{self} has no true edges: data.planted() does.")
         place = None if permutation is None else permutation.to(self.truth.device).argsort()
         target, source = self.truth if place is None else place[self.truth]
         order = torch.argsort(target * (int(source.max()) + 1) + source)

@@ -14,14 +14,14 @@ from graphcolumns.nn.batches import Inputs
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InstructedClassification(Classification):
-    """Classification under an instruction, which is an input: which question is asked of an image?
+    """Classification under an instruction, which is an input: which question is put about an image?
 
     The accuracy is given over all samples and for every instruction, ``accuracy_NAME``.
 
     Args:
         instructions: Names of the instructions.
         key: Name of the input that holds the instruction of every sample: ids ``[B]`` int64, or
-            one value per instruction ``[B, len(instructions)]`` whose largest one tells it
+            one value per instruction ``[B, len(instructions)]`` whose largest one marks it
             (one-hot).
     """
 

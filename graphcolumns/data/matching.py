@@ -26,7 +26,7 @@ def matching(
     Each symbol is equally frequent in each corner within each label. A model that adds up evidence
     column by column, ``logit = sum_n f_n(patch_n)``, therefore cannot beat chance: at ``f = 0`` the
     gradient of the logistic loss, the sum over samples of ``(label - 1/2) df_n(patch_n)``, vanishes
-    for every ``f``, and the loss is convex. Somebody has to bring the two corners together.
+    for every ``f``, and the loss is convex. The two corners have to be brought together.
 
     All symbols have the same number of pixels on, so that brightness says nothing either.
 
@@ -37,7 +37,7 @@ def matching(
         noise: Standard deviation of the pixel noise.
         count: Samples in all, the first half to train on; a multiple of
             ``4 * symbols * (symbols - 1)`` gives exact balance.
-        seed: Of symbols, samples and noise.
+        seed: Seed of symbols, samples and noise.
 
     Returns:
         Inputs ``[n, 1, size, size]``, two balanced classes.

@@ -38,7 +38,7 @@ def mnist(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         FileNotFoundError: The folder or one of the files is missing.
         ValueError: A file is not IDX, is cut short or empty, has values of another type than its
-            place asks for, or images and labels do not match. The error names the file.
+            place requires, or images and labels do not match. The error names the file.
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():

@@ -29,7 +29,7 @@ def natural_patches(
     Args:
         size: Side of a patch in pixels.
         count: Patches in all.
-        seed: Of the places and of the noise.
+        seed: Seed of the places and the noise.
         noise: Standard deviation of the noise, in standard deviations of the clean pixels.
         whitened: Decorrelate the pixels (ZCA, fitted on the training patches):
             ``W = (S + e I)^(-1/2)`` with the pixel covariance ``S``.

@@ -1,4 +1,4 @@
-"""Whom each column of a sheet has to hear: near and far partners, drawn at random."""
+"""The columns that each column has to receive from: near and far partners, drawn at random."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def partners(
     near: float = 1.0,
     seed: int = 0,
 ) -> Tensor:
-    """Draw whom each column has to hear.
+    """Draw the columns that each column has to receive from.
 
     Far partners are all different: an assignment of least random cost among the pairs that are
     far enough apart. Near partners are any columns near enough, all equally likely.
 
     Args:
-        height: Rows.
-        width: Columns per row.
+        height: Number of rows.
+        width: Number of columns per row.
         far: Least distance of a far partner, as a share of the longer side.
         local: Share of the columns whose first partner is near.
-        context: Near partners besides.
+        context: Number of near partners besides.
         near: Largest distance of a near partner, in pixels.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Returns:
         ``[height * width, 1 + context]`` int64, ids row by row; first the partner, then the

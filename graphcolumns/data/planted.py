@@ -1,4 +1,4 @@
-"""The wiring task: every column has to hear one other column, and most of those are far away."""
+"""The wiring task: every column needs one other column, and most of those are far away."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def planted(
         y_i = [\langle x_i, c_i + x_{\pi(i)} \rangle > 0], \qquad c_i = \sum_{j \in C(i)} x_j
 
     with a far partner :math:`\pi(i)` and ``context`` near ones, :math:`C(i)`, drawn once, see
-    ``partners``. The edges from the partners to ``i`` are the wiring that the task asks for, the
-    ``truth`` of the data set. From the near ones a column learns what hearing is good for; then one
-    edge is missing.
+    ``partners``. The edges from the partners to ``i`` are the wiring that the task requires, the
+    ``truth`` of the data set. From the near ones a column learns to use its sources; then one edge
+    is missing.
 
-    **Without its far partner a column knows the context at most.** Let ``S`` be all patterns but
+    **Without its far partner a column has the context at most.** Let ``S`` be all patterns but
     :math:`x_{\pi(i)}`. Patterns are independent and symmetric, so given ``S`` the vote
     :math:`v = \langle x_i, x_{\pi(i)} \rangle` is as likely as ``-v``, and the best answer is the
     side of the near votes, :math:`u = \langle x_i, c_i \rangle`. It is right with probability
@@ -57,8 +57,8 @@ def planted(
     of reach unless a path of at most ``T`` edges leads from :math:`\pi(i)` to ``i``; at ``T = 1``,
     unless the planted edge itself is there.
 
-    **With its edges a column knows the label**: it compares what it sees with the mean of what it
-    hears. No column can do so by adding up (at one channel and without context this is exclusive
+    **With its edges a column has the label**: it compares what it sees with the mean of what it
+    receives. No column can do so by adding up (at one channel and without context this is exclusive
     or).
 
     Args:
@@ -72,7 +72,7 @@ def planted(
         patterns: ``"sign"``: values -1 and 1; or standard ``"gaussian"``.
         noise: Standard deviation of the Gaussian noise on what is seen, not on the labels.
         count: Samples in all, half to train on.
-        seed: Of partners, samples and noise.
+        seed: Seed of partners, samples and noise.
 
     Returns:
         Inputs ``[n, channels, height, width]``, targets ``[n, height * width]``, and ``truth``, the
@@ -110,14 +110,14 @@ def agreement(patterns: Tensor, partner: Tensor) -> Tensor:
 
 
 def ceiling(context: int = 2, channels: int = 1) -> float:
-    r"""Largest accuracy of a column that does not hear its far partner, for sign patterns.
+    r"""Largest accuracy of a column without an edge from its far partner, for sign patterns.
 
     :math:`\frac12 + \frac12 P(|u| > |v|)`, where the near votes ``u`` are a sum of
     ``context * channels`` fair signs and the far one ``v`` of ``channels``.
 
     Args:
-        context: Near partners.
-        channels: Values of one pattern.
+        context: Number of near partners.
+        channels: Number of values of one pattern.
     """
     near, away = context * channels, channels
     u, v = 2 * np.arange(near + 1) - near, 2 * np.arange(away + 1) - away

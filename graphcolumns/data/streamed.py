@@ -48,7 +48,7 @@ class StreamedDataset(Halves):
             targets, for tasks other than classification.
         task: Task, or the name of one in ``TASKS``.
         held_out: Meaning of the second half, ``"test"`` or ``"validation"``.
-        truth: Edges that the task asks for, as of ``Dataset``.
+        truth: Edges that the task requires, as of ``Dataset``.
         classes: Name of each class, where classes have names.
         units: Units of tensors by name, as of ``Dataset``.
         num_workers: Processes that read ahead while training and scoring; with 0 batches are read

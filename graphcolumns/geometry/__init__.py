@@ -1,7 +1,7 @@
-"""Where columns are: a frozen value with positions, units, areas and distances.
+"""Positions of columns: a frozen value with positions, units, areas and distances.
 
-``geometry`` has the value; the other files are what it is computed with.
-Knows nothing of graphs; the catalogue of ready-made ones is the package ``geometries``.
+``geometry`` has the value; the other files compute its parts.
+Independent of graphs; the catalogue of ready-made ones is the package ``geometries``.
 """
 
 from graphcolumns.geometry.geodesic import geodesic_distance

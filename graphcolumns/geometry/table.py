@@ -24,8 +24,8 @@ class Table:
     Args:
         path: The file.
         names: Name of each column; empty if the file has no header.
-        columns: Values of each column, ``[R]``; text until they are asked for as numbers.
-        lines: Where each row is in the file, ``[R]``: the line of a text file, else the row from 0.
+        columns: Values of each column, ``[R]``; text until they are read as numbers.
+        lines: Position of each row in the file, ``[R]``: line of a text file, else row from 0.
     """
 
     path: Path

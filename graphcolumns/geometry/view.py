@@ -13,11 +13,11 @@ FLAT = 1e-6  # an axis whose extent is below this share of the longest has none
 
 
 def view(geometry: Geometry) -> Tensor:
-    """A place in the unit square for each column, keeping who is beside whom as well as a page can.
+    """A place in the unit square for each column; neighbourhoods stay as far as a flat map can.
 
     - In the plane: the position. Row and column of a grid stay row and column.
     - Stacked sheets (3-D, areas that do not vary along the first axis): the place in its own sheet.
-    - On a sphere, and on a cortex that knows its registration sphere (attribute ``"sphere"``):
+    - On a sphere, and on a cortex with its registration sphere (attribute ``"sphere"``):
       longitude, and the sine of the latitude, which keeps areas.
     - Any other surface: the two directions in which it is longest.
 

@@ -1,7 +1,7 @@
-"""Who listens to whom: a frozen value with its edges sorted by (target, source).
+"""Edges from sources to columns: a frozen value, its edges sorted by (target, source).
 
 ``column_graph`` has the value; the other files bring edges in and out.
-Knows nothing of layers or training.
+Independent of layers and training.
 """
 
 from graphcolumns.graph.column_graph import NO_TENSOR, BySource, ColumnGraph

@@ -1,4 +1,4 @@
-"""Who listens to whom: the edges of a sheet of columns, sorted by target."""
+"""The edges of a sheet of columns, sorted by target."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class BySource(NamedTuple):
 class ColumnGraph:
     """Edges from ``M`` sources to ``N`` columns in compressed rows: a frozen, self-checking value.
 
-    An edge (source j, target i) means that i listens to j. The in-edges of column i are
+    In an edge (source j, target i) column i receives from j. The in-edges of column i are
     ``rowptr[i]:rowptr[i + 1]``. Edges are unique and sorted by (target, source); an edge id is a
     position in that order. Build one with ``from_edge_index``, or with ``graphcolumns.connect``.
 
@@ -52,7 +52,7 @@ class ColumnGraph:
         source: ``[E]`` int32.
         distance: Length of each edge, ``[E]`` float32, in the unit of the geometry that measured
             it. It may require a gradient. None: not measured.
-        num_sources: ``M``, equal to ``N`` when columns listen to each other.
+        num_sources: ``M``, equal to ``N`` when columns receive from each other.
 
     Attributes:
         target: ``[E]`` int32, filled at construction.
@@ -123,7 +123,7 @@ class ColumnGraph:
 
     @property
     def size(self) -> NoReturn:
-        """Refuses: whoever asks takes the graph for a tensor of edges; pass ``edge_index``."""
+        """Raises: a graph is no tensor of edges; pass ``edge_index`` instead."""
         raise AttributeError(NO_TENSOR)
 
     @property
@@ -265,8 +265,8 @@ class ColumnGraph:
         """The same edges with lengths from ``geometry``, differentiable in its positions.
 
         Args:
-            geometry: Where the columns are.
-            sources: Where the sources are (default: ``geometry``).
+            geometry: Positions of the columns.
+            sources: Positions of the sources (default: ``geometry``).
 
         Raises:
             ValueError: A geometry has another number of columns than the graph, or they measure
@@ -324,7 +324,7 @@ class ColumnGraph:
     ) -> ColumnGraph | tuple[ColumnGraph, Tensor]:
         """A graph from a PyG ``Data``.
 
-        A number per edge may be a length or a weight, so it is asked for by name.
+        A number per edge may be a length or a weight, so it is requested by name.
 
         Args:
             data: Nodes and edges, row 0 of ``edge_index`` source, row 1 target.
@@ -354,7 +354,7 @@ class ColumnGraph:
     def to_scipy(self, weight: Tensor | None = None) -> scipy.sparse.csr_array:
         """A SciPy CSR array ``[N, M]``: rows are targets, columns sources, values distances.
 
-        So ``matrix @ x`` gathers what each column hears. networkx, ``scipy.sparse.csgraph`` and
+        So ``matrix @ x`` gathers what each column receives. networkx, ``scipy.sparse.csgraph`` and
         ``torch_geometric.utils.to_scipy_sparse_matrix`` have sources in rows: take ``.T``.
 
         Args:
@@ -383,7 +383,7 @@ class ColumnGraph:
 
         Args:
             matrix: Any format, in any order.
-            values: What its values are: ``"length"``, the distances of the graph, or ``"weight"``.
+            values: Meaning of the values: ``"length"`` (distances of the graph) or ``"weight"``.
                 May be left out for a boolean matrix and for whole numbers that are all 1, whose
                 graph has no distances.
 

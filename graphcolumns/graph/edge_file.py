@@ -20,7 +20,7 @@ class EdgeFile(NamedTuple):
     """Edges in the order of the file, with ids from 0.
 
     ``edge_index`` is ``[2, E]`` int64 in PyG's order: row 0 source, row 1 target. ``values`` is
-    ``[E]`` float64, or None if no values were asked for.
+    ``[E]`` float64, or None if no values were requested.
     """
 
     edge_index: Tensor
@@ -37,7 +37,7 @@ def read_edges(
     delimiter: str | None = None,
     header: bool | None = None,
 ) -> EdgeFile:
-    """Read edges, one per row: who is heard (source) and who listens (target).
+    """Read edges, one per row: the source and the target.
 
     Args:
         path: A table as text, ``.npy`` ``[E, 2]`` or ``.npz``, see ``graphcolumns.geometry.table``.

@@ -76,7 +76,7 @@ def _refuse_ambiguous(data: Data) -> None:
         values, num_edges = getattr(data, name, None), data.edge_index.shape[1]
         if torch.is_tensor(values) and values.numel() == num_edges and bool((values != 1).any()):
             raise ValueError(
-                f"numbers of edges must be asked for by name, as lengths or as weights. Got data "
+                f"numbers of edges must be requested by name, as lengths or as weights. Got data "
                 f"with {name}; pass length={name!r} or weight={name!r}, or length='pos' to measure "
                 "positions. Without any: ColumnGraph.from_edge_index(data.edge_index, "
                 "data.num_nodes)."
@@ -148,7 +148,7 @@ def edges_from_scipy(matrix: Any, values: str | None) -> Edges:
         raise ValueError(f"values must be 'length', 'weight' or None. Got {values!r}.")
     if data.is_floating_point() or (data.dtype != torch.bool and (numbers != 1).any()):
         raise ValueError(
-            "numbers of edges must be asked for by name, as lengths or as weights. Got a matrix of "
+            "numbers of edges must be requested by name, as lengths or as weights. Got a matrix of "
             f"{matrix.dtype}; pass values='length' or values='weight'. Without any: "
             "matrix.astype(bool)."
         )

@@ -33,20 +33,20 @@ class ColumnAttention(nn.Module):
     An edge bias holds one score per edge of one graph: pass that graph.
 
     Args:
-        num_columns: ``N``.
-        channels: ``C``.
-        heads: ``H``, dividing ``C``.
+        num_columns: Number of columns ``N``.
+        channels: Channels per column ``C``.
+        heads: Number of heads ``H``, dividing ``C``.
         mode: One of the above.
         qk_channels: Width ``D`` of queries and keys per head (default: ``C / H``).
         value: ``"linear"`` (a value map before and an output map after) or ``"input"`` (v = x).
-        weights: Mode of the maps, see :class:`UntiedLinear`.
-        rank: Of the mode ``mixture`` or ``lowrank``.
+        weights: Weight mode of the maps, see :class:`UntiedLinear`.
+        rank: Rank of the modes ``mixture`` and ``lowrank``.
         mixture: Shared mixture coefficients.
         edge_bias: Scores on edges; required by the mixing modes.
         qkv_bias: Whether the maps have a bias, or one flag each for q, k and v.
-        scale: Of the scores (default: ``D ** -0.5``).
+        scale: Scaling factor of the scores (default: ``D ** -0.5``).
         dropout: Probability of dropping an edge.
-        std: Of the initial weights, see :class:`UntiedLinear`.
+        std: Standard deviation of the initial weights, see :class:`UntiedLinear`.
         num_sources: Number ``M`` of sources where they are other columns (default: ``N``).
 
     Attributes:
@@ -116,9 +116,9 @@ class ColumnAttention(nn.Module):
         def linear(out: int, bias: bool, count: int = num_columns) -> UntiedLinear:
             return UntiedLinear(count, channels, out, bias, weights, rank, mixture, std)
 
-        asks = mode == "attention"
-        self.query = linear(heads * width, flags[0]) if asks else None
-        self.key = linear(heads * width, flags[1], sources) if asks else None
+        has_queries = mode == "attention"
+        self.query = linear(heads * width, flags[0]) if has_queries else None
+        self.key = linear(heads * width, flags[1], sources) if has_queries else None
         self.value = linear(channels, flags[2], sources) if value == "linear" else None
         self.out = linear(channels, True) if value == "linear" else None
         self.selector: nn.Parameter | None = None
@@ -154,7 +154,7 @@ class ColumnAttention(nn.Module):
             x: State of the columns, ``[N, B, C]``.
             graph: Edges from the sources to the columns.
             sources: State of the sources, ``[M, B, C]`` (default: the columns themselves).
-            cost: Cost of every edge, ``[E]``; asks for the expected cost of every column.
+            cost: Cost of every edge, ``[E]``, to get the expected cost of every column.
             uses: Weights of this step, from :meth:`Column.unroll`.
         """
         uses = uses or {}

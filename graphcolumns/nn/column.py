@@ -18,21 +18,21 @@ class Column(nn.Module):
         x &\leftarrow [x +]\; \mathrm{Attention}(\mathrm{LN}_1(x)) \\
         x &\leftarrow x + U\, \mathrm{gelu}(V\, \mathrm{LN}_2(x) + c) + u
 
-    Pre-norm with GELU, as in Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); the
-    untied, recurrent form is the Columnformer of Lane (2023).
+    Pre-norm with GELU, as in a vision transformer; the untied, recurrent form is the Columnformer
+    of Lane.
 
     Args:
-        num_columns: ``N``.
-        attention: How columns communicate.
+        num_columns: Number of columns ``N``.
+        attention: Attention by which columns communicate.
         hidden: Width of the MLP.
         weights: Weight mode of the MLP, see :class:`UntiedLinear`.
         norm_weights: Weight mode of the norms.
-        rank: Of the modes ``mixture`` and ``lowrank``.
+        rank: Rank of the modes ``mixture`` and ``lowrank``.
         mixture: Coefficients shared by every layer of the column (default: one for each).
-        skip_attention: Whether the input is added to what the column hears.
+        skip_attention: Whether the input is added to what the column receives.
         out_bias: Whether the second map of the MLP has a bias.
-        dropout: Of activations, after attention and after the MLP.
-        std: Of the initial weights, see :class:`UntiedLinear`.
+        dropout: Dropout of activations, after attention and after the MLP.
+        std: Standard deviation of the initial weights, see :class:`UntiedLinear`.
 
     Shapes:
         - input: ``[N, B, C]``
@@ -40,7 +40,10 @@ class Column(nn.Module):
 
     Raises:
         ValueError: An attention for other columns, or one that shares a mixture that is not
-            ``mixture`` (nobody would train it); a size below one or a dropout outside [0, 1).
+            ``mixture`` (no layer would train it); a size below one or a dropout outside [0, 1).
+
+    Source: Dosovitskiy et al., An image is worth 16x16 words, ICLR 2021,
+    https://arxiv.org/abs/2010.11929; Lane, https://github.com/clane9/columnformers, 2023.
     """
 
     def __init__(
@@ -94,13 +97,13 @@ class Column(nn.Module):
         cost: Tensor | None = None,
         uses: dict[str, Use] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """One step; ``cost [E]`` asks for the expected cost per column, ``uses`` from unroll."""
+        """One step; with ``cost [E]`` also the expected cost per column, ``uses`` from unroll."""
         uses = uses or {}
         prefix = "attention."
         inner = {k.removeprefix(prefix): use for k, use in uses.items() if k.startswith(prefix)}
-        heard, expected = self.attention(self.norm1(x), graph, cost=cost, uses=inner)
-        heard = F.dropout(heard, self.dropout, self.training)
-        x = x + heard if self.skip_attention else heard
+        received, expected = self.attention(self.norm1(x), graph, cost=cost, uses=inner)
+        received = F.dropout(received, self.dropout, self.training)
+        x = x + received if self.skip_attention else received
         hidden = F.gelu(self.hidden(self.norm2(x), uses.get("hidden")))
         mlp_out = F.dropout(self.out(hidden, uses.get("mlp")), self.dropout, self.training)
         return x + mlp_out, expected

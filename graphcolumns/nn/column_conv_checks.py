@@ -1,4 +1,4 @@
-"""What ColumnConv asks of its inputs, with errors that say it."""
+"""What ColumnConv requires of its inputs, with errors that say it."""
 
 import torch
 from torch import Tensor
@@ -57,8 +57,8 @@ def check_topology(
 def _same_edges(edge_index: Adj | ColumnGraph, topology: ColumnGraph) -> bool:
     """Whether these are the edges of a graph, in its order.
 
-    Where a graph is traced or has no values, comparing all edges is out of the question; the
-    number of scores is checked by whoever adds them.
+    Where a graph is traced or has no values, all edges cannot be compared; the number of
+    scores is checked where they are added.
     """
     if isinstance(edge_index, ColumnGraph):
         if edge_index is topology or not has_values(edge_index.source):

@@ -51,7 +51,7 @@ def edge_communicability(weights: Tensor, graph: ColumnGraph) -> Tensor:
     r"""The communicability :math:`C_{ji}` of every edge, from its source j to its target i.
 
     Args:
-        weights: How much each edge carries, ``[E]``.
+        weights: Weight of each edge, ``[E]``.
         graph: Edges among columns.
 
     Returns:
@@ -62,7 +62,7 @@ def edge_communicability(weights: Tensor, graph: ColumnGraph) -> Tensor:
     """
     if graph.num_columns != graph.num_sources:
         raise ValueError(f"communicability is between columns and columns. Got {graph}.")
-    check_limit(graph.num_columns)  # before N x N numbers are asked for
+    check_limit(graph.num_columns)  # before N x N numbers are allocated
     ends = graph.source.long(), graph.target.long()
     empty = weights.new_zeros(graph.num_columns, graph.num_columns)
     return communicability(empty.index_put(ends, weights))[ends]

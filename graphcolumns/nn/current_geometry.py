@@ -19,7 +19,7 @@ def current_geometry(model: nn.Module, geometry: Geometry | None = None) -> Geom
 
     Args:
         model: A model; its ``nn.LearnedPositions`` says where its columns are.
-        geometry: What to return for a model whose columns do not move.
+        geometry: Result for a model whose columns do not move.
 
     Raises:
         ValueError: Several modules learn positions, or none does and no geometry is given.

@@ -1,4 +1,4 @@
-"""What it costs a column to listen, as the models report it."""
+"""Expected cost of the attention of a column, as the models report it."""
 
 from collections.abc import Sequence
 

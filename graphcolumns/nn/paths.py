@@ -19,15 +19,15 @@ def hops(
     """Steps that a signal needs from the columns ``start`` to every column.
 
     Args:
-        graph: Who listens to whom.
-        start: ``[N]`` bool, columns that hold the signal before the first step.
-        direct_edges: ``[N]`` ids into ``[input; x]``, copied before every later step.
+        graph: Edges from sources to columns.
+        start: Mask ``[N]``, bool, of the columns that hold the signal before the first step.
+        direct_edges: Ids ``[N]`` into ``[input; x]``, copied before every later step.
         keeps: Whether a column keeps what it holds (a residual connection); otherwise it holds
-            only what it hears.
+            only what it receives.
         renewed: Whether the columns ``start`` receive the signal again before every step.
 
     Returns:
-        ``[N]`` int64; -1 where no path leads.
+        ``[N]`` int64; -1 where there is no path.
     """
     first, before = torch.where(start, 0, -1), None
     spread = _spread(graph, start, direct_edges, keeps, renewed)
@@ -48,16 +48,16 @@ def check_paths(
     keeps: bool = True,
     renewed: bool = False,
 ) -> None:
-    """Raises ValueError when no column that is read hears any input after ``depth`` steps.
+    """Raises ValueError when no input reaches a column that is read within ``depth`` steps.
 
     Args:
-        graph: Who listens to whom.
-        receptive: ``[N]`` int64, the token that a column sees, -1 for none.
+        graph: Edges from sources to columns.
+        receptive: Token that each column sees, -1 for none, ``[N]`` int64.
         outputs: Ids of the columns that are read, or None for all.
         depth: Number of steps.
-        direct_edges: See :func:`hops`.
-        keeps: See :func:`hops`.
-        renewed: See :func:`hops`.
+        direct_edges: Ids ``[N]``, see :func:`hops`.
+        keeps: Whether a column keeps what it holds.
+        renewed: Whether the input drives every step.
     """
     graph, start = graph.to("cpu"), receptive.cpu() >= 0
     outputs = torch.arange(graph.num_columns) if outputs is None else outputs.cpu()
@@ -70,7 +70,7 @@ def check_paths(
     if (needed < 0).all():
         raise ValueError(
             "no path leads from an input column to an output column: with purely local edges and "
-            "input and read-out on different sheets nothing is heard. Give the graph edges between "
+            "input and read-out on different sheets nothing arrives. Give the graph edges between "
             "the sheets (connect.layered, connect.distance_decay), let every sheet see the input, "
             "or read every column"
         )
@@ -82,7 +82,7 @@ def check_paths(
         )
     raise ValueError(
         f"the input reaches an output column at step {nearest} and is gone after depth = {depth}: "
-        "without skip_attention a column holds only what it hears. Give it a self-edge or "
+        "without skip_attention a column holds only what it receives. Give it a self-edge or "
         "skip_attention=True, or let the input drive every step"
     )
 
@@ -98,9 +98,9 @@ def _spread(
             reached = torch.cat([start, reached])[direct_edges]
         if not first and renewed:
             reached = reached | start
-        heard = torch.zeros_like(reached)
-        heard[target[reached[source]]] = True
-        reached, first = heard | reached if keeps else heard, False
+        arrives = torch.zeros_like(reached)
+        arrives[target[reached[source]]] = True
+        reached, first = arrives | reached if keeps else arrives, False
         yield reached
 
 

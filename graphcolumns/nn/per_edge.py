@@ -61,7 +61,7 @@ def edge_tensors(module: nn.Module, graph: ColumnGraph) -> Iterator[EdgeTensor]:
 def edge_parameters(module: nn.Module) -> list[nn.Parameter]:
     """The parameters that ``module`` declares per edge: what the edge group of EdgeAdamW holds.
 
-    Each of them is told its edges, so that an optimizer can say whose moments it holds.
+    Each of them is marked with its edges, so that an optimizer can say whose moments it holds.
     """
     for part, around in with_graph_around(module):
         mark(part, around)
@@ -75,7 +75,7 @@ def edge_parameters(module: nn.Module) -> list[nn.Parameter]:
 
 
 def parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, nn.Module]]:
-    """The modules that live on ``graph``, with their names.
+    """The modules on ``graph``, with their names.
 
     Raises:
         ValueError: ``module`` is on another graph, or one of them keeps the graph and has no method
@@ -84,14 +84,14 @@ def parts_on(module: nn.Module, graph: ColumnGraph) -> Iterator[tuple[str, nn.Mo
     if _on(graph, module) is False:
         raise ValueError(
             f"{type(module).__name__} keeps another graph than the one that was rewired, {graph}. "
-            "Pass the model or the part of it that lives on that graph."
+            "Pass the model or the part of it that is on that graph."
         )
     for name, part in all_parts_on(module, graph):
         if held_graphs(part) and not hasattr(part, "rewired"):
             raise ValueError(
                 f"{type(part).__name__} keeps a ColumnGraph and cannot be rewired: it has no "
                 f"method rewired(graph). {_shared_out(part, graph)}Give it one that takes the new "
-                "graph (self.graph = graph), or pass the part of the model that lives on the graph."
+                "graph (self.graph = graph), or pass the part of the model that is on the graph."
             )
         yield name, part
 

@@ -1,4 +1,4 @@
-"""Learned pooling: the columns of one sheet ask, those of the sheet below answer."""
+"""Learned pooling: the columns of one sheet attend to those of the sheet below."""
 
 from collections.abc import Callable
 
@@ -20,15 +20,13 @@ class LearnedPool(nn.Module):
         P_{ij} = \mathrm{softmax}_j \Big( s \, \frac{g_i^\top}{\lVert g_i \rVert}
         \frac{k_j}{\lVert k_j \rVert} \Big)
 
-    with a learned code :math:`g_i` of every column and a learned scale :math:`s`. The keys are
-    the tokens :math:`k = x` (*dynamic*: what is pooled depends on the input) or codes of the
-    columns below (*static*: one map for all inputs). The pooling of TopoMoE (Lane, 2024,
-    https://github.com/clane9/columnformers) on the edges of a graph, after the router of Soft MoE
-    (Puigcerver et al. 2024, https://arxiv.org/abs/2308.00951).
+    with a learned embedding :math:`g_i` of every column and a learned scale :math:`s`. The keys are
+    the tokens :math:`k = x` (*dynamic*: what is pooled depends on the input) or embeddings of
+    the columns below (*static*: one map for all inputs).
 
     Args:
-        num_columns: ``N``.
-        channels: ``C``.
+        num_columns: Number of columns ``N``.
+        channels: Channels per column ``C``.
 
     Attributes:
         recorder: Called with an :class:`~graphcolumns.nn.recording.AttentionRecord` of every pass.
@@ -67,7 +65,7 @@ class LearnedPool(nn.Module):
         keys: Tensor | None = None,
         cost: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Pools ``x``; static with ``keys [M, C]``, and ``cost [E]`` asks for its expectation."""
+        """Pools ``x``; static with ``keys [M, C]``, and its expected cost with ``cost [E]``."""
         self._check(x, graph, keys)
         if keys is not None:
             weight = self.coefficients(x, graph, keys)[:, 0]
@@ -100,8 +98,8 @@ class LearnedPool(nn.Module):
     def coefficients(self, x: Tensor, graph: ColumnGraph, keys: Tensor | None = None) -> Tensor:
         """The pooling map on the edges, ``[E, B]`` or static ``[E, 1]``; to look at, too."""
         key = F.normalize(x if keys is None else keys[:, None], dim=-1)
-        asked, answered = self._query()[graph.target.long()], key[graph.source.long()]
-        scores = torch.einsum("ec,ebc->eb", asked, answered)
+        query, answered = self._query()[graph.target.long()], key[graph.source.long()]
+        scores = torch.einsum("ec,ebc->eb", query, answered)
         return segment_softmax(scores, graph.target, graph.num_columns)
 
     def _query(self) -> Tensor:

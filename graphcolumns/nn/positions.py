@@ -22,7 +22,7 @@ class LearnedPositions(nn.Module):
     the Columnformer of Lane (2023) proposes.
 
     Args:
-        geometry: Where the columns start; its ``anchors`` are not trained.
+        geometry: Initial positions of the columns; its ``anchors`` are not trained.
 
     Raises:
         ValueError: A metric in which columns cannot move, or a spacing that cannot be kept.

@@ -1,4 +1,4 @@
-"""What the library asks of a model and of a module, in one place.
+"""What the library requires of a model and of a module, in one place.
 
 **A model** is a ``torch.nn.Module`` that keeps the graphs along which its columns exchange values,
 takes others in their place, and returns a :class:`ModelOutput`; see :class:`ColumnModel`.
@@ -21,14 +21,14 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
     copying.
 ``rewired(graph)`` or ``rewired(graph, name)``
     A method that takes a new graph after its edges changed. A module that keeps a graph must have
-    it; one that keeps several is told which of them changed.
+    it; one that keeps several gets the name of the one that changed.
 ``after_step()``
     A method called after every optimizer step, for rules that parameters must keep to.
 ``no_weight_decay``
     Names of its parameters that are never decayed.
 ``recorder``
-    A class attribute, normally None; set only while somebody records what the module computes along
-    edges, see ``graphcolumns.nn.recording``.
+    A class attribute, normally None; set only while records of what the module computes along
+    edges are kept, see ``graphcolumns.nn.recording``.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ class ModelOutput(NamedTuple):
     attributes where they are there: extra losses and reports say which of them they need.
 
     Attributes:
-        prediction: What is compared with the targets: logits ``[B, K]``, responses, a
+        prediction: Value that is compared with the targets: logits ``[B, K]``, responses, a
             reconstruction.
-        state: ``[N, B, C]``, the columns after the last step, or None.
-        cost: ``[T, N, B, H]``, the expected cost of every column, or None; with communicability
+        state: State of the columns after the last step, ``[N, B, C]``, or None.
+        cost: Expected cost of every column, ``[T, N, B, H]``, or None; with communicability
             ``[1, N, 1, 1]``, because that is one number for all steps, samples and heads.
-        states: ``[T, N, B, C]``, the columns after every step, or None.
-        energy: ``[B]``, what a model with an energy has reached, or None.
-        iterations: ``[B]``, steps until a model that settles has settled, or None.
+        states: State of the columns after every step, ``[T, N, B, C]``, or None.
+        energy: Energy that a model with one has reached, ``[B]``, or None.
+        iterations: Steps until a model that settles has settled, ``[B]``, or None.
     """
 
     prediction: Tensor
@@ -93,7 +93,7 @@ class ColumnModel(Protocol):
 
     A model with one graph may keep it as ``graph`` and leave ``graphs`` out, may leave the name out
     of :meth:`rewired`, and may leave out :meth:`describe`. Read a model through :func:`graphs_of`,
-    :func:`graph_of` and :func:`description_of`, which know these defaults.
+    :func:`graph_of` and :func:`description_of`, which have these defaults.
     """
 
     @property
@@ -158,7 +158,7 @@ def graph_of(model: nn.Module, name: str | None = None) -> ColumnGraph:
 
 
 def require_different_graphs(model: nn.Module) -> None:
-    """Raise unless the edges of a model's graphs differ, so that tensors per edge know theirs.
+    """Raise unless the edges of a model's graphs differ, so that each tensor per edge has one.
 
     Raises:
         ValueError: Two graphs have the same edges.
@@ -168,7 +168,7 @@ def require_different_graphs(model: nn.Module) -> None:
         if graph.same_topology(alike):
             raise ValueError(
                 "graphs of a model that is rewired must have different edges: tensors per edge are "
-                f"told apart by them. Got {one!r} and {other!r} with the same {graph.num_edges} "
+                f"distinguished by them. Got {one!r} and {other!r} with the same {graph.num_edges} "
                 "edges; draw one of them with another seed or degree."
             )
 

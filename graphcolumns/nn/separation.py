@@ -28,16 +28,16 @@ OVERSHOOT = 1.3
 def displacement(geometry: Geometry, spacing: float, free: Tensor) -> Tensor | None:
     r"""How far columns must move so that no two are nearer than a spacing.
 
-    Position-based projection in rounds: every pair at :math:`d < s` asks both ends (or the one that
-    is free) to move apart by :math:`s - d`, and a column follows the mean of what it is asked.
-    Pushes go along straight lines, the shortest way round a torus, and great circles. Columns at
-    one place leave it in directions drawn once and for all, so the result depends on the positions
-    only. Works in float64 on the CPU; time and memory grow with the pairs that are too near.
+    Position-based projection in rounds: every pair at :math:`d < s` pushes both ends (or the one
+    that is free) apart by :math:`s - d`, and a column moves by the mean of its pushes. Pushes go
+    along straight lines, the shortest way round a torus, and great circles. Columns at one place
+    leave it in directions drawn once and for all, so the result depends on the positions only.
+    Works in float64 on the CPU; time and memory grow with the pairs that are too near.
 
     Args:
-        geometry: Where columns are.
-        spacing: The least distance ``s``, in the unit of the geometry, kept to within 1 %.
-        free: Which columns may move, ``[N]`` bool.
+        geometry: Positions of the columns.
+        spacing: Least distance ``s``, in the unit of the geometry, kept to within 1 %.
+        free: Mask of the columns that may move, ``[N]`` bool.
 
     Returns:
         ``[N, 2 or 3]`` float64, exactly 0 where a column stays, or None if all are far enough
@@ -96,11 +96,11 @@ def _pushed(
     share = np.where(may_move[source], 0.5, 1.0)
     wanted = away * (share * (spacing - length))[:, None]
     total = np.stack([np.bincount(target, axis, len(points)) for axis in wanted.T], axis=1)
-    asked = np.bincount(target, minlength=len(points))
-    moved = points + OVERSHOOT * total / np.maximum(asked, 1)[:, None]
+    pushes = np.bincount(target, minlength=len(points))
+    moved = points + OVERSHOOT * total / np.maximum(pushes, 1)[:, None]
     if geometry.radius is not None:
         moved *= geometry.radius / np.linalg.norm(moved, axis=1, keepdims=True)
-    return np.where((asked > 0)[:, None], moved, points)
+    return np.where((pushes > 0)[:, None], moved, points)
 
 
 def _away(

@@ -59,7 +59,8 @@ class UntiedLinear(nn.Module):
         weights: ``"untied"``, ``"shared"``, ``"mixture"`` or ``"lowrank"``.
         rank: Number of shared sets ``R`` (mixture) or rank per column (lowrank).
         mixture: Coefficients to share with other layers (default: its own). They are not a
-            submodule of this layer: whoever shares them registers them, as :class:`Column` does.
+            submodule of this layer: the module that shares them registers them, as :class:`Column`
+            does.
         std: Standard deviation of a normal initialisation truncated at two deviations; by
             default weights are uniform in :math:`\pm C_\mathrm{in}^{-1/2}`.
 
@@ -166,7 +167,7 @@ class UntiedLinear(nn.Module):
 
     @property
     def shared_mixture(self) -> Mixture | None:
-        """The coefficients that belong to somebody else, if any."""
+        """The coefficients that belong to another module, if any."""
         return self._mixture[0]
 
     def _effective(self, batch: int | None = None) -> Use:

@@ -15,13 +15,12 @@ class UntiedLayerNorm(nn.Module):
     .. math::
         y_n = \frac{x_n - \mathrm{E}[x_n]}{\sqrt{\mathrm{Var}[x_n] + \epsilon}} \odot g_n + b_n
 
-    over the channels (Ba et al. 2016, https://arxiv.org/abs/1607.06450). The weight modes are
-    those of :class:`UntiedLinear`; ``lowrank`` is :math:`g_n = g + a_n G` with ``rank``
-    directions.
+    over the channels. The weight modes are those of :class:`UntiedLinear`; ``lowrank`` is
+    :math:`g_n = g + a_n G` with ``rank`` directions.
 
     Args:
-        num_columns: ``N``.
-        channels: ``C``.
+        num_columns: Number of columns ``N``.
+        channels: Channels per column ``C``.
         weights: ``"untied"``, ``"shared"``, ``"mixture"`` or ``"lowrank"``.
         rank: Number of shared sets or directions.
         mixture: Coefficients to share with other layers (default: its own).

@@ -1,4 +1,4 @@
-"""Per-edge costs: what it costs a column to listen along each of its in-edges."""
+"""Per-edge costs: what it costs a column to attend along each of its in-edges."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def _mean_over_columns(values: Tensor, graph: ColumnGraph) -> float:
     """The mean over columns with in-edges of the mean over their in-edges, in float64."""
     sums = values.new_zeros(graph.num_columns, dtype=torch.float64)
     sums = sums.index_add(0, graph.target.long(), values.double())
-    listening = graph.in_degree > 0
-    means = sums[listening] / graph.in_degree[listening]
+    connected = graph.in_degree > 0
+    means = sums[connected] / graph.in_degree[connected]
     return float(means.mean()) if len(means) else 0.0

@@ -25,7 +25,7 @@ def choose(
     else ``dense`` on (nearly) complete graphs, else ``triton`` for float32, bfloat16 and float16 on
     CUDA, else ``reference``, which it also takes under function transforms. The first large call on
     a machine compiles the C++ kernels; without a compiler, or with ``GRAPHCOLUMNS_COMPILE=0`` and
-    no build, ``auto`` says so once and chooses among the others. Triton comes with torch for CUDA
+    no build, ``auto`` warns once and chooses among the others. Triton comes with torch for CUDA
     on Linux.
 
     Args:
@@ -33,15 +33,15 @@ def choose(
         graph: The graph of the call.
         lanes: Entries of the dense form per pair of columns (attention: batch times heads).
         width: Numbers that an edge gathers per lane (attention: the head width).
-        dtype: Of the products.
+        dtype: Data type of the products.
 
     Returns:
         The name of a backend that can run here.
 
     Raises:
-        ValueError: For an unknown name, ``cpp`` on another device than the CPU, or ``triton`` on
+        ValueError: An unknown name, ``cpp`` on another device than the CPU, or ``triton`` on
             another than CUDA (unless Triton's interpreter is on).
-        ImportError: For ``scatter`` without torch-scatter, or ``triton`` without triton. (For
+        ImportError: ``scatter`` without torch-scatter, or ``triton`` without triton. (For
             ``cpp`` without a compiler it comes from the op.)
     """
     if backend == "auto":

@@ -113,7 +113,7 @@ def compile_kernels(
             raise ImportError(
                 f"{command} could not compile the C++ kernels:{hint}\n{error}"
             ) from error
-        os.replace(built, path)  # at once: nobody loads half a file
+        os.replace(built, path)  # at once: no process loads half a file
 
 
 def _units(sources: list[Path], folder: Path) -> list[str]:

@@ -44,7 +44,7 @@ def edge_dropout(
         batch: ``B``.
         heads: ``H``.
         rate: Probability of dropping an edge for one batch element and head.
-        dtype: Of the result.
+        dtype: Data type of the result.
 
     Returns:
         ``[K, B, H]`` factors, 0 or ``1 / (1 - rate)``.

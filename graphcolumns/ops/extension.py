@@ -28,7 +28,7 @@ def build_kernels() -> Path:
     ``baseline`` what every CPU of its kind has, ``avx2`` and ``avx512`` on x86-64. ``CXX`` names
     the compiler. The build is kept in torch's folder for extensions (``TORCH_EXTENSIONS_DIR``),
     under a name that tells the version of torch, the sources, the instructions, the compiler and,
-    for ``native``, the CPU. Two processes may ask for it at once: one compiles, the other waits.
+    for ``native``, the CPU. If two processes call it at once, one compiles and the other waits.
 
     Returns:
         Path of the shared library.
@@ -44,7 +44,7 @@ def build_kernels() -> Path:
         from filelock import FileLock  # comes with torch
 
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):  # the system releases it if a process dies
+        with FileLock(path.with_suffix(".lock")):  # the system releases it if a process ends
             if not path.exists():
                 target = f"{instruction_sets.VARIABLE}={instruction_sets.chosen()}"
                 compiler.compile_kernels(path, command, _sources(), _flags(), target)
@@ -143,7 +143,7 @@ def _cpu() -> str:
 
 
 def _name() -> str:
-    """Of a build by any compiler: what it is compiled from, and for."""
+    """Name of a build by any compiler: what it is compiled from, and for."""
     about = repr((_flags(), _cpu(), sys.platform)).encode()
     files = (*_sources(), *sorted(_FOLDER.rglob("*.h")))
     digest = _short(about + b"".join(source.read_bytes() for source in files))

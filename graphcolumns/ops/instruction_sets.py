@@ -18,7 +18,7 @@ class InstructionSet(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-# Without -march a distribution's compiler may assume more than the name promises.
+# Without -march a distribution's compiler may assume more than the name says.
 _X86 = {
     NATIVE: InstructionSet(("-march=native",)),
     "baseline": InstructionSet(("-march=x86-64",)),
@@ -29,7 +29,7 @@ _X86 = {
     ),
 }
 _ARM = {
-    # Apple's compilers aim at Apple's CPUs by themselves, and some know no -mcpu=native.
+    # Apple's compilers aim at Apple's CPUs by themselves, and some lack -mcpu=native.
     NATIVE: InstructionSet(() if sys.platform == "darwin" else ("-mcpu=native",)),
     "baseline": InstructionSet(("-march=armv8-a",)),
 }

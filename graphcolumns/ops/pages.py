@@ -14,11 +14,11 @@ _ADVICE: int | None = getattr(mmap, "MADV_HUGEPAGE", None)  # Linux
 
 
 def advise(*tensors: Tensor | None) -> None:
-    """Asks the system to back new CPU tensors of 8 MiB and more with large pages.
+    """Advises the system to back new CPU tensors of 8 MiB and more with large pages.
 
     A block that comes fresh from the system is mapped page by page when it is first written. With
     pages of 4 KiB that took a third of the time of attention at 262,144 columns. Where the system
-    has no large pages, or gives them to everybody, nothing happens.
+    has no large pages, or gives them to every process, nothing happens.
     """
     system = _madvise()
     for tensor in tensors:

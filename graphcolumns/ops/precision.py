@@ -24,5 +24,5 @@ def as_given(x: Tensor) -> AbstractContextManager:
 
 
 def _autocasts(x: Tensor) -> bool:
-    """Whether autocast is on for the device of ``x``; the meta device has none to ask."""
+    """Whether autocast is on for the device of ``x``; the meta device has no autocast."""
     return not x.is_meta and torch.is_autocast_enabled(x.device.type)

@@ -1,6 +1,6 @@
-"""Where columns lie: places that need less wire for the same edges.
+"""Placement of columns: positions that need less wire for the same edges.
 
-Edges stay as they are; two columns swap their places. Knows nothing of training.
+Edges stay; two columns swap their positions. Independent of training.
 """
 
 from graphcolumns.placement.place_columns import Placement, place_columns

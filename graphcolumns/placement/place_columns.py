@@ -22,14 +22,14 @@ ROUNDING = 1e-9  # of the mean cost of an edge: smaller savings are rounding
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    r"""Where columns came to be.
+    r"""The result of a placement.
 
     Attributes:
         geometry: The same places in another order: column ``n`` is at its position ``n``.
         slot: The former column at whose place column ``n`` is now, ``[N]`` int64.
-        cost_before: Of all wire before, :math:`\sum_e w_e d_e^p`.
-        cost_after: Of all wire now.
-        swaps: How many were accepted.
+        cost_before: Cost of all wire before, :math:`\sum_e w_e d_e^p`.
+        cost_after: Cost of all wire after.
+        swaps: Number of accepted swaps.
     """
 
     geometry: Geometry
@@ -61,14 +61,14 @@ def place_columns(
     by moving the input. The result depends on the arguments only, not on a global random state.
 
     Args:
-        graph: ``N`` columns that listen to each other.
-        geometry: Where they are; its places are the slots.
-        weight: ``w``, ``[E]``, not negative (default: 1).
-        power: ``p`` above 0.
-        rounds: How many.
-        temperature: :math:`\tau` of the first round, in units of the mean cost of an edge; with 0
-            the cost falls from swap to swap.
-        seed: 0 or above.
+        graph: ``N`` columns and their edges.
+        geometry: Their positions, among which they are permuted.
+        weight: Weights ``w`` of the edges, ``[E]``, not negative (default: 1).
+        power: Exponent ``p`` of the distance, above 0.
+        rounds: Number of rounds.
+        temperature: Temperature :math:`\tau` of the first round, in units of the mean cost of an
+            edge; with 0 the cost falls from swap to swap.
+        seed: Seed of the proposals, 0 or above.
 
     Raises:
         ValueError: What ``swap_change`` refuses, negative rounds or temperature.
@@ -125,10 +125,10 @@ def _proposed(
     if number % 2 == 0 or not graph.num_edges:
         other = free[random_ids(len(free), len(free), seed, "any place", number)]
     else:
-        source, hears = random_source(graph, free, seed, "edge", number)
+        source, has_source = random_source(graph, free, seed, "edge", number)
         # `near` is about places: from column to place, to a place around it, to who is there.
         place, _ = random_source(near, slot[source], seed, "near place", number)
-        other = torch.where(hears, slot.argsort()[place], free)
+        other = torch.where(has_source, slot.argsort()[place], free)
     may = torch.isin(other, free) & (other != free)
     return free[may], other[may]
 

@@ -29,16 +29,17 @@ def swap_change(
         \Delta = \sum_{e \ni a, b} w_e \left( d'^p_e - d_e^p \right)
 
     over the in- and out-edges of the two alone: ``O(degree)`` per pair, for many pairs at once.
-    (Metric ``"geodesic"`` needs a shortest path per pair of ends on top.) Each pair is judged by
+    (Metric ``"geodesic"`` needs a shortest path per pair of ends on top.) Each pair is taken by
     itself, as if no other were swapped.
 
     Args:
-        graph: ``N`` columns that listen to each other; its lengths are not used.
-        geometry: Where the columns are now.
-        first: Ids ``a``, ``[P]``.
-        second: Ids ``b``, ``[P]``.
-        weight: ``w``, ``[E]`` (default: 1), for instance the mean attention of each edge.
-        power: ``p`` above 0.
+        graph: ``N`` columns and their edges; its lengths are not used.
+        geometry: Current positions of the columns.
+        first: Ids of the columns ``a``, ``[P]``.
+        second: Ids of the columns ``b``, ``[P]``.
+        weight: Weights ``w`` of the edges, ``[E]`` (default: 1), for instance the mean attention of
+            each edge.
+        power: Exponent ``p`` of the distance, above 0.
 
     Returns:
         ``[P]`` float64 on the CPU, in the unit of the geometry to the power ``p``; negative where
@@ -77,10 +78,10 @@ def wire_cost(
     r"""The cost of all wire, :math:`\sum_e w_e d_e^p`, in float64.
 
     Args:
-        graph: ``N`` columns that listen to each other; its lengths are not used.
-        geometry: Where the columns are.
-        weight: ``w``, ``[E]`` (default: 1).
-        power: ``p`` above 0.
+        graph: ``N`` columns and their edges; its lengths are not used.
+        geometry: Positions of the columns.
+        weight: Weights ``w`` of the edges, ``[E]`` (default: 1).
+        power: Exponent ``p`` of the distance, above 0.
 
     Raises:
         ValueError: See ``swap_change``.
@@ -118,7 +119,7 @@ def move_columns(model: nn.Module, geometry: Geometry) -> None:
 
     Args:
         model: A model of one sheet, with a method ``rewired``; changed in place.
-        geometry: Where its columns are now, column by column.
+        geometry: Current positions of its columns, column by column.
 
     Raises:
         ValueError: Another number of columns, or a model that learns its positions.

@@ -1,7 +1,7 @@
 """Random numbers as functions of what they are for: no stream, no state.
 
 A number depends on the seed, the purpose, the update and a counter (a draw, an edge key), so it is
-the same on any device, in any order of asking, at any number of threads, and after a resume.
+the same on any device, in any order of calls, at any number of threads, and after a resume.
 """
 
 from __future__ import annotations

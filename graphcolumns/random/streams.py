@@ -23,10 +23,10 @@ def batch_indices(step: int, batch_size: int, num_samples: int, seed: int) -> Te
     epoch every sample is seen once.
 
     Args:
-        step: Batch number, from 0.
+        step: Number of the batch, from 0.
         batch_size: Samples per batch; may be larger than ``num_samples``.
-        num_samples: ``n``.
-        seed: Of the order.
+        num_samples: Number of samples, ``n``.
+        seed: Seed of the order.
     """
     positions = range(step * batch_size, (step + 1) * batch_size)
     epochs = range(positions[0] // num_samples, positions[-1] // num_samples + 1)

@@ -1,6 +1,6 @@
 """Train, prune, scale: start a sheet of more columns, or of fewer, from a trained one.
 
-Knows models only by their per-edge and per-column tensors, and nothing of plasticity.
+Reads models only through their per-edge and per-column tensors; independent of plasticity.
 """
 
 from graphcolumns.scaling.nearest_columns import nearest_columns

@@ -22,7 +22,7 @@ class CopiedEdges(NamedTuple):
 
 @torch.no_grad()
 def copied_edges(graph: ColumnGraph, geometry: Geometry, columns: Tensor) -> CopiedEdges:
-    r"""Each new column listens as the column it comes from does.
+    r"""Each new column receives from copies of the sources of its origin.
 
     An edge from ``j`` to the origin of column ``i'`` becomes one edge to ``i'``: from the nearest
     of the columns that come from ``j`` (the lowest id of several as near). So in-degrees stay, a
@@ -31,9 +31,9 @@ def copied_edges(graph: ColumnGraph, geometry: Geometry, columns: Tensor) -> Cop
     columns that are the origin of none are dropped.
 
     Args:
-        graph: ``N`` columns that listen to each other.
-        geometry: Where the ``N'`` new columns are.
-        columns: The column that each of them comes from, ``[N']`` int64.
+        graph: ``N`` columns and their edges.
+        geometry: Positions of the ``N'`` new columns.
+        columns: Column that each of them comes from, ``[N']`` int64.
 
     Returns:
         ``(graph, origin [E'])``, measured on ``geometry`` if ``graph`` was measured.
@@ -48,8 +48,8 @@ def copied_edges(graph: ColumnGraph, geometry: Geometry, columns: Tensor) -> Cop
     degree = graph.in_degree[columns]
     target = torch.repeat_interleave(degree)
     edge = graph.rowptr[columns].repeat_interleave(degree) + _place_in_row(degree)
-    heard = graph.source.long()[edge]
-    source = _nearest_child(geometry, columns, target, heard, graph.num_columns)
+    origin = graph.source.long()[edge]
+    source = _nearest_child(geometry, columns, target, origin, graph.num_columns)
     kept = source >= 0
     target, source, edge = target[kept], source[kept], edge[kept]
     distance = None
@@ -65,8 +65,8 @@ def kept_edges(graph: ColumnGraph, keep: Tensor) -> CopiedEdges:
     """The edges between the columns that stay, with their lengths.
 
     Args:
-        graph: ``N`` columns that listen to each other.
-        keep: Which of them stay, ``[N]`` bool.
+        graph: ``N`` columns and their edges.
+        keep: Mask of the columns that stay, ``[N]`` bool.
 
     Raises:
         ValueError: ``keep`` has another length or keeps nothing.

@@ -34,7 +34,7 @@ def inherit(model: nn.Module, coarse: nn.Module, origin: Origin) -> None:
     Args:
         model: A new model, built as ``coarse`` was for other columns; changed in place.
         coarse: The model that it comes from.
-        origin: Of the columns and edges of ``model``.
+        origin: Origin of the columns and edges of ``model``.
 
     Raises:
         ValueError: The models have other modules, or a tensor does not fit after copying: it is

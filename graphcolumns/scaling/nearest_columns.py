@@ -36,13 +36,13 @@ def nearest_columns(coarse: Geometry, fine: Geometry) -> Tensor:
             sheets do not cover the same place, or the finer one is not finer everywhere.
     """
     _check_same_kind(coarse, fine)
-    known, asked = _places(coarse, fine), _places(fine, coarse)
+    known, wanted = _places(coarse, fine), _places(fine, coarse)
     box = None if coarse.period is None else np.array(coarse.period)
     count = min(TIED, coarse.num_columns)
-    lengths, ids = cKDTree(known, boxsize=box).query(asked, k=range(1, count + 1))
+    lengths, ids = cKDTree(known, boxsize=box).query(wanted, k=range(1, count + 1))
     close = TIE * float(np.ptp(known, axis=0).max())
     tied = lengths <= lengths[:, :1] + close
-    way = known[np.where(tied, ids, 0)] - asked[:, None]
+    way = known[np.where(tied, ids, 0)] - wanted[:, None]
     if box is not None:
         way -= box * np.round(way / box)
     for axis in range(way.shape[2]):

@@ -26,11 +26,11 @@ class Rescaling:
 
     Attributes:
         model: The new model.
-        geometry: Where its columns are.
+        geometry: Positions of its columns.
         columns: The old column that each column comes from, ``[N']`` int64.
         edges: The old edge that each edge comes from, ``[E']`` int64.
-        loss_before: What ``loss`` gave for the old model, None without ``loss``.
-        loss_after: What it gave for the new one.
+        loss_before: Loss of the old model, None without ``loss``.
+        loss_after: Loss of the new model.
     """
 
     model: nn.Module
@@ -68,7 +68,7 @@ def rescale(
 
     Args:
         model: A trained model of one sheet; ``model.graph`` is its graph.
-        geometry: Where the ``N'`` new columns are.
+        geometry: Positions of the ``N'`` new columns.
         columns: The column of ``model`` that each of them comes from, ``[N']`` int64: of
             ``nearest_columns``.
         build: Makes the new model from a geometry and a graph, with the options of the old one:
@@ -101,17 +101,17 @@ def remove_columns(
     """Start a sheet without some columns of a trained one; the others do not change.
 
     They keep their weights and the edges between them, with their lengths. If they see what they
-    saw, no column that stays hears one that goes, and none that goes is read, nothing changes.
-    ``sheet`` lays out what columns see anew by the extent of the sheet; with
+    saw, no column that stays receives from one that goes, and none that goes is read, nothing
+    changes. ``sheet`` lays out what columns see anew by the extent of the sheet; with
     ``receptive=model.receptive[keep]`` they see what they saw.
 
     Args:
         model: A trained model of one sheet; ``model.graph`` is its graph.
-        geometry: Where its ``N`` columns are.
-        keep: Which of them stay, ``[N]`` bool.
-        build: See ``rescale``; it gets the geometry and the graph of the columns that stay:
-            ``partial(sheet, receptive=model.receptive[keep], image_size=8, ...)``.
-        loss: See ``rescale``.
+        geometry: Positions of its ``N`` columns.
+        keep: Mask of the columns that stay, ``[N]`` bool.
+        build: Function as of ``rescale``; it gets the geometry and the graph of the columns that
+            stay: ``partial(sheet, receptive=model.receptive[keep], image_size=8, ...)``.
+        loss: Loss of a model, as of ``rescale``.
 
     Returns:
         A :class:`Rescaling`.

@@ -97,7 +97,7 @@ def test_moments_at_which_nothing_changed_are_left_out():
     ],
 )
 def test_a_log_with_holes(died, born):
-    with pytest.raises(ValueError, match="only living edges die"):
+    with pytest.raises(ValueError, match="remove only edges that are there"):
         edge_lifetimes(events([*LOG, (40, died, born)]))
 
 

@@ -6,7 +6,7 @@ import torch
 from geometries import grid
 from graphcolumns import connect
 from graphcolumns.analysis import observe
-from graphcolumns.analysis.observe import spread
+from graphcolumns.analysis.observe import spread_columns
 from graphcolumns.models.columnformer import Columnformer
 from tests.analysis.sheets import build, images
 
@@ -123,13 +123,13 @@ def test_a_model_without_a_graph():
 
 
 @pytest.mark.parametrize("count", [1, 2, 6])
-def test_spread(count):
-    ids = spread(grid.sheet(8, 8), count)
+def test_spread_columns(count):
+    ids = spread_columns(grid.sheet(8, 8), count)
     assert len(ids.unique()) == count
 
 
 def test_spread_over_few_places():
-    assert spread(grid.sheet(1, 2), 6).tolist() == [0, 1]
+    assert spread_columns(grid.sheet(1, 2), 6).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("attention", ["selection", "mixing", "identity"])

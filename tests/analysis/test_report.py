@@ -89,8 +89,8 @@ def test_tables_agree_with_each_other(tmp_path):
     assert sum(int(row["in_degree"]) for row in degrees) == len(wires) == 192
     received = sum(float(row["attention_received"]) for row in rows(folder / "attention.csv"))
     assert received == pytest.approx(64, rel=1e-4)
-    heard = [float(row["sources_heard"]) for row in rows(folder / "attention.csv")]
-    assert all(1 <= value <= 3.0001 for value in heard)
+    effective = [float(row["effective_sources"]) for row in rows(folder / "attention.csv")]
+    assert all(1 <= value <= 3.0001 for value in effective)
     shares = rows(folder / "lengths.csv")
     for name in ("edges", "random", "distance_rule"):
         assert sum(float(row[name]) for row in shares) == pytest.approx(1, abs=1e-4)

@@ -69,7 +69,7 @@ def test_truth_in_another_order_of_columns():
     data, permutation = dataset(truth=torch.tensor([[0, 2], [1, 0]])), torch.tensor([2, 0, 1])
     assert data.truth_at(permutation).tolist() == [[0, 1], [1, 2]]
     assert data.truth_at().tolist() == [[0, 2], [1, 0]]
-    with pytest.raises(ValueError, match=r"knows no true edges: data\.planted\(\) does"):
+    with pytest.raises(ValueError, match=r"has no true edges: data\.planted\(\) does"):
         dataset().truth_at()
 
 

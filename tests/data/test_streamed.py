@@ -47,7 +47,7 @@ def test_it_looks_like_a_data_set_in_memory():
     for half in ("train", "test"):
         for got, expected in zip(data.batch(half, chosen), memory.batch(half, chosen), strict=True):
             assert torch.equal(got, expected)
-    with pytest.raises(ValueError, match="knows no true edges"):
+    with pytest.raises(ValueError, match="has no true edges"):
         data.truth_at()
 
 

@@ -13,7 +13,7 @@ from torch_geometric.utils import from_networkx, to_scipy_sparse_matrix
 
 from graphcolumns.graph import ColumnGraph
 
-AMBIGUOUS = "must be asked for by name, as lengths or as weights"
+AMBIGUOUS = "must be requested by name, as lengths or as weights"
 
 
 def matrix(values=(0.5, -2.0, 4.0), dtype=np.float64) -> scipy.sparse.csr_array:

@@ -15,10 +15,10 @@ def edges_of(windows: Windows) -> list[tuple[int, int, int]]:
     for place, window in enumerate(windows.window.tolist()):
         for slot in range(*windows.first[place : place + 2].tolist()):
             for r in range(16):
-                listens = windows.listeners[slot] >> r & 1
+                attends = windows.receivers[slot] >> r & 1
                 edge = int(windows.edge[slot, r])
-                assert listens == (edge >= 0)
-                if listens:
+                assert attends == (edge >= 0)
+                if attends:
                     found.append((16 * window + r, int(windows.source[slot]), edge))
     for n, row in enumerate(windows.rows.tolist()):
         for at in range(*windows.rowptr[n : n + 2].tolist()):
@@ -34,7 +34,7 @@ def test_by_hand():
     assert windows.window.tolist() == [0, 1]
     assert windows.first.tolist() == [0, 16, 32]
     assert windows.source.tolist() == [1, 3] + 14 * [0] + [0, 1, 2] + 13 * [0]
-    assert windows.listeners.tolist() == [2**16 - 1, 4] + 14 * [0] + [1, 3, 2] + 13 * [0]
+    assert windows.receivers.tolist() == [2**16 - 1, 4] + 14 * [0] + [1, 3, 2] + 13 * [0]
     assert windows.edge[0].tolist() == [0, 1, 2, *range(4, 17)]
     assert windows.edge[1, 2] == 3
     assert windows.rows.tolist() == []

@@ -87,13 +87,13 @@ def _choices(experiment: Experiment, rows: Sequence[Row]) -> str:
 
 def _failures(rows: Sequence[Row]) -> str:
     failed = [row for row in rows if row["status"] != "ok"]
-    told = [
+    lines = [
         f"- {row['kind']}, {row['arm']}, {row['variant']}, seed {row['seed']}"
         + (f", `{row['tuned']}`" if row["tuned"] else "")
         + f": {row['error']}"
         for row in failed
     ]
-    return "\n".join([f"{len(failed)} runs failed:\n", *told]) if failed else ""
+    return "\n".join([f"{len(failed)} runs failed:\n", *lines]) if failed else ""
 
 
 def label(name: str) -> str:

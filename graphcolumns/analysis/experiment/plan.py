@@ -177,8 +177,8 @@ def _planned(
     return Planned(kind, arm, variant, seed, trial, tuned, overrides, mark)
 
 
-def _check_known(kind: str, asked: Sequence[Any] | None, known: Any) -> None:
-    for value in asked or ():
+def _check_known(kind: str, wanted: Sequence[Any] | None, known: Any) -> None:
+    for value in wanted or ():
         if value not in known:
             raise ValueError(
                 f"there is no {kind} {value!r} in this experiment; it has "

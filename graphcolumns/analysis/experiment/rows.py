@@ -82,8 +82,8 @@ class Rows:
             if not known or row["fingerprint"] != fingerprint(self.experiment, arm, variant):
                 raise ValueError(
                     f"{self.path} was written by another definition of this experiment: its "
-                    f"{row['kind']} run of arm {arm!r}, variant {variant!r} is not what is asked "
-                    "for now. Undo the change, write elsewhere with out=FOLDER, or delete these "
+                    f"{row['kind']} run of arm {arm!r}, variant {variant!r} is not the planned "
+                    "one. Undo the change, write elsewhere with out=FOLDER, or delete these "
                     "rows."
                 )
 

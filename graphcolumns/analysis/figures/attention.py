@@ -11,8 +11,8 @@ from graphcolumns.analysis.observation import Observation, Wiring
 from graphcolumns.analysis.picture import Picture, png, table
 
 
-def listened(seen: Observation, wiring: Wiring) -> Picture | None:
-    """Attention that every column receives, and how many sources it hears itself.
+def attention(seen: Observation, wiring: Wiring) -> Picture | None:
+    """Attention that every column gets, and the effective number of its sources.
 
     None without attention, or where no geometry has both ends of the edges.
     """
@@ -23,10 +23,10 @@ def listened(seen: Observation, wiring: Wiring) -> Picture | None:
     weights = np.abs(wiring.attention.numpy())
     source, target = graph.source.numpy(), graph.target.numpy()
     received = np.stack([np.bincount(source, w, n) for w in weights]).mean(0)
-    heard = np.stack([_effective(w, target, n) for w in weights]).mean(0)
+    effective = np.stack([_effective(w, target, n) for w in weights]).mean(0)
     sides = panels(geometry)
     figure, axes = draw.rows(sides, 2)
-    maps = ((received, "attention received"), (heard, "sources heard"))
+    maps = ((received, "attention received"), (effective, "effective sources"))
     for row, (values, label) in zip(axes, maps, strict=True):
         norm = draw.scale(values)
         for cell, side in zip(row, sides, strict=True):
@@ -36,15 +36,17 @@ def listened(seen: Observation, wiring: Wiring) -> Picture | None:
     return Picture(
         "attention",
         "Attention on the sheet",
-        "Above: attention that each column receives from its listeners, the sum of the weights of "
-        "its out-edges (the mean over columns is 1 when all listen). Below: the effective number "
-        "of sources that each column hears, exp of the entropy of its weights. Mean over steps, "
+        "Above: attention that each column gets from its targets, the sum of the weights of its "
+        "out-edges (the mean over columns is 1 when all have in-edges). Below: the effective "
+        "number of sources of each column, exp of the entropy of its weights. Mean over steps, "
         "heads and samples.",
         png(figure),
-        table({"column": np.arange(n), "attention_received": received, "sources_heard": heard}),
+        table(
+            {"column": np.arange(n), "attention_received": received, "effective_sources": effective}
+        ),
         spatial(
             geometry,
-            {"attention received": received, "sources heard": heard},
+            {"attention received": received, "effective sources": effective},
             "attention",
             one_scale=False,
         ),
@@ -52,7 +54,7 @@ def listened(seen: Observation, wiring: Wiring) -> Picture | None:
 
 
 def chosen(seen: Observation, wiring: Wiring) -> Picture | None:
-    """Where a few columns listen; None without weights, or a geometry of both ends."""
+    """The sources of a few columns; None without weights, or a geometry of both ends."""
     geometry, weights = seen.sheet_of(wiring.graph), _mean_weights(wiring)
     if geometry is None or weights is None:
         return None
@@ -81,9 +83,9 @@ def chosen(seen: Observation, wiring: Wiring) -> Picture | None:
     over = "mean over steps, heads and samples" if attends else "of linear layers"
     return Picture(
         "attention_of_columns" if attends else "weights_of_columns",
-        "Where single columns listen" if attends else "In-edges of single columns",
+        "What single columns attend to" if attends else "In-edges of single columns",
         f"Colour: weight that the ringed column gives to each source ({over}; no unit). Columns "
-        "that it does not listen to are white. A faint ring lies behind the surface.",
+        "that are not its sources are white. A faint ring lies behind the surface.",
         png(figure),
         table(columns),
     )
@@ -97,7 +99,7 @@ def _mean_weights(wiring: Wiring) -> Floats | None:
 
 
 def _effective(weights: np.ndarray, target: np.ndarray, n: int) -> np.ndarray:
-    """``exp`` of the entropy of each column's weights; 0 for a column that hears nothing."""
+    """``exp`` of the entropy of each column's weights; 0 for a column without in-edges."""
     total = np.bincount(target, weights, n)
     share = weights / np.where(total > 0, total, 1)[target]
     entropy = np.bincount(target, -share * np.log(np.where(share > 0, share, 1)), n)

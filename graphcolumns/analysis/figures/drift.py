@@ -89,8 +89,8 @@ def degree_shift(found: Lifetimes, num_columns: int, num_sources: int | None = N
     return Picture(
         "degree_shift",
         "Degrees, then and now",
-        "Columns by the number of columns they listen to (in-degree) and that listen to them "
-        "(out-degree), at the start and at the end. Columns that nobody listens to: "
+        "Columns by the number of their sources (in-degree) and of their targets (out-degree), at "
+        "the start and at the end. Columns without targets: "
         f"{silent[0]:,} at the start, {silent[1]:,} at the end.",
         png(figure),
         table(columns),

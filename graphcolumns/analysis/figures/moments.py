@@ -34,7 +34,7 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 def wiring(found: Lifetimes, geometry: Geometry, lengths: Floats) -> Picture:
-    """Newborn, dying and lasting edges at a few moments.
+    """Newborn, brief and lasting edges at a few moments.
 
     Args:
         found: Lifetimes of ``L`` edges.
@@ -75,8 +75,8 @@ def kinds(found: Lifetimes, before: int, moment: int, after: int) -> dict[str, B
         moment: Moment that is shown.
         after: Moment until which a death counts.
     """
-    alive, newborn, dying = found.alive(moment), found.born > before, found.died <= after
-    both = (~newborn & ~dying, newborn & ~dying, ~newborn & dying, newborn & dying)
+    alive, newborn, ends = found.alive(moment), found.born > before, found.died <= after
+    both = (~newborn & ~ends, newborn & ~ends, ~newborn & ends, newborn & ends)
     return {name: alive & part for name, part in zip(STYLES, both, strict=True)}
 
 

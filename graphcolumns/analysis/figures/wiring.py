@@ -47,7 +47,7 @@ def wires(seen: Observation, wiring: Wiring) -> Picture | None:
         "wires",
         "Wires on the sheet",
         f"{shown}, drawn where both ends are on one panel, coloured by length in {unit}. "
-        "The table has all edges: the target listens to the source.",
+        "The table has all edges: the target receives from the source.",
         png(figure),
         table(columns),
         spatial(geometry, {}, "", edges=(target[ids], source[ids])),
@@ -113,7 +113,7 @@ def _lengths_alone(wires: Floats, unit: str) -> Picture:
 
 
 def degrees(seen: Observation, wiring: Wiring) -> Picture:
-    """How many columns each listens to, and how many listen to it."""
+    """How many sources and how many targets each column has."""
     graph = wiring.graph
     found = {"in-degree": graph.in_degree.numpy(), "out-degree": graph.out_degree.numpy()}
     square = graph.num_columns == graph.num_sources
@@ -129,11 +129,10 @@ def degrees(seen: Observation, wiring: Wiring) -> Picture:
     return Picture(
         "degrees",
         "Degrees",
-        "In-degree: columns that a column listens to. Out-degree: columns that listen to it. An "
+        "In-degree: number of sources of a column. Out-degree: number of its targets. An "
         "edge from a column to itself counts in both."
         if square
-        else "In-degree: sources that a column listens to. Out-degree: columns that listen to a "
-        "source.",
+        else "In-degree: number of sources of a column. Out-degree: number of targets of a source.",
         png(figure),
         table({"column": ids, **{k.replace("-", "_"): padded(v, ids) for k, v in found.items()}}),
     )
@@ -169,7 +168,7 @@ def adjacency(seen: Observation, wiring: Wiring) -> Picture:
     return Picture(
         "adjacency",
         "Adjacency" if geometry is None else "Adjacency, ordered by space",
-        f"A dot: the target (row) listens to the source. {order}{cells}",
+        f"A dot: the target (row) receives from the source. {order}{cells}",
         png(figure),
         table({"column": np.arange(n), "rank": rank}),
     )

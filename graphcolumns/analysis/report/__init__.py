@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from graphcolumns.analysis import interactive
 from graphcolumns.analysis.figures.activity import activity
-from graphcolumns.analysis.figures.attention import chosen, listened
+from graphcolumns.analysis.figures.attention import attention, chosen
 from graphcolumns.analysis.figures.fields import fields
 from graphcolumns.analysis.figures.learning import learning
 from graphcolumns.analysis.figures.results import results
@@ -129,7 +129,7 @@ def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
 
 def _of_edges(seen: Observation, wiring: Wiring) -> list[Picture | None]:
     """The pictures of one graph."""
-    drawn = (wires, listened, chosen, weights, lengths, degrees, adjacency)
+    drawn = (wires, attention, chosen, weights, lengths, degrees, adjacency)
     return [draw(seen, wiring) for draw in drawn]
 
 

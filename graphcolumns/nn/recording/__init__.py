@@ -1,7 +1,7 @@
 """Records of what layers compute along edges, kept on request while a model runs.
 
 Scores of edges are computed from records, not from the type of a layer. Nothing is recorded, and
-nothing is paid, unless somebody asks: ``with recording(model) as records: model(inputs)``.
+nothing is paid, outside ``with recording(model) as records: model(inputs)``.
 """
 
 from graphcolumns.nn.recording.attention_mass import attention_mass

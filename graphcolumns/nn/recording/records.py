@@ -19,7 +19,7 @@ class AttentionRecord(NamedTuple):
         v: Values, ``[M, B, H, Dv]``.
         bias: Scores of the edges, ``[E]`` or ``[E, H]``, or None.
         scale: Scaling factor of the dot products (None: ``D ** -0.5``).
-        out: What the columns receive, ``[N, B, H, Dv]``; the layer goes on with this tensor.
+        out: Output of attention, ``[N, B, H, Dv]``; the layer goes on with this tensor.
         lse: Logarithm of the normaliser of the softmax, ``[N, B, H]``.
     """
 
@@ -38,9 +38,9 @@ class LinearRecord(NamedTuple):
 
     Attributes:
         graph: The edges.
-        x: What the sources send, ``[M, B, C]``.
+        x: State of the sources, ``[M, B, C]``.
         weight: Weights of the edges, ``[E]``, per head ``[E, H]`` or per channel ``[E, C]``.
-        out: What the columns receive, ``[N, B, C]``; the layer goes on with this tensor.
+        out: Weighted sums, ``[N, B, C]``; the layer goes on with this tensor.
     """
 
     graph: ColumnGraph

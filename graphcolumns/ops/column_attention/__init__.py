@@ -62,7 +62,7 @@ def column_attention(
     a column. It is differentiable in ``c``, ``q`` and ``k``. Dropout multiplies ``p`` (in both
     channels) by a counter-based mask. A column without in-edges gets ``out = cost = 0`` and
     ``lse = -inf``, and so does one whose biases are all ``-inf``. On the complete graph this is the
-    attention of Vaswani et al., https://arxiv.org/abs/1706.03762.
+    attention of a transformer.
 
     Weights of a column sum to one whatever its scores: the normaliser is kept in two parts, which
     ``lse`` adds up. A constant added to all biases of a column changes nothing but ``lse``. A
@@ -76,16 +76,16 @@ def column_attention(
             input: they are broadcast, their gradient is summed over the batch.
         k: Keys ``[M, B, H, D]``.
         v: Values ``[M, B, H, Dv]``.
-        graph: Who listens to whom; ``N`` columns, ``M`` sources, ``E`` edges.
-        bias: Added to the scores, ``[E]`` (all heads) or ``[E, H]``; ``-inf`` closes an edge.
+        graph: Edges along which columns attend; ``N`` columns, ``M`` sources, ``E`` edges.
+        bias: Bias added to the scores, ``[E]`` (all heads) or ``[E, H]``; ``-inf`` closes an edge.
         cost: Cost of an edge ``c``, ``[E]`` or ``[E, H]``.
-        scale: Of the dot products (default: ``D ** -0.5``).
+        scale: Scaling factor of the dot products (default: ``D ** -0.5``).
         dropout: Probability of dropping an edge, per batch element and head.
-        seed: Of the dropout mask: an int or a scalar int64 tensor (default: drawn from torch's
-            generator).
+        seed: Seed of the dropout mask, an int or a scalar int64 tensor (default: drawn from
+            torch's generator).
         backend: ``"auto"``, ``"reference"``, ``"dense"``, ``"cpp"``, ``"triton"`` or
             ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`. Function transforms
-            (``torch.func``) and forward-mode differentiation take plain torch, whatever it says.
+            (``torch.func``) and forward-mode differentiation always take plain torch.
 
     Returns:
         :class:`Attention`; ``out`` has the dtype of v, ``cost`` and ``lse`` are at least float32.
@@ -97,6 +97,9 @@ def column_attention(
             scale that is a tensor.
         ImportError: ``backend="scatter"`` without torch-scatter, ``backend="triton"`` without
             triton, ``backend="cpp"`` without a compiler.
+
+    Source: Vaswani et al., Attention is all you need, NeurIPS 2017,
+    https://arxiv.org/abs/1706.03762.
 
     Example:
         >>> import torch

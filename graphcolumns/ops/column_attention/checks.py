@@ -1,4 +1,4 @@
-"""What column_attention asks of its arguments, with errors that say it."""
+"""What column_attention requires of its arguments, with errors that say it."""
 
 import torch
 from torch import Tensor

@@ -37,7 +37,7 @@ def silent_edges(closed: Tensor | None, keep: Tensor | None) -> Tensor | None:
 
 
 def without(values: Tensor, silent: Tensor | None, fill: float = 0.0) -> Tensor:
-    """``values [E, B, H]`` or ``[E, B, H, D]`` with ``fill`` where ``silent`` says so."""
+    """``values [E, B, H]`` or ``[E, B, H, D]`` with ``fill`` where ``silent``."""
     if silent is None:
         return values
     return values.masked_fill(silent[..., None] if values.dim() > silent.dim() else silent, fill)

@@ -50,8 +50,8 @@ def forward(
         return reference.forward(*given)
     found = _matrix_forward(*given)
     if not sound(*found[:2], found[3]):
-        heard_k, heard_v, open_cost = _heard(k, v, bias, cost, source)
-        found = _matrix_forward(q, heard_k, heard_v, bias, open_cost, *given[5:])
+        open_k, open_v, open_cost = _open_only(k, v, bias, cost, source)
+        found = _matrix_forward(q, open_k, open_v, bias, open_cost, *given[5:])
     return found if sound(*found[:2], found[3]) else reference.forward(*given)
 
 
@@ -111,8 +111,8 @@ def backward(
     grads = _matrix_gradients(*arrived, k, v, bias, cost, *saved, *rest)
     if not can_look(grad_out) or sound(*grads):
         return grads
-    heard_k, heard_v, open_cost = _heard(k, v, bias, cost, source)
-    grads = _matrix_gradients(*arrived, heard_k, heard_v, bias, open_cost, *saved, *rest)
+    open_k, open_v, open_cost = _open_only(k, v, bias, cost, source)
+    grads = _matrix_gradients(*arrived, open_k, open_v, bias, open_cost, *saved, *rest)
     if sound(*grads):
         return grads
     return reference.backward(*arrived, k, v, bias, cost, *saved, *rest)
@@ -168,7 +168,7 @@ def _matrix_gradients(
     return (*grads, grad_bias, grad_cost)  # type: ignore[return-value]
 
 
-def _heard(
+def _open_only(
     k: Tensor, v: Tensor, bias: Tensor | None, cost: Tensor | None, source: Tensor
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Keys, values and costs with zeros where no edge is open: the bits of a source of zeros."""
@@ -176,11 +176,11 @@ def _heard(
     if bias is not None:
         is_open = (bias if bias.dim() == 2 else bias[:, None]) != CLOSED
     count = is_open.new_zeros((k.shape[0], is_open.shape[1]), dtype=torch.int64)
-    unheard = (count.index_add(0, source, is_open.long()) == 0)[:, None, :, None]
+    unused = (count.index_add(0, source, is_open.long()) == 0)[:, None, :, None]
     if cost is not None:
         shut = ~is_open
         cost = cost.masked_fill(shut if cost.dim() == 2 else shut.all(1), 0.0)
-    return k.masked_fill(unheard, 0.0), v.masked_fill(unheard, 0.0), cost
+    return k.masked_fill(unused, 0.0), v.masked_fill(unused, 0.0), cost
 
 
 def _heads_first(x: Tensor, dtype: torch.dtype) -> Tensor:

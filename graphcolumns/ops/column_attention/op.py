@@ -49,7 +49,7 @@ def column_attention_op(
             views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
             return FUSED[backend].forward(q, k, v, bias, cost, views, scale, dropout, seed)
         plain = PLAIN[backend].forward(q, k, v, bias, cost, source, target, scale, dropout, seed)
-        return tuple(x.contiguous() for x in plain)  # as compilers are told below
+        return tuple(x.contiguous() for x in plain)  # as the fake kernels below say
 
 
 @column_attention_op.register_fake
@@ -97,7 +97,7 @@ def column_attention_backward_op(
         grads = FUSED[backend].backward(*arrived, views, scale, dropout, seed)
     else:
         grads = PLAIN[backend].backward(*arrived, source, target, scale, dropout, seed)
-    # Contiguous, as compilers are told below.
+    # Contiguous, as the fake kernels below say.
     return tuple(q.new_empty(0) if x is None else x.contiguous() for x in grads)  # type: ignore[return-value]
 
 

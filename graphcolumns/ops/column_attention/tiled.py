@@ -1,6 +1,6 @@
 """Attention in tiles on tensor cores, for measurements: no backend, and never chosen by ``auto``.
 
-Nobody has measured yet where it is faster than the rows of :mod:`triton`.
+Where it is faster than the rows of :mod:`triton` has not been measured yet.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def tiled_attention(
         q: ``[N, B, H, D]`` or ``[N, 1, H, D]``, float32, bfloat16 or float16.
         k: ``[M, B, H, D]``.
         v: ``[M, B, H, Dv]``; D and Dv are 128 at most.
-        graph: Who listens to whom.
+        graph: Edges along which columns attend.
         windows: ``Windows.of(graph)``, made once.
         bias: ``[E]`` or ``[E, H]``.
-        scale: Of the dot products (default: ``D ** -0.5``).
+        scale: Scaling factor of the dot products (default: ``D ** -0.5``).
 
     Raises:
         ValueError: Shapes or devices that do not fit the graph, or heads that are too wide.
@@ -129,7 +129,7 @@ def _launch(call: Call, windows: Windows, out: Tensor, highest: Tensor, log_mass
     with torch.cuda.device_of(call.q):
         attend_tiles[(programs,)](
             **tensors,
-            listeners=windows.listeners,
+            receivers=windows.receivers,
             out=out,
             highest_out=highest,
             log_mass_out=log_mass,

@@ -12,7 +12,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edges import MAX_ID
 
 WINDOW = 16  # columns of a window, and what its sources are padded to: the side of a tile
-# Share of a tile that must be edges; a guess, nobody has measured it.
+# Share of a tile that must be edges; a guess, not measured.
 DENSITY = 0.2
 
 
@@ -20,25 +20,27 @@ class Windows(NamedTuple):
     """Consecutive columns that share sources, as tiles; and the columns that do not.
 
     A window's sources are listed once, in order, so that a matrix product reads each once for all
-    its columns: the column condensing of TC-GNN (Wang et al., USENIX ATC 2023). Where edges fill
-    less than the given share of the tiles, the columns of a window are left as rows.
+    its columns. Where edges fill less than the given share of the tiles, the columns of a window
+    are left as rows.
 
     Attributes:
         window: ``[T]`` int64, the windows in tiles: columns ``16 w`` to ``16 w + 15``.
         first: ``[T + 1]`` int64, where the sources of each start.
         source: ``[S]`` int32, a multiple of 16 for each window.
-        listeners: ``[S]`` int32, bit ``r`` is set where column ``16 w + r`` listens; 0 if padded.
+        receivers: ``[S]`` int32, bit ``r`` is set where column ``16 w + r`` attends; 0 if padded.
         edge: ``[S, 16]``, the edge of each bit, or -1.
         rows: ``[R]`` int64, the columns that are not in tiles.
         rowptr: ``[R + 1]`` int64, their in-edges in the next two.
         row_source: int32.
         row_edge: int64.
+
+    Source: Column condensing of Wang et al., TC-GNN, USENIX ATC 2023.
     """
 
     window: Tensor
     first: Tensor
     source: Tensor
-    listeners: Tensor
+    receivers: Tensor
     edge: Tensor
     rows: Tensor
     rowptr: Tensor
@@ -76,9 +78,9 @@ class Windows(NamedTuple):
         column = graph.target[in_tiles].long() % WINDOW
         edge[at[place[in_tiles]], column] = in_tiles.to(number)
         bits = torch.arange(WINDOW, device=graph.device)
-        listeners = ((edge >= 0) << bits).sum(1).int()
+        receivers = ((edge >= 0) << bits).sum(1).int()
         return cls(
-            tiled.nonzero()[:, 0], torch.cat([starts[:-1][tiled], starts[-1:]]), source, listeners,
+            tiled.nonzero()[:, 0], torch.cat([starts[:-1][tiled], starts[-1:]]), source, receivers,
             edge, rows, rowptr, graph.source[row_edge], row_edge,
         )  # fmt: skip
 

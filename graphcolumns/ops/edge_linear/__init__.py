@@ -23,17 +23,17 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
         y_i = \sum_{j \in \mathcal{N}(i)} w_{ij} \odot x_j
 
     Linear mixing, lateral inhibition, prediction errors and sparse read-outs. The gradient of the
-    weights lives on existing edges only. With one scalar weight per edge this is the product of a
+    weights exists on existing edges only. With one scalar weight per edge this is the product of a
     sparse matrix with ``x``; as there, a weight of 0 times NaN is NaN.
 
     Args:
         x: ``[M, B, C]``, one row per source.
         weight: ``[E]``, one per edge; ``[E, H]``, one per head of width ``C / H``; or ``[E, C]``,
             one per channel.
-        graph: Who listens to whom.
+        graph: Edges from sources to columns.
         backend: ``"auto"``, ``"reference"``, ``"dense"``, ``"cpp"``, ``"triton"`` or
             ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`. Function transforms
-            (``torch.func``) and forward-mode differentiation take plain torch, whatever it says.
+            (``torch.func``) and forward-mode differentiation always take plain torch.
 
     Returns:
         ``[N, B, C]`` in the dtype that x and weight promote to; half precisions are summed in

@@ -68,7 +68,7 @@ def edge_scores(
       attention: ``a = 1``. The gate has no derivative there; :math:`\rho` is clipped at
       10\ :sup:`6`, everywhere.
     - :math:`1 - p` is clipped at 10\ :sup:`-6`. Deleting the only in-edge leaves nothing to
-      listen to: its effect is that of ``out = 0``, :math:`-g_i^\top \mathrm{out}_i`, for pairs
+      attend to: its effect is that of ``out = 0``, :math:`-g_i^\top \mathrm{out}_i`, for pairs
       marked ``sole`` (``p`` alone cannot tell the only edge from one that got all attention).
 
     Nothing of size N x M or P x B is made: memory beside the inputs is
@@ -80,19 +80,20 @@ def edge_scores(
         q: Queries of ``T`` steps ``[T, N, B, H, D]``, or ``[T, N, 1, H, D]``.
         k: Keys ``[T, M, B, H, D]``.
         v: Values ``[T, M, B, H, Dv]``.
-        lse: Of the attention along the present edges, ``[T, N, B, H]``. It is rounded: a float32
-            ``lse`` of 16 makes masses wrong by a millionth, one of 1e4 by a thousandth. Where large
-            biases are why, subtract the same constant from all biases of a column before attention
-            and here, as :func:`graphcolumns.plasticity.probe.trace.trace` does.
-        out: Of the same, ``[T, N, B, H, Dv]``.
+        lse: Normaliser of attention along the present edges, ``[T, N, B, H]``. It is rounded:
+            a float32 ``lse`` of 16 makes masses wrong by a millionth, one of 1e4 by a thousandth.
+            Where large biases are the cause, subtract the same constant from all biases of a
+            column before attention and here, as
+            :func:`graphcolumns.plasticity.probe.trace.trace` does.
+        out: Output of the same attention, ``[T, N, B, H, Dv]``.
         grad_out: Gradient of the loss of *each sample* with respect to its ``out``: that of the
             sum of the losses, not of their mean.
-        targets: ``[P]`` int32 or int64.
-        sources: ``[P]``. Pairs are faster in the order of edges, by target.
-        bias: Of the pairs: of edges the learned one, of candidates that which a newborn would get.
+        targets: Target of each pair, ``[P]`` int32 or int64.
+        sources: Source of each pair, ``[P]``. Pairs are faster in the order of edges, by target.
+        bias: Bias of each pair: the learned one of an edge, that of a newborn for a candidate,
             ``[P]``, ``[P, H]`` or ``[T, P, H]``.
-        sole: ``[P]`` bool, pairs that are the only in-edge of their target.
-        scale: Of the dot products (default: ``D ** -0.5``).
+        sole: Mask ``[P]``, bool, of the pairs that are the only in-edge of their target.
+        scale: Scaling factor of the dot products (default: ``D ** -0.5``).
         chunk: Pairs at a time in the reference (default: by memory).
         slice_size: Samples at a time in the reference (default: 16).
         backend: ``"reference"``, ``"scatter"`` (torch-scatter), ``"cpp"`` (CPU, float32 and
@@ -115,8 +116,8 @@ def edge_scores(
         >>> from graphcolumns.ops import edge_scores
         >>> graph = ColumnGraph.from_edge_index(torch.tensor([[0, 1, 1], [0, 0, 1]]), 2)
         >>> q = k = v = torch.ones(2, 1, 1, 4)
-        >>> heard = column_attention(q, k, v, graph)
-        >>> steps = [x[None] for x in (q, k, v, heard.lse, heard.out, torch.ones_like(v))]
+        >>> attention = column_attention(q, k, v, graph)
+        >>> steps = [x[None] for x in (q, k, v, attention.lse, attention.out, torch.ones_like(v))]
         >>> pairs = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0])  # two edges, a candidate
         >>> edge_scores(*steps, *pairs).mass[:2]
         tensor([0.5000, 0.5000])

@@ -1,4 +1,4 @@
-"""What edge_scores asks of its arguments, with errors that say it."""
+"""What edge_scores requires of its arguments, with errors that say it."""
 
 import torch
 from torch import Tensor

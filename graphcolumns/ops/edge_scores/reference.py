@@ -127,8 +127,8 @@ def _gathered(
 ) -> tuple[tuple[Tensor, Tensor], Tensor]:
     """``(g_i . v_j, g_i . out_i)`` and ``log rho = s_ij - lse_i``, each ``[c, b, H]``."""
     wide = step.delta.dtype
-    asked = step.q.index_select(0, targets).to(wide)
-    s = scale * dot(asked, step.k.index_select(0, sources).to(wide))
+    query = step.q.index_select(0, targets).to(wide)
+    s = scale * dot(query, step.k.index_select(0, sources).to(wide))
     if step.bias is not None:
         s = s + step.bias[pairs].to(wide)[:, None]
     arrived = step.grad_out.index_select(0, targets).to(wide)
@@ -142,7 +142,7 @@ def _gathered(
 def _weights(log_ratio: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """``p``, ``a = rho / (1 + rho)``, ``rho`` and ``p / (1 - p)``, finite for any ``log rho``."""
     capped = log_ratio.clamp(max=0.0)  # a mass is at most 1, whatever rounding says
-    p = capped.exp().masked_fill(log_ratio == float("inf"), 0.0)  # nothing is heard: no mass
+    p = capped.exp().masked_fill(log_ratio == float("inf"), 0.0)  # no open edge: no mass
     leaves = p / (-capped.expm1()).clamp(min=CLIP)
     return p, log_ratio.sigmoid(), log_ratio.clamp(max=-log(CLIP)).exp(), leaves
 

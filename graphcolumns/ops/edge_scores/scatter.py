@@ -39,13 +39,13 @@ def edge_scores(
     )
     effects = torch.zeros(7, len(targets), k.shape[2], dtype=wide, device=q.device)
     for t in range(len(q)):
-        query, arriving, level, heard = (
+        query, arriving, level, received = (
             gather_csr(x[t].to(wide).contiguous(), rowptr) for x in (q, grad_out, lse, out)
         )
         score = scale * (query * k[t].to(wide)[sources]).sum(-1)
         if bias is not None:
             score = score + _of_step(bias, t)[order].to(wide)[:, None]
-        given = (arriving * heard).sum(-1)
+        given = (arriving * received).sum(-1)
         advantage = (arriving * v[t].to(wide)[sources]).sum(-1) - given
         alone = None if sole is None else sole[order][:, None, None]
         effects += _effects(score, level, advantage, given, alone)
@@ -65,10 +65,10 @@ def _of_step(bias: Tensor, t: int) -> Tensor:
 def _effects(
     score: Tensor, level: Tensor, advantage: Tensor, given: Tensor, alone: Tensor | None
 ) -> Tensor:
-    """Of one step, summed over heads: ``[7, P, B]`` in the order of the reference."""
-    nobody = level == float("-inf")
+    """Effects of one step, summed over heads, ``[7, P, B]`` in the order of the reference."""
+    empty = level == float("-inf")
     x = torch.where(score == float("-inf"), score, score - level)
-    p = torch.where(nobody, 0.0, x.clamp(max=0.0).exp())
+    p = torch.where(empty, 0.0, x.clamp(max=0.0).exp())
     deletion = -p / (-x.clamp(max=0.0).expm1()).clamp(min=CLIP) * advantage
     if alone is not None:
         deletion = torch.where(alone, -given, deletion)

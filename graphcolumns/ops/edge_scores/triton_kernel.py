@@ -114,7 +114,7 @@ def score_pairs(
                 below = tl.where(x > 0.0, 0.0, x)
                 p = tl.exp(below)
                 left = remainder(below, p)
-                p = tl.where(x == float("inf"), 0.0, p)  # nothing is heard: no mass
+                p = tl.where(x == float("inf"), 0.0, p)  # no open edge: no mass
                 leaves = p / tl.where(left < CLIP, CLIP, left)
                 small = tl.exp(tl.where(x > 0.0, -x, x))
                 a = tl.where(x > 0.0, 1.0, small) / (1.0 + small)

@@ -22,8 +22,8 @@ FEWEST_CHANNELS = 4
 def takes_kernel(backend: str, weight: Tensor) -> bool:
     """Whether ``backend`` names the kernels, or ``"auto"`` chooses them, for these weights.
 
-    ``auto`` takes them on a CPU, from ``FUSED_FROM`` weights on. Each use asks again whether they
-    can run on what it is given, see :func:`kernel_runs`.
+    ``auto`` takes them on a CPU, from ``FUSED_FROM`` weights on. Each use checks again whether
+    they can run on its inputs, see :func:`kernel_runs`.
 
     Args:
         backend: ``"auto"``, ``"reference"`` or ``"cpp"``.

@@ -84,7 +84,7 @@ def _run(
 
 
 def _require(dtype: torch.dtype, *tensors: tuple[Tensor, tuple[int, ...]]) -> None:
-    """The kernel believes what it is told: nobody may read memory as what it is not."""
+    """Raise unless tensors fit: the kernel trusts its arguments, so they are checked here."""
     for x, shape in tensors:
         if x.shape != shape or x.dtype != dtype or x.device.type != "cpu":
             raise ValueError(

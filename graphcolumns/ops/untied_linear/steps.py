@@ -3,11 +3,14 @@
 Applied T times, autograd would write a weight gradient ``[N, Cin, Cout]`` at every step and add
 it to the last: with few inputs per column that traffic is the cost of training. Here every step
 hands its pair ``(x_t, dy_t)`` to one node, which forms the whole gradient at once, as cuDNN does
-for its recurrent layers (Appleyard et al. 2016, https://arxiv.org/abs/1604.01946).
+for its recurrent layers.
 
 A handle is a pair of zero-stride dummies whose *gradients* are ``x_t`` and ``dy_t``: autograd
 itself collects the pairs, so the same code runs eagerly, under ``torch.compile(fullgraph=True)``
 and under activation checkpointing.
+
+Source: Appleyard, Kociský & Blunsom, Optimizing performance of recurrent neural networks on GPUs,
+2016, https://arxiv.org/abs/1604.01946.
 """
 
 from dataclasses import dataclass
@@ -87,7 +90,7 @@ def unroll(
         bias: ``[N, Cout]`` or None.
         steps: Number of uses ``T``; fewer may be taken.
         batch: Batch size ``B`` of every use.
-        backend: Of the products; see :func:`untied_linear`.
+        backend: Backend of the products; see :func:`untied_linear`.
 
     Returns:
         ``T`` one-use handles for ``untied_linear(x, weight, bias, step=handle)``.

@@ -44,7 +44,7 @@ def forward(
         out, total, *parts = attend_rows(call, views.rowptr, views.source, v.dtype)
         return out, total, raised(parts[0] + parts[1], level), parts[0], parts[1]
     cut = Segments.of(views.rowptr, len(views.source), longest)
-    segments = call._replace(q=cut.spread(q))
+    segments = call._replace(q=cut.per_segment(q))
     out, total, *parts = attend_rows(segments, cut.pointers, views.source, torch.float32)
     levels = parts[0], parts[1]
     merged = cut.levels(*levels)
@@ -124,8 +124,8 @@ def _columns(
     else:
         cut = Segments.of(views.rowptr, len(views.source), longest)
         # What is absent is an empty tensor.
-        known = {name: x if len(x) == 0 else cut.spread(x) for name, x in known.items()}
-        parts = call._replace(q=cut.spread(call.q))
+        known = {name: x if len(x) == 0 else cut.per_segment(x) for name, x in known.items()}
+        parts = call._replace(q=cut.per_segment(call.q))
         rows = (cut.pointers, views.source)
         delta, grad_q, *edges = _over_columns(parts, *rows, known, torch.float32)
         delta, grad_q = cut.begin(delta), cut.add(grad_q, dtype)
@@ -187,7 +187,7 @@ def _sources(
     if longest is None:
         return _over_sources(call, views, views.colptr, known, (call.k.dtype, call.v.dtype))
     cut = Segments.of(views.colptr, len(views.source), longest)
-    parts = call._replace(k=cut.spread(call.k), v=cut.spread(call.v))
+    parts = call._replace(k=cut.per_segment(call.k), v=cut.per_segment(call.v))
     wide = (torch.float32, torch.float32)
     grad_k, grad_v = _over_sources(parts, views, cut.pointers, known, wide)
     return cut.add(grad_k, call.k.dtype), cut.add(grad_v, call.v.dtype)

@@ -101,9 +101,9 @@ def attend(
             if COST > 0:
                 sum_cost = sum_cost * shrink + tl.sum(p * costs, 0)
             sum_value = sum_value * shrink[:, None] + tl.sum(p[:, :, None] * values, 0)
-        nobody = mass == 0.0
-        divisor = tl.where(nobody, 1.0, mass)
-        log_mass = tl.where(nobody, float("-inf"), tl.log(divisor))
+        empty = mass == 0.0
+        divisor = tl.where(empty, 1.0, mass)
+        log_mass = tl.where(empty, float("-inf"), tl.log(divisor))
         row = i * batch * H
         tl.store(highest_out + row + lane, finite(highest), mask=exists)
         tl.store(log_mass_out + row + lane, log_mass, mask=exists)

@@ -35,12 +35,12 @@ def merge_levels(
             here = tl.load(highest + segment * lanes + lane, mask=exists, other=0.0)
             here = tl.where(rest == float("-inf"), float("-inf"), here)
             above = tl.maximum(top, here)
-            # The one segment of a short row comes out as it is, to the last bit.
+            # The one segment of a short row is unchanged to the last bit.
             old, new = log + (top - finite(above)), rest + (here - finite(above))
             most = finite(tl.maximum(old, new))
-            nobody = (old == float("-inf")) & (new == float("-inf"))
-            mass = tl.where(nobody, 1.0, tl.exp(old - most) + tl.exp(new - most))
-            log = tl.where(nobody, float("-inf"), most + tl.log(mass))
+            empty = (old == float("-inf")) & (new == float("-inf"))
+            mass = tl.where(empty, 1.0, tl.exp(old - most) + tl.exp(new - most))
+            log = tl.where(empty, float("-inf"), most + tl.log(mass))
             top = above
         tl.store(merged_highest + i * lanes + lane, finite(top), mask=exists)
         tl.store(merged_log_mass + i * lanes + lane, log, mask=exists)

@@ -36,7 +36,7 @@ class Segments(NamedTuple):
         start = torch.minimum(start, pointers[row + 1])
         return cls(torch.cat([start, pointers[-1:]]), row, first)
 
-    def spread(self, x: Tensor) -> Tensor:
+    def per_segment(self, x: Tensor) -> Tensor:
         """Row values for each segment: ``[rows, ...] -> [segments, ...]``."""
         return x.index_select(0, self.row)
 

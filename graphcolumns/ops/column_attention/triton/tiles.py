@@ -25,7 +25,7 @@ def attend_tiles(
     window,
     first,
     source,
-    listeners,
+    receivers,
     edge,  # read if BIAS
     out,  # [N, B, H, DV]
     highest_out,  # [N, B, H]
@@ -57,46 +57,46 @@ def attend_tiles(
     i = tl.load(window + place) * ROWS + r
     exists = i < columns
     mine = (i * batch + b) * H + h
-    asking = mine
+    query_row = mine
     if SHARED_QUERY:
-        asking = i * H + h
+        query_row = i * H + h
     of_query = exists[:, None] & (d < D)[None, :]
-    query = tl.load(q + asking[:, None] * D + d[None, :], mask=of_query, other=0.0)
+    query = tl.load(q + query_row[:, None] * D + d[None, :], mask=of_query, other=0.0)
     highest = tl.full([ROWS], float("-inf"), tl.float32)
     mass = tl.zeros([ROWS], tl.float32)
     total = tl.zeros([ROWS, VALUE_WIDTH], tl.float32)
     begin, end = tl.load(first + place), tl.load(first + place + 1)
     for start in range(begin, end, SLOTS):
         slot = start + tl.arange(0, SLOTS).to(tl.int64)
-        bits = tl.load(listeners + slot, mask=slot < end, other=0)
+        bits = tl.load(receivers + slot, mask=slot < end, other=0)
         j = tl.load(source + slot, mask=slot < end, other=0).to(tl.int64)
         lane = (j * batch + b) * H + h
-        heard = bits != 0
-        listens = ((bits[None, :] >> r[:, None]) & 1) != 0
-        of_keys = heard[None, :] & (d < D)[:, None]
+        used = bits != 0
+        attends = ((bits[None, :] >> r[:, None]) & 1) != 0
+        of_keys = used[None, :] & (d < D)[:, None]
         keys = tl.load(k + lane[None, :] * D + d[:, None], mask=of_keys, other=0.0)
         s = product(query, keys, WIDE) * scale
         if BIAS > 0:
             at = slot[None, :] * ROWS + r[:, None]
-            e = tl.load(edge + at, mask=listens, other=0).to(tl.int64) * BIAS
+            e = tl.load(edge + at, mask=attends, other=0).to(tl.int64) * BIAS
             if BIAS > 1:
                 e += h
-            biases = tl.load(bias + e, mask=listens, other=0.0).to(tl.float32)
+            biases = tl.load(bias + e, mask=attends, other=0.0).to(tl.float32)
             s += biases
-            listens = listens & (biases != float("-inf"))
-        s = tl.where(listens, s, float("-inf"))
+            attends = attends & (biases != float("-inf"))
+        s = tl.where(attends, s, float("-inf"))
         above = tl.maximum(highest, tl.max(s, 1))
         p = tl.exp(s - finite(above)[:, None])
         shrink = tl.exp(highest - finite(above))
         highest = above
         mass = mass * shrink + tl.sum(p, 1)
-        of_values = heard[:, None] & (dv < DV)[None, :]
+        of_values = used[:, None] & (dv < DV)[None, :]
         values = tl.load(v + lane[:, None] * DV + dv[None, :], mask=of_values, other=0.0)
         received = product(p.to(values.dtype), values, WIDE)
         total = total * shrink[:, None] + received
-    nobody = mass == 0.0
-    divisor = tl.where(nobody, 1.0, mass)
+    empty = mass == 0.0
+    divisor = tl.where(empty, 1.0, mass)
     tl.store(highest_out + mine, finite(highest), mask=exists)
-    tl.store(log_mass_out + mine, tl.where(nobody, float("-inf"), tl.log(divisor)), mask=exists)
+    tl.store(log_mass_out + mine, tl.where(empty, float("-inf"), tl.log(divisor)), mask=exists)
     of_out = exists[:, None] & (dv < DV)[None, :]
     tl.store(out + mine[:, None] * DV + dv[None, :], total / divisor[:, None], mask=of_out)
