@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.rewiring.keys import checked_pairs, contains, edge_keys, pair_keys
+from graphcolumns.graph.keys import checked_pairs, contains, edge_keys, pair_keys
 
 
 def recovery(graph: ColumnGraph, truth: Tensor, counted: Tensor | None = None) -> dict[str, float]:

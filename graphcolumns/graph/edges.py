@@ -71,18 +71,6 @@ def fingerprint(rowptr: Tensor, source: Tensor, num_sources: int) -> str:
     return digest.hexdigest()
 
 
-def origin(before: ColumnGraph, after: ColumnGraph) -> Tensor:
-    """The id in ``before`` of each edge of ``after``, -1 where it is missing: ``[E']`` int64."""
-    if "meta" in (before.device.type, after.device.type):
-        return torch.full((after.num_edges,), -1)
-    old, new = (g.target.long() * g.num_sources + g.source for g in (before, after))
-    old = old.to(new.device)
-    if not len(old):
-        return torch.full_like(new, -1)
-    place = torch.searchsorted(old, new).clamp(max=len(old) - 1)
-    return torch.where(old[place] == new, place, -1)
-
-
 def first_difference(there: ColumnGraph, here: ColumnGraph) -> str:
     """What differs first between two topologies, in words."""
     for name in ("num_columns", "num_sources", "num_edges"):

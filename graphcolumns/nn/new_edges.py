@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.edges import first_difference, origin
+from graphcolumns.graph.edges import first_difference
+from graphcolumns.graph.keys import origin
 from graphcolumns.nn.per_edge import all_parts_on, give_graph, graph_of_tensor, held_graphs, resize
 
 PARTS = ("rowptr", "source", "distance", "num_sources")  # of a graph in a state dict

@@ -14,9 +14,9 @@ from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norm
 from graphcolumns.plasticity.criteria import catalogue as scores
 from graphcolumns.plasticity.criteria import grow, prune
 from graphcolumns.plasticity.probe.evidence import Evidence
-from graphcolumns.plasticity.rewiring.change import Rewiring
 from graphcolumns.plasticity.rewiring.cool_down import CoolDown
 from graphcolumns.plasticity.rewiring.rewire import rewire
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 from graphcolumns.plasticity.rules import presets, schedules
 from graphcolumns.plasticity.rules.arrival import require_arrival
 from graphcolumns.plasticity.rules.budget import At, Budget, Every

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from graphcolumns.graph.keys import edge_keys
 from graphcolumns.plasticity import Plasticity, Rule, grow, presets, prune, samplers
-from graphcolumns.plasticity.rewiring.keys import edge_keys
 from tests.plasticity.learners import LOSSES, SHEET, batch, learner, optimizer_of, rows
 
 UPDATES, EVERY, SIZES = 2, 1, (2, 4)

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphcolumns.distributed.consensus import require_same_edges
+from graphcolumns.graph.keys import edge_keys
 from graphcolumns.plasticity import scores
 from graphcolumns.plasticity.probe.trace import trace
-from graphcolumns.plasticity.rewiring.keys import edge_keys
 from tests.distributed.ranks import BLIND, SEEING, SIZES, digest, life, work
 from tests.plasticity.learners import LOSSES, learner, rows
 

@@ -11,12 +11,13 @@ from torch.nn import functional as F
 
 from geometries import grid
 from graphcolumns import ColumnGraph, connect, edge_linear
+from graphcolumns.graph.keys import edge_ids
 from graphcolumns.nn import ColumnAttention, EdgeBias, EdgeLinear
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.nn.recording import LinearRecord
 from graphcolumns.plasticity import Plasticity, presets
 from graphcolumns.plasticity.probe.evidence import Probe
-from graphcolumns.plasticity.probe.pair_bias import edge_ids, node_mean
+from graphcolumns.plasticity.probe.pair_bias import node_mean
 from graphcolumns.plasticity.probe.trace import trace
 
 SHEET = grid.sheet(3, 4)

@@ -15,8 +15,8 @@ from graphcolumns.analysis.lifetimes import survival, turnover
 from graphcolumns.analysis.network import attention_entropy, exponential_lengths, network
 from graphcolumns.analysis.recovery import auroc, recovery
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.keys import edge_keys
 from graphcolumns.plasticity import rewire
-from graphcolumns.plasticity.rewiring.keys import edge_keys
 from graphcolumns.plasticity.update.metrics import (
     Past,
     churn,

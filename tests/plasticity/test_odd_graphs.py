@@ -8,12 +8,12 @@ from torch import nn
 
 from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.keys import edge_keys
 from graphcolumns.nn import ColumnConv
 from graphcolumns.plasticity import Constraints, Plasticity, presets, samplers
 from graphcolumns.plasticity.candidates.draw import Everything
 from graphcolumns.plasticity.candidates.proposals import Mixture
 from graphcolumns.plasticity.probe.evidence import Probe
-from graphcolumns.plasticity.rewiring.keys import edge_keys
 from tests.plasticity.learners import LOSSES, SHEET, batch, descend, optimizer_of
 from tests.plasticity.nets import Answer, ConvNet
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.keys import edge_keys
 from graphcolumns.plasticity import Budget, Constraints, Plasticity, Rule, grow, presets, prune
-from graphcolumns.plasticity.rewiring.keys import edge_keys
 from tests.conftest import RULES
 from tests.plasticity.learners import (
     LOSSES,

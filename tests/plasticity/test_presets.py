@@ -9,6 +9,7 @@ from scipy.stats import chisquare
 from torch import nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.keys import contains, edge_keys
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity import (
     Budget,
@@ -26,7 +27,6 @@ from graphcolumns.plasticity.criteria.homeostasis import remember
 from graphcolumns.plasticity.probe.edge_weights import edge_weights
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import trace
-from graphcolumns.plasticity.rewiring.keys import contains, edge_keys
 from graphcolumns.plasticity.update.propose import propose_swaps
 from graphcolumns.train.step import train_step
 from tests.plasticity.learners import (

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns import ColumnGraph
+from graphcolumns.graph.keys import edge_ids
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.nn import ColumnAttention, EdgeBias
 from graphcolumns.ops import edge_scores
-from graphcolumns.plasticity.probe.pair_bias import edge_ids, node_mean, pair_bias
+from graphcolumns.plasticity.probe.pair_bias import node_mean, pair_bias
 from graphcolumns.plasticity.probe.trace import iter_slices, trace
 from tests.models.variants import make, make_staged
 

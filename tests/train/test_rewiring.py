@@ -10,6 +10,7 @@ import torch
 
 from graphcolumns import checkpoint
 from graphcolumns.data.augment import affine
+from graphcolumns.graph.keys import edge_keys
 from graphcolumns.plasticity import (
     Budget,
     Constraints,
@@ -21,7 +22,6 @@ from graphcolumns.plasticity import (
     prune,
     samplers,
 )
-from graphcolumns.plasticity.rewiring.keys import edge_keys
 from graphcolumns.train import train
 from graphcolumns.train.optim import adamw
 from graphcolumns.train.plastic_updates import begin, samples, set_aside

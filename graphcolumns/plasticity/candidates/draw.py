@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.keys import contains, pair_keys
 from graphcolumns.plasticity.candidates.mesh_parts import joined_share
 from graphcolumns.plasticity.candidates.proposals import Pairs, Proposal
-from graphcolumns.plasticity.rewiring.keys import contains, pair_keys
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.random.counter import derive, uniform
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from graphcolumns.connect.draws import log_kernel
+from graphcolumns.graph.keys import pair_keys
 from graphcolumns.ops import EdgeScores
-from graphcolumns.plasticity.rewiring.keys import pair_keys
 from graphcolumns.random.counter import uniform
 
 

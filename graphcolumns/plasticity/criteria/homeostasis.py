@@ -14,9 +14,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from graphcolumns.graph.keys import pair_keys
 from graphcolumns.plasticity.criteria import catalogue as scores
 from graphcolumns.plasticity.probe.evidence import Evidence
-from graphcolumns.plasticity.rewiring.keys import pair_keys
 from graphcolumns.plasticity.selection.selector import Selection
 from graphcolumns.random.counter import gumbel
 

@@ -4,16 +4,6 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.rewiring.keys import edge_keys, pair_keys
-
-
-def edge_ids(graph: ColumnGraph, targets: Tensor, sources: Tensor) -> Tensor:
-    """The edge of every pair, ``[P]`` int64, -1 for pairs that are no edges."""
-    wanted, keys = pair_keys(targets, sources, graph.num_sources), edge_keys(graph)
-    if not len(keys):
-        return torch.full_like(wanted, -1)
-    found = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
-    return torch.where(keys[found] == wanted, found, -1)
 
 
 def node_mean(bias: Tensor, graph: ColumnGraph) -> Tensor:

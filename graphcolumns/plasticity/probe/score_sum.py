@@ -7,11 +7,12 @@ from dataclasses import replace
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.keys import edge_ids
 from graphcolumns.ops import EdgeScores, edge_scores
 from graphcolumns.ops.edge_scores.checks import check_pairs
 from graphcolumns.plasticity.probe.large_bias import from_highest, is_large, lse_from_highest
 from graphcolumns.plasticity.probe.linear_scores import LinearEffects, linear_scores
-from graphcolumns.plasticity.probe.pair_bias import check_newborn, edge_ids, pair_bias
+from graphcolumns.plasticity.probe.pair_bias import check_newborn, pair_bias
 from graphcolumns.plasticity.probe.stacked import AttentionTrace, Trace, same
 
 

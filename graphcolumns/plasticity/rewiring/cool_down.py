@@ -1,4 +1,4 @@
-"""Pairs whose edge died a short while ago and may not grow yet."""
+"""Pairs whose edge was dropped a short while ago and may not grow yet."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphcolumns.plasticity.rewiring.change import Rewiring
-from graphcolumns.plasticity.rewiring.keys import contains, edge_keys
+from graphcolumns.graph.keys import contains, edge_keys
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 
 
 @dataclass(frozen=True, eq=False)
 class CoolDown:
-    """When recently dropped edges died. A frozen value; two tensors to keep in a checkpoint.
+    """Pairs that were dropped recently. A frozen value; two tensors to keep in a checkpoint.
 
     Args:
-        keys: of pairs that died, `target * M + source`, sorted, int64 `[R]`.
-        died: the update at which each died, int64 `[R]`.
+        keys: Keys of pairs that were dropped, ``target * M + source``, sorted, int64 ``[R]``.
+        died: Number of the update that dropped each, int64 ``[R]``.
     """
 
     keys: Tensor
@@ -25,24 +25,24 @@ class CoolDown:
 
     @classmethod
     def empty(cls, device: torch.device | str = "cpu") -> CoolDown:
-        """Nothing has died yet."""
+        """Nothing has been dropped yet."""
         none = torch.empty(0, dtype=torch.int64, device=device)
         return cls(none, none)
 
     def resting(self, update: int, updates: int) -> Tensor:
-        """Sorted keys of the pairs that may not grow at `update`: dead for at most `updates`."""
+        """Sorted keys of pairs that may not grow at ``update``: out for at most ``updates``."""
         return self.keys[self.died + updates >= update]
 
     def after(self, rewiring: Rewiring, update: int, updates: int) -> CoolDown:
-        """The table after `update`, without what is no longer needed: `O(R + E)`.
+        """The table after ``update``, without what is no longer needed: ``O(R + E)``.
 
         Args:
-            rewiring: the change made at `update`.
-            update: its number.
-            updates: how many updates an edge has to wait.
+            rewiring: Change made at ``update``.
+            update: Number of the update.
+            updates: Number of updates that an edge has to wait.
         """
         gone = edge_keys(rewiring.before)[rewiring.died].to(self.keys.device)
-        # What died and came back in one change does not rest.
+        # What was dropped and came back in one change may be dropped and grown again at once.
         gone = gone[~contains(edge_keys(rewiring.graph).to(gone.device), gone)]
         kept = (self.died + updates > update) & ~contains(gone, self.keys)
         keys = torch.cat([self.keys[kept], gone])

@@ -8,8 +8,8 @@ from torch import Tensor
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edges import pointers
-from graphcolumns.plasticity.rewiring.change import NEWBORN, Rewiring
-from graphcolumns.plasticity.rewiring.keys import checked_pairs, contains, edge_keys, pair_keys
+from graphcolumns.graph.keys import checked_pairs, contains, edge_keys, pair_keys
+from graphcolumns.plasticity.rewiring.rewiring import NEWBORN, Rewiring
 
 
 @torch.no_grad()
@@ -24,45 +24,55 @@ def rewire(
     """Drop edges, grow others, and say where every edge comes from.
 
     The two sorted lists of survivors and newborns are merged: only the newborns are sorted, so a
-    change of few edges costs little more than copying `O(E)`. Survivors keep their length.
+    change of few edges costs little more than copying ``O(E)``. Survivors keep their length.
 
     Args:
-        graph: the edges now.
-        drop: ids of edges to drop, `[D]`, each once.
-        grow: targets and sources of the edges to grow, `[G]` each.
-        geometry: measures the newborns; needed if the graph has distances.
-        sources: the geometry of the sources of a bipartite graph.
-        keep_regrown: an edge both dropped and grown goes on as if nothing had happened, as in
-            RigL. Otherwise its state is gone with it and it is a newborn.
+        graph: Edges now.
+        drop: Ids of edges to drop, ``[D]``, each once.
+        grow: Targets and sources of the edges to grow, ``[G]`` each.
+        geometry: Geometry that measures the newborns; needed if the graph has distances.
+        sources: Geometry of the sources of a bipartite graph.
+        keep_regrown: Whether an edge both dropped and grown goes on as if nothing had happened, as
+            in RigL. Otherwise its state is gone with it and it is a newborn.
 
     Raises:
-        ValueError: an id out of range, an edge dropped twice or grown twice, an edge grown that is
+        ValueError: An id out of range, an edge dropped twice or grown twice, an edge grown that is
             there already, no geometry for newborns of a measured graph, or a newborn without
             finite length.
-        TypeError: ids that are not integers.
+        TypeError: Ids that are not integers.
 
     Source: Evci et al., Rigging the lottery, ICML 2020, for the regrown edges of RigL.
     """
     survives, wanted = _survivors(graph, drop), _wanted(graph, grow)
     if keep_regrown:
-        survives |= contains(wanted, edge_keys(graph))
-        wanted = wanted[~contains(edge_keys(graph), wanted)]
+        keys = edge_keys(graph)
+        survives |= contains(wanted, keys)
+        wanted = wanted[~contains(keys, wanted)]
+        del keys
     alive = _alive(graph, survives, wanted)
+
+    def merged(old: Tensor, new: Tensor) -> Tensor:
+        """Values of survivors and newborns in the order of the edges, in the type of ``old``."""
+        values = old.new_empty(len(alive))
+        values[alive], values[~alive] = old, new.to(old)
+        return values
+
     # One list at a time: of millions of edges, each is a large part of the memory.
-    rowptr = pointers(
-        _merged(alive, graph.target[survives], wanted // graph.num_sources), graph.num_columns
-    )
-    source = _merged(alive, graph.source[survives], wanted % graph.num_sources)
+    target = merged(graph.target[survives], wanted // graph.num_sources)
+    rowptr = pointers(target, graph.num_columns)
+    del target
+    source = merged(graph.source[survives], wanted % graph.num_sources)
     distance = None
     if graph.distance is not None:
-        born = _measured(graph, wanted, geometry, sources)
-        distance = _merged(alive, graph.distance[survives], born)
+        lengths = _measured(graph, wanted, geometry, sources) if len(wanted) else torch.empty(0)
+        distance = merged(graph.distance[survives], lengths)
     after = ColumnGraph(rowptr, source, distance, graph.num_sources)
-    origin = _merged(alive, survives.nonzero()[:, 0], torch.full_like(wanted, NEWBORN))
+    origin = merged(survives.nonzero()[:, 0], torch.full_like(wanted, NEWBORN))
     return Rewiring(after, origin, graph)
 
 
 def _survivors(graph: ColumnGraph, drop: Tensor) -> Tensor:
+    """Whether each edge is kept, ``[E]`` bool."""
     if not torch.is_tensor(drop) or drop.is_floating_point() or drop.dtype == torch.bool:
         got = getattr(drop, "dtype", type(drop).__name__)
         raise TypeError(f"drop must be a tensor of edge ids. Got {got}; call .nonzero()[:, 0].")
@@ -87,43 +97,30 @@ def _wanted(graph: ColumnGraph, grow: tuple[Tensor, Tensor]) -> Tensor:
     return wanted
 
 
-def _check_absent(wanted: Tensor, kept: Tensor, graph: ColumnGraph) -> None:
-    there = wanted[contains(kept, wanted)]
-    if len(there):
-        raise ValueError(
-            f"only pairs that are not edges can grow. Got {_name(there[0], graph)}, which is an "
-            "edge that is not dropped."
-        )
-
-
 def _name(key: Tensor, graph: ColumnGraph) -> str:
     target, source = divmod(int(key), graph.num_sources)
     return f"(source {source}, target {target})"
 
 
 def _alive(graph: ColumnGraph, survives: Tensor, wanted: Tensor) -> Tensor:
-    """Which of the edges afterwards are survivors, `[E']` bool; the others are `wanted`."""
+    """Which of the edges afterwards are survivors, ``[E']`` bool; the others are ``wanted``."""
     kept = edge_keys(graph)[survives]
-    _check_absent(wanted, kept, graph)
+    there = wanted[contains(kept, wanted)]
+    if len(there):
+        raise ValueError(
+            f"only pairs that are not edges can grow. Got {_name(there[0], graph)}, which is an "
+            "edge that is not dropped."
+        )
     places = torch.searchsorted(kept, wanted) + torch.arange(len(wanted), device=graph.device)
     alive = torch.ones(len(kept) + len(wanted), dtype=torch.bool, device=graph.device)
     alive[places] = False
     return alive
 
 
-def _merged(alive: Tensor, old: Tensor, new: Tensor) -> Tensor:
-    """The values of survivors and newborns in the order of the edges, in the type of `old`."""
-    values = old.new_empty(len(alive))
-    values[alive], values[~alive] = old, new.to(old)
-    return values
-
-
 def _measured(
     graph: ColumnGraph, keys: Tensor, geometry: Geometry | None, sources: Geometry | None
 ) -> Tensor:
     """The lengths of newborns."""
-    if not len(keys):
-        return torch.empty(0)
     if geometry is None:
         raise ValueError(
             "newborn edges of a graph with distances must be measured. Got geometry=None; pass the "

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.keys import checked_pairs
 from graphcolumns.plasticity.candidates.mesh_parts import mesh_parts
-from graphcolumns.plasticity.rewiring.keys import checked_pairs
 from graphcolumns.plasticity.rules.rule import Rule
 
 

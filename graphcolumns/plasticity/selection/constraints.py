@@ -9,7 +9,7 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edges import check_range, inverse, plain
-from graphcolumns.plasticity.rewiring.keys import checked_pairs, contains, edge_keys, pair_keys
+from graphcolumns.graph.keys import checked_pairs, contains, edge_keys, pair_keys
 
 
 @dataclass(frozen=True, eq=False)

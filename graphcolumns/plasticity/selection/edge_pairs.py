@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.rewiring.keys import pair_keys
+from graphcolumns.graph.keys import pair_keys
 
 
 class EdgePairs(NamedTuple):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.rewiring.keys import edge_keys, pair_keys
+from graphcolumns.graph.keys import edge_keys, pair_keys
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.edge_pairs import EdgePairs, edge_pairs
 from graphcolumns.plasticity.selection.selector import Selection, SwapSelector

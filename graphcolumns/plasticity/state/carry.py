@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from graphcolumns.nn.per_edge import EdgeTensor, edge_tensors, give_graph, parts_on, resize
 from graphcolumns.nn.topology_state import settle
-from graphcolumns.plasticity.rewiring.change import Rewiring
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 from graphcolumns.plasticity.state.newborn import Newborn, neighbours_median, node_mean
 from graphcolumns.plasticity.state.optimizer_edges import keep_edges, label_edges, label_group
 

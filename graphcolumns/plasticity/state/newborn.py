@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.plasticity.probe.pair_bias import node_mean as mean_of_open
-from graphcolumns.plasticity.rewiring.change import Rewiring
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 
 # (module, name of the parameter, rewiring) -> first value of every newborn, [born, ...]
 Newborn = Callable[[nn.Module, str, Rewiring], Tensor]

@@ -12,8 +12,8 @@ from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.rewiring.change import Rewiring
-from graphcolumns.plasticity.rewiring.keys import contains, edge_keys
+from graphcolumns.graph.keys import contains, edge_keys
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,8 @@ from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.plasticity.criteria.worth import movement
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import Losses
-from graphcolumns.plasticity.rewiring.change import Rewiring
 from graphcolumns.plasticity.rewiring.cool_down import CoolDown
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 from graphcolumns.plasticity.rules.outcome import outcome, shortfall
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.state.carry import carry

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.keys import edge_keys, pair_keys
 from graphcolumns.nn.batches import Inputs, split_samples
 from graphcolumns.nn.edge_bias import edge_biases
 from graphcolumns.nn.per_edge import edge_tensors, held_graphs
@@ -19,9 +20,8 @@ from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.score_gap import largest_gap
 from graphcolumns.plasticity.probe.trace import Losses, trace
-from graphcolumns.plasticity.rewiring.change import Rewiring
-from graphcolumns.plasticity.rewiring.keys import edge_keys, pair_keys
 from graphcolumns.plasticity.rewiring.rewire import rewire
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.selection.groups import groups_of_swaps, groups_of_wire, joined
 from graphcolumns.plasticity.selection.selector import Selection

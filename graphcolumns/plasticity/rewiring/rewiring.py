@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.edges import origin
+from graphcolumns.graph.keys import origin
 
 NEWBORN = -1
 
@@ -18,23 +18,31 @@ NEWBORN = -1
 class Rewiring:
     """The result of one change of topology. A frozen value that checks itself.
 
-    `origin` alone says what becomes of everything that is kept per edge: entry `e` of a new tensor
-    is entry `origin[e]` of the old one, and where `origin[e]` is -1 the edge is a newborn.
+    ``origin`` alone says what becomes of everything that is kept per edge: entry ``e`` of a new
+    tensor is entry ``origin[e]`` of the old one, and where ``origin[e]`` is -1 the edge is new.
 
     Args:
-        graph: the edges after the change.
-        origin: index of the old edge, or -1 for a newborn, `[E']` int64.
-        before: the edges before the change.
+        graph: Edges after the change.
+        origin: Index of the old edge, or -1 for a newborn, ``[E']`` int64.
+        before: Edges before the change.
+
+    Attributes:
+        survived: Whether each edge of ``graph`` was there before, ``[E']`` bool.
+        born: Edges of ``graph`` that are newborn, ascending ids.
+        died: Edges of ``before`` that are gone, or that came back as newborns, ascending ids.
 
     Raises:
-        ValueError: the graphs have other columns or sources, `origin` is out of range, or a
+        ValueError: The graphs have other columns or sources, ``origin`` is out of range, or a
             survivor is not the edge that it was (its target or its source differs).
-        TypeError: `origin` is not int64.
+        TypeError: ``origin`` is not int64.
     """
 
     graph: ColumnGraph
     origin: Tensor
     before: ColumnGraph
+    survived: Tensor = field(init=False)
+    born: Tensor = field(init=False)
+    died: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
         before, after = self.before, self.graph
@@ -52,26 +60,32 @@ class Rewiring:
                 f"origin must name one old edge per new edge, shape ({after.num_edges},). "
                 f"Got {tuple(self.origin.shape)}."
             )
-        self._check_survivors()
-
-    def _check_survivors(self) -> None:
-        bad = (self.origin < NEWBORN) | (self.origin >= self.before.num_edges)
+        bad = (self.origin < NEWBORN) | (self.origin >= before.num_edges)
         if bad.any():
             raise ValueError(
-                f"origin must lie in [-1, {self.before.num_edges}), -1 for a newborn. "
+                f"origin must lie in [-1, {before.num_edges}), -1 for a newborn. "
                 f"Got {int(self.origin[bad][0])}."
             )
-        alive = self.survived
-        old, before, after = self.origin[alive], self.before, self.graph
-        moved = before.target[old] != after.target[alive]
-        moved |= before.source[old] != after.source[alive]
+        self._sort_out()
+
+    def _sort_out(self) -> None:
+        """Fill the attributes; refuse a survivor that is another edge than before."""
+        survived, before, after = self.origin >= 0, self.before, self.graph
+        old = self.origin[survived]
+        moved = before.target[old] != after.target[survived]
+        moved |= before.source[old] != after.source[survived]
         if moved.any():
-            edge = int(alive.nonzero()[moved][0])
+            edge = int(survived.nonzero()[moved][0])
             raise ValueError(
                 "a survivor must keep its target and source, or it would get the state of another "
                 f"edge. Edge {edge} has origin {int(self.origin[edge])}; call rewire, which "
                 "computes origin."
             )
+        gone = torch.ones(before.num_edges, dtype=torch.bool, device=self.origin.device)
+        gone[old] = False
+        object.__setattr__(self, "survived", survived)
+        object.__setattr__(self, "born", (~survived).nonzero()[:, 0])
+        object.__setattr__(self, "died", gone.nonzero()[:, 0])
 
     @classmethod
     def between(cls, before: ColumnGraph, after: ColumnGraph) -> Rewiring:
@@ -87,7 +101,7 @@ class Rewiring:
         return Rewiring, (self.graph, self.origin, self.before)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        self.__init__(*(state[name] for name in ("graph", "origin", "before")))  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return (
@@ -95,37 +109,20 @@ class Rewiring:
             f"died={len(self.died)})"
         )
 
-    @property
-    def survived(self) -> Tensor:
-        """Whether each edge of `graph` was there before, `[E']` bool."""
-        return self.origin >= 0
-
-    @property
-    def born(self) -> Tensor:
-        """Edges of `graph` that are newborn: ascending ids."""
-        return (self.origin < 0).nonzero()[:, 0]
-
-    @property
-    def died(self) -> Tensor:
-        """Edges of `before` that are gone, or that came back as newborns: ascending ids."""
-        alive = torch.zeros(self.before.num_edges, dtype=torch.bool, device=self.origin.device)
-        alive[self.origin[self.survived]] = True
-        return (~alive).nonzero()[:, 0]
-
     def carried(self, values: Tensor, newborn: float | Tensor = 0.0) -> Tensor:
         """A per-edge tensor brought along: survivors keep their entry bit for bit.
 
-        Ages, in updates survived, are `rewiring.carried(age + 1)`.
+        Ages, in updates survived, are ``rewiring.carried(age + 1)``.
 
         Args:
-            values: one entry per old edge, `[E, ...]`, on any device.
-            newborn: the entry of every newborn, or one for each, `[len(born), ...]`.
+            values: One entry per old edge, ``[E, ...]``, on any device.
+            newborn: Entry of every newborn, or one for each, ``[len(born), ...]``.
 
         Returns:
-            One entry per new edge, `[E', ...]`.
+            One entry per new edge, ``[E', ...]``.
 
         Raises:
-            ValueError: `values` does not hold one entry per old edge.
+            ValueError: ``values`` does not hold one entry per old edge.
         """
         if not values.ndim or len(values) != self.before.num_edges:
             raise ValueError(
@@ -134,19 +131,18 @@ class Rewiring:
             )
         origin = self.origin.to(values.device)
         result = values.new_empty((len(origin), *values.shape[1:]))
-        alive = origin >= 0
-        result[alive] = values[origin[alive]]
-        fill = newborn.to(values) if torch.is_tensor(newborn) else newborn
-        result[~alive] = fill
+        survived = origin >= 0
+        result[survived] = values[origin[survived]]
+        result[~survived] = newborn.to(values) if torch.is_tensor(newborn) else newborn
         return result
 
     def then(self, later: Rewiring) -> Rewiring:
         """This change and a later one as a single change; it carries as both do in turn.
 
-        An edge that dies here and is born again later is a newborn.
+        An edge that is dropped here and grown again later is a newborn.
 
         Raises:
-            ValueError: `later` starts from other edges than this one ends with.
+            ValueError: ``later`` starts from other edges than this one ends with.
         """
         if not later.before.same_topology(self.graph):
             raise ValueError(
