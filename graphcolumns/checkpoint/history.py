@@ -2,6 +2,7 @@
 
 Edges have the ids of the user, as the first line states (``"order": "user"``). Files of earlier
 versions, without that word, hold the ids of the model; they are read in the order of the user too.
+Where a model has several graphs, every line names its own (``"graph": NAME``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Rewiring
 
 NAME = "edges.jsonl"
+GRAPH = "graph"  # the key of a line that names its graph
 
 
 class Event(NamedTuple):
@@ -38,7 +40,11 @@ class Event(NamedTuple):
 
 
 def begin_history(
-    run: str | os.PathLike[str], step: int, graph: ColumnGraph, permutation: Tensor | None = None
+    run: str | os.PathLike[str],
+    step: int,
+    graph: ColumnGraph,
+    permutation: Tensor | None = None,
+    name: str | None = None,
 ) -> None:
     """Make ready to write events after ``step``.
 
@@ -48,21 +54,21 @@ def begin_history(
             off.
         graph: Edges at that step in the order of the model, with which a new file begins.
         permutation: User's id of each column of the model, ``[N]`` (default: the same).
+        name: Name of the graph, if the model has several.
 
     Raises:
         ValueError: The file that is there is damaged.
     """
     path = Path(run).expanduser() / NAME
     cut(path, step)
-    events = read_history(run, permutation)
+    known = path.read_text(encoding="utf-8") if path.exists() else ""
+    events = read_history(run, permutation, name) if known else []
     if not events:
         none = torch.empty(2, 0, dtype=torch.int64)
         born = _pairs(graph, torch.arange(graph.num_edges), permutation)
-        events = [Event(step, 0, none, born)]
-    elif _order(path) == USER:
-        return
-    # A new file, or one of an earlier version, which goes on in the order of the user.
-    write_text(path, "".join(_line(event, first=not n) for n, event in enumerate(events)))
+        write_text(path, known + _line(Event(step, 0, none, born), name, first=True))
+    elif _order(path) != USER:  # of an earlier version: it goes on in the order of the user
+        write_text(path, "".join(_line(event, first=not n) for n, event in enumerate(events)))
 
 
 def write_event(
@@ -71,6 +77,7 @@ def write_event(
     update: int,
     rewiring: Rewiring,
     permutation: Tensor | None = None,
+    name: str | None = None,
 ) -> None:
     """Add what an update changed, and bring it to disk.
 
@@ -82,16 +89,19 @@ def write_event(
         update: Number of the update, from 1.
         rewiring: Change of the edges, in the order of the model.
         permutation: User's id of each column of the model, ``[N]`` (default: the same).
+        name: Name of the graph, if the model has several.
     """
     died = _pairs(rewiring.before, rewiring.died, permutation)
     born = _pairs(rewiring.graph, rewiring.born, permutation)
     with (Path(run).expanduser() / NAME).open("a", encoding="utf-8") as file:
-        file.write(_line(Event(step, update, died, born)))
+        file.write(_line(Event(step, update, died, born), name))
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_history(run: str | os.PathLike[str], permutation: Tensor | None = None) -> list[Event]:
+def read_history(
+    run: str | os.PathLike[str], permutation: Tensor | None = None, graph: str | None = None
+) -> list[Event]:
     """All births and deaths of a run, in the order of time; none for a run without updates.
 
     Edges have the ids of the user. A last line that was being written when the run was killed is
@@ -101,6 +111,7 @@ def read_history(run: str | os.PathLike[str], permutation: Tensor | None = None)
         run: Run folder.
         permutation: User's id of each column of the model, ``[N]``, by which a file of an
             earlier version is read (default: that in the checkpoint, if there is one).
+        graph: Name of the graph of the model (default: the first one that is rewired).
 
     Raises:
         ValueError: The file is damaged.
@@ -109,12 +120,19 @@ def read_history(run: str | os.PathLike[str], permutation: Tensor | None = None)
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    events = [_event(line, path) for line in lines if line.endswith("\n")]
+    parsed = [entry(line, path) for line in lines if line.endswith("\n")]
+    events = [_event(each, path) for each in _of_graph(parsed, graph)]
     if not events or _order(path) == USER:
         return events
     if permutation is None and has_checkpoint(path.parent):
         permutation = read_topology(path.parent).permutation
     return events if permutation is None else [_in_user_order(e, permutation) for e in events]
+
+
+def _of_graph(entries: list[dict[str, Any]], name: str | None) -> list[dict[str, Any]]:
+    """The entries of one graph; those without a name are of the only one."""
+    wanted = name if name is not None or not entries else entries[0].get(GRAPH)
+    return [each for each in entries if each.get(GRAPH, wanted) == wanted]
 
 
 def replay(events: Iterable[Event], columns: int, sources: int | None = None) -> ColumnGraph:
@@ -158,13 +176,18 @@ def _pairs(graph: ColumnGraph, edges: Tensor, permutation: Tensor | None) -> Ten
     pairs = torch.stack([graph.target[edges], graph.source[edges]]).long().cpu()
     if permutation is None:
         return pairs
-    return _renamed(pairs, permutation.cpu(), graph.num_columns == graph.num_sources)
+    count = len(permutation)
+    own = graph.num_columns == count, graph.num_sources == count
+    return _renamed(pairs, permutation.cpu(), *own)
 
 
-def _renamed(pairs: Tensor, permutation: Tensor, square: bool = True) -> Tensor:
+def _renamed(
+    pairs: Tensor, permutation: Tensor, targets: bool = True, sources: bool = True
+) -> Tensor:
     """Pairs under the ids of the user, sorted by (target, source)."""
     target, source = pairs
-    target, source = permutation[target], permutation[source] if square else source
+    target = permutation[target] if targets else target
+    source = permutation[source] if sources else source
     order = ColumnGraph.edge_order(torch.stack([source, target]))
     return torch.stack([target, source])[:, order]
 
@@ -174,10 +197,11 @@ def _in_user_order(event: Event, permutation: Tensor) -> Event:
     return event._replace(died=died, born=born)
 
 
-def _line(event: Event, first: bool = False) -> str:
-    about = {"step": event.step, "update": event.update}
+def _line(event: Event, name: str | None = None, first: bool = False) -> str:
+    about: dict[str, Any] = {"step": event.step, "update": event.update}
+    about |= ({"order": USER} if first else {}) | ({} if name is None else {GRAPH: name})
     pairs = {"died": event.died.t().tolist(), "born": event.born.t().tolist()}
-    return json.dumps(about | ({"order": USER} if first else {}) | pairs) + "\n"
+    return json.dumps(about | pairs) + "\n"
 
 
 def _order(path: Path) -> str | None:
@@ -187,8 +211,7 @@ def _order(path: Path) -> str | None:
     return order
 
 
-def _event(line: str, path: Path) -> Event:
-    values = entry(line, path)
+def _event(values: dict[str, Any], path: Path) -> Event:
     try:
         died, born = (
             torch.tensor(values[name], dtype=torch.int64).reshape(-1, 2).t()
@@ -196,4 +219,5 @@ def _event(line: str, path: Path) -> Event:
         )
         return Event(values["step"], values["update"], died, born)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged: {line.strip()[:200]!r} is not an event.") from error
+        shown = json.dumps(values)[:200]
+        raise ValueError(f"{path} is damaged: {shown!r} is not an event.") from error

@@ -7,7 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from safetensors.torch import load_file
@@ -17,12 +17,18 @@ from torch.optim import Optimizer
 
 from graphcolumns.checkpoint.disk import damaged, digest
 from graphcolumns.checkpoint.folder import READABLE, STATE, TOPOLOGY, WEIGHTS, find
-from graphcolumns.checkpoint.topology import check_same_edges, read_topology
-from graphcolumns.nn.protocols import graph_of
+from graphcolumns.checkpoint.topology import Topology, check_same_edges, kept_graphs, read_topology
 from graphcolumns.nn.topology_state import keep_topology, topology_entries
-from graphcolumns.plasticity import Plasticity, Rewiring, carry
+from graphcolumns.plasticity import Rewiring, carry
 
 KEYS = ("step", "train_seconds", "optimizer", "scaler", "weights_digest")  # of state.pt
+
+
+class Stateful(Protocol):
+    """Whatever keeps a state: a :class:`~graphcolumns.plasticity.Plasticity`, or several."""
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on where the state was kept."""
 
 
 class Progress(NamedTuple):
@@ -38,7 +44,7 @@ def load(
     *,
     optimizer: Optimizer | None = None,
     scaler: GradScaler | None = None,
-    plasticity: Plasticity | None = None,
+    plasticity: Stateful | None = None,
     which: str = "last",
     averages: Sequence[nn.Module] = (),
 ) -> Progress:
@@ -46,12 +52,12 @@ def load(
 
     Args:
         run: Run folder.
-        model: Model that receives the weights, and ``wiring_norm``; its graph must have the same
-            edges, unless they changed during the run: then it is brought to those of the
-            checkpoint.
+        model: Model that receives the weights, and ``wiring_norm``; its graphs must have the same
+            edges, unless a rule changed edges during the run: then they are brought to those of
+            the checkpoint.
         optimizer: Optimizer that receives its moments.
         scaler: Loss scaling that receives its state.
-        plasticity: Plasticity that receives the memory of its rule.
+        plasticity: Rule, or rules, at work that receive what they keep between updates.
         which: ``"last"``, or ``"best"``, the checkpoint with the best validation score.
         averages: Moving averages of the model, as many as were saved.
 
@@ -66,10 +72,7 @@ def load(
         raise damaged(folder / WEIGHTS, "its content does not match the digest in state.pt")
     topology = read_topology(run, which)
     if state.get("plasticity") is not None:
-        before = graph_of(model)
-        kept = topology.in_model().to(before.device)
-        if not before.same_topology(kept):  # a model that cannot be rewired may keep its edges
-            carry(Rewiring.between(before, kept), model)
+        _bring(model, topology, folder / TOPOLOGY)
     check_same_edges(topology, model, folder / TOPOLOGY)
     keep_topology(model)
     try:
@@ -93,6 +96,14 @@ def load(
         plasticity.load_state_dict(state["plasticity"])
     _load_averages(averages, state.get("averages", []), folder)
     return Progress(state["step"], state["train_seconds"])
+
+
+def _bring(model: nn.Module, topology: Topology, path: Path) -> None:
+    """Bring the graphs of a model to the edges of a checkpoint."""
+    for _, before, there in list(kept_graphs(topology, model, path)):
+        kept = there.to(before.device)
+        if not before.same_topology(kept):  # a model that cannot be rewired may keep its edges
+            carry(Rewiring.between(before, kept), model)
 
 
 def _load_averages(averages: Sequence[nn.Module], saved: list[Any], folder: Path) -> None:

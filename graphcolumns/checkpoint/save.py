@@ -18,7 +18,7 @@ from graphcolumns.checkpoint.about import About, write_about
 from graphcolumns.checkpoint.disk import digest, sync
 from graphcolumns.checkpoint.folder import ABOUT, FORMAT, STATE, TOPOLOGY, WEIGHTS, find
 from graphcolumns.checkpoint.topology import check_permutation, write_topology
-from graphcolumns.nn.protocols import graph_of
+from graphcolumns.nn.protocols import graphs_of
 
 
 def save(
@@ -38,7 +38,7 @@ def save(
 
     Args:
         run: Run folder, made if missing.
-        model: Model whose weights, ``graph`` and, if it has one, ``wiring_norm`` are kept.
+        model: Model whose weights, graphs and, if it has one, ``wiring_norm`` are kept.
         step: Number of optimizer steps done.
         optimizer: Optimizer whose moments are kept.
         scaler: Loss scaling whose state is kept.
@@ -52,9 +52,9 @@ def save(
         TypeError: ``model.graph`` is not a ColumnGraph.
         ValueError: ``permutation`` does not hold one id per column.
     """
-    graph = graph_of(model)
+    graphs = graphs_of(model)
     if permutation is not None:
-        check_permutation(permutation, graph.num_columns)
+        check_permutation(permutation, graphs.values())
     run = Path(run).expanduser()
     new = run / "checkpoint.tmp"
     shutil.rmtree(new, ignore_errors=True)

@@ -33,7 +33,7 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import current_geometry
 from graphcolumns.train import TrainOptions, check_fit, derive
-from graphcolumns.train.plastic_updates import begin
+from graphcolumns.train.plastic_updates import PlasticUpdates
 from graphcolumns.train.terms import Term
 
 FOLDS = 5
@@ -203,7 +203,7 @@ def _try_out(parts: Parts) -> None:
         rule = parts.options.get("plasticity")
         if rule is not None:
             check_rule(rule(steps=parts.length()[0]), parts.graph, parts.permutation)
-        begin(rule, parts.model, parts.data, parts.geometry, *parts.length())
+        PlasticUpdates.begin(rule, parts.model, parts.data, parts.geometry, *parts.length())
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from tqdm import tqdm
 from graphcolumns.data import AnyDataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.learning import backprop
-from graphcolumns.plasticity import Rule
 from graphcolumns.random.counter import derive
 from graphcolumns.train.log import Log
 from graphcolumns.train.options import TrainOptions
+from graphcolumns.train.plastic_updates import Rules
 from graphcolumns.train.step import Learn
 from graphcolumns.train.summary import Value
 from graphcolumns.train.terms import Term
@@ -34,7 +34,7 @@ def train(
     losses: Mapping[str, tuple[float, Term]] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     augmentation: Augmentation | None = None,
-    plasticity: Rule | Callable[..., Rule] | None = None,
+    plasticity: Rules | None = None,
     geometry: Geometry | None = None,
     permutation: Tensor | None = None,
     learn: Learn = backprop,
@@ -60,7 +60,9 @@ def train(
         metrics: Functions of (model, data) by name, logged when evaluating and in the summary.
         augmentation: Function ``augmentation(inputs, generator=...)`` of every training batch.
         plasticity: Rule by which edges die and are born, or a function of ``steps`` that returns
-            one, such as ``presets.rigl``. Births and deaths are written to ``run/edges.jsonl``.
+            one, such as ``presets.rigl``. Of a model with several graphs it changes the first;
+            a mapping from names of graphs gives each its own. Births and deaths are written to
+            ``run/edges.jsonl``.
         geometry: Places of the columns, in the order of the graph: measures newborn edges, and
             names the unit of lengths in the summary.
         permutation: The user's id of each column, ``[N]``, kept in the checkpoint.

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint import Best
 from graphcolumns.checkpoint.about import write_change
-from graphcolumns.plasticity import Plasticity
 from graphcolumns.train.fingerprint import check_same_run
+from graphcolumns.train.plastic_updates import PlasticUpdates
 
 NUMBERS = ("weight_decay", "betas")  # of a group of parameters, that may change
 
@@ -32,7 +32,7 @@ def start(
     model: nn.Module,
     optimizer: Optimizer,
     scaler: GradScaler,
-    changing: Plasticity | None,
+    changing: PlasticUpdates,
     fingerprint: Mapping[str, Any],
     resume: bool,
     changes: Collection[str],
@@ -46,7 +46,7 @@ def start(
         model: receives the weights.
         optimizer: receives its moments; its numbers are those of now.
         scaler: receives its state.
-        changing: receives what its rule remembers.
+        changing: receives what its rules remember.
         fingerprint: of the run as it is started now.
         resume: continue what is in the folder.
         changes: names that are meant to differ from the run that is resumed.

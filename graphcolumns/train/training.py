@@ -21,10 +21,7 @@ from graphcolumns.checkpoint import Best
 from graphcolumns.data import AnyDataset, Batch
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn import keep_topology
-from graphcolumns.nn.protocols import graph_of
-from graphcolumns.plasticity import Rule
 from graphcolumns.random.streams import batch_indices, generator
-from graphcolumns.train import plastic_updates
 from graphcolumns.train.best import best_metric, better
 from graphcolumns.train.describe import describe_all
 from graphcolumns.train.evaluate import evaluate
@@ -33,6 +30,7 @@ from graphcolumns.train.fit import check_fit
 from graphcolumns.train.log import Log
 from graphcolumns.train.optim import adamw, custom, learning_rate, scheduled, set_learning_rate
 from graphcolumns.train.options import TrainOptions
+from graphcolumns.train.plastic_updates import PlasticUpdates, Rules
 from graphcolumns.train.start import start
 from graphcolumns.train.step import Learn, after_step, train_step
 from graphcolumns.train.summary import Value, describe_machine, describe_model
@@ -56,7 +54,7 @@ class Training:
         losses: Mapping[str, tuple[float, Term]],
         metrics: Mapping[str, Metric],
         augmentation: Augmentation | None,
-        plasticity: Rule | Callable[..., Rule] | None,
+        plasticity: Rules | None,
         geometry: Geometry | None,
         permutation: Tensor | None,
         learn: Learn,
@@ -86,12 +84,10 @@ class Training:
         check_fit(self.model, self.data, losses, augmentation)
         # So that weights name their edges in all checkpoints, as after a resume.
         keep_topology(self.model)
-        self.plasticity = plastic_updates.begin(
+        self.plasticity = PlasticUpdates.begin(
             plasticity, self.model, self.data, geometry, self.steps, options.seed
         )
-        self.fitted, self.scoring_set = plastic_updates.set_aside(
-            self.data, self.plasticity, options.seed
-        )
+        self.fitted, self.scoring_set = self.plasticity.set_aside(self.data)
         self.optimizer = self._make_optimizer()
         self.scaler = GradScaler(
             torch.device(options.device).type, enabled=options.amp == "float16"
@@ -102,7 +98,7 @@ class Training:
         self.seconds, self.best, self.started = 0.0, cast(Best | None, None), 0.0
 
     def _make_optimizer(self) -> Optimizer:
-        options, plastic = self.options, self.plasticity is not None
+        options, plastic = self.options, bool(self.plasticity)
         if options.optimizer is None:
             numbers = options.lr, options.weight_decay, options.betas
             return adamw(self.model, *numbers, plastic=plastic)
@@ -114,8 +110,9 @@ class Training:
             self.run, self.model, self.optimizer, self.scaler, self.plasticity, self.fingerprint,
             resume=resume, changes=self.options.changes, save=self._save, averages=self.averages,
         )  # fmt: skip
-        if self.plasticity is not None:
-            checkpoint.begin_history(self.run, done, graph_of(self.model), self.permutation)
+        for each in self.plasticity.graphs:
+            graph = each.graph(self.model)
+            checkpoint.begin_history(self.run, done, graph, self.permutation, each.log_name)
         self.batches = self._batches(done)
         self.started = time.perf_counter() - self.seconds
         return done
@@ -146,8 +143,8 @@ class Training:
             clip=options.clip,
             parts=options.grad_accumulation,
             amp=options.amp,
-            watch=None if self.plasticity is None else partial(self.plasticity.watch, self.model),
-            skip=self._update_is_due(step) and self.plasticity.rule.skip,  # type: ignore[union-attr]
+            watch=partial(self.plasticity.watch, self.model),
+            skip=self.plasticity.skip(step),
         )
         after_step(self.model)
         for average in self.averages:
@@ -166,23 +163,22 @@ class Training:
             return scheduled(options.schedule, step, self.steps, options.lr)
         return learning_rate(step, self.steps, options.lr, options.warmup, options.min_lr)
 
-    def _update_is_due(self, step: int) -> bool:
-        return self.plasticity is not None and self.plasticity.due(step)
-
-    def rewire_if_due(self, step: int) -> dict[str, float]:
-        """An update of the edges where one is due; its metrics."""
-        if self.plasticity is None or not self.plasticity.due(step):
-            return {}
-        samples = plastic_updates.samples(
-            self.scoring_set, self.plasticity, self.options.seed, self.augmentation
-        )
-        each = per_sample(self.data.task)
-        update = self.plasticity.update(
-            self.model, self.optimizer, step, *samples, each, self.averages
-        )
-        change = update.number, update.rewiring, self.permutation
-        checkpoint.write_event(self.run, step, *change)
-        return update.metrics
+    def rewire_if_due(self, step: int) -> dict[str, Any]:
+        """Updates of the edges of those graphs where one is due; their metrics."""
+        entry: dict[str, Any] = {}
+        for each in self.plasticity.due(step):
+            update = each.plasticity.update(
+                self.model,
+                self.optimizer,
+                step,
+                *each.samples(self.scoring_set, self.augmentation),
+                per_sample(self.data.task),
+                self.averages,
+            )
+            change = update.number, update.rewiring, self.permutation
+            checkpoint.write_event(self.run, step, *change, each.log_name)
+            entry |= each.named(update.metrics)
+        return entry
 
     def score_if_due(self, step: int) -> dict[str, float]:
         """Scores where they are due."""
@@ -210,7 +206,7 @@ class Training:
             scaler=self.scaler,
             train_seconds=seconds,
             permutation=self.permutation,
-            plasticity=None if self.plasticity is None else self.plasticity.state_dict(),
+            plasticity=self.plasticity.state_dict(),
             about=checkpoint.About(self.fingerprint, best),
             averages=self.averages,
         )
@@ -233,7 +229,7 @@ class Training:
             self.best = won
             self._save(self.steps, self.seconds, self.best)
             checkpoint.keep_best(self.run)
-        best, rule = self.best, self.plasticity
+        best = self.best
         summary = {
             **dict.fromkeys(("test_accuracy", "train_accuracy")),
             **scores,
@@ -242,8 +238,7 @@ class Training:
             **describe_model(self.model, self.unit),
             "seed": self.options.seed,
             "steps": self.steps,
-            **({} if rule is None else {"updates": rule.updates}),
-            **({} if rule is None else rule.outcome(self.model, self.steps)),
+            **self.plasticity.summary(self.model, self.steps),
             **({"changes": told(noted)} if (noted := checkpoint.read_changes(self.run)) else {}),
             "train_seconds": self.seconds,
             **describe_machine(torch.device(self.options.device)),

@@ -188,7 +188,7 @@ def topology_from_values(patch):
         [common] = [value for name, value in weights.items() if name.endswith("common")]
         edges = topology.graph.edge_index[:, common != 0]
         graph = ColumnGraph.from_edge_index(edges.long(), 16)
-        return topology._replace(graph=graph.remeasure(SHEET))
+        return topology._replace(graphs={"graph": graph.remeasure(SHEET)})
 
     patch.setattr(LOAD, "read_topology", guessed)
 

@@ -24,7 +24,7 @@ from graphcolumns.plasticity import (
 )
 from graphcolumns.train import train
 from graphcolumns.train.optim import adamw
-from graphcolumns.train.plastic_updates import begin, samples, set_aside
+from graphcolumns.train.plastic_updates import PlasticUpdates
 from tests.plasticity.learners import SHEET, learner, rows
 
 FEW = {"every": 2, "stop": 1.0, "samples": 8, "check": 8}
@@ -206,17 +206,18 @@ def test_groups_of_the_optimizer():
 
 def test_samples_set_aside_are_never_trained_on():
     data = rows()
-    changing = begin(MOVEMENT, learner(), data, SHEET, 6, seed=3)
-    fitted, aside = set_aside(data, changing, 3)
+    updates = PlasticUpdates.begin(MOVEMENT, learner(), data, SHEET, 6, seed=3)
+    fitted, aside = updates.set_aside(data)
     assert len(fitted.train_inputs) == len(aside.train_inputs) == 24
     sums = [set(part.train_inputs.flatten(1).sum(1).tolist()) for part in (fitted, aside)]
     assert not sums[0] & sums[1]
     assert torch.equal(fitted.test_inputs, data.test_inputs)
-    one, other = (samples(aside, changing, seed, None)[0] for seed in (3, 3))
+    (changing,) = updates.graphs
+    one, other = (changing.samples(aside, None)[0] for _ in range(2))
     assert torch.equal(one, other)
     assert len(one) == 8
-    changing.updates += 1
-    assert not torch.equal(one, samples(aside, changing, 3, None)[0])
+    changing.plasticity.updates += 1
+    assert not torch.equal(one, changing.samples(aside, None)[0])
 
 
 def rigl(**options):
