@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.resources import files
+from textwrap import fill
 
 GROUPS = {
     "geometry": "where columns are",
@@ -50,9 +51,13 @@ def overview() -> str:
 
 
 def _groups() -> str:
-    return "\n".join(
-        f"  {group:<12}{', '.join(choices(group))}\n{'':14}({meaning})"
-        for group, meaning in GROUPS.items()
+    return "\n".join(f"{_wrapped(group)}\n{'':14}({meaning})" for group, meaning in GROUPS.items())
+
+
+def _wrapped(group: str) -> str:
+    """A group and its choices in lines of at most 100 characters."""
+    return fill(
+        ", ".join(choices(group)), 100, initial_indent=f"  {group:<12}", subsequent_indent=" " * 14
     )
 
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from graphcolumns.data.dataset import Batch, Dataset
 from graphcolumns.data.digits import digits
+from graphcolumns.data.from_npz import from_npz
 from graphcolumns.data.image_folder import image_folder
 from graphcolumns.data.instructed import InstructedClassification
 from graphcolumns.data.matching import matching
@@ -15,6 +16,7 @@ from graphcolumns.data.mnist import mnist
 from graphcolumns.data.natural_patches import natural_patches
 from graphcolumns.data.planted import planted
 from graphcolumns.data.regression import Regression, masked
+from graphcolumns.data.responses import responses
 from graphcolumns.data.spec import Spec, TensorSpec
 from graphcolumns.data.streamed import StreamedDataset
 from graphcolumns.data.task import Task
@@ -39,10 +41,12 @@ __all__ = [
     "Task",
     "TensorSpec",
     "digits",
+    "from_npz",
     "image_folder",
     "masked",
     "matching",
     "mnist",
     "natural_patches",
     "planted",
+    "responses",
 ]
