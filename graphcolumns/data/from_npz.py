@@ -59,13 +59,16 @@ def from_npz(
             f"{', the last two if they are needed' if regression else ''}. "
             f"Got {', '.join(arrays) or 'none'}."
         )
-    halves = [arrays[name] for name in NEEDED]
     named: Task = task_named(task)
     if regression:
-        named = Regression(*(arrays.get(name) for name in NUMBERS), missing=missing)
+        mask, ceiling = (arrays.pop(name, None) for name in NUMBERS)
+        named = Regression(mask, ceiling, missing)
     if named.answers == "classes" and not num_classes:
-        num_classes = int(halves[1].max()) + 1
-    return Dataset(*halves, num_classes=num_classes, task=named)
+        num_classes = int(arrays["train_targets"].max()) + 1
+    train_inputs, train_targets, test_inputs, test_targets = (arrays[name] for name in NEEDED)
+    return Dataset(
+        train_inputs, train_targets, test_inputs, test_targets, num_classes=num_classes, task=named
+    )
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from graphcolumns.data.dataset import Dataset
 from graphcolumns.data.digits import digits
 from graphcolumns.data.regression import Regression, masked
+from graphcolumns.nn.batches import first_tensor
 
 
 def responses(units: int = 32, noise: float = 0.5, missing: float = 0.1, seed: int = 0) -> Dataset:
@@ -40,8 +41,9 @@ def responses(units: int = 32, noise: float = 0.5, missing: float = 0.1, seed: i
         )
     images = digits()
     draws = torch.Generator().manual_seed(seed)
-    weights = torch.randn(images.train_inputs[0].numel(), units, generator=draws)
-    halves = [torch.relu(x.flatten(1) @ weights) for x in (images.train_inputs, images.test_inputs)]
+    pixels = [first_tensor(x).flatten(1) for x in (images.train_inputs, images.test_inputs)]
+    weights = torch.randn(pixels[0].shape[1], units, generator=draws)
+    halves = [torch.relu(x @ weights) for x in pixels]
     mean, deviation = halves[0].mean(0), halves[0].std(0).clamp(min=1e-6)
 
     def measured(answers: Tensor) -> Tensor:
