@@ -53,7 +53,7 @@ GEOMETRIES = [
 ]
 
 # Functions of the length of a run that return a Rule, for sheets of 16 columns and 64 edges.
-FEW = {"every": 2, "stop": 1.0, "samples": 16, "check": 16}
+FEW = {"every": 2, "stop": 1.0, "samples": 16, "check_samples": 16}
 FALLING = {"degree": 2, "initial": 4, **FEW}
 RULES = [
     pytest.param(presets.static, id="static"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.targets import function_of, named_targets, why_missing
+from graphcolumns.plasticity.rules.rule_from_options import RENAMED
 
 # Keys that runs of earlier versions lack, with what these did.
 EARLIER: dict[str, Any] = {
@@ -23,8 +24,13 @@ MOVED = {
     "models.columnformer.stage": "models.staged_columnformer.stage",
     "plasticity.arrival": "plasticity.rules.arrival",
     "plasticity.budget": "plasticity.rules.budget",
+    "plasticity.budget.At": "plasticity.rules.schedules.At",
+    "plasticity.budget.Every": "plasticity.rules.schedules.Every",
+    "plasticity.rules.budget.At": "plasticity.rules.schedules.At",
+    "plasticity.rules.budget.Every": "plasticity.rules.schedules.Every",
     "plasticity.constraints": "plasticity.selection.constraints",
-    "plasticity.cycles": "plasticity.rules.cycles",
+    "plasticity.cycles": "plasticity.rules.schedules",
+    "plasticity.rules.cycles": "plasticity.rules.schedules",
     "plasticity.edge_adamw": "plasticity.state.edge_adamw",
     "plasticity.homeostasis": "plasticity.criteria.homeostasis",
     "plasticity.limits": "plasticity.rules.limits",
@@ -55,6 +61,13 @@ MOVED = {
     "train.losses.squared_error_each": "data.losses.squared_error_each",
 }
 OURS = "graphcolumns."
+# Options that have been renamed, of functions whose name of today begins so.
+RENAMED_OPTIONS = {
+    "plasticity.presets.": RENAMED,
+    "plasticity.rules.presets.": RENAMED,
+    "plasticity.grow.insertion": RENAMED,
+    "plasticity.criteria.grow.insertion": RENAMED,
+}
 
 
 def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,11 +102,19 @@ def renamed(target: str) -> str:
 
 def _renamed(node: Any) -> Any:
     if isinstance(node, Mapping):
-        return {
-            key: renamed(value) if key == "_target_" and isinstance(value, str) else _renamed(value)
-            for key, value in node.items()
-        }
+        target = node.get("_target_")
+        names = {"_target_": renamed(target)} if isinstance(target, str) else {}
+        now = _option_names(names.get("_target_", ""))
+        return {now.get(key, key): names.get(key, _renamed(value)) for key, value in node.items()}
     return [_renamed(part) for part in node] if isinstance(node, list) else node
+
+
+def _option_names(target: str) -> Mapping[str, str]:
+    """The options of a function that were renamed, by the name that they had."""
+    for start, names in RENAMED_OPTIONS.items():
+        if target.startswith(OURS + start):
+            return names
+    return {}
 
 
 def _require(path: str, target: str) -> None:

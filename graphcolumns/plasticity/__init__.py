@@ -18,9 +18,14 @@ from graphcolumns.plasticity.rewiring.cool_down import CoolDown
 from graphcolumns.plasticity.rewiring.rewire import rewire
 from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 from graphcolumns.plasticity.rules import presets, schedules
+from graphcolumns.plasticity.rules.acceptance import Acceptance
 from graphcolumns.plasticity.rules.arrival import require_arrival
-from graphcolumns.plasticity.rules.budget import At, Budget, Every
+from graphcolumns.plasticity.rules.budget import Budget
+from graphcolumns.plasticity.rules.newborns import Newborns
 from graphcolumns.plasticity.rules.rule import Rule
+from graphcolumns.plasticity.rules.rule_from_options import rule_from_options
+from graphcolumns.plasticity.rules.schedules import At, Every
+from graphcolumns.plasticity.rules.scoring import Scoring
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.select import gumbel_scores, select
 from graphcolumns.plasticity.selection.selector import Selection
@@ -31,6 +36,7 @@ from graphcolumns.plasticity.state.optimizer_edges import keep_edges
 from graphcolumns.plasticity.update.plasticity import Plasticity, Update
 
 __all__ = [
+    "Acceptance",
     "At",
     "Budget",
     "Constraints",
@@ -41,10 +47,12 @@ __all__ = [
     "Everything",
     "Evidence",
     "Mixture",
+    "Newborns",
     "Norms",
     "Plasticity",
     "Rewiring",
     "Rule",
+    "Scoring",
     "Selection",
     "TwoHop",
     "Uniform",
@@ -63,6 +71,7 @@ __all__ = [
     "prune",
     "require_arrival",
     "rewire",
+    "rule_from_options",
     "samplers",
     "schedules",
     "scores",

@@ -9,6 +9,7 @@ from typing import Any
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint.about import Change
 from graphcolumns.data import TASKS
+from graphcolumns.plasticity.rules.rule_from_options import RENAMED
 from graphcolumns.train.describe import differs, shown
 
 # May be changed when a run is resumed, if the user says so.
@@ -105,6 +106,8 @@ def _upgraded(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
     """The fingerprint of a run in the names of today."""
     upgraded = {}
     for name, value in fingerprint.items():
+        if name.startswith("plasticity."):
+            name, value = _renamed_option(name, value)
         for former, now in FORMER_NAMES.items():
             if name == former or name.startswith(f"{former}."):
                 name = now + name.removeprefix(former)
@@ -113,6 +116,14 @@ def _upgraded(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(task, str) and task in TASKS:
         upgraded["data.task"] = TASKS[task].name
     return upgraded
+
+
+def _renamed_option(name: str, value: Any) -> tuple[str, Any]:
+    """An option of a rule, or the list of those that were given, in the names of today."""
+    now = ".".join(RENAMED.get(part, part) for part in name.split("."))
+    if name.endswith(".given"):
+        value = sorted(RENAMED.get(part, part) for part in value)
+    return now, value
 
 
 def told(changes: list[Change]) -> str:

@@ -80,7 +80,7 @@ class PlasticGraph:
         number = self.plasticity.updates + 1
         order = generator(self.seed, self.stream("scores"), number)
         chosen = torch.randperm(scoring_set.size("train"), generator=order)
-        inputs, targets = scoring_set.batch("train", chosen[: self.plasticity.rule.wanted])
+        inputs, targets = scoring_set.batch("train", chosen[: self.plasticity.rule.num_samples])
         if augmentation is not None:
             stream = generator(self.seed, self.stream("scores augmentation"), number)
             inputs = augmentation(inputs, generator=stream)

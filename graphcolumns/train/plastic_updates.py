@@ -78,7 +78,7 @@ class PlasticUpdates:
 
     def skip(self, step: int) -> bool:
         """Whether an update takes the place of this optimizer step."""
-        return any(each.plasticity.rule.skip for each in self.due(step))
+        return any(each.plasticity.rule.skip_optimizer_step for each in self.due(step))
 
     def watch(self, model: nn.Module) -> None:
         """Take note of gradients, between the backward pass and the optimizer's step."""
@@ -101,11 +101,12 @@ class PlasticUpdates:
         reserve = reserved.pop() if reserved else 0.0
         kept = round(reserve * samples) if reserve else samples
         for rule in rules:
-            if kept < rule.wanted or (reserve and kept == samples):
+            if kept < rule.num_samples or (reserve and kept == samples):
                 raise ValueError(
-                    f"the rule looks at {rule.wanted} samples (samples={rule.samples}, "
-                    f"check={rule.check}) and may draw from {kept} of {samples} "
-                    f"(reserve={reserve}). Lower samples and check, or change reserve."
+                    f"an update takes {rule.num_samples} samples (samples={rule.scoring.samples}, "
+                    f"check_samples={rule.acceptance.check_samples}) and may draw from {kept} of "
+                    f"{samples} (reserve={reserve}). Lower samples and check_samples, or change "
+                    "reserve."
                 )
         if not reserve:
             return data, data

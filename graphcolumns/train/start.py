@@ -32,7 +32,7 @@ def start(
     model: nn.Module,
     optimizer: Optimizer,
     scaler: GradScaler,
-    changing: PlasticUpdates,
+    plasticity: PlasticUpdates,
     fingerprint: Mapping[str, Any],
     resume: bool,
     changes: Collection[str],
@@ -46,7 +46,7 @@ def start(
         model: receives the weights.
         optimizer: receives its moments; its numbers are those of now.
         scaler: receives its state.
-        changing: receives what its rules remember.
+        plasticity: receives the state of its rules.
         fingerprint: of the run as it is started now.
         resume: continue what is in the folder.
         changes: names that are meant to differ from the run that is resumed.
@@ -64,7 +64,7 @@ def start(
     done = checkpoint.read_step(run)
     change = check_same_run(run, fingerprint, done, changes)
     own = [{n: group[n] for n in NUMBERS if n in group} for group in optimizer.param_groups]
-    parts = {"optimizer": optimizer, "scaler": scaler, "plasticity": changing}
+    parts = {"optimizer": optimizer, "scaler": scaler, "plasticity": plasticity}
     _, seconds = checkpoint.load(run, model, averages=averages, **parts)  # type: ignore[arg-type]
     best = checkpoint.read_about(run).best
     if change.changes:

@@ -24,7 +24,7 @@ from graphcolumns.plasticity import presets, samplers
 
 STEPS, EVERY = 1500, 100
 SHARES = (0.02, 0.1, 0.3)
-COMMON = {"every": EVERY, "stop": 0.95, "check": 128}
+COMMON = {"every": EVERY, "stop": 0.95, "check_samples": 128}
 LOOK = {**COMMON, "samples": 128}
 RULES = {
     "set": lambda share: presets.set(STEPS, fraction=share, **COMMON),
@@ -33,7 +33,7 @@ RULES = {
     ),
     "chts": lambda share: presets.chts(STEPS, fraction=share, **COMMON),
     "exact, every swap": lambda share: presets.exact(
-        STEPS, fraction=share, errors=0.0, accept="always", tolerance=None, **LOOK
+        STEPS, fraction=share, standard_errors=0.0, accept="always", tolerance=None, **LOOK
     ),
     "exact, less its errors": lambda share: presets.exact(
         STEPS, fraction=share, accept="always", tolerance=None, **LOOK

@@ -60,7 +60,7 @@ def test_a_change_before_the_first_checkpoint_is_how_the_run_begins(run):
 
 def test_numbers_of_the_optimizer_change_while_edges_do():
     rule = ["plasticity=set", "plasticity.every=2", "plasticity.stop=1.0", "checkpoint_every=2"]
-    rule += ["++plasticity.samples=8", "++plasticity.check=0"]
+    rule += ["++plasticity.samples=8", "++plasticity.check_samples=0"]
     assert main(["train", *TINY, *rule, "run=a"]) == 0
     before = len(checkpoint.read_history("a"))
     change = ["steps=8", "optimizer.weight_decay=0.4", "optimizer.betas=[0.5,0.9]"]

@@ -16,7 +16,12 @@ TINY = [
     *("augmentation=null", "evaluate_test=false"),
 ]
 EDGE_ADAMW = "optimizer._target_=graphcolumns.plasticity.state.edge_adamw.EdgeAdamW"
-PLASTIC = ["plasticity=rigl", "plasticity.every=2", "plasticity.samples=16", "plasticity.check=0"]
+PLASTIC = [
+    "plasticity=rigl",
+    "plasticity.every=2",
+    "plasticity.samples=16",
+    "plasticity.check_samples=0",
+]
 
 
 @pytest.mark.parametrize("was", MOVED)
@@ -73,6 +78,33 @@ def test_a_run_of_an_earlier_version_is_resumed_scored_and_read(tmp_path, capsys
     assert (run / "metrics.jsonl").read_text().count("\n") == 6
 
 
+def test_options_of_rules_get_their_names_of_today():
+    preset = {"_target_": "graphcolumns.plasticity.presets.custom", "check": 8, "skip": True}
+    before = preset | {
+        "share": 0.1,
+        "grow": {"_target_": "graphcolumns.plasticity.grow.insertion", "errors": 2.0},
+        "sampler": {"_target_": "mine.draw", "share": 0.5},
+    }
+    upgraded = upgrade({"plasticity": before})["plasticity"]
+    assert upgraded == {
+        "_target_": "graphcolumns.plasticity.presets.custom",
+        "check_samples": 8,
+        "skip_optimizer_step": True,
+        "epsilon_share": 0.1,
+        "grow": {"_target_": "graphcolumns.plasticity.grow.insertion", "standard_errors": 2.0},
+        "sampler": {"_target_": "mine.draw", "share": 0.5},
+    }
+    mine = {"_target_": "mine.rule", "check": 8}
+    assert upgrade({"plasticity": mine})["plasticity"] == mine, "not a function of the library"
+
+
+def test_a_key_of_an_earlier_version_is_refused_with_its_name_of_today(capsys):
+    for more in (["plasticity.check=8"], ["++plasticity.check=8"], ["++plasticity.when=8"]):
+        assert main(["train", *TINY, "plasticity=rigl", *more]) != 0
+        said = capsys.readouterr().err
+        assert "It is now 'check_samples'" in said or "It is now 'is_due'" in said, said
+
+
 def _as_before(path: Path) -> None:
     """Write a configuration as an earlier version did, with its names."""
     config = yaml.safe_load(path.read_text())
@@ -80,4 +112,5 @@ def _as_before(path: Path) -> None:
         del config[key]
     config["reorder"] = None  # what it was trained with
     config["optimizer"]["_target_"] = "graphcolumns.plasticity.edge_adamw.EdgeAdamW"
+    config["plasticity"]["check"] = config["plasticity"].pop("check_samples")
     path.write_text(yaml.safe_dump(config))

@@ -94,7 +94,7 @@ def noise(inputs, generator, size=0.1):
 
 
 def gentle(steps, every=2):
-    return presets.set(steps=steps, every=every, samples=8, check=8, stop=1.0)
+    return presets.set(steps=steps, every=every, samples=8, check_samples=8, stop=1.0)
 
 
 class Linear(nn.Module):
@@ -158,7 +158,7 @@ def test_an_optimizer_trains_and_resumes(more, tmp_path):
     Path("mine/optimizer/momentum.yaml").write_text(
         "_target_: torch.optim.SGD\nlr: 0.05\nmomentum: 0.9\nweight_decay: 0.01\n"
     )
-    more = [*more, *(["plasticity.check=8"] if more else [])]
+    more = [*more, *(["plasticity.check_samples=8"] if more else [])]
     words = ["train", "--config-dir", "mine", *TINY, "optimizer=momentum", *more]
     assert main(words) == 0
     before = Path("a/checkpoint/model.safetensors").read_bytes()

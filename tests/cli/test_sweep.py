@@ -61,7 +61,7 @@ def run_of(*overrides: str) -> Path:
 
 
 def test_an_option_of_the_groups_that_are_varied():
-    few = ["plasticity.samples=8", "plasticity.check=8"]
+    few = ["plasticity.samples=8", "plasticity.check_samples=8"]
     assert sweep("plasticity=rigl,set", "plasticity.every=2", *few) == 0
     runs = list(Path("s").glob("*/config.yaml"))
     rules = [yaml.safe_load(path.read_text())["plasticity"] for path in runs]

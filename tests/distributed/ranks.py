@@ -12,39 +12,49 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from graphcolumns.graph.keys import edge_keys
-from graphcolumns.plasticity import Plasticity, Rule, grow, presets, prune, samplers
+from graphcolumns.plasticity import (
+    Plasticity,
+    Rule,
+    grow,
+    presets,
+    prune,
+    rule_from_options,
+    samplers,
+)
 from tests.plasticity.learners import LOSSES, SHEET, batch, learner, optimizer_of, rows
 
 UPDATES, EVERY, SIZES = 2, 1, (2, 4)
-FEW = {"every": EVERY, "stop": 1.0, "samples": 16, "check": 8}
+FEW = {"every": EVERY, "stop": 1.0, "samples": 16, "check_samples": 8}
 
 # Rules that read no data: seeds, places and paths decide.
 BLIND: dict[str, Callable[[], Rule]] = {
     "static": partial(presets.static, 8),
-    "random": partial(Rule, prune=prune.random, grow=grow.random, samples=2, check=0),
+    "random": partial(
+        rule_from_options, prune=prune.random, grow=grow.random, samples=2, check_samples=0
+    ),
     "near": partial(
-        Rule,
+        rule_from_options,
         prune=prune.length,
         grow=partial(grow.distance, length=2.0),
         sampler=samplers.distance,
         samples=2,
-        check=0,
+        check_samples=0,
     ),
     "paths of three, drawn": partial(
-        Rule,
+        rule_from_options,
         prune=prune.random,
         grow=grow.ch2_l3n,
         sampler=samplers.two_hop,
         temperature=2.0,
         samples=2,
-        check=0,
+        check_samples=0,
     ),
     "alike, oldest first": partial(
-        Rule,
+        rule_from_options,
         prune=partial(prune.age, oldest_first=True),
         grow=grow.matching_index,
         samples=2,
-        check=0,
+        check_samples=0,
     ),
 }
 # Rules that read scores of samples, or the gradients of the steps in between.
@@ -54,13 +64,13 @@ SEEING: dict[str, Callable[[], Rule]] = {
     "exact": partial(presets.exact, 8, fraction=0.5, **FEW),
     "homeostatic": partial(presets.homeostatic, 8, rate=3.0, **FEW),
     "movement": partial(
-        Rule,
+        rule_from_options,
         prune=prune.movement,
         grow=grow.insertion,
         watch_movement=True,
         grace=1,
         samples=16,
-        check=0,
+        check_samples=0,
     ),
 }
 

@@ -51,7 +51,7 @@ def descend(model, optimizer, steps: int, first: int = 0, changing: Plasticity |
 def batch(rule: Rule, update: int = 0) -> tuple[Tensor, Tensor]:
     """Samples for an update."""
     data = rows()
-    order = torch.randperm(48, generator=torch.Generator().manual_seed(update))[: rule.wanted]
+    order = torch.randperm(48, generator=torch.Generator().manual_seed(update))[: rule.num_samples]
     return data.train_inputs[order], data.train_targets[order]
 
 

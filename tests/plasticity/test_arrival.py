@@ -16,12 +16,12 @@ from graphcolumns.plasticity import (
     grow,
     presets,
     prune,
+    rule_from_options,
     select,
 )
 from graphcolumns.plasticity.rules.arrival import require_arrival
-from graphcolumns.plasticity.rules.budget import At
 from graphcolumns.plasticity.rules.limits import fewest_edges, least_wire, most_edges
-from graphcolumns.plasticity.rules.schedules import Cosine, Cubic, Cycles, GrowOnly, Linear
+from graphcolumns.plasticity.rules.schedules import At, Cosine, Cubic, Cycles, GrowOnly, Linear
 from tests.plasticity.sheets import eight, graphs, pairs, plane
 from tests.plasticity.test_mesh_parts import pieces
 
@@ -43,7 +43,9 @@ PRESETS = {
 
 
 def own(**options) -> Rule:
-    return Rule(**({"prune": prune.mass, "grow": grow.random, "when": Every(10, 10)} | options))
+    return rule_from_options(
+        **({"prune": prune.mass, "grow": grow.random, "is_due": Every(10, 10)} | options)
+    )
 
 
 class TestNoUpdate:
@@ -69,13 +71,13 @@ class TestNoUpdate:
     )
     def test_of_a_rule_of_ones_own_is_refused(self, when):
         with pytest.raises(ValueError, match="nothing would change"):
-            require_arrival(own(when=when), GRAPH, 100)
+            require_arrival(own(is_due=when), GRAPH, 100)
 
     def test_is_what_a_static_rule_says(self):
-        for rule in (presets.static(10), presets.sernn(10), own(when=At(()))):
+        for rule in (presets.static(10), presets.sernn(10), own(is_due=At(()))):
             require_arrival(rule, GRAPH, 10)
         with pytest.raises(ValueError, match="nothing would change"):
-            require_arrival(own(when=At(()), budget=Budget(4)), GRAPH, 10)
+            require_arrival(own(is_due=At(()), budget=Budget(4)), GRAPH, 10)
 
 
 class TestSchedule:

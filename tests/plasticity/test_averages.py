@@ -98,8 +98,8 @@ def test_plasticity_brings_averages_along():
     rule = presets.set_(steps=8, samples=8) if hasattr(presets, "set_") else None
     rule = rule or presets.rigl(steps=8)
     changing = Plasticity(rule, GEOMETRY)
-    labels = torch.arange(rule.wanted) % 5
-    inputs = torch.randn(rule.wanted, 1, 4, 4)
+    labels = torch.arange(rule.num_samples) % 5
+    inputs = torch.randn(rule.num_samples, 1, 4, 4)
     changing.start(model)
     losses = per_sample("classification")
     update = changing.update(model, None, 2, inputs, labels, losses, averages=[average, copied])

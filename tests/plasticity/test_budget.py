@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.rules.budget import At, Budget, Every
-from graphcolumns.plasticity.rules.schedules import Cubic
+from graphcolumns.plasticity.rules.budget import Budget
+from graphcolumns.plasticity.rules.schedules import At, Cubic, Every
 from tests.plasticity.sheets import eight
 
 

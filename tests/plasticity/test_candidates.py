@@ -37,8 +37,8 @@ def test_all_by_hand():
         (0, 2), (0, 3), (1, 3), (2, 0), (3, 1), (3, 2)
     ]  # fmt: skip
     rules = Constraints(self_loops=True, forbidden=torch.tensor([[2, 3], [0, 3]]))
-    resting = torch.tensor([2 * 4 + 0])
-    found = draw_candidates(eight(), Everything(), 0, constraints=rules, resting=resting)
+    cooling_down = torch.tensor([2 * 4 + 0])
+    found = draw_candidates(eight(), Everything(), 0, constraints=rules, cooling_down=cooling_down)
     assert listed(found) == [(0, 3), (1, 1), (1, 3), (3, 1), (3, 2)]
 
 

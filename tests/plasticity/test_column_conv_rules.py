@@ -9,7 +9,14 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ColumnConv
 from graphcolumns.nn.recording import recording
 from graphcolumns.ops import edge_scores
-from graphcolumns.plasticity import Plasticity, Rule, grow, presets, prune, rewire
+from graphcolumns.plasticity import (
+    Plasticity,
+    grow,
+    presets,
+    prune,
+    rewire,
+    rule_from_options,
+)
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import iter_slices, trace
 from graphcolumns.plasticity.state.newborn import node_mean
@@ -113,8 +120,13 @@ def test_layers_of_one_size_are_stacked_as_they_are():
 
 @pytest.mark.parametrize("newborn", ["epsilon", "zero", "node_mean"])
 def test_newborns_start_as_the_rule_says_in_layers_of_any_number_of_heads(newborn):
-    rule = Rule(
-        prune=prune.mass, grow=grow.random, newborn=newborn, share=0.03, samples=16, check=8
+    rule = rule_from_options(
+        prune=prune.mass,
+        grow=grow.random,
+        newborn=newborn,
+        epsilon_share=0.03,
+        samples=16,
+        check_samples=8,
     )
     model = net()
     inputs, labels = batch(rule)
@@ -171,7 +183,7 @@ def test_a_layer_on_other_edges_is_left_alone_and_one_that_is_never_heard_is_ref
             return super().forward(x.squeeze(-1))
 
     torch.manual_seed(0)
-    model, rule = Two(connect.nearest(SHEET, 4)), presets.set(8, samples=8, check=8)
+    model, rule = Two(connect.nearest(SHEET, 4)), presets.set(8, samples=8, check_samples=8)
     inputs, labels = batch(rule)
     Plasticity(rule, SHEET).update(model, None, 2, inputs, labels, LOSSES)
     assert len(model.aside.edge_bias.per_head) == other.num_edges
@@ -195,7 +207,7 @@ class Keeps(ConvNet):
 
 @pytest.mark.parametrize("kept", [lambda g: g, lambda g: g.edge_index], ids=["graph", "edges"])
 def test_a_layer_that_would_go_on_along_the_old_edges_is_refused_before_training(kept):
-    rule = presets.set(8, samples=8, check=8)
+    rule = presets.set(8, samples=8, check_samples=8)
     model = Keeps(connect.nearest(SHEET, 4), kept)
     with pytest.raises(ValueError, match=r"Got Keeps, of which a layer goes on along the old ones"):
         Plasticity(rule, SHEET).dry_run(model, 2, *batch(rule), LOSSES)
@@ -219,7 +231,7 @@ def net_on(model: nn.Module) -> nn.Module:
 
 
 def test_training_goes_on_with_every_edge_of_both_layers():
-    rule = presets.rigl(8, samples=16, check=8, fraction=0.5)
+    rule = presets.rigl(8, samples=16, check_samples=8, fraction=0.5)
     model = net()
     optimizer, changing = optimizer_of(model), Plasticity(rule, SHEET)
     for number in (1, 2):

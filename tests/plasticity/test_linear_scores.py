@@ -209,13 +209,13 @@ def test_effects_add_up_over_attention_and_linear_layers(batch):
         torch.testing.assert_close(getattr(both, f"{name}_squares"), squares)
 
 
-EXACT = {"accept": "net_gain", "errors": 0.0, "tolerance": None}
+EXACT = {"accept": "net_gain", "standard_errors": 0.0, "tolerance": None}
 
 
 @pytest.mark.parametrize(("rule", "options"), [("set", {}), ("rigl", {}), ("exact", EXACT)])
 def test_rules_rewire_a_circuit(rule, options, batch):
     model = Circuit()
-    made = getattr(presets, rule)(100, every=1, samples=3, check=2, **options)
+    made = getattr(presets, rule)(100, every=1, samples=3, check_samples=2, **options)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     before = model.graph
     update = Plasticity(made, SHEET).update(model, optimizer, 1, *batch, losses)
@@ -229,7 +229,7 @@ def test_the_loss_changes_as_a_rule_predicts(batch):
     model = Circuit()
     with torch.no_grad():
         model.linear.weight.mul_(1e-3)
-    rule = presets.rigl(100, every=1, samples=3, check=2, newborn="node_mean", regrow=False)
+    rule = presets.rigl(100, every=1, samples=3, check_samples=2, newborn="node_mean", regrow=False)
     update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
     predicted, realised = (update.metrics[f"{name}_change"] for name in ("predicted", "realised"))
     assert predicted == pytest.approx(realised, rel=0.05)
@@ -240,7 +240,7 @@ def test_newborns_at_zero_change_nothing_but_the_deletions(batch):
     model = Circuit()
     with torch.no_grad():
         model.linear.weight.mul_(1e-3)
-    rule = presets.rigl(100, every=1, samples=3, check=2, newborn="zero", regrow=False)
+    rule = presets.rigl(100, every=1, samples=3, check_samples=2, newborn="zero", regrow=False)
     update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
     predicted, realised = (update.metrics[f"{name}_change"] for name in ("predicted", "realised"))
     assert not model.linear.weight[update.rewiring.born].any()
@@ -251,7 +251,7 @@ def test_the_size_of_weights_needs_no_record(batch):
     model = Silent()
     size = model.weight.detach().abs()
     torch.testing.assert_close(Probe(model, SHEET, *batch, losses).edges().mass, size)
-    rule = presets.set(100, samples=3, check=0)
+    rule = presets.set(100, samples=3, check_samples=0)
     update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
     died = update.rewiring.died
     assert 0 < len(died) <= int(0.3 * GRAPH.num_edges)
@@ -259,13 +259,13 @@ def test_the_size_of_weights_needs_no_record(batch):
 
 
 def test_rigl_on_a_model_without_records_says_before_training_what_to_do(batch):
-    rule = presets.rigl(100, samples=3, check=2)
+    rule = presets.rigl(100, samples=3, check_samples=2)
     with pytest.raises(ValueError, match=r"scores of edges need records.*Got Silent with none"):
         Plasticity(rule, SHEET).dry_run(Silent(), 1, *batch, losses)
 
 
 @pytest.mark.parametrize("rule", ["set", "rigl"])
 def test_epsilon_needs_attention(rule, batch):
-    made = getattr(presets, rule)(100, samples=3, check=2, newborn="epsilon")
+    made = getattr(presets, rule)(100, samples=3, check_samples=2, newborn="epsilon")
     with pytest.raises(ValueError, match="linear layers only; start newborns with newborn='zero'"):
         Plasticity(made, SHEET).dry_run(Circuit(), 1, *batch, losses)

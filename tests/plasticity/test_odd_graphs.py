@@ -91,14 +91,14 @@ def test_a_rule_works_or_says_why(name, rule, request):
 
 
 def test_columns_that_hear_nobody_are_refused_where_each_must_hear_somebody():
-    changing = Plasticity(presets.rigl(8, samples=8, check=0), SHEET)
+    changing = Plasticity(presets.rigl(8, samples=8, check_samples=0), SHEET)
     with pytest.raises(ValueError, match=r"in-edges of column 8 must be at least 1 from the start"):
         changing.start(ConvNet(GRAPHS["half hear nobody"]))
 
 
 def test_a_complete_graph_may_be_the_start_of_a_pruning_schedule():
     """All 256 edges, self-edges among them, are within a budget of 16 in-edges per column."""
-    rule = presets.gmp(8, every=2, stop=1.0, degree=2, initial=16, samples=8, check=0)
+    rule = presets.gmp(8, every=2, stop=1.0, degree=2, initial=16, samples=8, check_samples=0)
     model = ConvNet(connect.complete(SHEET))
     changing = Plasticity(rule, SHEET)
     sizes = []
@@ -110,7 +110,7 @@ def test_a_complete_graph_may_be_the_start_of_a_pruning_schedule():
 
 def test_a_large_bipartite_graph_is_looked_at_without_two_hops(monkeypatch):
     monkeypatch.setattr(samplers, "SMALL", 10)
-    samples = batch(presets.set(8, samples=8, check=0))
+    samples = batch(presets.set(8, samples=8, check_samples=0))
     for name, parts in (("bipartite", 2), ("complete", 3)):
         graph = GRAPHS[name]
         model = Bipartite(graph) if name == "bipartite" else ConvNet(graph)

@@ -194,7 +194,7 @@ def topology_from_values(patch):
 
 
 def a_rule_goes_on_where_it_was(tmp_path):
-    rule = presets.homeostatic(8, samples=16, check=0, rate=3.0)
+    rule = presets.homeostatic(8, samples=16, check_samples=0, rate=3.0)
     model = learner()
     optimizer, changing = optimizer_of(model), Plasticity(rule, SHEET)
     descend(model, optimizer, 1)
@@ -212,7 +212,7 @@ def state_left_unread(patch):
 
 def a_cosine_begins_at_its_first_step(tmp_path):
     rule = presets.rigl(1000, every=100, start=0.5, stop=0.75, fraction=0.3)
-    assert rule.when(500)
+    assert rule.is_due(500)
     assert rule.fraction_at(500) == 0.3
 
 

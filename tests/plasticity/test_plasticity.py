@@ -14,7 +14,16 @@ import torch
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.keys import edge_keys
-from graphcolumns.plasticity import Budget, Constraints, Plasticity, Rule, grow, presets, prune
+from graphcolumns.plasticity import (
+    Budget,
+    Constraints,
+    Plasticity,
+    Rule,
+    grow,
+    presets,
+    prune,
+    rule_from_options,
+)
 from tests.conftest import RULES
 from tests.plasticity.learners import (
     LOSSES,
@@ -27,7 +36,7 @@ from tests.plasticity.learners import (
     rows,
 )
 
-FEW = {"samples": 16, "check": 8}
+FEW = {"samples": 16, "check_samples": 8}
 FREE = ("homeostatic", "wiring")  # whose number of edges nobody sets
 
 
@@ -112,7 +121,9 @@ def test_the_same_seed_gives_the_same_graphs_at_any_number_of_threads(rule, stor
 
 
 def test_another_seed_gives_other_graphs():
-    one, other = (told(presets.set(8, samples=16, check=0), 1, seed)[0].after for seed in (0, 1))
+    one, other = (
+        told(presets.set(8, samples=16, check_samples=0), 1, seed)[0].after for seed in (0, 1)
+    )
     assert not one.same_topology(other)
 
 
@@ -146,17 +157,22 @@ def state_of(model, optimizer) -> list[torch.Tensor]:
 @pytest.mark.parametrize("name", ["movement", "homeostatic", "exact", "chts"])
 def test_taken_up_again_between_updates(name):
     """Within the window of a score too: parameters, moments and edges bit for bit."""
-    rule = presets.set(8, every=3, samples=16, check=16)
+    rule = presets.set(8, every=3, samples=16, check_samples=16)
     if name == "movement":
-        rule = Rule(
-            prune=prune.movement, grow=grow.random, watch_movement=True, samples=2, check=0, grace=2
+        rule = rule_from_options(
+            prune=prune.movement,
+            grow=grow.random,
+            watch_movement=True,
+            samples=2,
+            check_samples=0,
+            grace=2,
         )
     elif name == "homeostatic":
-        rule = presets.homeostatic(8, samples=16, check=0, rate=3.0)
+        rule = presets.homeostatic(8, samples=16, check_samples=0, rate=3.0)
     elif name == "exact":
-        rule = presets.exact(8, samples=16, check=16, fraction=0.5, cool_down=2)
+        rule = presets.exact(8, samples=16, check_samples=16, fraction=0.5, cool_down=2)
     elif name == "chts":
-        rule = presets.chts(8, samples=16, check=0)
+        rule = presets.chts(8, samples=16, check_samples=0)
 
     def run(model, optimizer, changing, first, last):
         for step in range(first, last):
@@ -184,7 +200,9 @@ def test_taken_up_again_between_updates(name):
 
 def test_movement_is_summed_over_the_steps_since_the_last_update():
 
-    rule = Rule(prune=prune.movement, watch_movement=True, fraction=0.0, samples=2, check=0)
+    rule = rule_from_options(
+        prune=prune.movement, watch_movement=True, fraction=0.0, samples=2, check_samples=0
+    )
     model, changing = learner(), Plasticity(rule, SHEET)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     biases = [p for name, p in model.named_parameters() if "edge_bias" in name]
@@ -205,7 +223,9 @@ def test_movement_is_summed_over_the_steps_since_the_last_update():
 def test_ages_by_hand():
     """First edges are no newborns, whatever the grace; newborns wait for it."""
 
-    rule = Rule(prune=prune.random, grow=grow.random, grace=2, samples=2, check=0, fraction=0.5)
+    rule = rule_from_options(
+        prune=prune.random, grow=grow.random, grace=2, samples=2, check_samples=0, fraction=0.5
+    )
     model, changing = learner(), Plasticity(rule, SHEET)
     first = changing.update(model, None, 1, *batch(rule), LOSSES).rewiring
     assert len(first.died) == 32
@@ -217,7 +237,7 @@ def test_ages_by_hand():
 
 def test_what_an_update_leaves_alone():
     """Parameters that are not per edge, their moments, gradients' absence, the mode, the loss."""
-    rule = presets.set(8, samples=16, check=16)
+    rule = presets.set(8, samples=16, check_samples=16)
     model = learner()
     optimizer, changing = optimizer_of(model), Plasticity(rule, SHEET)
     descend(model, optimizer, 2)
@@ -238,7 +258,7 @@ def test_what_an_update_leaves_alone():
 
 def test_columns_that_no_answer_depends_on_are_dead():
     """Sixteen columns that hear themselves alone: all are alive while all are read."""
-    rule = Rule(prune=prune.random, fraction=0.0, samples=2, check=0)
+    rule = rule_from_options(prune=prune.random, fraction=0.0, samples=2, check_samples=0)
     model, dead = learner(degree=1), []
     for columns in (None, torch.tensor([5, 6])):
         model.readout.columns = columns
@@ -249,14 +269,14 @@ def test_columns_that_no_answer_depends_on_are_dead():
 
 def test_too_few_samples():
     rule = presets.set(8)
-    with pytest.raises(ValueError, match=r"wants 128 samples\. Got 48"):
+    with pytest.raises(ValueError, match=r"takes 128 samples\. Got 48"):
         Plasticity(rule, SHEET).update(
             learner(), None, 1, rows().train_inputs, rows().train_targets, LOSSES
         )
 
 
 def test_a_rehearsal_changes_nothing():
-    rule = presets.homeostatic(8, samples=16, check=16)
+    rule = presets.homeostatic(8, samples=16, check_samples=16)
     model, changing = learner(), Plasticity(rule, SHEET)
     before = copy.deepcopy(model.state_dict())
     graph = model.graph
@@ -270,7 +290,7 @@ def test_a_rehearsal_changes_nothing():
 @pytest.mark.parametrize("bias", ["edge", "head", "both", "none"])
 @pytest.mark.parametrize("newborn", ["zero", "epsilon", "node_mean"])
 def test_newborns_start_on_every_kind_of_bias(bias, newborn):
-    rule = presets.rigl(8, every=2, samples=16, check=8, newborn=newborn)
+    rule = presets.rigl(8, every=2, samples=16, check_samples=8, newborn=newborn)
     *_, (_, _, update) = live(rule, model=learner(edge_bias=bias))
     assert update.metrics["edges_born"] >= 0
     assert math.isfinite(update.metrics["predicted_change"])
@@ -291,7 +311,7 @@ def test_edges_die_and_none_are_born(newborn):
     ],
 )
 def test_a_score_that_is_no_number(score, error, message):
-    rule = Rule(prune=prune.mass, grow=score, **FEW)
+    rule = rule_from_options(prune=prune.mass, grow=score, **FEW)
     with pytest.raises(error, match=message):
         list(live(rule))
 
@@ -304,7 +324,7 @@ def test_a_rule_that_chooses_keeps_no_budget():
 
 
 def test_what_a_budget_lacks_is_said():
-    rule = Rule(
+    rule = rule_from_options(
         prune=prune.mass, grow=grow.random, budget=Budget(6, "mean_degree"), per_grow=1,
         constraints=Constraints(max_new=1), fraction=0.0, **FEW,
     )  # fmt: skip

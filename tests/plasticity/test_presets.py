@@ -20,6 +20,7 @@ from graphcolumns.plasticity import (
     presets,
     prune,
     rewire,
+    rule_from_options,
     samplers,
 )
 from graphcolumns.plasticity import scores as formulas
@@ -40,7 +41,7 @@ from tests.plasticity.learners import (
     rows,
 )
 
-FEW = {"samples": 16, "check": 0}
+FEW = {"samples": 16, "check_samples": 0}
 
 
 def trained(steps: int = 4):
@@ -55,7 +56,14 @@ def scores_of(model, rule: Rule, targets=None, sources=None) -> EdgeScores:
     targets = graph.target.long() if targets is None else targets
     sources = graph.source.long() if sources is None else sources
     inputs, labels = batch(rule)
-    return trace(model, inputs[: rule.samples], labels[: rule.samples], LOSSES, targets, sources)
+    return trace(
+        model,
+        inputs[: rule.scoring.samples],
+        labels[: rule.scoring.samples],
+        LOSSES,
+        targets,
+        sources,
+    )
 
 
 def lowest(values: torch.Tensor, count: int) -> set[int]:
@@ -136,7 +144,7 @@ def test_rigl_takes_the_largest_gradients_dropped_edges_among_them():
 
 def test_rigl_by_half_a_cosine():
     rule = presets.rigl(1000, every=100, start=0.2, stop=0.8, fraction=0.3)
-    due = [step for step in range(1001) if rule.when(step)]
+    due = [step for step in range(1001) if rule.is_due(step)]
     assert due == [200, 300, 400, 500, 600, 700, 800]
     assert rule.fraction_at(200) == 0.3
     assert rule.fraction_at(500) == pytest.approx(0.15)
@@ -166,7 +174,7 @@ def test_a_skipped_step_moves_no_parameter():
 @pytest.mark.parametrize(("steps", "every", "stop"), [(1000, 100, 0.75), (97, 10, 1.0)])
 def test_the_last_update_brings_what_was_asked_for(preset, steps, every, stop):
     rule = preset(steps, every=every, stop=stop, degree=2, initial=4)
-    due = [step for step in range(1, steps + 1) if rule.when(step)]
+    due = [step for step in range(1, steps + 1) if rule.is_due(step)]
     graph = learner().graph
     counts = [rule.budget.edges(step, graph) for step in due]
     assert counts[0] == 64
@@ -212,7 +220,9 @@ def three() -> Probe:
 def test_chts_keeps_by_a_power_of_the_score(temperature):
     """Two of three are kept, drawn one after the other by w = score ** T."""
     values = torch.tensor([0.5, 0.3, 0.2])
-    rule = Rule(prune=lambda edges: values, temperature=temperature, budget=Budget(2), fraction=0.0)
+    rule = rule_from_options(
+        prune=lambda edges: values, temperature=temperature, budget=Budget(2), fraction=0.0
+    )
     dropped: Counter[int] = Counter()
     for seed in range(3000):
         probe = three()
@@ -227,16 +237,16 @@ def test_chts_keeps_by_a_power_of_the_score(temperature):
 
 def test_chts_warms_up_and_scores_by_topology():
     rule = presets.chts(9, every=2, stop=1.0)
-    assert [rule.temperature_at(step) for step in (2, 5, 8)] == [1.0, 5.0, 9.0]
+    assert [rule.scoring.temperature_at(step) for step in (2, 5, 8)] == [1.0, 5.0, 9.0]
     model = learner()
     probe = Probe(model, SHEET, *batch(presets.set(8, **FEW)), LOSSES)
     edges = probe.edges()
     pairs = probe.candidates(torch.tensor([0, 15]), torch.tensor([10, 3]))
     mass = formulas.mass(probe.scores.at(slice(0, 64)))
     expected = formulas.relative_importance(mass, model.graph)
-    assert torch.equal(rule.prune(edges), expected)
+    assert torch.equal(rule.scoring.prune(edges), expected)
     assert torch.equal(
-        rule.grow(pairs), formulas.ch2_l3n(model.graph, pairs.targets, pairs.sources)
+        rule.scoring.grow(pairs), formulas.ch2_l3n(model.graph, pairs.targets, pairs.sources)
     )
 
 
@@ -257,9 +267,11 @@ def test_homeostasis_by_hand():
     """Silent columns grow ends, loud ones retract them; nobody gets more edges than ends."""
     activity = [0.0] * 4 + [1.0] * 8 + [2.0] * 4
     model = Loud(activity)
-    rule = presets.homeostatic(8, rate=2.0, activity=1.0, samples=2, check=0, per_grow=100.0)
+    rule = presets.homeostatic(
+        8, rate=2.0, activity=1.0, samples=2, check_samples=0, per_grow=100.0
+    )
     probe = Probe(model, SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES)
-    memory = rule.remember(probe.edges())
+    memory = rule.scoring.update_memory(probe.edges())
     probe.memory = memory
     graph = model.graph
     into, out = graph.in_degree.double(), graph.out_degree.double()
@@ -290,10 +302,10 @@ def test_homeostasis_by_hand():
 
 def test_homeostasis_leaves_every_column_an_edge():
     model = Loud([50.0] * 16)
-    rule = presets.homeostatic(8, rate=5.0, activity=1.0, samples=2, check=0)
+    rule = presets.homeostatic(8, rate=5.0, activity=1.0, samples=2, check_samples=0)
     samples = torch.zeros(2, 1), torch.zeros(2)
     probe = Probe(model, SHEET, *samples, LOSSES)
-    probe.memory = rule.remember(probe.edges())
+    probe.memory = rule.scoring.update_memory(probe.edges())
     chosen = propose_swaps(rule, probe)
     assert len(chosen.drop) == 48
     assert model.graph.target[chosen.drop].bincount().tolist() == [3] * 16
@@ -301,7 +313,7 @@ def test_homeostasis_leaves_every_column_an_edge():
 
 def test_exact_swaps_only_what_gains_on_both_halves():
     model, _ = trained(12)
-    rule = presets.exact(100, every=10, fraction=0.5, margin=1e-5, samples=32, check=0,
+    rule = presets.exact(100, every=10, fraction=0.5, margin=1e-5, samples=32, check_samples=0,
                          tolerance=None, groups=1)  # fmt: skip
     inputs, labels = batch(rule)
     old = torch.ones(64, dtype=torch.int64)
@@ -319,7 +331,7 @@ def test_exact_swaps_only_what_gains_on_both_halves():
     # k-th against k-th on the second half, both in units of loss.
     second = Probe(model, SHEET, inputs[16:], labels[16:], LOSSES, step=10, age=old)
     edges, pairs = second.edges(), second.candidates(chosen.targets, chosen.sources)
-    cost, gain = rule.prune(edges)[chosen.drop], rule.grow(pairs)
+    cost, gain = rule.scoring.prune(edges)[chosen.drop], rule.scoring.grow(pairs)
     assert (cost.diff() >= 0).all()
     assert (gain.diff() <= 0).all()
     assert (gain > cost + 1e-5).all()
@@ -327,7 +339,7 @@ def test_exact_swaps_only_what_gains_on_both_halves():
 
 @pytest.mark.parametrize("budget", [30.0, 45.0, 70.0])
 def test_wire_never_exceeds_its_budget(budget):
-    rule = presets.wiring(8, budget, every=2, stop=1.0, fraction=0.5, samples=16, check=16)
+    rule = presets.wiring(8, budget, every=2, stop=1.0, fraction=0.5, samples=16, check_samples=16)
     lengths = [float(model.graph.distance.double().sum()) for model, *_ in live(rule, 4, seed=1)]
     assert max(lengths) <= budget
     assert lengths[0] > 0.8 * min(budget, 49.0)  # no more is cut than has to be
@@ -335,8 +347,8 @@ def test_wire_never_exceeds_its_budget(budget):
 
 def test_static_asks_for_nothing():
     for rule in (presets.static(100), presets.sernn(100)):
-        assert not any(rule.when(step) for step in range(101))
-        assert rule.wanted == 2
+        assert not any(rule.is_due(step) for step in range(101))
+        assert rule.num_samples == 2
 
 
 @pytest.mark.parametrize(

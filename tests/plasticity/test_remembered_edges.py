@@ -17,7 +17,7 @@ def test_a_rule_does_not_use_what_it_remembers_on_other_edges():
     inputs, losses = torch.randn(128, 1, 4, 4), per_sample("classification")
 
     def update(model, changing):
-        few = inputs[: rule.wanted], labels[: rule.wanted]
+        few = inputs[: rule.num_samples], labels[: rule.num_samples]
         return changing.update(model, None, 2, *few, losses)
 
     update(model, changing)

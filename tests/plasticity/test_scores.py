@@ -103,10 +103,10 @@ class TestGrow:
     def test_insertion_by_standard_errors(self):
         # u of the samples: (-3, 1), (-1, -1) and (0, 2). Standard errors 2, 0 and 1.
         given = {"insertion": [-2, -2, 2], "insertion_squares": [10, 2, 4]}
-        got = scores.insertion(sums(2, **given), errors=1.5)
+        got = scores.insertion(sums(2, **given), standard_errors=1.5)
         assert got.tolist() == [1 - 3, 1, -1 - 1.5]
         with pytest.raises(ValueError, match="at least two samples, got 1"):
-            scores.insertion(sums(1, **given), errors=1.0)
+            scores.insertion(sums(1, **given), standard_errors=1.0)
 
     def test_one_sided(self):
         got = scores.one_sided(torch.tensor([0.5, 0.0, -2.0]))

@@ -385,7 +385,7 @@ def test_grace_and_cool_down(graph, grace, seed):
     table, died = CoolDown.empty(), {}
     for update in range(5):
         absent = complement(graph)
-        may = rules.may_grow(graph, *absent, table.resting(update, waiting))
+        may = rules.may_grow(graph, *absent, table.cooling_down(update, waiting))
         absent = tuple(x[may] for x in absent)
         die = rules.may_die(graph, age, grace)
         drop = scores(graph.num_edges, seed + update)

@@ -22,6 +22,7 @@ from graphcolumns.plasticity import (
     presets,
     prune,
     rewire,
+    rule_from_options,
 )
 from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.plasticity.selection.groups import groups_of_swaps, groups_of_wire, joined
@@ -73,7 +74,7 @@ def test_a_copy_shares_all_that_is_not_per_edge():
 def test_newborns_get_no_more_than_their_share(share):
     model = learner(depth=1)
     descend(model, optimizer_of(model), 3)
-    rule = Rule(prune=prune.random, newborn="epsilon", share=share)
+    rule = rule_from_options(prune=prune.random, newborn="epsilon", epsilon_share=share)
     trial = trial_of(model, rule)
     rewiring = trial.rewiring(choice(born=[(0, 15), (5, 12), (9, 0)]))
     copied = changed(model, rewiring, trial.newborn(rewiring))
@@ -102,7 +103,11 @@ def test_a_tiny_change_does_what_was_predicted(start):
         elif start == "death":
             bias[6] = -10.0
     kind = "node_mean" if start == "death" else start
-    trial = trial_of(model, Rule(prune=prune.random, newborn=kind, share=1e-4), dtype=torch.float64)
+    trial = trial_of(
+        model,
+        rule_from_options(prune=prune.random, newborn=kind, epsilon_share=1e-4),
+        dtype=torch.float64,
+    )
     verdict = trial.run(choice(drop=[6]) if start == "death" else choice(born=[(5, 12)]))
     assert verdict.offered == verdict.made == 1
     assert verdict.realised != 0
@@ -152,9 +157,14 @@ def test_groups_are_all_of_the_choice_in_its_order(deaths, births, groups, lengt
 
 
 def limited(tolerance, **options) -> Rule:
-    usual = {"fraction": 0.3, "groups": 1 if tolerance is None else 3, "samples": 8, "check": 8}
+    usual = {
+        "fraction": 0.3,
+        "groups": 1 if tolerance is None else 3,
+        "samples": 8,
+        "check_samples": 8,
+    }
     scores = {"prune": prune.random, "grow": grow.random}
-    return Rule(tolerance=tolerance, **{**usual, **scores, **options})
+    return rule_from_options(tolerance=tolerance, **{**usual, **scores, **options})
 
 
 @pytest.mark.parametrize(
@@ -190,7 +200,7 @@ def test_rules_hold_whichever_groups_are_made(monkeypatch, length, seed):
 
 
 def test_within_tolerance_the_loss_never_rises():
-    rule = presets.exact(8, samples=16, check=32, fraction=1.0, margin=-1.0, groups=6)
+    rule = presets.exact(8, samples=16, check_samples=32, fraction=1.0, margin=-1.0, groups=6)
     model = learner()
     optimizer, changing = optimizer_of(model), Plasticity(rule, SHEET)
     shares = []
@@ -210,7 +220,7 @@ def test_within_tolerance_the_loss_never_rises():
 
 
 def test_without_samples_everything_is_made():
-    rule = Rule(prune=prune.random, grow=grow.random, samples=8, check=0)
+    rule = rule_from_options(prune=prune.random, grow=grow.random, samples=8, check_samples=0)
     update = Plasticity(rule, SHEET).update(learner(), None, 1, *batch(rule), LOSSES)
     assert len(update.rewiring.born) == math.floor(0.3 * 64)
     assert "realised_change" not in update.metrics

@@ -78,7 +78,7 @@ def test_one_graph_changes_and_the_other_stays(name, rule):
     weights = {each: getattr(model, each).weight for each in ("near", "far")}
     before = {each: weight.detach().clone() for each, weight in weights.items()}
     adam = EdgeAdamW([{"params": edge_parameters(model), "edges": True}], lr=0.1)
-    made = getattr(presets, rule)(100, samples=3, check=2)
+    made = getattr(presets, rule)(100, samples=3, check_samples=2)
     plasticity = Plasticity(made, SHEET, graph=name)
     losses(model(batch()[0]), batch()[1]).sum().backward()
     adam.step()
@@ -102,7 +102,7 @@ def test_one_graph_changes_and_the_other_stays(name, rule):
 def test_tensors_of_one_module_know_their_graph(name, changes, stays):
     model = Own()
     before = {each: getattr(model, each).detach().clone() for each in ("one", "other")}
-    rule = presets.set(100, samples=3, check=0)
+    rule = presets.set(100, samples=3, check_samples=0)
     update = Plasticity(rule, SHEET, graph=name).update(model, None, 1, *batch(), losses)
     alive = update.rewiring.origin >= 0
     carried = getattr(model, changes).detach()[alive]
@@ -111,19 +111,19 @@ def test_tensors_of_one_module_know_their_graph(name, changes, stays):
 
 
 def test_a_module_that_does_not_say_is_refused():
-    rule = presets.set(100, samples=3, check=0)
+    rule = presets.set(100, samples=3, check_samples=0)
     with pytest.raises(ValueError, match=r"near, far, and Unsaid does not say to which one"):
         Plasticity(rule, SHEET, graph="far").dry_run(Unsaid(), 1, *batch(), losses)
 
 
 def test_graphs_with_the_same_edges_are_refused():
-    rule = presets.set(100, samples=3, check=0)
+    rule = presets.set(100, samples=3, check_samples=0)
     with pytest.raises(ValueError, match=r"must have different edges.*Got 'near' and 'far'"):
         Plasticity(rule, SHEET).start(Two(NEAR, NEAR))
 
 
 def test_a_state_goes_on_with_its_graph():
-    rule = presets.set(100, samples=3, check=0)
+    rule = presets.set(100, samples=3, check_samples=0)
     state = Plasticity(rule, SHEET, graph="far").state_dict()
     with pytest.raises(ValueError, match=r"'far'. Got 'near'"):
         Plasticity(rule, SHEET, graph="near").load_state_dict(state)

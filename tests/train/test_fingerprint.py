@@ -15,6 +15,7 @@ from graphcolumns.plasticity import presets
 from graphcolumns.train import TERMS, train
 from graphcolumns.train.describe import describe, differs
 from graphcolumns.train.optim import learning_rate
+from tests.plasticity.learners import SHEET, learner, rows
 from tests.train.tiny import task, tiny
 
 OPTIONS = {"steps": 6, "batch_size": 8, "lr": 0.01, "checkpoint_every": 3, "progress": False}
@@ -188,6 +189,27 @@ def test_other_targets_than_those_of_an_earlier_version_are_refused(run):
     _as_before(run)
     with pytest.raises(ValueError, match=r"data\.train_targets"):
         again(run, data=relabelled(task()))
+
+
+def test_options_of_a_rule_have_their_names_of_today(tmp_path):
+    """A rule with other numbers is refused, under whichever name they were noted."""
+    numbers = {"every": 2, "samples": 8, "standard_errors": 1.0}
+    rule = partial(presets.exact, check_samples=8, **numbers)
+    train(learner(), rows(), run=tmp_path, **OPTIONS, plasticity=rule, geometry=SHEET)
+    path = tmp_path / "checkpoint" / "about.json"
+    about = json.loads(path.read_text())
+    was = {
+        name.replace("check_samples", "check").replace("standard_errors", "errors"): value
+        for name, value in about["fingerprint"].items()
+    }
+    was["plasticity.given"] = sorted(["every", "samples", "check", "errors"])
+    assert was["plasticity.check"] == 8
+    path.write_text(json.dumps(about | {"fingerprint": was}))
+    sheet = {"model": learner(), "data": rows(), "geometry": SHEET}
+    assert again(tmp_path, **sheet, plasticity=rule)["steps"] == 6
+    other = partial(presets.exact, check_samples=16, **numbers)
+    with pytest.raises(ValueError, match=r"plasticity\.check_samples was 8, now 16"):
+        again(tmp_path, **sheet, plasticity=other)
 
 
 def test_a_task_that_has_another_name_today_is_the_same(tmp_path):

@@ -36,12 +36,12 @@ SHARES = {
 OTHERS = {
     "sernn": presets.sernn,
     "custom": partial(
-        presets.custom, prune=prune.length, grow=grow.distance, stop=1.0, samples=16, check=16,
-        sampler=partial(samplers.mixture, **SHARES),
+        presets.custom, prune=prune.length, grow=grow.distance, stop=1.0, samples=16,
+        check_samples=16, sampler=partial(samplers.mixture, **SHARES),
     ),
     "custom, exact": partial(
         presets.custom, prune=prune.fisher_taylor, grow=grow.insertion, accept="net_gain", stop=1.0,
-        samples=16, check=16, newborn="epsilon", sampler=samplers.everything,
+        samples=16, check_samples=16, newborn="epsilon", sampler=samplers.everything,
     ),
 }  # fmt: skip
 STILL = ("static", "sernn")

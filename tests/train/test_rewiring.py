@@ -20,6 +20,7 @@ from graphcolumns.plasticity import (
     grow,
     presets,
     prune,
+    rule_from_options,
     samplers,
 )
 from graphcolumns.train import train
@@ -27,10 +28,10 @@ from graphcolumns.train.optim import adamw
 from graphcolumns.train.plastic_updates import PlasticUpdates
 from tests.plasticity.learners import SHEET, learner, rows
 
-FEW = {"every": 2, "stop": 1.0, "samples": 8, "check": 8}
-MOVEMENT = Rule(
-    prune=prune.movement, grow=grow.random, watch_movement=True, when=Every(3, start=3),
-    samples=8, check=0, grace=1, cool_down=2, reserve=0.5,
+FEW = {"every": 2, "stop": 1.0, "samples": 8, "check_samples": 8}
+MOVEMENT = rule_from_options(
+    prune=prune.movement, grow=grow.random, watch_movement=True, is_due=Every(3, start=3),
+    samples=8, check_samples=0, grace=1, cool_down=2, reserve=0.5,
 )  # fmt: skip
 STORIES = {
     "movement": MOVEMENT,
@@ -159,7 +160,7 @@ def test_the_log_of_events_leads_to_the_last_graph(whole):
 def test_ages_and_memory_in_the_checkpoint_belong_to_the_edges(whole):
     rule, run = whole
     events, kept = checkpoint.read_history(run), state(run)["plasticity"]
-    grace = (rule if isinstance(rule, Rule) else rule(steps=7)).grace
+    grace = (rule if isinstance(rule, Rule) else rule(steps=7)).newborns.grace
     ages: dict[tuple[int, int], int] = {}
     for event in events:
         for pair in map(tuple, event.died.t().tolist()):
@@ -172,9 +173,9 @@ def test_ages_and_memory_in_the_checkpoint_belong_to_the_edges(whole):
     assert torch.equal(kept["past"]["newborn"], born.sort().values)
     if "movement" in kept["memory"]:
         assert kept["memory"]["movement"].shape == keys.shape
-    resting, died = kept["resting"]
-    assert not torch.isin(resting, keys).any()
-    assert len(died) == len(resting)
+    cooling_down, died = kept["cool_down"]
+    assert not torch.isin(cooling_down, keys).any()
+    assert len(died) == len(cooling_down)
 
 
 def test_static_is_training_without_plasticity(tmp_path):
@@ -227,7 +228,7 @@ def rigl(**options):
 @pytest.mark.parametrize(
     ("change", "model", "error", "message"),
     [
-        ({"plasticity": presets.rigl}, {}, ValueError, "looks at 128 samples .* from 48 of 48"),
+        ({"plasticity": presets.rigl}, {}, ValueError, "takes 128 samples .* from 48 of 48"),
         ({"plasticity": rigl(reserve=0.2)}, {}, ValueError, "may draw from 10 of 48"),
         ({"plasticity": rigl(), "geometry": None}, {}, ValueError, "pass train.*geometry="),
         (
@@ -286,15 +287,19 @@ def summary_of(run: Path) -> dict:
         partial(presets.gmp, degree=2),
         partial(presets.granet, degree=2, initial=4),
         partial(presets.wiring, budget=20.0),
-        Rule(prune=prune.mass, when=Every(100)),
+        rule_from_options(prune=prune.mass, is_due=Every(100)),
     ],
     ids=["rigl", "gmp", "granet", "wiring", "own"],
 )
 def test_a_run_without_an_update_is_refused_before_anything_is_written(tmp_path, rule):
     if not isinstance(rule, Rule):
-        rule = partial(rule, samples=8, check=8)
+        rule = partial(rule, samples=8, check_samples=8)
     else:
-        rule = replace(rule, samples=8, check=8)
+        rule = replace(
+            rule,
+            scoring=replace(rule.scoring, samples=8),
+            acceptance=replace(rule.acceptance, check_samples=8),
+        )
     with pytest.raises(ValueError, match=r"an update within the run of 7 steps. Got Every"):
         train(learner(), rows(), run=tmp_path / "run", plasticity=rule, **OPTIONS)
     assert not (tmp_path / "run").exists()
@@ -310,9 +315,10 @@ def test_a_budget_that_was_reached_is_said_to_be(tmp_path, name):
 
 def test_births_that_promise_nothing_leave_a_budget_unreached_and_the_summary_says_so(tmp_path):
     """Nothing gains enough: the same words whether or not the run was stopped."""
-    rule = Rule(
+    rule = rule_from_options(
         prune=prune.mass, grow=lambda pairs: torch.full((len(pairs),), -torch.inf),
-        when=Every(2, 2, 5), fraction=0.0, budget=Budget(6, "mean_degree"), samples=8, check=0,
+        is_due=Every(2, 2, 5), fraction=0.0, budget=Budget(6, "mean_degree"), samples=8,
+        check_samples=0,
     )  # fmt: skip
 
     def interrupt(model, data):
@@ -336,18 +342,18 @@ def test_births_that_promise_nothing_leave_a_budget_unreached_and_the_summary_sa
 
 def test_too_few_candidates_are_a_reason(tmp_path):
     """Two hops from self-edges lead nowhere."""
-    rule = Rule(
-        prune=prune.mass, grow=grow.random, sampler=samplers.two_hop, when=Every(2, 2),
-        budget=Budget(2, "mean_degree"), samples=8, check=0,
+    rule = rule_from_options(
+        prune=prune.mass, grow=grow.random, sampler=samplers.two_hop, is_due=Every(2, 2),
+        budget=Budget(2, "mean_degree"), samples=8, check_samples=0,
     )  # fmt: skip
     train(learner(degree=1), rows(), run=tmp_path / "run", plasticity=rule, **OPTIONS)
     assert "only 0 candidates were found for" in summary_of(tmp_path / "run")["not_reached"]
 
 
 def test_a_budget_that_moves_on_after_the_last_update_is_in_the_summary(tmp_path):
-    rule = Rule(
-        prune=prune.mass, when=Every(3, 3), fraction=0.0, budget=Budget(lambda step: 64 - step),
-        samples=8, check=0,
+    rule = rule_from_options(
+        prune=prune.mass, is_due=Every(3, 3), fraction=0.0, budget=Budget(lambda step: 64 - step),
+        samples=8, check_samples=0,
     )  # fmt: skip
     train(learner(), rows(), run=tmp_path / "run", plasticity=rule, **OPTIONS)
     assert summary_of(tmp_path / "run")["edges_missing"] == -1

@@ -136,7 +136,7 @@ class TestInstructed:
         def run(path, **options):
             torch.manual_seed(0)
             model, data = Asked(), instructed()
-            rule = partial(presets.rigl, every=2, samples=20, check=20)
+            rule = partial(presets.rigl, every=2, samples=20, check_samples=20)
             options |= {"augmentation": turned, "plasticity": rule, **OPTIONS}
             summary = train(model, data, run=path, steps=8, **options)
             return [entry["loss"] for entry in entries(path)], summary

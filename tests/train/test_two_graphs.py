@@ -15,8 +15,8 @@ from tests.plasticity.test_two_graphs import Two
 
 OPTIONS = {"steps": 9, "batch_size": 8, "lr": 0.03, "progress": False, "geometry": grid.sheet(3, 4)}
 RULES = {
-    "near": partial(presets.set, every=3, samples=8, check=0, stop=1.0),
-    "far": partial(presets.rigl, every=2, samples=8, check=8, stop=1.0),
+    "near": partial(presets.set, every=3, samples=8, check_samples=0, stop=1.0),
+    "far": partial(presets.rigl, every=2, samples=8, check_samples=8, stop=1.0),
 }
 
 

@@ -44,7 +44,7 @@ def draw_candidates(
     seed: int = 0,
     update: int = 0,
     constraints: Constraints | None = None,
-    resting: Tensor | None = None,
+    cooling_down: Tensor | None = None,
     parts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw pairs that may grow: no edges, no repetition, nothing forbidden or without a path.
@@ -60,7 +60,7 @@ def draw_candidates(
         seed: 0 or above.
         update: number of the update.
         constraints: say which pairs may grow (default: all but self-edges).
-        resting: sorted keys of pairs that died too recently, see `CoolDown`.
+        cooling_down: sorted keys of the pairs that may not grow yet, see `CoolDown`.
         parts: label of the part of the mesh in which each column lies, `[N]`, see `mesh_parts`:
             pairs of two parts have no length and are never candidates (default: all may be).
 
@@ -82,7 +82,7 @@ def draw_candidates(
             break
         asked = math.ceil(wanted / joined)
         drawn = proposal(graph, asked, derive(seed, "candidates", update), round_)
-        allowed = rules.may_grow(graph, *drawn, resting).cpu()
+        allowed = rules.may_grow(graph, *drawn, cooling_down).cpu()
         if parts is not None:
             allowed &= parts[drawn.targets] == parts[drawn.sources]
         keys = pair_keys(drawn.targets[allowed], drawn.sources[allowed], graph.num_sources)

@@ -11,19 +11,21 @@ from graphcolumns.plasticity.criteria import catalogue as scores
 from graphcolumns.plasticity.probe.evidence import Evidence
 
 
-def insertion(pairs: Evidence, curvature: str | None = None, errors: float = 0.0) -> Tensor:
+def insertion(
+    pairs: Evidence, curvature: str | None = None, standard_errors: float = 0.0
+) -> Tensor:
     """How much the loss falls with the edge: `scores.insertion`.
 
     Args:
         pairs: what is known of them.
         curvature: None, `"labels"` (second moments under the true labels) or `"model"` (under
             those that the model predicts, one more pass).
-        errors: standard errors that the gain has to stand above zero.
+        standard_errors: standard errors that the gain has to stand above zero.
     """
     if curvature not in (None, "labels", "model"):
         raise ValueError(f"curvature must be None, 'labels' or 'model'. Got {curvature!r}.")
     curved = pairs.fisher if curvature == "model" else curvature == "labels"
-    return scores.insertion(pairs.scores, curved, errors)
+    return scores.insertion(pairs.scores, curved, standard_errors)
 
 
 def rigl_abs(pairs: Evidence) -> Tensor:

@@ -18,7 +18,7 @@ from graphcolumns.random.counter import uniform
 def insertion(
     scores: EdgeScores,
     curvature: bool | EdgeScores = False,
-    errors: float = 0.0,
+    standard_errors: float = 0.0,
 ) -> Tensor:
     r"""How much the loss falls with the edge, :math:`G = -\mathrm{E}_b[a_{ij} A_{ij}]`.
 
@@ -32,7 +32,7 @@ def insertion(
         curvature: Whether to subtract :math:`\frac12 \mathrm{E}_b[u^2]`, the counterpart of
             ``scores.fisher_taylor``: True for the second moments of
             ``scores``, or those of :func:`~graphcolumns.plasticity.probe.fisher.fisher`.
-        errors: Standard errors :math:`z` that G has to stand above zero:
+        standard_errors: Standard errors :math:`z` that G has to stand above zero:
             :math:`G - z\, \mathrm{SE}_b(u)`, against the luck of the best of many noisy scores.
 
     Raises:
@@ -43,7 +43,7 @@ def insertion(
     curved = scores if curvature is True else curvature
     if curved is not False:
         gain = gain - 0.5 * curved.insertion_squares / curved.samples
-    return gain - errors * _standard_error(scores, mean) if errors else gain
+    return gain - standard_errors * _standard_error(scores, mean) if standard_errors else gain
 
 
 def _standard_error(scores: EdgeScores, mean: Tensor) -> Tensor:

@@ -46,13 +46,13 @@ def attention_gradient(edges: Evidence) -> Tensor:
 def movement(edges: Evidence) -> Tensor:
     """Whether training moved the weights away from zero since the last update: `scores.movement`.
 
-    Needs `Rule(watch_movement=True)`.
+    Needs `Scoring(watch_movement=True)`.
     """
     if "movement" not in edges.memory:
         raise ValueError(
             "movement is accumulated from the gradients of parameters per edge, such as an edge "
             "bias or the weights of EdgeLinear. Expected a rule that watches them. Got none so "
-            "far; set Rule(watch_movement=True)."
+            "far; set Scoring(watch_movement=True)."
         )
     return edges.memory["movement"]
 

@@ -40,7 +40,7 @@ class Probe:
         update: number of the update, from 1.
         seed: of everything random.
         age: updates that each edge has survived, `[E]`.
-        memory: what the rule keeps between updates, see `Rule.remember`.
+        memory: what the rule keeps between updates, see ``Scoring.update_memory``.
         slice_size: samples at a time.
         name: which of the model's graphs is looked at (default: the first).
     """
@@ -213,7 +213,7 @@ class Evidence:
 
     @property
     def memory(self) -> Mapping[str, Tensor]:
-        """What the rule remembers from earlier updates, see `Rule.remember`."""
+        """Tensors that the rule keeps between updates, see ``Scoring.update_memory``."""
         return self.probe.memory
 
     @cached_property

@@ -29,8 +29,8 @@ class CoolDown:
         none = torch.empty(0, dtype=torch.int64, device=device)
         return cls(none, none)
 
-    def resting(self, update: int, updates: int) -> Tensor:
-        """Sorted keys of pairs that may not grow at ``update``: out for at most ``updates``."""
+    def cooling_down(self, update: int, updates: int) -> Tensor:
+        """Sorted keys of the pairs that may not grow at ``update``, ``[R]``."""
         return self.keys[self.died + updates >= update]
 
     def after(self, rewiring: Rewiring, update: int, updates: int) -> CoolDown:

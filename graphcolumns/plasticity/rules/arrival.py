@@ -6,9 +6,10 @@ import math
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.rules.budget import At, Budget, Every
+from graphcolumns.plasticity.rules.budget import Budget
 from graphcolumns.plasticity.rules.limits import fewest_edges, least_wire, most_edges
 from graphcolumns.plasticity.rules.rule import Rule
+from graphcolumns.plasticity.rules.schedules import At, Every
 
 NEARLY = 1e-3  # a budget of wire has arrived within a thousandth
 
@@ -18,7 +19,7 @@ def require_arrival(
 ) -> None:
     """Raise unless a run leaves a rule the updates that it needs, and constraints let it arrive.
 
-    A run without any update is refused, but that of a rule which says so, `when=At(())`; so is a
+    A run without any update is refused, but that of a rule which says so, `is_due=At(())`; so is a
     schedule of a budget that goes on after the last update, and a budget at the last update that
     no choice of edges could keep to.
 
@@ -31,9 +32,9 @@ def require_arrival(
     Raises:
         ValueError: it cannot arrive; the message has the numbers and what to change.
     """
-    due = [step for step in range(1, steps + 1) if rule.when(step)]
+    due = [step for step in range(1, steps + 1) if rule.is_due(step)]
     if not due:
-        if rule.when != At(()) or rule.budget is not None:
+        if rule.is_due != At(()) or rule.budget is not None:
             raise ValueError(_no_update(rule, steps))
         return
     for step in due:
@@ -48,7 +49,7 @@ def require_arrival(
 
 
 def _no_update(rule: Rule, steps: int) -> str:
-    when, last = rule.when, steps
+    when, last = rule.is_due, steps
     remedy = "let it be due within the run, or train longer"
     if isinstance(when, Every):
         last = steps if when.stop is None else min(steps, when.stop - 1)

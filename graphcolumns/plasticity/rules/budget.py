@@ -1,4 +1,4 @@
-"""How many edges, or how much wire, there may be at a step, and when edges change."""
+"""How many edges, or how much wire, there may be at a step."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from graphcolumns.geometry.checks import check_choice
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.rules.schedules import Constant, Schedule
+from graphcolumns.plasticity.rules.schedules import Schedule, value_at
 
 BudgetUnit = Literal["edges", "mean_degree", "density", "length"]
 
@@ -30,9 +31,7 @@ class Budget:
     unit: BudgetUnit = "edges"
 
     def __post_init__(self) -> None:
-        if self.unit not in get_args(BudgetUnit):
-            known = ", ".join(map(repr, get_args(BudgetUnit)))
-            raise ValueError(f"the unit of a budget must be one of {known}. Got {self.unit!r}.")
+        check_choice("the unit of a budget", self.unit, get_args(BudgetUnit))
 
     def edges(self, step: int, graph: ColumnGraph, self_loops: bool = False) -> int | None:
         """How many edges there are to be after an update at `step`; None for a length.
@@ -53,7 +52,7 @@ class Budget:
         n, m = graph.num_columns, graph.num_sources
         pairs = n * m if self_loops or n != m else n * (n - 1)
         size = {"edges": 1, "mean_degree": n, "density": pairs}[self.unit]
-        value = self._at(step)
+        value = value_at(self.value, step)
         count = round(value * size) if math.isfinite(value) else -1
         if count > pairs == n * (n - 1):  # self-edges that are there may stay
             pairs += int((graph.source == graph.target).sum())
@@ -72,52 +71,7 @@ class Budget:
         """
         if self.unit != "length":
             return None
-        value = self._at(step)
+        value = value_at(self.value, step)
         if not 0 <= value < math.inf:
             raise ValueError(f"a length must be finite and not negative. Got {value}.")
         return value
-
-    def _at(self, step: int) -> float:
-        schedule = self.value if callable(self.value) else Constant(self.value)
-        return schedule(step)
-
-
-@dataclass(frozen=True)
-class Every:
-    """Updates every so many optimizer steps: at `start`, `start + every`, ... before `stop`.
-
-    Args:
-        every: steps between updates.
-        start: step of the first update.
-        stop: no update at this step or later (default: never).
-
-    Raises:
-        ValueError: `every` is below 1, or `start` is negative.
-    """
-
-    every: int
-    start: int = 0
-    stop: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.every < 1 or self.start < 0:
-            raise ValueError(
-                f"updates need every >= 1 and start >= 0. Got every={self.every}, "
-                f"start={self.start}."
-            )
-
-    def __call__(self, step: int) -> bool:
-        """Whether an update is due at `step`."""
-        inside = step >= self.start and (self.stop is None or step < self.stop)
-        return inside and (step - self.start) % self.every == 0
-
-
-@dataclass(frozen=True)
-class At:
-    """Updates at these optimizer steps."""
-
-    steps: tuple[int, ...]
-
-    def __call__(self, step: int) -> bool:
-        """Whether an update is due at `step`."""
-        return step in self.steps

@@ -27,7 +27,7 @@ def shortfall(rule: Rule, missing: int, chosen: Selection, candidates: int) -> s
     if candidates < wanted:
         return (
             f"only {candidates} candidates were found for {wanted} births (sampler, forbidden and "
-            "resting pairs, pairs without a path)"
+            "pairs that are cooling down, pairs without a path)"
         )
     return (
         f"{births} of {candidates} candidates were chosen; the others promised no gain, or would "
@@ -64,7 +64,7 @@ def outcome(
     missing = goal - graph.num_edges
     if not missing:
         return {"edges_missing": 0, "not_reached": None}
-    last = max((step for step in range(1, steps + 1) if rule.when(step)), default=0)
+    last = max((step for step in range(1, steps + 1) if rule.is_due(step)), default=0)
     reason = why or f"the budget changed after the last update, at step {last}"
     much = f"{missing} too few" if missing > 0 else f"{-missing} too many"
     return {

@@ -16,8 +16,6 @@ score (`magnitude="bias"`).
 
 from __future__ import annotations
 
-from dataclasses import fields
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal
 
@@ -26,16 +24,20 @@ from graphcolumns.plasticity.candidates.samplers import Sampler
 from graphcolumns.plasticity.criteria import grow as growth
 from graphcolumns.plasticity.criteria import homeostasis
 from graphcolumns.plasticity.criteria import prune as pruning
-from graphcolumns.plasticity.rules.budget import At, Budget, BudgetUnit, Every
-from graphcolumns.plasticity.rules.rule import Rule, Score
+from graphcolumns.plasticity.rules.budget import Budget, BudgetUnit
+from graphcolumns.plasticity.rules.rule import Rule
+from graphcolumns.plasticity.rules.rule_from_options import rule_from_options
 from graphcolumns.plasticity.rules.schedules import (
+    At,
     Cosine,
     Cubic,
+    Every,
     Exponential,
     Linear,
     Schedule,
     Sigmoid,
 )
+from graphcolumns.plasticity.rules.scoring import Score
 from graphcolumns.plasticity.selection.constraints import Constraints
 
 Magnitude = Literal["mass", "bias"]
@@ -51,7 +53,7 @@ SIZES: dict[str, Score] = {"mass": pruning.mass, "bias": pruning.bias}
 
 def static(steps: int) -> Rule:
     """Nothing ever changes: the baseline."""
-    return Rule(prune=pruning.random, when=At(()), samples=2, check=0)  # it looks at none
+    return rule_from_options(prune=pruning.random, is_due=At(()), samples=2, check_samples=0)
 
 
 def sernn(steps: int) -> Rule:
@@ -120,7 +122,7 @@ def rigl(
             "per_grow": per_grow,
             "fraction": _cosine(fraction, when),
             "regrow": True,
-            "skip": True,
+            "skip_optimizer_step": True,
             "cool_down": 0,
         },
         options,
@@ -304,7 +306,7 @@ def homeostatic(
         )
     parts: dict[str, Any] = {
         "prune": pruning.random,
-        "remember": partial(homeostasis.remember, rate=rate, activity=activity, decay=decay),
+        "update_memory": partial(homeostasis.remember, rate=rate, activity=activity, decay=decay),
         "choose": partial(homeostasis.choose, length=length),
         "sampler": samplers.uniform,
     }
@@ -322,20 +324,20 @@ def exact(
     per_grow: float = 8.0,
     tolerance: float | None = 0.0,
     groups: int = 8,
-    errors: float = 2.0,
+    standard_errors: float = 2.0,
     **options: Any,
 ) -> Rule:
     r"""Swaps that lower the loss: exact one-sided insertion against Fisher-Taylor deletion.
 
     The best candidate takes the place of the worst edge only while
     :math:`G - z\,\mathrm{SE} > S`, both in units of loss, on one half of the samples and again on
-    the other (`accept="split"`), with `errors` as z: the best of many noisy gains is partly luck.
-    Then the loss is measured on further samples, group by group, and swaps that raise it by more
-    than `tolerance` are not made. The share that is offered falls along a cosine; the share that is
-    swapped is found by the rule.
+    the other (`accept="split"`), with `standard_errors` as z: the best of many noisy gains is
+    partly luck. Then the loss is measured on further samples, group by group, and swaps that raise
+    it by more than `tolerance` are not made. The share that is offered falls along a cosine; the
+    share that is swapped is found by the rule.
     """
     when = _when(steps, every, start, stop)
-    grow = partial(growth.insertion, errors=errors)
+    grow = partial(growth.insertion, standard_errors=standard_errors)
     parts = {"prune": pruning.fisher_taylor, "grow": grow, "sampler": sampler}
     numbers = {
         "per_grow": per_grow,
@@ -344,7 +346,7 @@ def exact(
         "tolerance": tolerance,
         "groups": 1 if tolerance is None else groups,
         "samples": 64,
-        "check": 64,
+        "check_samples": 64,
         "grace": 1,
     }
     return _rule(when, degree, parts, numbers, options)
@@ -449,15 +451,10 @@ def _rule(
     options: dict[str, Any],
 ) -> Rule:
     """What the preset says, then what the user says; by default every column hears somebody."""
-    defaults: dict[str, Any] = {"when": when, "constraints": Constraints(min_in=1)}
+    defaults: dict[str, Any] = {"is_due": when, "constraints": Constraints(min_in=1)}
     if degree is not None:
         defaults["budget"] = Budget(degree, "mean_degree")
-    known = [entry.name for entry in fields(Rule)]
-    for name in options:
-        if name not in known:
-            close = "".join(f" Did you mean {n!r}?" for n in get_close_matches(name, known, 1))
-            raise ValueError(f"a rule has no option {name!r}.{close} Options: {', '.join(known)}.")
-    return Rule(**{**defaults, **parts, **numbers, **options})
+    return rule_from_options(**{**defaults, **parts, **numbers, **options})
 
 
 def _when(steps: int, every: int, start: float, stop: float) -> Every:

@@ -12,18 +12,19 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphcolumns.plasticity.rules.cycles import Cycles
-
 __all__ = [
+    "At",
     "Constant",
     "Cosine",
     "Cubic",
     "Cycles",
+    "Every",
     "Exponential",
     "GrowOnly",
     "Linear",
     "Schedule",
     "Sigmoid",
+    "value_at",
 ]
 
 Schedule = Callable[[int], float]
@@ -183,6 +184,94 @@ class GrowOnly(Linear):
                 f"a grow-only schedule must not fall. Got init={self.init}, final={self.final}; "
                 "use Linear."
             )
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """`high` and `low` in turns, and `low` outside of `start` to `stop`.
+
+    Every period begins with `round(share * period)` steps at `high`.
+
+    Args:
+        high: the number while much is allowed.
+        low: the number while little is allowed, and at the end.
+        period: steps of one turn.
+        start: first step of the first period.
+        stop: first step of the last phase, at `low`.
+        share: part of each period at `high`, in (0, 1).
+
+    Raises:
+        ValueError: a period below 2 steps, a share outside (0, 1), or `stop` before `start`.
+
+    Source: Peste et al., AC/DC: alternating compressed/decompressed training, NeurIPS 2021.
+    """
+
+    high: float
+    low: float
+    period: int
+    start: int
+    stop: int
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.period < 2 or not 0 < self.share < 1 or self.stop <= self.start:
+            raise ValueError(
+                "cycles need period >= 2, a share in (0, 1) and stop after start. Got "
+                f"period={self.period}, share={self.share}, start={self.start}, stop={self.stop}."
+            )
+
+    def __call__(self, step: int) -> float:
+        """The number at `step`."""
+        if not self.start <= step < self.stop:
+            return self.low
+        up = (step - self.start) % self.period < round(self.share * self.period)
+        return self.high if up else self.low
+
+
+@dataclass(frozen=True)
+class Every:
+    """Updates every so many optimizer steps: at `start`, `start + every`, ... before `stop`.
+
+    Args:
+        every: steps between updates.
+        start: step of the first update.
+        stop: no update at this step or later (default: never).
+
+    Raises:
+        ValueError: `every` is below 1, or `start` is negative.
+    """
+
+    every: int
+    start: int = 0
+    stop: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.start < 0:
+            raise ValueError(
+                f"updates need every >= 1 and start >= 0. Got every={self.every}, "
+                f"start={self.start}."
+            )
+
+    def __call__(self, step: int) -> bool:
+        """Whether an update is due at `step`."""
+        inside = step >= self.start and (self.stop is None or step < self.stop)
+        return inside and (step - self.start) % self.every == 0
+
+
+@dataclass(frozen=True)
+class At:
+    """Updates at these optimizer steps."""
+
+    steps: tuple[int, ...]
+
+    def __call__(self, step: int) -> bool:
+        """Whether an update is due at `step`."""
+        return step in self.steps
+
+
+def value_at(value: float | Schedule, step: int) -> float:
+    """The value at `step` of a number or a schedule."""
+    return value(step) if callable(value) else value
 
 
 def _logistic(x: float) -> float:

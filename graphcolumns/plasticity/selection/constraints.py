@@ -128,22 +128,28 @@ class Constraints:
         return free if age is None else free & (age.to(graph.device) >= grace)
 
     def may_grow(
-        self, graph: ColumnGraph, targets: Tensor, sources: Tensor, resting: Tensor | None = None
+        self,
+        graph: ColumnGraph,
+        targets: Tensor,
+        sources: Tensor,
+        cooling_down: Tensor | None = None,
     ) -> Tensor:
-        """Whether each pair may become an edge, `[K]` bool: no edge, not forbidden, not resting.
+        """Whether each pair may become an edge, `[K]` bool.
+
+        Neither an edge, nor forbidden, nor cooling down.
 
         Args:
             graph: the edges.
             targets: `[K]`.
             sources: `[K]`.
-            resting: sorted keys of pairs that died too recently, see `CoolDown`.
+            cooling_down: sorted keys of the pairs that may not grow yet, see `CoolDown`.
         """
         targets, sources = checked_pairs(graph, targets, sources)
         keys = pair_keys(targets, sources, graph.num_sources)
         allowed = ~contains(edge_keys(graph), keys)
         allowed &= ~contains(self._keys(graph, self.forbidden).sort().values, keys)
-        if resting is not None:
-            allowed &= ~contains(resting.to(keys.device), keys)
+        if cooling_down is not None:
+            allowed &= ~contains(cooling_down.to(keys.device), keys)
         if not self.self_loops and graph.num_columns == graph.num_sources:
             allowed &= targets != sources
         return allowed

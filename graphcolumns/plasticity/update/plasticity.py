@@ -44,7 +44,7 @@ class Update(NamedTuple):
 
 
 class Plasticity:
-    """A rule at work on a model: ages, rests and memory between updates.
+    """A rule at work on a model: ages, cool-downs and memory between updates.
 
     Args:
         rule: what dies, what is born, and when.
@@ -54,8 +54,9 @@ class Plasticity:
         graph: name of the graph of the model that is rewired (default: the first).
 
     Example:
-        >>> from graphcolumns.plasticity import Plasticity, Rule, grow, prune
-        >>> Plasticity(Rule(prune=prune.mass, grow=grow.random)).updates
+        >>> from graphcolumns.plasticity import Plasticity, Rule, Scoring, grow, prune
+        >>> rule = Rule(scoring=Scoring(prune=prune.mass, grow=grow.random))
+        >>> Plasticity(rule).updates
         0
     """
 
@@ -70,7 +71,7 @@ class Plasticity:
         self.updates = 0
         self.age: Tensor | None = None
         self.memory: dict[str, Tensor] = {}
-        self.resting = CoolDown.empty()
+        self.cool_down = CoolDown.empty()
         self.past: Past | None = None
         self.shortfall: str | None = None
         self.edges_of = ""  # fingerprint of the edges that it remembers
@@ -94,7 +95,7 @@ class Plasticity:
             return
         self.rule.constraints.check(graph)
         # The first edges are no newborns: there is no grace for them.
-        self.age = torch.full((graph.num_edges,), self.rule.grace)
+        self.age = torch.full((graph.num_edges,), self.rule.newborns.grace)
         self.past = Past.start(graph)
         self.edges_of = graph.fingerprint
 
@@ -125,29 +126,29 @@ class Plasticity:
         per_edge = list(edge_tensors(model, graph))  # refuses what cannot be carried along
         require_following(model, inputs, graph)
         memory = dict(self.memory)
-        if rule.watch_movement and any(_is_trained(entry.tensor) for entry in per_edge):
+        if rule.scoring.watch_movement and any(_is_trained(entry.tensor) for entry in per_edge):
             memory["movement"] = torch.zeros(graph.num_edges, device=graph.device)
         look = Probe(
             model, self._geometry(model), inputs, labels, losses,
             step=step, update=self.updates + 1, seed=self.seed, age=self.age, memory=memory,
             name=self.graph,
         )  # fmt: skip
-        if rule.remember is not None:
-            look.memory = memory | dict(rule.remember(look.edges()))
+        if rule.scoring.update_memory is not None:
+            look.memory = memory | dict(rule.scoring.update_memory(look.edges()))
         chosen = propose_swaps(rule, look)
-        if rule.check:
+        if rule.acceptance.check_samples:
             length = None if rule.budget is None else rule.budget.length(step)
             samples = inputs, inputs, labels
             Trial(rule, model, look.geometry, *samples, losses, length, name=self.graph).run(chosen)
 
     def due(self, step: int) -> bool:
         """Whether an update is due after `step` optimizer steps."""
-        return self.rule.when(step)
+        return self.rule.is_due(step)
 
     @torch.no_grad()
     def watch(self, model: nn.Module) -> None:
         """Take note of gradients, between the backward pass and the optimizer's step."""
-        if not self.rule.watch_movement:
+        if not self.rule.scoring.watch_movement:
             return
         total = self.memory.get("movement")
         for entry in edge_tensors(model, graph_of(model, self.graph)):
@@ -173,7 +174,7 @@ class Plasticity:
             model: has a ColumnGraph as `model.graph`, or several as `model.graphs`.
             optimizer: of its parameters.
             step: optimizer steps so far.
-            inputs: `rule.wanted` samples `[B, ...]`.
+            inputs: `rule.num_samples` samples `[B, ...]`.
             labels: `[B, ...]`.
             losses: from the output of the model and the labels to one loss per sample `[B]`.
             averages: copies of the model that hold moving averages of its parameters, or the
@@ -185,17 +186,20 @@ class Plasticity:
         """
         self.start(model)
         rule, geometry = self.rule, self._geometry(model)
-        if num_samples(inputs) < rule.wanted:
-            raise ValueError(f"the rule wants {rule.wanted} samples. Got {num_samples(inputs)}.")
+        if num_samples(inputs) < rule.num_samples:
+            raise ValueError(
+                f"an update takes {rule.num_samples} samples. Got {num_samples(inputs)}; pass more."
+            )
         self.updates += 1
         looks, check = self._looks(model, geometry, step, inputs, labels, losses)
-        if rule.remember is not None:
-            self.memory |= rule.remember(looks[0].edges())
+        if rule.scoring.update_memory is not None:
+            self.memory |= rule.scoring.update_memory(looks[0].edges())
             looks[0].memory = self.memory
-        resting = self.resting.resting(self.updates, rule.cool_down) if rule.cool_down else None
-        chosen = propose_swaps(rule, looks[0], resting, looks[1] if len(looks) > 1 else None)
+        waiting = rule.newborns.cool_down
+        cooling_down = self.cool_down.cooling_down(self.updates, waiting) if waiting else None
+        chosen = propose_swaps(rule, looks[0], cooling_down, looks[1] if len(looks) > 1 else None)
         length = None if rule.budget is None else rule.budget.length(step)
-        scored = select_samples(inputs, slice(rule.samples))
+        scored = select_samples(inputs, slice(rule.scoring.samples))
         trial = Trial(rule, model, geometry, scored, *check, losses, length, name=self.graph)
         verdict = trial.run(chosen)
         rewiring = verdict.rewiring
@@ -242,8 +246,8 @@ class Plasticity:
     ) -> tuple[list[Probe], tuple[Inputs, Tensor]]:
         """One probe, or two on half the samples each, and the samples set aside."""
         rule = self.rule
-        halves = 2 if rule.accept == "split" else 1
-        size = rule.samples // halves
+        halves = 2 if rule.acceptance.accept == "split" else 1
+        size = rule.scoring.samples // halves
         looks = [
             Probe(
                 model,
@@ -260,14 +264,14 @@ class Plasticity:
             )
             for part in range(halves)
         ]
-        aside = slice(rule.samples, rule.wanted)
+        aside = slice(rule.scoring.samples, rule.num_samples)
         return looks, (select_samples(inputs, aside), labels[aside])
 
     def _remember(self, rewiring: Rewiring) -> None:
         assert self.age is not None
         self.age = rewiring.carried(self.age + 1)
-        if self.rule.cool_down:
-            self.resting = self.resting.after(rewiring, self.updates, self.rule.cool_down)
+        if waiting := self.rule.newborns.cool_down:
+            self.cool_down = self.cool_down.after(rewiring, self.updates, waiting)
         self.memory.pop("movement", None)  # accumulated from one update to the next
         self.edges_of = rewiring.graph.fingerprint
 
@@ -290,7 +294,7 @@ class Plasticity:
             "updates": self.updates,
             "age": self.age,
             "memory": dict(self.memory),
-            "resting": (self.resting.keys, self.resting.died),
+            "cool_down": (self.cool_down.keys, self.cool_down.died),
             "past": None if past is None else dict(past),
             "shortfall": self.shortfall,
             "edges_of": self.edges_of,
@@ -310,7 +314,8 @@ class Plasticity:
             )
         self.updates, self.age = state["updates"], state["age"]
         self.memory = {FORMER_NAMES.get(name, name): x for name, x in state["memory"].items()}
-        self.resting = CoolDown(*state["resting"])
+        # "resting" in run folders of earlier versions.
+        self.cool_down = CoolDown(*state.get("cool_down", state.get("resting")))
         self.past = None if state["past"] is None else Past(**state["past"])
         self.shortfall = state.get("shortfall")
         self.edges_of = state.get("edges_of", "")

@@ -17,14 +17,17 @@ from graphcolumns.plasticity.selection.selector import Selection
 
 
 def propose_swaps(
-    rule: Rule, probe: Probe, resting: Tensor | None = None, second: Probe | None = None
+    rule: Rule,
+    probe: Probe,
+    cooling_down: Tensor | None = None,
+    second: Probe | None = None,
 ) -> Selection:
     """The swaps of one update.
 
     Args:
         rule: what decides.
         probe: the look at the model.
-        resting: sorted keys of pairs that died too recently, see `CoolDown`.
+        cooling_down: sorted keys of the pairs that may not grow yet, see `CoolDown`.
         second: for `accept="split"`, a look on other samples.
 
     Raises:
@@ -32,16 +35,16 @@ def propose_swaps(
     """
     edges = probe.edges()
     budget = _budget(rule, probe)
-    pairs = probe.candidates(*_drawn(rule, edges, budget, resting))
+    pairs = probe.candidates(*_drawn(rule, edges, budget, cooling_down))
     if rule.choose is not None:
         return rule.choose(edges, pairs)
     limits = {**budget, "constraints": rule.constraints, "overhead": rule.overhead}
     worth = _score(rule, "prune", edges)
     options: dict[str, Any] = {
         **limits,
-        "eligible": rule.constraints.may_die(probe.graph, edges.age, rule.grace),
-        "regrow_score": _score(rule, "grow", edges) if rule.regrow else None,
-        "margin": None if rule.accept == "always" else rule.margin,
+        "eligible": rule.constraints.may_die(probe.graph, edges.age, rule.newborns.grace),
+        "regrow_score": _score(rule, "grow", edges) if rule.acceptance.regrow else None,
+        "margin": None if rule.acceptance.accept == "always" else rule.acceptance.margin,
         "pair_length": pairs.distance if budget["length"] is not None else None,
         "fraction": rule.fraction_at(probe.step),
     }
@@ -62,7 +65,7 @@ def _confirmed(rule: Rule, probe: Probe, chosen: Selection, limits: dict[str, An
         _score(rule, "grow", pairs),
         fraction=1.0,
         eligible=offered,
-        margin=rule.margin,
+        margin=rule.acceptance.margin,
         pair_length=pairs.distance if limits["length"] is not None else None,
         **limits,
     )
@@ -77,7 +80,7 @@ def _budget(rule: Rule, probe: Probe) -> dict[str, Any]:
 
 
 def _drawn(
-    rule: Rule, edges: Evidence, budget: dict[str, Any], resting: Tensor | None
+    rule: Rule, edges: Evidence, budget: dict[str, Any], cooling_down: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """As many candidates per edge that may be born as the rule wants."""
     if not rule.grows:
@@ -87,19 +90,19 @@ def _drawn(
     more = 0 if budget["edges"] is None else max(0, budget["edges"] - now)
     return draw_candidates(
         edges.graph,
-        rule.sampler(edges),
-        math.ceil(rule.per_grow * (swaps + more)),
+        rule.scoring.sampler(edges),
+        math.ceil(rule.scoring.per_grow * (swaps + more)),
         seed=edges.seed,
         update=edges.update,
         constraints=rule.constraints,
-        resting=resting,
+        cooling_down=cooling_down,
         parts=mesh_parts(edges.graph, edges.probe.geometry),
     )
 
 
 def _score(rule: Rule, name: str, evidence: Evidence) -> Tensor:
     """The score of a rule as `select` takes it: drawn with a temperature if it has one."""
-    score = getattr(rule, name)
+    score = getattr(rule.scoring, name)
     if score is None or not len(evidence):
         return torch.zeros(len(evidence), dtype=torch.float64)
     values: Tensor = score(evidence)
@@ -118,7 +121,7 @@ def _score(rule: Rule, name: str, evidence: Evidence) -> Tensor:
             f"the {name} score of a rule must be a number for every pair. Got NaN for (source "
             f"{int(evidence.sources[where])}, target {int(evidence.targets[where])})."
         )
-    temperature = rule.temperature_at(evidence.step)
+    temperature = rule.scoring.temperature_at(evidence.step)
     if temperature is None:
         return values
     # Weight 0 is drawn last; it stays a number, because `-inf` never grows at all.

@@ -100,7 +100,7 @@ class Trial:
 
     def run(self, chosen: Selection) -> TrialResult:
         """Make the swaps, or those groups of them after which the loss is no higher."""
-        chosen = self._without_regrown(chosen) if self.rule.regrow else chosen
+        chosen = self._without_regrown(chosen) if self.rule.acceptance.regrow else chosen
         offered = _size(chosen)
         if not len(self.labels):
             return TrialResult(self.rewiring(chosen), None, None, offered, offered)
@@ -108,10 +108,10 @@ class Trial:
             return TrialResult(self.rewiring(chosen), 0.0, 0.0, 0, 0)
         foresight = self._foresee(self.rewiring(chosen))
         before = foresight.loss
-        if self.rule.tolerance is None:
+        if self.rule.acceptance.tolerance is None:
             made, after = chosen, self._after(self.rewiring(chosen))
         else:
-            made, after = self._tolerated(chosen, before, self.rule.tolerance)
+            made, after = self._tolerated(chosen, before, self.rule.acceptance.tolerance)
         rewiring = self.rewiring(made)
         return TrialResult(rewiring, foresight.of(rewiring), after - before, offered, _size(made))
 
@@ -119,7 +119,7 @@ class Trial:
         """The change of topology."""
         graph = self.graph
         born = chosen.targets, chosen.sources
-        geometry, again = self.geometry, self.rule.regrow
+        geometry, again = self.geometry, self.rule.acceptance.regrow
         return rewire(graph, chosen.drop, born, geometry=geometry, keep_regrown=again)
 
     def _without_regrown(self, chosen: Selection) -> Selection:
@@ -133,14 +133,14 @@ class Trial:
 
     def newborn(self, rewiring: Rewiring) -> Newborn:
         """How newborns start; `"epsilon"` measures the model before the change."""
-        if self.rule.newborn != "epsilon":
-            return {"node_mean": node_mean, "zero": zero}[self.rule.newborn]
+        if self.rule.newborns.newborn != "epsilon":
+            return {"node_mean": node_mean, "zero": zero}[self.rule.newborns.newborn]
         after, born = rewiring.graph, rewiring.born
         ends = after.target[born].long(), after.source[born].long()
         gap = largest_gap(
             self.model, self.scored, *ends, graph=self.graph, slice_size=self.slice_size
         )
-        return epsilon(self.rule.share, gap)
+        return epsilon(self.rule.newborns.epsilon_share, gap)
 
     @torch.no_grad()
     def loss(self, model: nn.Module) -> float:
@@ -179,7 +179,7 @@ class Trial:
         return made, loss
 
     def _groups(self, chosen: Selection) -> Iterator[Selection]:
-        groups, rules = self.rule.groups, self.rule.constraints
+        groups, rules = self.rule.acceptance.groups, self.rule.constraints
         if self.length is None:
             return groups_of_swaps(chosen, groups, rules.same_in_degree)
         graph = self.graph
@@ -232,14 +232,14 @@ class Trial:
         """The weight of births in linear layers, where they do not start at the mean."""
         return (
             targets.new_zeros(len(targets), dtype=torch.float64)
-            if self.rule.newborn == "zero"
+            if self.rule.newborns.newborn == "zero"
             else None
         )
 
     def _start(self, rewiring: Rewiring) -> Tensor | None:
         """The bias of deaths (any) and births, where births do not start at the mean."""
         biases = edge_biases(self.model, self.graph)
-        if self.rule.newborn == "node_mean" or not biases:
+        if self.rule.newborns.newborn == "node_mean" or not biases:
             return None
         newborn, bias = self.newborn(rewiring), biases[0]  # the same in all of them
         names = [name for name in bias.edge_tensors if getattr(bias, name) is not None]

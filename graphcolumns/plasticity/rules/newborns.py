@@ -1,0 +1,45 @@
+"""How newborn edges start, and how long edges are protected and pairs excluded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from graphcolumns.geometry.checks import check_choice
+from graphcolumns.plasticity.rules.ranges import require_share, require_whole
+
+NewbornStart = Literal["node_mean", "zero", "epsilon"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Newborns:
+    """How newborn edges start, and how long edges are protected and pairs excluded.
+
+    Args:
+        newborn: First value of what is learned per edge. ``"node_mean"``: the mean over the
+            in-edges of its target. ``"zero"``: 0. ``"epsilon"``: so low that a newborn gets at most
+            ``epsilon_share`` of the attention.
+        epsilon_share: Largest share of the attention of a newborn, for ``"epsilon"``.
+        grace: Number of updates during which a newborn is not pruned.
+        cool_down: Number of updates during which a pruned pair is not grown again.
+
+    Raises:
+        ValueError: A number is out of range.
+        TypeError: A count is not a whole number.
+    """
+
+    newborn: NewbornStart = "node_mean"
+    epsilon_share: float = 0.05
+    grace: int = 0
+    cool_down: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("newborn", self.newborn, get_args(NewbornStart))
+        require_whole("grace", self.grace, least=0)
+        require_whole("cool_down", self.cool_down, least=0)
+        require_share("epsilon_share", self.epsilon_share)
+        if self.newborn == "epsilon" and not self.epsilon_share:
+            raise ValueError(
+                "newborn='epsilon' needs a share above 0. Got epsilon_share=0; use newborn='zero' "
+                "for a score of 0."
+            )

@@ -1,0 +1,70 @@
+"""A rule from options given side by side, as presets, configurations and the command line do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+from graphcolumns.plasticity.rules.acceptance import Acceptance
+from graphcolumns.plasticity.rules.newborns import Newborns
+from graphcolumns.plasticity.rules.rule import Rule
+from graphcolumns.plasticity.rules.scoring import Scoring
+
+VALUES: Mapping[str, type] = {"scoring": Scoring, "acceptance": Acceptance, "newborns": Newborns}
+# Options of earlier versions and their names of today.
+RENAMED = {
+    "check": "check_samples",
+    "errors": "standard_errors",
+    "remember": "update_memory",
+    "share": "epsilon_share",
+    "skip": "skip_optimizer_step",
+    "when": "is_due",
+}
+
+
+def rule_from_options(**options: Any) -> Rule:
+    """Sort options into the values of a rule. Names of fields are unique over all four.
+
+    Args:
+        **options: Fields of ``Rule``, ``Scoring``, ``Acceptance`` and ``Newborns``.
+
+    Raises:
+        ValueError: An option that no rule has (the message names the nearest one, or the name of
+            today of one that was renamed), or what the values refuse.
+
+    Example:
+        >>> from graphcolumns.plasticity import grow, prune, rule_from_options
+        >>> rule = rule_from_options(prune=prune.mass, grow=grow.random, samples=32, grace=1)
+        >>> rule.scoring.samples, rule.newborns.grace
+        (32, 1)
+    """
+    _require_known(options)
+    values = {
+        name: kind(**{key: options.pop(key) for key in _names(kind) if key in options})
+        for name, kind in VALUES.items()
+    }
+    return Rule(**values, **options)
+
+
+def _require_known(options: Mapping[str, Any]) -> None:
+    """Raise unless every name is a field of a rule, outside the three values of it."""
+    known = [name for kind in (*VALUES.values(), Rule) for name in _names(kind)]
+    known = [name for name in known if name not in VALUES]
+    for name in options:
+        if name not in known:
+            raise ValueError(
+                f"a rule has no option {name!r}.{_suggestion(name, known)} Options: "
+                f"{', '.join(known)}."
+            )
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    if name in RENAMED:
+        return f" It is now {RENAMED[name]!r}."
+    return "".join(f" Did you mean {near!r}?" for near in get_close_matches(name, known, 1))
+
+
+def _names(kind: type) -> list[str]:
+    return [entry.name for entry in fields(kind)]

@@ -1,0 +1,59 @@
+"""How the edges and candidates of an update are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from graphcolumns.plasticity.candidates import samplers
+from graphcolumns.plasticity.candidates.samplers import Sampler
+from graphcolumns.plasticity.probe.evidence import Evidence
+from graphcolumns.plasticity.rules.ranges import require_at_least, require_whole
+from graphcolumns.plasticity.rules.schedules import Schedule, value_at
+
+Score = Callable[[Evidence], Tensor]
+UpdateMemory = Callable[[Evidence], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scoring:
+    """How the edges and candidates of an update are scored. A frozen value.
+
+    Args:
+        prune: Score of the edges, ``[E]``: the lowest are pruned.
+        grow: Score of the candidates, ``[P]``: the highest are grown. None: a rule that only
+            prunes.
+        sampler: Source of the candidates, see ``graphcolumns.plasticity.samplers``.
+        per_grow: Candidates per edge that may be grown.
+        temperature: Exponent T, a number or a schedule: edges and candidates are drawn with a
+            probability that grows with score ** T (Gumbel top-k). Scores of 0 and below count
+            alike. None: the best are taken.
+        samples: Number of samples that scores are measured on.
+        update_memory: Function from the evidence on the edges to tensors per column that are kept
+            until the next update, in ``Evidence.memory``.
+        watch_movement: Whether ``-b dL/db`` of every edge bias is summed over the steps between two
+            updates, for ``prune.movement``.
+
+    Raises:
+        ValueError: A number is out of range.
+        TypeError: ``samples`` is not a whole number.
+    """
+
+    prune: Score
+    grow: Score | None = None
+    sampler: Sampler = samplers.uniform
+    per_grow: float = 8.0
+    temperature: float | Schedule | None = None
+    samples: int = 64
+    update_memory: UpdateMemory | None = None
+    watch_movement: bool = False
+
+    def __post_init__(self) -> None:
+        require_whole("samples", self.samples, least=2)
+        require_at_least("per_grow", self.per_grow, 1)
+
+    def temperature_at(self, step: int) -> float | None:
+        """Exponent of the scores at ``step``; None: the best are taken."""
+        return None if self.temperature is None else value_at(self.temperature, step)

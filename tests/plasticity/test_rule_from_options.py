@@ -1,0 +1,98 @@
+"""Options side by side are sorted into the values of a rule, and wrong ones are refused by name."""
+
+from dataclasses import fields
+
+import pytest
+
+from graphcolumns.plasticity import (
+    Acceptance,
+    Newborns,
+    Plasticity,
+    Rule,
+    Scoring,
+    grow,
+    presets,
+    prune,
+    rule_from_options,
+)
+from graphcolumns.plasticity.rules.rule_from_options import RENAMED, VALUES
+
+
+def test_every_option_reaches_its_value():
+    rule = rule_from_options(
+        prune=prune.mass, samples=32, accept="net_gain", margin=0.5, grace=2, fraction=0.1
+    )
+    assert (rule.scoring.prune, rule.scoring.samples) == (prune.mass, 32)
+    assert rule.acceptance == Acceptance(accept="net_gain", margin=0.5)
+    assert rule.newborns == Newborns(grace=2)
+    assert rule.fraction == 0.1
+    assert rule.num_samples == 32 + 64
+
+
+def test_names_of_fields_are_unique_and_few():
+    names = [[entry.name for entry in fields(kind)] for kind in (Rule, *VALUES.values())]
+    together = [name for several in names for name in several]
+    assert len(set(together)) == len(together)
+    assert max(map(len, names)) <= 15
+    assert not set(RENAMED) & set(together)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("sample", r"no option 'sample'\. Did you mean 'samples'\? Options: prune, grow, .*choose"),
+        ("scoring", r"no option 'scoring'\. "),
+        *((old, rf"no option '{old}'\. It is now '{now}'\.") for old, now in RENAMED.items()),
+    ],
+)
+def test_an_option_that_no_rule_has(option, message):
+    for make in (lambda **options: rule_from_options(prune=prune.mass, **options), rigl):
+        with pytest.raises(ValueError, match=message):
+            make(**{option: 3})
+
+
+def rigl(**options) -> Rule:
+    return presets.rigl(100, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"samples": 1}, ValueError, r"samples must be at least 2\. Got 1"),
+        ({"samples": 2.0}, TypeError, r"samples must be a whole number\. Got 2\.0"),
+        ({"per_grow": 0.5}, ValueError, "per_grow must be at least 1"),
+        ({"per_grow": float("inf")}, ValueError, "per_grow must be at least 1. Got inf"),
+        ({"accept": "maybe"}, ValueError, "accept must be one of 'always', 'net_gain', 'split'"),
+        ({"groups": 0}, ValueError, "groups must be at least 1"),
+        ({"groups": 2}, ValueError, r"groups=2 and tolerance=None"),
+        ({"check_samples": -1}, ValueError, "check_samples must be at least 0"),
+        ({"check_samples": 0, "tolerance": 0.0}, ValueError, "Got check_samples=0; raise"),
+        ({"regrow": True, "groups": 2, "tolerance": 0.0}, ValueError, "regrow=True and groups=2"),
+        ({"regrow": True, "accept": "split"}, ValueError, "Got accept='split'"),
+        ({"regrow": True, "grow": None}, ValueError, "Got grow=None"),
+        ({"temperature": 1.0, "accept": "split"}, ValueError, "a temperature draws"),
+        ({"newborn": "warm"}, ValueError, "newborn must be one of 'node_mean', 'zero', 'epsilon'"),
+        ({"epsilon_share": 1.0}, ValueError, r"epsilon_share must be in \[0, 1\)"),
+        ({"newborn": "epsilon", "epsilon_share": 0.0}, ValueError, "Got epsilon_share=0"),
+        ({"grace": True + 0.5}, TypeError, "grace must be a whole number"),
+        ({"cool_down": -1}, ValueError, "cool_down must be at least 0"),
+        ({"reserve": 1.0}, ValueError, r"reserve must be in \[0, 1\)"),
+        ({"choose": max, "accept": "split"}, ValueError, "a rule with its own choose takes no"),
+    ],
+)
+def test_values_refuse_what_cannot_be(options, error, message):
+    with pytest.raises(error, match=message):
+        rule_from_options(**{"prune": prune.mass, "grow": grow.random, **options})
+
+
+def test_pairs_that_cool_down_are_read_from_checkpoints_of_earlier_versions():
+    state = Plasticity(rigl()).state_dict()
+    state["resting"] = state.pop("cool_down")
+    later = Plasticity(rigl())
+    later.load_state_dict(state)
+    assert not len(later.cool_down.keys)
+
+
+def test_a_rule_needs_a_score():
+    with pytest.raises(TypeError, match="prune"):
+        Scoring()  # type: ignore[call-arg]
