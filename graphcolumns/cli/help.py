@@ -11,10 +11,10 @@ GROUPS = {
     "graph": "which columns attend to which",
     "model": "what a column does",
     "budget": "how wide it may be",
-    "plasticity": "which edges die and are born, by what rule",
+    "plasticity": "the rule by which edges are pruned and grown",
     "data": "the task",
     "optimizer": "how it is optimised",
-    "learning": "how gradients come about",
+    "learning": "the rule that fills gradients",
     "experiment": "a tried combination of all of these",
 }
 

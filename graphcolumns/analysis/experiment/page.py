@@ -14,7 +14,7 @@ SHOWN = ("edges", "wiring_length", "train_seconds")  # columns beside the measur
 
 
 def page(experiment: Experiment, rows: Sequence[Row]) -> str:
-    """Claim, what would falsify it, the table of means and paired differences, and what failed.
+    """Question, table of means and paired differences, how it was measured, and raw data.
 
     Args:
         experiment: Definition of the experiment.
@@ -31,19 +31,25 @@ def page(experiment: Experiment, rows: Sequence[Row]) -> str:
     found = points(experiment, rows)
     parts = [
         f"# {experiment.name}",
+        "## Question",
         f"**Claim.** {experiment.claim}",
         f"**It would be false if.** {experiment.falsified_if}",
-        _how(experiment),
+        "## Table",
         _table(experiment, found) if found else "No run has finished.",
+        "## How it was measured",
+        _how(experiment),
+        _choices(experiment, rows),
+        "## Raw data",
+        "[rows.csv](rows.csv) has a row per run.",
+        _failures(rows),
     ]
-    parts += [part for part in (_choices(experiment, rows), _failures(rows)) if part]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _how(experiment: Experiment) -> str:
     seeds = ", ".join(map(str, experiment.seeds))
-    text = f"`graphcolumns train {' '.join(experiment.base)}`; seeds {seeds}. "
-    text += f"Means with {CONFIDENCE:.0%} intervals (Student's t); differences to "
+    text = f"Command: `graphcolumns train {' '.join(experiment.base)}`. Seeds: {seeds}. "
+    text += f"Values are means with {CONFIDENCE:.0%} intervals (Student's t). Differences to "
     text += f"{experiment.baseline} are paired by seed, bold where their interval leaves out 0."
     if experiment.tuning is not None:
         text += (

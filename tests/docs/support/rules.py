@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from tests.docs.support.vocabulary import BANNED_PHRASES, BANNED_WORDS, FORMER_NAMES
@@ -25,10 +26,10 @@ class File(NamedTuple):
 
 Rule = Callable[[File], Iterator[Finding]]
 SAY = {word: say for say, words in BANNED_WORDS.items() for word in words.split()}
-# A quick look for letters; `WORD` then tells words apart, those within names too.
-LETTERS = re.compile("|".join(sorted(SAY, key=len, reverse=True)), re.IGNORECASE)
+# A word, within a name too: `heard_k`, `EdgeListener`.
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 PHRASES = [(re.compile(pattern, re.IGNORECASE), say) for pattern, say in BANNED_PHRASES.items()]
+ANY_PHRASE = re.compile("|".join(BANNED_PHRASES), re.IGNORECASE)
 OUTSIDE = re.compile(r"\b[AI]\d{1,2}\b|\b(?:section|trap) \d+(?:\.\d+)*\b")
 # Double backticks, roles and links, which keep theirs.
 LITERAL = re.compile(r"``.+?``|:[\w:+-]+:`[^`]+`|`[^`]+`__?", re.DOTALL)
@@ -38,14 +39,17 @@ NO_NOUN = re.compile(r"Of |As (?:in|there|for|given)\b|To whom|Who |In the unit|
 PAPER = re.compile(r"et al\b|arxiv\.org|doi\.org|\b(?:NeurIPS|ICML|ICLR)\b")
 
 
-def docstrings(file: File) -> Iterator[tuple[int, str]]:
+@cache
+def docstrings(file: File) -> list[tuple[int, str]]:
     """First line and text of every docstring, those of fields too, without their margin."""
+    found = []
     for node in ast.walk(file.tree) if file.tree else ():
         match node:
             case ast.Expr(value=ast.Constant(value=str() as text)):
                 first, *rest = text.splitlines() or [""]
                 margin = min((len(x) - len(x.lstrip()) for x in rest if x.strip()), default=0)
-                yield node.lineno, "\n".join([first, *(x[margin:] for x in rest)])
+                found.append((node.lineno, "\n".join([first, *(x[margin:] for x in rest)])))
+    return found
 
 
 def entries(doc: str) -> Iterator[tuple[int, str]]:
@@ -87,11 +91,16 @@ def noun_phrases(file: File) -> Iterator[Finding]:
 
 def banned_words(file: File) -> Iterator[Finding]:
     """Words are those of the field, in names, docstrings, comments, errors and pages."""
+    words = {
+        word for name in set(re.findall("[A-Za-z]+", file.text)) for word in WORD.findall(name)
+    }
+    if not any(word.lower() in SAY for word in words) and not ANY_PHRASE.search(file.text):
+        return
     skipped = {line for span in former_tables(file) for line in span}
     for number, line in enumerate(file.text.splitlines(), 1):
         if number in skipped or line.lstrip().startswith("> "):
             continue
-        for word in WORD.findall(line) if LETTERS.search(line) else ():
+        for word in WORD.findall(line):
             if say := SAY.get(word.lower()):
                 yield Finding(number, word, say)
         for pattern, say in PHRASES:
@@ -123,9 +132,9 @@ def former_names(file: File) -> Iterator[Finding]:
 
 def outside_codes(file: File) -> Iterator[Finding]:
     """No code points outside the repository: what it stands for is spelled out."""
-    for number, line in enumerate(file.text.splitlines(), 1):
-        if code := OUTSIDE.search(line):
-            yield Finding(number, code[0], "the invariant or the fact in words")
+    for code in OUTSIDE.finditer(file.text):
+        number = file.text.count("\n", 0, code.start()) + 1
+        yield Finding(number, code[0], "the invariant or the fact in words")
 
 
 def sources(file: File) -> Iterator[Finding]:
