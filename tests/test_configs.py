@@ -7,11 +7,11 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from graphcolumns.cli.build import build
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.help import GROUPS, choices, overview
 from graphcolumns.cli.paths import plain
+from graphcolumns.cli.prepare import prepare
 from graphcolumns.cli.suite import SUITE
 from graphcolumns.connect import nearest
 
@@ -93,8 +93,8 @@ def test_the_seed_reaches_random_graphs():
 
 @pytest.mark.parametrize("choice", choices("experiment"))
 def test_every_experiment_is_built_and_names_its_own_folder(choice):
-    config = composed(f"experiment={choice}")
-    parts = build(config)
+    config = composed(f"experiment={choice}", "report=false")
+    parts = prepare(config).parts
     assert config["name"] == choice, "two experiments of one name would share a run folder"
     assert parts.model.graph.num_columns == parts.geometry.num_columns
 

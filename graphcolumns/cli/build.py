@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
 from types import MappingProxyType
@@ -14,26 +13,25 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from graphcolumns.cli.check import OPTIONAL, OPTIONS, check
+from graphcolumns.cli.check import OPTIONAL, OPTIONS, Checked
 from graphcolumns.cli.metrics import Table
 from graphcolumns.cli.order import (
     BEFORE_GRAPH,
     as_graph,
-    check_rule,
     names_no_column,
     reorders,
     rule_in_order,
     takes,
 )
-from graphcolumns.cli.own import functions, optimizer_options, terms, try_own
+from graphcolumns.cli.own import functions, optimizer_options, terms
 from graphcolumns.cli.targets import function_of
 from graphcolumns.data import AnyDataset
 from graphcolumns.data.spec import image_of
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import current_geometry
-from graphcolumns.train import TrainOptions, check_fit, derive
-from graphcolumns.train.plastic_updates import PlasticUpdates
+from graphcolumns.train import TrainOptions, derive
+from graphcolumns.train.noting import noting
 from graphcolumns.train.terms import Term
 
 FOLDS = 5
@@ -53,7 +51,8 @@ class Parts(NamedTuple):
         data: what is learned.
         model: the model.
         losses: name -> (weight, term).
-        options: the other keyword arguments of `train`.
+        options: the numbers of the run.
+        functions: the other keyword arguments of `train`: what it is given to call.
         metrics: of a run that is read back, a number per step by name, see `read_metrics`.
     """
 
@@ -63,13 +62,9 @@ class Parts(NamedTuple):
     data: AnyDataset
     model: nn.Module
     losses: dict[str, tuple[float, Term]]
-    options: dict[str, Any]
+    options: TrainOptions
+    functions: dict[str, Any]
     metrics: Table = MappingProxyType({})
-
-    def length(self) -> tuple[int, int]:
-        """Optimizer steps of the run, and its seed."""
-        options = numbers(self.options)
-        return options.count_steps(self.data.size("train")), options.seed
 
     @torch.no_grad()
     def current(self) -> Parts:
@@ -82,34 +77,31 @@ class Parts(NamedTuple):
         return self._replace(geometry=geometry, graph=graph.to("cpu"))
 
 
-def build(config: Mapping[str, Any]) -> Parts:
-    """Check a resolved configuration and build all that it names. Writes nothing.
+def build(config: Checked) -> Parts:
+    """Build all that a configuration names. Trains nothing, and writes nothing.
 
     Geometry, data and graph first, then the model, whose initial weights depend on `seed` only.
-    Columns may be put in another order inside, see `graphcolumns.cli.order`. At the end one sample
-    goes through the model and its losses, so that a combination that cannot work fails here.
+    Columns may be put in another order inside, see `graphcolumns.cli.order`. Whether the parts go
+    together is tried by `graphcolumns.cli.prepare`.
 
     Raises:
         ValueError, TypeError, FileNotFoundError: whatever is wrong with it.
     """
-    check(config)
-    options = _options(config)
+    options, called = _options(config), _functions(config)
     given = _call("geometry", config)
     geometry, permutation = given, torch.arange(given.num_columns)
     if reorders(config):
         geometry, permutation = given.reorder()
     graph = _graph(config, given, geometry, permutation)
-    if options.get("plasticity") is not None and config["reorder"] != BEFORE_GRAPH:
-        options["plasticity"] = partial(rule_in_order, options["plasticity"], permutation)
+    if "plasticity" in called and config["reorder"] != BEFORE_GRAPH:
+        called["plasticity"] = partial(rule_in_order, called["plasticity"], permutation)
     data = _call("data", config)
     if config["fold"] is not None:
         data = data.validation(config["fold"], FOLDS)
     torch.manual_seed(derive(config["seed"], "weights"))
     model = make_model(config, geometry, graph, permutation, data)
     losses = terms(config["losses"])
-    parts = Parts(geometry, permutation, graph, data, model, losses, options)
-    _try_out(parts)
-    return parts
+    return Parts(geometry, permutation, graph, data, model, losses, options, called)
 
 
 def make_model(
@@ -158,28 +150,24 @@ def _graph(
             _call("graph", config, given)  # refused in the ids of the user
             raise
         return graph
-    with _noting(f"while building graph with {config['graph']['_target_']}"):
+    with noting(f"while building graph with {config['graph']['_target_']}"):
         return as_graph(_callable("graph", config)(given), given).permute(permutation)
 
 
-def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+def _options(config: Mapping[str, Any]) -> TrainOptions:
     """The numbers of `train`, checked."""
-    options = {name: config[name] for name in OPTIONS} | optimizer_options(config["optimizer"])
-    if options["steps"] is not None:
-        options["epochs"] = None
-    numbers(options)
-    options["metrics"] = functions(config["metrics"])
-    options["learn"] = _callable("learning", config)
-    for name in OPTIONAL:
-        if config[name] is not None:
-            options[name] = _callable(name, config)
-    return options
+    known = {field.name for field in fields(TrainOptions)}
+    given = {name: config[name] for name in OPTIONS} | optimizer_options(config["optimizer"])
+    if given["steps"] is not None:
+        given["epochs"] = None
+    return TrainOptions(**{name: value for name, value in given.items() if name in known})
 
 
-def numbers(options: Mapping[str, Any]) -> TrainOptions:
-    """The fields of `TrainOptions` among the keyword arguments of `train`, checked."""
-    names = {field.name for field in fields(TrainOptions)}
-    return TrainOptions(**{name: x for name, x in options.items() if name in names})
+def _functions(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `train` is given to call."""
+    named = ["learning", *(name for name in OPTIONAL if config[name] is not None)]
+    made = {name: _callable(name, config) for name in named}
+    return {"metrics": functions(config["metrics"]), "learn": made.pop("learning"), **made}
 
 
 def _callable(name: str, config: Mapping[str, Any]) -> Callable[..., Any]:
@@ -188,28 +176,5 @@ def _callable(name: str, config: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 def _call(name: str, config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    with _noting(f"while building {name} with {config[name]['_target_']}"):
+    with noting(f"while building {name} with {config[name]['_target_']}"):
         return _callable(name, config)(*args, **kwargs)
-
-
-def _try_out(parts: Parts) -> None:
-    """One sample through model and losses, in evaluation mode, and whether the rule can start."""
-    with _noting("while trying one sample"):
-        parts.model.eval()
-        check_fit(parts.model, parts.data, parts.losses, parts.options.get("augmentation"))
-    with _noting("while trying metrics, optimizer and schedule"):
-        try_own(parts.model, parts.data, parts.options, parts.length()[0])
-    with _noting("while starting the rule of plasticity"):
-        rule = parts.options.get("plasticity")
-        if rule is not None:
-            check_rule(rule(steps=parts.length()[0]), parts.graph, parts.permutation)
-        PlasticUpdates.begin(rule, parts.model, parts.data, parts.geometry, *parts.length())
-
-
-@contextmanager
-def _noting(context: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"({context})")
-        raise

@@ -9,7 +9,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from graphcolumns.checkpoint import Change
-from graphcolumns.cli.check import OPTIMIZER, check
+from graphcolumns.cli.check import OPTIMIZER, Checked, check
 from graphcolumns.cli.groups import near
 from graphcolumns.train.fingerprint import CHANGEABLE, FREE, REASONS
 
@@ -26,7 +26,7 @@ WHY = {
 
 def with_overrides(
     config: Mapping[str, Any], overrides: Sequence[str]
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[Checked, list[str]]:
     """A configuration with what a resumed run is to change, and the names of its options.
 
     Args:
@@ -49,8 +49,7 @@ def with_overrides(
         if key not in PASSING:
             names.append(name)
         _set(changed, key, value)
-    check(changed)
-    return changed, list(dict.fromkeys(names))
+    return check(changed), list(dict.fromkeys(names))
 
 
 def with_changes(config: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:

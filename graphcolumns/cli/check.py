@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 from graphcolumns.cli.own import OPTIMIZER, check_losses, check_metrics, check_optimizer
 from graphcolumns.cli.signature import check_call, check_keys, check_value, hints_of
 from graphcolumns.train import TrainOptions
+
+# A configuration that `check` has found in order.
+Checked = NewType("Checked", dict[str, Any])
 
 # Fields of `TrainOptions` that stand at the top of a configuration.
 OPTIONS = (
@@ -42,8 +45,8 @@ VALUES: Mapping[str, Any] = {
 }
 
 
-def check(config: Mapping[str, Any]) -> None:
-    """Check a resolved configuration.
+def check(config: Mapping[str, Any]) -> Checked:
+    """Check a resolved configuration, and return it.
 
     Args:
         config: plain dictionaries, lists and values.
@@ -67,6 +70,7 @@ def check(config: Mapping[str, Any]) -> None:
     for name, later in BUILT.items():
         if name not in OPTIONAL or config[name] is not None:
             check_call(name, config[name], later)
+    return Checked(dict(config))
 
 
-__all__ = ["BUILT", "OPTIMIZER", "OPTIONAL", "OPTIONS", "VALUES", "check"]
+__all__ = ["BUILT", "OPTIMIZER", "OPTIONAL", "OPTIONS", "VALUES", "Checked", "check"]

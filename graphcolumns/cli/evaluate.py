@@ -13,6 +13,6 @@ def evaluate(arguments: list[str]) -> None:
     """Score a run on its held-out half, the test half or its validation fold: `RUN`."""
     asked = parser().parse_args(arguments)
     parts = parts_of(asked.run, asked.which)
-    device = parts.options["device"]
+    device = parts.options.device
     scores = train.evaluate(parts.model.to(device), parts.data.to(device), "test")
     print(json.dumps({f"{parts.data.held_out}_{name}": value for name, value in scores.items()}))

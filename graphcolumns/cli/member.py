@@ -13,9 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from graphcolumns import checkpoint
+from graphcolumns.cli.check import Checked
 from graphcolumns.cli.members import differences
 from graphcolumns.cli.paths import plain
-from graphcolumns.cli.report_check import build_run
+from graphcolumns.cli.prepare import prepare
 from graphcolumns.cli.resume import run_training
 from graphcolumns.cli.run_folder import read_config, write_config
 
@@ -58,6 +59,9 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
 def run_member(config: DictConfig) -> float | None:
     """What hydra's launchers call, in this process or in another; the folder is there already.
 
+    Args:
+        config: The configuration of the run, which was checked before any run of the sweep began.
+
     Returns:
         The accuracy on the held-out half, for sweepers.
 
@@ -66,14 +70,14 @@ def run_member(config: DictConfig) -> float | None:
     """
     settings = HydraConfig.get()
     run = Path(settings.runtime.output_dir)
-    values = plain(config, Path(settings.runtime.cwd))
+    values = Checked(plain(config, Path(settings.runtime.cwd)))
     if state(run, values) == "done":
         return _accuracy(run)
     (run / ERROR).unlink(missing_ok=True)
     try:
         checkpoint.write_text(run / OVERRIDES, yaml.safe_dump(list(settings.overrides.task)))
         write_config(run, values)
-        return run_training(build_run(values), run, values["report"], resume=True)
+        return run_training(prepare(values), run, values["report"], resume=True)
     except Exception as error:
         checkpoint.write_text(run / ERROR, f"{_said(error)}\n\n{traceback.format_exc()}")
         raise

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from graphcolumns.cli.check import check
+from graphcolumns.cli.check import Checked, check
 from graphcolumns.cli.compose import compose, without_hydra
 from graphcolumns.cli.folder_name import folder_name
 from graphcolumns.cli.paths import plain
@@ -28,7 +28,7 @@ class Member(NamedTuple):
     overrides: tuple[str, ...]  # without those of hydra
     run: Path
     subdir: str  # of hydra.sweep.dir
-    config: dict[str, Any]
+    config: Checked
 
     def __str__(self) -> str:
         return " ".join(self.overrides) or "no overrides"
@@ -106,8 +106,7 @@ def _member(
         unresolved: Any = OmegaConf.to_container(whole.hydra.sweep, resolve=False)
         whole.hydra.sweep.subdir = unresolved["subdir"].replace(NAMED, folder_name(overrides))
     folder, subdir = _resolved(whole)
-    config = plain(without_hydra(whole), Path.cwd())
-    check(config)
+    config = check(plain(without_hydra(whole), Path.cwd()))
     return Member(overrides, Path(folder) / subdir, subdir, config)
 
 

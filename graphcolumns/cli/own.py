@@ -12,7 +12,6 @@ from graphcolumns.cli.signature import check_function, check_keys, check_value
 from graphcolumns.data import AnyDataset
 from graphcolumns.train import TERMS
 from graphcolumns.train.fit import RESERVED
-from graphcolumns.train.optim import custom, scheduled
 from graphcolumns.train.terms import Term
 
 TARGET = "_target_"
@@ -97,13 +96,15 @@ def _function(node: Mapping[str, Any]) -> Callable[..., Any]:
     return function
 
 
-def try_own(model: nn.Module, data: AnyDataset, options: Mapping[str, Any], steps: int) -> None:
-    """Call metrics, optimizer and schedule of the user once, so that a mistake ends no training.
+def try_metrics(
+    model: nn.Module, data: AnyDataset, metrics: Mapping[str, Callable[..., Any]]
+) -> None:
+    """Call every metric of the user once, so that a mistake ends no training.
 
     Raises:
-        TypeError, ValueError: what they return is not what it must be; or whatever they raise.
+        TypeError: A metric returns something else than one number; or whatever it raises.
     """
-    for name, metric in options["metrics"].items():
+    for name, metric in metrics.items():
         value = metric(model, data)
         try:
             float(value)
@@ -111,8 +112,3 @@ def try_own(model: nn.Module, data: AnyDataset, options: Mapping[str, Any], step
             raise TypeError(
                 f"a metric must return one number. Got {type(value).__name__} from metrics.{name}."
             ) from error
-    if "optimizer" in options:
-        custom(options["optimizer"], model, options["lr"], options["weight_decay"])
-    if "schedule" in options:
-        for step in (0, steps - 1):
-            scheduled(options["schedule"], step, steps, options["lr"])

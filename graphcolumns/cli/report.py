@@ -22,7 +22,7 @@ def report(arguments: list[str]) -> None:
 
 def write_report(parts: Parts, run: Path) -> Path:
     """The report of a run, from its trained parts."""
-    device = parts.options["device"]
+    device = parts.options.device
     config = run / "config.yaml"
     return page.write(
         run,
@@ -31,7 +31,7 @@ def write_report(parts: Parts, run: Path) -> Path:
         geometry=parts.geometry,
         permutation=parts.permutation,
         config=config.read_text(encoding="utf-8") if config.is_file() else "",
-        seed=parts.options["seed"],
+        seed=parts.options.seed,
     )
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.arguments import resume as parser
-from graphcolumns.cli.build import Parts
 from graphcolumns.cli.changes import with_overrides
+from graphcolumns.cli.prepare import Prepared, prepare
 from graphcolumns.cli.report import write_report
-from graphcolumns.cli.report_check import build_run
 from graphcolumns.cli.run_folder import read_config, write_config
-from graphcolumns.train import train
 from graphcolumns.train.fingerprint import FREE
+from graphcolumns.train.loop import run_steps
 
 SHOWN = (
     *("test_accuracy", "validation_accuracy", "train_accuracy", "updates", "not_reached"),
@@ -28,42 +26,24 @@ def resume(arguments: list[str]) -> None:
     """Continue a run that was stopped, from its last checkpoint: `RUN [KEY=VALUE ...]`."""
     asked = parser().parse_args(arguments)
     config, changes = with_overrides(read_config(asked.run), asked.overrides)
-    parts = build_run(config)
+    prepared = prepare(config, [name for name in changes if name not in FREE])
     if asked.overrides and not checkpoint.has_checkpoint(asked.run):
         # Stopped before its first checkpoint, a run begins now, as it is asked for now.
         checkpoint.check_free(asked.run)
         write_config(asked.run, config)
-    named = [name for name in changes if name not in FREE]
-    run_training(parts, asked.run, config["report"], resume=True, changes=named)
+    run_training(prepared, asked.run, config["report"], resume=True)
 
 
-def run_training(
-    parts: Parts,
-    run: Path,
-    report: bool,
-    resume: bool = False,
-    changes: Collection[str] = (),
-) -> float | None:
+def run_training(prepared: Prepared, run: Path, report: bool, resume: bool = False) -> float | None:
     """Train, print the summary, and return the accuracy on the held-out half (for sweepers).
 
     Args:
-        parts: what to train.
-        run: the run folder.
-        report: also write its report.
-        resume: continue what is in the folder.
-        changes: options that are meant to differ from the run that is resumed.
+        prepared: What to train.
+        run: Run folder.
+        report: Whether to write its report too.
+        resume: Whether to continue what is in the folder.
     """
-    summary = train(
-        parts.model,
-        parts.data,
-        run=run,
-        losses=parts.losses,
-        permutation=parts.permutation,
-        geometry=parts.geometry,
-        resume=resume,
-        changes=changes,
-        **parts.options,
-    )
+    parts, summary = prepared.parts, run_steps(prepared.training, run, resume)
     print(f"{'run':<20}{os.path.relpath(run)}")
     halves, metrics = (parts.data.held_out, "train"), parts.data.task.metrics
     scores = [f"{half}_{name}" for name in metrics for half in halves]

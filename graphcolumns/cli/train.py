@@ -14,12 +14,11 @@ from omegaconf import DictConfig
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.arguments import train as parser
-from graphcolumns.cli.build import Parts
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import CONFIGS, NAME, compose, for_hydra, variations
 from graphcolumns.cli.member import run_member
 from graphcolumns.cli.paths import plain
-from graphcolumns.cli.report_check import build_run
+from graphcolumns.cli.prepare import Prepared, prepare
 from graphcolumns.cli.resume import run_training
 from graphcolumns.cli.run_folder import write_config
 from graphcolumns.cli.sweep import sweep
@@ -36,7 +35,7 @@ def train(arguments: list[str]) -> int | None:
     rest = [_at_home(argument) for argument in rest]
     overrides = [argument for argument in rest if not argument.startswith("-")]
     shown = overrides != rest or asked.cfg is not None  # hydra is asked to show, not to run
-    parts = None
+    prepared = None
     if asked.multirun and not shown:
         _check_no_run_folder(overrides)
         status = sweep(overrides, asked.config_dir)
@@ -44,17 +43,16 @@ def train(arguments: list[str]) -> int | None:
             return status
         _check_variations(overrides, asked.config_dir)
     elif not shown:
-        config = plain(compose(overrides, asked.config_dir), Path.cwd())
-        check(config)
+        config = check(plain(compose(overrides, asked.config_dir), Path.cwd()))
         checkpoint.check_free(Path(config["run"]))
-        parts = build_run(config)
+        prepared = prepare(config)
     # Flags first: hydra's parser takes `a=1 -m b=2,3` for a mistake.
     flags = ["--multirun"] * asked.multirun
     flags += [] if asked.config_dir is None else ["--config-dir", asked.config_dir]
     flags += [] if asked.cfg is None else ["--cfg", asked.cfg]
     if overrides == rest:
         rest = for_hydra(overrides, asked.multirun)
-    _hand_to_hydra([*flags, *rest], parts, asked.multirun)
+    _hand_to_hydra([*flags, *rest], prepared, asked.multirun)
     return None
 
 
@@ -80,20 +78,21 @@ def _check_variations(overrides: list[str], config_dir: str | None) -> None:
         check(plain(compose(combination, config_dir)))
 
 
-def _hand_to_hydra(arguments: list[str], parts: Parts | None, multirun: bool) -> None:
+def _hand_to_hydra(arguments: list[str], prepared: Prepared | None, multirun: bool) -> None:
     """Let hydra make the folder and call the job, once or as often as its sweeper says."""
 
     @hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=NAME)
     def job(config: DictConfig) -> float | None:
-        if multirun:
+        if multirun:  # a sweeper of the user chose the values, so nobody has checked them
+            check(plain(config, Path(HydraConfig.get().runtime.cwd)))
             return run_member(config)
         run = Path(HydraConfig.get().runtime.output_dir)
         checkpoint.check_free(run)
         try:
             values = plain(config, Path(HydraConfig.get().runtime.cwd))
-            built = build_run(values) if parts is None else parts
+            ready = prepare(check(values)) if prepared is None else prepared
             write_config(run, values)
-            return run_training(built, run, values["report"])
+            return run_training(ready, run, values["report"])
         finally:
             checkpoint.forget_start(run)
 

@@ -42,7 +42,7 @@ def in_user_order(parts: Parts, config: Mapping[str, Any]) -> Parts:
         permutation=torch.arange(count),
         graph=parts.graph.permute(place),
         model=model,
-        options={**parts.options, **_rule(parts, place)},
+        functions={**parts.functions, **_rule(parts, place)},
     )
     _check_same(parts, moved)
     return moved
@@ -70,7 +70,7 @@ def _model(parts: Parts, config: Mapping[str, Any], place: Tensor, graph: Column
 
 def _rule(parts: Parts, place: Tensor) -> dict[str, Any]:
     """The rule of the run with its columns in the other order."""
-    rule = parts.options.get("plasticity")
+    rule = parts.functions.get("plasticity")
     return {} if rule is None else {"plasticity": partial(rule_in_order, rule, place)}
 
 

@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 import torch
 
 from graphcolumns.analysis.entries import read, spikes
-from graphcolumns.cli.build import build
+from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
+from graphcolumns.cli.prepare import prepare
 from graphcolumns.cli.resume import run_training
 from graphcolumns.cli.run_folder import write_config
 
@@ -121,11 +122,11 @@ def fit(job: Job) -> Result:
     shutil.rmtree(job.run, ignore_errors=True)  # what a run that was stopped left
     try:
         config = compose([*QUIET, *job.overrides, f"run={json.dumps(str(job.run))}"])
-        values = plain(config, Path.cwd())
-        parts = build(values)
-        write_config(job.run, values)
+        values = check(plain(config, Path.cwd()))
         with redirect_stdout(StringIO()):
-            run_training(parts, job.run, values["report"])
+            prepared = prepare(values)
+            write_config(job.run, values)
+            run_training(prepared, job.run, values["report"])
         return {"status": "ok", "error": "", **_reported(job.run)}
     except Exception as error:
         return {"status": "failed", "error": f"{type(error).__name__}: {error}"}

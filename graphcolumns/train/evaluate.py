@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.data import AnyDataset, Task
+from graphcolumns.nn.recording import evaluating
 
 
 def evaluate(
@@ -25,12 +26,8 @@ def evaluate(
         A dictionary with ``loss``, the mean, and the metrics of ``data.task`` by name; where
         samples have groups, such as instructions, also ``METRIC_GROUP`` of the main metric.
     """
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         prediction, targets, group = _run(model, data, half, batch_size)
-    finally:
-        model.train(was_training)
     return scores_of(data.task, prediction, targets, group)
 
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from graphcolumns.data import AnyDataset
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of, prediction_of
+from graphcolumns.nn.recording import evaluating
+from graphcolumns.train.optim import scheduled
 from graphcolumns.train.terms import Term
 
 # What `metrics.jsonl` says of a step besides the extra losses.
@@ -35,17 +37,17 @@ def check_fit(
     So that parts that cannot work together fail before anything is written.
 
     Args:
-        model: on the device of the data.
-        data: where the sample comes from.
-        losses: name -> (weight, term).
-        augmentation: as in `train`.
+        model: Model, on the device of the data.
+        data: Data set that the sample comes from.
+        losses: Weight and term of extra losses by name.
+        augmentation: Augmentation of training batches, as in ``train``.
 
     Raises:
-        ValueError: a prediction of another shape than the task has, a weight that is not finite, a
-            reserved name, learned positions that no loss moves; or whatever model, losses and
+        ValueError: The prediction has another shape than the task asks for, a weight is not finite,
+            a name is reserved, no loss moves the learned positions; or whatever model, losses and
             augmentation raise.
-        TypeError: no ColumnGraph in `model.graph`, a loss that is not a pair of a number and a
-            function, an output without a prediction.
+        TypeError: ``model.graph`` is not a ColumnGraph, a loss is not a pair of a number and a
+            function, or the output has no prediction.
     """
     graph_of(model)
     for name, loss in losses.items():
@@ -53,18 +55,25 @@ def check_fit(
     inputs, targets = data.batch("train", torch.arange(1))
     if augmentation is not None:
         inputs = augmentation(inputs, generator=torch.Generator())
-    was_training = model.training
     learned = [module for module in model.modules() if isinstance(module, LearnedPositions)]
-    model.eval()
-    try:
+    with evaluating(model):
         with torch.set_grad_enabled(bool(learned)):
             output = model(inputs)
             _check_prediction(output, data)
             values = [weight * term(model, output, targets) for weight, term in losses.values()]
         for positions in learned:
             _check_moved(positions, [output.prediction.sum(), *values])
-    finally:
-        model.train(was_training)
+
+
+def check_schedule(schedule: Callable[[int, int], float] | None, steps: int, lr: float) -> None:
+    """Ask a schedule of the user for the rate of the first and of the last step.
+
+    Raises:
+        TypeError, ValueError: As ``optim.scheduled``; or whatever the schedule raises.
+    """
+    if schedule is not None:
+        for step in (0, steps - 1):
+            scheduled(schedule, step, steps, lr)
 
 
 def _check_moved(positions: LearnedPositions, values: list[Tensor]) -> None:

@@ -85,10 +85,24 @@ def train(
         FloatingPointError: Loss or gradient are not finite; the last checkpoint is kept.
     """
     training = Training(
-        model, data, Path(run).expanduser(), TrainOptions.of(options, more), losses or {},
-        metrics or {}, augmentation, plasticity, geometry, permutation, learn, averages,
+        model, data, TrainOptions.of(options, more), losses or {}, metrics or {}, augmentation,
+        plasticity, geometry, permutation, learn, averages,
     )  # fmt: skip
-    done, steps = training.start(resume), training.steps
+    return run_steps(training, Path(run).expanduser(), resume)
+
+
+def run_steps(training: Training, run: Path, resume: bool = False) -> dict[str, Value]:
+    """All steps of a training that is ready, from the first or from the last checkpoint.
+
+    Args:
+        training: Training to run.
+        run: Run folder.
+        resume: Whether to continue what is in the folder.
+
+    Returns:
+        The summary.
+    """
+    done, steps = training.start(run, resume), training.steps
     show = training.options.progress
     bar = tqdm(total=steps, initial=done, desc="train", unit="step", disable=not show)
     with Log(training.run, done, training.options.tensorboard) as log, bar:

@@ -20,13 +20,14 @@ from graphcolumns import checkpoint
 from graphcolumns.checkpoint import Best
 from graphcolumns.data import AnyDataset, Batch
 from graphcolumns.geometry import Geometry
+from graphcolumns.learning import backprop
 from graphcolumns.nn import keep_topology
 from graphcolumns.random.streams import batch_indices, generator
 from graphcolumns.train.best import best_metric, better
 from graphcolumns.train.describe import describe_all
 from graphcolumns.train.evaluate import evaluate
 from graphcolumns.train.fingerprint import told
-from graphcolumns.train.fit import check_fit
+from graphcolumns.train.fit import check_fit, check_schedule
 from graphcolumns.train.log import Log
 from graphcolumns.train.optim import adamw, custom, learning_rate, scheduled, set_learning_rate
 from graphcolumns.train.options import TrainOptions
@@ -35,6 +36,7 @@ from graphcolumns.train.start import start
 from graphcolumns.train.step import Learn, after_step, train_step
 from graphcolumns.train.summary import Value, describe_machine, describe_model
 from graphcolumns.train.terms import Term, per_sample, task_term
+from graphcolumns.train.trying import trying
 
 Metric = Callable[[nn.Module, Any], float]
 Augmentation = Callable[..., Tensor]
@@ -43,24 +45,26 @@ WATCHING = ("epochs", "progress", "tensorboard", "changes")
 
 
 class Training:
-    """A training run, checked and ready to start. Arguments are those of `train`."""
+    """A training run, tried and ready to start. Arguments are those of `train`.
+
+    Every part is called once, so that what cannot work together fails before anything is written.
+    """
 
     def __init__(
         self,
         model: nn.Module,
         data: AnyDataset,
-        run: Path,
         options: TrainOptions,
         losses: Mapping[str, tuple[float, Term]],
         metrics: Mapping[str, Metric],
-        augmentation: Augmentation | None,
-        plasticity: Rules | None,
-        geometry: Geometry | None,
-        permutation: Tensor | None,
-        learn: Learn,
-        averages: Sequence[AveragedModel],
+        augmentation: Augmentation | None = None,
+        plasticity: Rules | None = None,
+        geometry: Geometry | None = None,
+        permutation: Tensor | None = None,
+        learn: Learn = backprop,
+        averages: Sequence[AveragedModel] = (),
     ) -> None:
-        self.run, self.options, self.metrics = run, options, metrics
+        self.options, self.metrics = options, metrics
         self.augmentation, self.permutation = augmentation, permutation
         self.learn, self.averages = learn, averages
         self.unit = None if geometry is None else geometry.unit
@@ -81,14 +85,19 @@ class Training:
         self.model, self.data = model.to(options.device).train(), data.to(options.device)
         for average in averages:
             keep_topology(average.to(options.device))
-        check_fit(self.model, self.data, losses, augmentation)
+        attempt = partial(trying, self.model, options.device)
+        with attempt("while trying one sample"):
+            check_fit(self.model, self.data, losses, augmentation)
         # So that weights name their edges in all checkpoints, as after a resume.
         keep_topology(self.model)
-        self.plasticity = PlasticUpdates.begin(
-            plasticity, self.model, self.data, geometry, self.steps, options.seed
-        )
+        with attempt("while starting the rule of plasticity"):
+            self.plasticity = PlasticUpdates.begin(
+                plasticity, self.model, self.data, geometry, self.steps, options.seed
+            )
         self.fitted, self.scoring_set = self.plasticity.set_aside(self.data)
-        self.optimizer = self._make_optimizer()
+        with attempt("while trying optimizer and schedule"):
+            check_schedule(options.schedule, self.steps, options.lr)
+            self.optimizer = self._make_optimizer()
         self.scaler = GradScaler(
             torch.device(options.device).type, enabled=options.amp == "float16"
         )
@@ -104,8 +113,9 @@ class Training:
             return adamw(self.model, *numbers, plastic=plastic)
         return custom(options.optimizer, self.model, options.lr, options.weight_decay)
 
-    def start(self, resume: bool) -> int:
-        """Read the last checkpoint, or write the first one; returns the steps done."""
+    def start(self, run: Path, resume: bool) -> int:
+        """Read the last checkpoint of a run, or write the first one; returns the steps done."""
+        self.run = run
         done, self.seconds, self.best = start(
             self.run, self.model, self.optimizer, self.scaler, self.plasticity, self.fingerprint,
             resume=resume, changes=self.options.changes, save=self._save, averages=self.averages,

@@ -162,7 +162,7 @@ def test_an_optimizer_trains_and_resumes(more, tmp_path):
     words = ["train", "--config-dir", "mine", *TINY, "optimizer=momentum", *more]
     assert main(words) == 0
     before = Path("a/checkpoint/model.safetensors").read_bytes()
-    state = load("a").options["optimizer"]
+    state = load("a").options.optimizer
     assert state.func.__name__ == "SGD"
     assert state.keywords == {"momentum": 0.9}
     assert main(["resume", "a"]) == 0
@@ -215,7 +215,7 @@ def test_an_augmentation():
     )
     words = [word for word in TINY if not word.startswith("augmentation")]
     assert main(["train", "--config-dir", "mine", *words, "experiment=noisy"]) == 0
-    assert load("a").options["augmentation"].keywords == {"size": 0.2}
+    assert load("a").functions["augmentation"].keywords == {"size": 0.2}
 
 
 def test_a_learning_rule():

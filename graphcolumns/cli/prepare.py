@@ -1,0 +1,80 @@
+"""From a configuration to a training that is ready to start: built once, and tried once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import NamedTuple
+
+from graphcolumns.analysis.report import check_report
+from graphcolumns.cli.build import Parts, build
+from graphcolumns.cli.check import Checked
+from graphcolumns.cli.order import check_rule
+from graphcolumns.cli.own import try_metrics
+from graphcolumns.cli.report import in_memory
+from graphcolumns.train.noting import noting
+from graphcolumns.train.training import Training
+from graphcolumns.train.trying import trying
+
+
+class Prepared(NamedTuple):
+    """A run before its first step.
+
+    Attributes:
+        parts: What the configuration names.
+        training: The training of these parts, tried and ready to start.
+    """
+
+    parts: Parts
+    training: Training
+
+
+def prepare(config: Checked, changes: Collection[str] = ()) -> Prepared:
+    """Build what a configuration names and try it, report included. Writes nothing.
+
+    Prints what the report of the run will leave out, if it has one.
+
+    Args:
+        config: Configuration of the run.
+        changes: Names of options that are meant to differ from the run that is resumed.
+
+    Raises:
+        ValueError, TypeError, FileNotFoundError: Whatever is wrong with the configuration, or the
+            model cannot be observed; with ``report=false`` it trains all the same.
+    """
+    parts = build(config)
+    parts = parts._replace(options=replace(parts.options, changes=changes))
+    _check_rule(parts)
+    training = Training(
+        parts.model,
+        parts.data,
+        parts.options,
+        losses=parts.losses,
+        geometry=parts.geometry,
+        permutation=parts.permutation,
+        **parts.functions,
+    )
+    with trying(training.model, parts.options.device, "while trying metrics"):
+        try_metrics(training.model, training.data, training.metrics)
+    if config["report"]:
+        _check_report(parts, training)
+    return Prepared(parts, training)
+
+
+def _check_rule(parts: Parts) -> None:
+    """Raise in the ids of the user if the first edges break a constraint of the rule."""
+    make = parts.functions.get("plasticity")
+    if make is None:
+        return
+    with noting("while starting the rule of plasticity"):
+        rule = make(steps=parts.options.count_steps(parts.data.size("train")))
+        check_rule(rule, parts.graph, parts.permutation)
+
+
+def _check_report(parts: Parts, training: Training) -> None:
+    """Try the report, and print what it will leave out."""
+    with noting("while trying the report; with report=false there is none"):
+        few = in_memory(training.data, 1)
+        missing = check_report(training.model, few, parts.geometry, parts.permutation)
+    for reason in missing:
+        print(f"{'report':<20}{reason}")
