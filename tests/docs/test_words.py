@@ -30,8 +30,6 @@ UNCHECKED = (
     "docs/plasticity",
     "docs/training.md",
     "docs/tutorials/own_",
-    "tests/models/test_",
-    "tests/plasticity/",
     "graphcolumns/__init__.py",
     "graphcolumns/cli/",
     "graphcolumns/models/",

@@ -109,14 +109,14 @@ def experts(graph: ColumnGraph) -> tuple[Column, dict]:
 
 
 @pytest.mark.parametrize("kind", [low_width, four_heads, experts])
-def test_A1_complete_graph_is_the_dense_block(kind):
+def test_complete_graph_is_the_dense_block(kind):
     graph = complete()
     made, about = kind(graph)
     agree(made, graph, dtype=torch.float32, **about)
 
 
 @pytest.mark.parametrize("kind", [low_width, four_heads, experts])
-def test_A2_random_edges_are_the_masked_dense_block(kind):
+def test_random_edges_are_the_masked_dense_block(kind):
     graph = sparse()
     made, about = kind(graph)
     agree(made, graph, dtype=torch.float32, **about)

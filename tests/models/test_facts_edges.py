@@ -1,4 +1,4 @@
-"""Facts A9, A10 and A11: relabelled edges, what an edge earns, columns without edges."""
+"""Relabelled edges, the effect of an edge, columns without edges."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from graphcolumns.nn import Column, ColumnAttention, MeanReadout, PatchEmbed
 from graphcolumns.ops import column_attention
 
 
-class TestA9:
+class TestRelabelledEdges:
     """Without positions attention is permutation equivariant, several heads or one."""
 
     def test_multi_head_attention(self):
@@ -34,7 +34,7 @@ class TestA9:
         assert torch.allclose(before[order], after, atol=1e-14)
 
 
-class TestA10:
+class TestEffectOfAnEdge:
     """What an edge earns, from its own numbers: exact, without touching the graph."""
 
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,7 +90,7 @@ class TestA10:
         assert torch.allclose((moved[:, 0, 0] * pull).sum() / tiny, m.grad, rtol=1e-4)
 
 
-class TestA11:
+class TestColumnsWithoutEdges:
     """A column that hears nothing and that nobody hears."""
 
     graph = ColumnGraph.from_edge_index(torch.tensor([[0, 1, 0], [1, 1, 0]]), 3)

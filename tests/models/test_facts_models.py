@@ -1,4 +1,4 @@
-"""Facts A5 and A8: the sheet as a transformer of many layers, and as a function of sets."""
+"""The sheet as a transformer of many layers, and as a function of sets."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from graphcolumns.models.columnformer.presets import shift_register, within_area
 from graphcolumns.nn import Column, ColumnAttention, MeanReadout, Mixture, PatchEmbed
 
 
-class TestA5:
+class TestFeedforwardTransformer:
     """A recurrent sheet of four 4 x 4 layers is the feed-forward transformer of four layers."""
 
     def layers(self) -> nn.ModuleList:
@@ -66,7 +66,7 @@ class TestA5:
         assert torch.allclose(output.prediction, read, atol=1e-5)
 
 
-def test_A8_permuting_patches_and_positions_permutes_the_output_only():
+def test_permuting_patches_and_positions_permutes_the_output_only():
     graph = connect.complete(grid.sheet(4, 4))
     attention = ColumnAttention(16, 12, 3, weights="shared")
     column = Column(16, attention, 24, "shared", "shared")

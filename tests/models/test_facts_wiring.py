@@ -1,4 +1,4 @@
-"""Facts A3, A4 and A7 about wiring and locality: numbers that the published code gives."""
+"""Wiring and locality: numbers that the published code gives."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def separated(geometry, offset: float = 2.0) -> ColumnGraph:
     return ColumnGraph(graph.rowptr, graph.source, lengths, graph.num_sources)
 
 
-class TestA3:
+class TestWiringCost:
     def test_costs_on_edges_are_those_of_the_matrix(self):
         graph = connect.complete(grid.stack([4, 3]))
         scores, lengths = torch.randn(25, 25), graph.distance.view(25, 25)
@@ -58,7 +58,7 @@ class TestA3:
     ],
     ids=["8x8", "6x8x8"],
 )
-def test_A4_identity_and_gaussian_attention_cost(graph, identity, local):
+def test_identity_and_gaussian_attention_cost(graph, identity, local):
     graph = graph()
     cost, _ = distance_cost(graph)
     itself = torch.where(graph.target == graph.source, 0.0, -1e4)
@@ -69,13 +69,13 @@ def test_A4_identity_and_gaussian_attention_cost(graph, identity, local):
 @pytest.mark.parametrize(
     ("widths", "mass"), [([8] * 6, 0.0017), ([32] * 2, 0.0174)], ids=["384", "2048"]
 )
-def test_A7_attention_mass_on_the_floor_of_the_local_bias(widths, mass):
+def test_attention_mass_on_the_floor_of_the_local_bias(widths, mass):
     graph = connect.complete(grid.stack(widths))
     far = (graph.distance >= 8).float()
     assert float(paid(graph, far, gaussian(graph)).mean()) == pytest.approx(mass, abs=1e-3)
 
 
-def test_A7_attention_mass_on_the_floor_at_8192():
+def test_attention_mass_on_the_floor_at_8192():
     """67 million pairs, a block of columns at a time; 6.7 %: locality that is not sparse leaks."""
     geometry = grid.stack([64] * 2)
     sources, total = torch.arange(8192)[None], 0.0

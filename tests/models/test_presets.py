@@ -1,4 +1,4 @@
-"""The published columnformers: A6, their parameter counts, and what their parts do."""
+"""The published columnformers: their parameter counts, and what their parts do."""
 
 import pytest
 import torch
@@ -30,12 +30,12 @@ def undrawn(monkeypatch):
         monkeypatch.setattr(nn.init, name, lambda tensor, *_, **__: tensor)
 
 
-def test_A6_every_preset_is_counted():
+def test_every_preset_is_counted():
     assert set(COUNTS) == set(PRESETS)
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_A6_parameter_counts(name):
+def test_parameter_counts(name):
     widths, exact, published = COUNTS[name]
     model = PRESETS[name](grid.stack(widths))
     count = sum(parameter.numel() for parameter in model.parameters())

@@ -26,7 +26,7 @@ def test_units_by_hand():
 
 
 def test_a_schedule_ends_at_its_final_number():
-    """I29."""
+    """The budget shrinks, and its last value is the final one."""
     budget = Budget(Cubic(12, 4, 0, 100))
     counts = [budget.edges(t, eight()) for t in range(0, 130, 10)]
     assert counts == sorted(counts, reverse=True)
@@ -36,7 +36,7 @@ def test_a_schedule_ends_at_its_final_number():
 
 @given(st.integers(2, 2**20), st.data())
 def test_whole_numbers(n, data):
-    """I1 and the defect of section 2.2: a budget through float32 density is off by edges."""
+    """The number of edges is exact; a budget through a float32 density is off by edges."""
     pairs = n * (n - 1)
     count = data.draw(st.integers(0, pairs))
     graph = empty(n) if n < 100 else _Sizes(n)

@@ -58,7 +58,7 @@ def two_hops(graph) -> list[tuple[int, int]]:
 
 @given(graphs(2, 10), st.integers(0, 60), st.integers(0, 2**31), st.booleans())
 def test_what_may_grow(graph, count, seed, loops):
-    """I9: no existing edge, no repetition, no self-edge, sorted; at most as many as asked for."""
+    """No existing edge, no repetition, no self-edge, sorted; at most as many as requested."""
     rules = Constraints(self_loops=loops)
     for proposal in proposals(plane(graph)):
         found = listed(draw_candidates(graph, proposal, count, seed=seed, constraints=rules))
@@ -74,7 +74,7 @@ def test_what_may_grow(graph, count, seed, loops):
 
 @pytest.mark.parametrize("number", range(4))
 def test_on_every_geometry(geometry, number):
-    """I9: as many as asked for, on a sheet, a torus, spheres and cortical meshes."""
+    """As many as requested, on a sheet, a torus, spheres and cortical meshes."""
     graph = connect.nearest(geometry, 4)
     proposal = proposals(geometry)[number]
     found = draw_candidates(graph, proposal, 3 * geometry.num_columns, seed=5)
@@ -125,7 +125,7 @@ def test_uniform_over_pairs():
 
 
 def test_a_function_of_seed_and_update():
-    """I27: the same at any number of threads; other seeds and updates give other pairs."""
+    """The same at any number of threads; other seeds and updates give other pairs."""
     geometry = grid.sheet(12, 12)
     graph = connect.nearest(geometry, 5)
     proposal = Mixture(proposals(geometry)[:4], [1, 1, 1, 1])
@@ -145,7 +145,7 @@ def test_a_function_of_seed_and_update():
 
 
 def test_pinned_random_numbers():
-    """I27: not python's salted hash of strings, a defect of section 2.2; the same everywhere."""
+    """The same on every machine: python's hash of strings is salted per process."""
     assert derive(0, "drop", 1) == 7895435567105149264
     known = [0.9919072294804274, 0.7622301572200207, 0.5489761092147771]
     assert uniform(1, "drop", 2, torch.tensor([0, 1, 2**40])).tolist() == known
@@ -159,7 +159,7 @@ def test_pinned_random_numbers():
 
 
 def test_large_sheets_stay_small():
-    """I32: nothing of the size N x N; 200,000 edges, 20,000 columns."""
+    """Nothing of the size N x N; 200,000 edges, 20,000 columns."""
     geometry = grid.sheet(100, 200)
     graph = connect.random(geometry, 10)
     largest = 0

@@ -104,7 +104,7 @@ OPTIMIZERS = {
 @settings(max_examples=20)
 @given(rewirings(), st.sampled_from(["cold", "median"]), st.booleans())
 def test_state_by_key(name, rewiring, state, per_head):
-    """I23: parameters and every moment of survivors are unchanged bit for bit, by key."""
+    """Parameters and every moment of survivors are unchanged bit for bit, by key."""
     bias = EdgeBias(rewiring.before, heads=2, per_head=per_head, common=not per_head, std=0.5)
     [parameter] = bias.parameters()
     optimizer = OPTIMIZERS[name](bias.parameters())
@@ -264,7 +264,7 @@ def test_scores_are_the_same_on_the_same_edges():
 
 @pytest.mark.parametrize("kinds", [("common",), ("per_head",), ("common", "per_head")])
 def test_epsilon_hardly_changes_the_function(kinds):
-    """I20: ||do|| <= eps ||v - o|| on the samples that the gap was measured on."""
+    """||do|| <= eps ||v - o|| on the samples that the gap was measured on."""
     graph, share = eight(), 0.01
     bias = EdgeBias(graph, 2, "common" in kinds, "per_head" in kinds, std=1.0).double()
     q, k, v = torch.randn(3, 4, 6, 2, 5).double()  # [N, B, H, D]
@@ -283,7 +283,7 @@ def test_epsilon_hardly_changes_the_function(kinds):
 
 @given(rewirings(), st.floats(-5, 5))
 def test_node_mean_shifts_with_the_scores(rewiring, shift):
-    """I21: a constant added to all scores of one column and head is added to newborns too."""
+    """A constant added to all scores of one column and head is added to newborns too."""
     graph = rewiring.before
     one, other = (EdgeBias(graph, 2, False, True, std=1.0).double() for _ in range(2))
     other.per_head.data = one.per_head.detach().clone()

@@ -53,7 +53,7 @@ def updated(device: str, state: str):
 @pytest.mark.parametrize("state", ["cold", "median"])
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_the_same_graph_on_any_device(device, state):
-    """I27: random, distance and topology choose the same edges; values agree to rounding."""
+    """Random, distance and topology choose the same edges; values agree to rounding."""
     expected, here = updated("cpu", state), updated(device, state)
     assert here[0].same_topology(expected[0])
     torch.testing.assert_close(here[0].distance, expected[0].distance)

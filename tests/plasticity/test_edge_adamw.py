@@ -54,7 +54,7 @@ def test_equals_adamw_in_float64():
 
 
 def test_newborns_follow_a_fresh_adamw():
-    """I24; the moments of JaxPruner, zeroed under one step count for all, would not."""
+    """Moments that are zeroed under one step count for all, as in JaxPruner, would not."""
     bias = EdgeBias(eight(), heads=2, common=False, per_head=True, std=0.1)
     optimizer = EdgeAdamW([{"params": bias.parameters(), "edges": True}], lr=0.01)
     for grad in gradients((8, 2), 50, seed=1):
@@ -161,7 +161,7 @@ def test_loss_scaling_left_to_the_optimizer():
 
 
 def test_saved_and_loaded(tmp_path):
-    """Through a file that is read without unpickling; training goes on bit for bit (I26)."""
+    """Through a file that is read without unpickling; training goes on bit for bit."""
     bias, later = EdgeBias(eight(), std=0.1), gradients((9,), 6)
     optimizer = EdgeAdamW([{"params": bias.parameters(), "edges": True}], lr=0.01)
     bias.common.grad = torch.randn(8)

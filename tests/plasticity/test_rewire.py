@@ -79,7 +79,7 @@ def test_unmeasured_and_bipartite():
 
 
 def test_keys_above_int32():
-    """I1, I3: 100,000 squared does not fit in 32 bits."""
+    """Keys are exact: 100,000 squared does not fit in 32 bits."""
     n = 100_000
     edge_index = torch.tensor([[n - 1, n - 2, 0], [n - 1, n - 1, n - 2]])
     graph = ColumnGraph.from_edge_index(edge_index, n)
@@ -92,7 +92,7 @@ def test_keys_above_int32():
 
 @given(rewirings())
 def test_structure(rewiring):
-    """I3, I4: exactly the survivors and the newborns, sorted, unique, lengths measured."""
+    """Exactly the survivors and the newborns, sorted, unique, lengths measured."""
     before, after = pairs(rewiring.before), pairs(rewiring.graph)
     assert after == sorted(set(after))
     rewiring.graph.validate()
@@ -106,7 +106,7 @@ def test_structure(rewiring):
 
 @given(rewirings(), st.integers(0, 2**31))
 def test_survivors_by_key(rewiring, seed):
-    """I23: every survivor keeps its entry bit for bit, looked up by (target, source)."""
+    """Every survivor keeps its entry bit for bit, looked up by (target, source)."""
     values = torch.randn(rewiring.before.num_edges, 2, generator=_generator(seed))
     by_pair = dict(zip(pairs(rewiring.before), values, strict=True))
     died = {pairs(rewiring.before)[e] for e in rewiring.died.tolist()}
@@ -124,7 +124,7 @@ def test_regrown_survive(rewiring):
 
 @given(rewirings(), st.data())
 def test_composition(rewiring, data):
-    """Carrying twice is carrying once; the empty change is the neutral one (I8)."""
+    """Carrying twice is carrying once; the empty change is the neutral one."""
     middle = rewiring.graph
     size = st.sets(st.integers(0, max(middle.num_edges - 1, 0)))
     drop = sorted(data.draw(size)) if middle.num_edges else []
@@ -139,7 +139,7 @@ def test_composition(rewiring, data):
 
 
 def test_misaligned_survivors_are_refused():
-    """Defect of section 2.2: edges sorted again in place inherit other edges' state."""
+    """Edges that are sorted again in place would inherit other edges' state."""
     rewiring = eight_rewired()
     shifted = rewiring.origin.clone()
     shifted[[2, 3]] = shifted[[3, 2]]

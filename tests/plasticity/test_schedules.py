@@ -33,7 +33,7 @@ def test_by_hand():
 
 
 def test_the_cosine_begins_at_start():
-    """Defect of section 2.2: a cosine that counts from step 0, whatever its start."""
+    """It does not count from step 0 whatever its start."""
     cosine = Cosine(0.3, 0, start=1000, stop=2000)
     assert cosine(999) == cosine(1000) == 0.3
     assert cosine(1500) == pytest.approx(0.15)
@@ -47,7 +47,7 @@ def test_cycles_by_hand():
 @pytest.mark.parametrize("kind", RAMPS)
 @given(st.floats(0.001, 1e6), st.floats(0.001, 1e6), st.integers(0, 1000), st.integers(1, 1000))
 def test_ends_are_exact_and_between_is_monotone(kind, init, final, start, length):
-    """I29."""
+    """The first and the last value are exact, and none between turns back."""
     schedule = kind(init, final, start, start + length)
     values = [schedule(t) for t in range(start, start + length + 1, max(1, length // 50))]
     assert schedule(start) == values[0] == init
@@ -59,7 +59,7 @@ def test_ends_are_exact_and_between_is_monotone(kind, init, final, start, length
 
 @given(st.integers(0, 100), st.integers(1, 100), st.integers(0, 300))
 def test_pure(start, length, step):
-    """I26: a resumed run asks for one step and gets what the unbroken run got."""
+    """A resumed run calls it for one step and gets what the unbroken run got."""
     for kind in RAMPS:
         assert kind(3, 1, start, start + length)(step) == kind(3, 1, start, start + length)(step)
 

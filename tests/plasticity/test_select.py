@@ -157,7 +157,7 @@ def test_gaining_swaps_under_a_length_by_hand():
     st.integers(0, 2**31),
 )
 def test_gaining_swaps_under_a_length(graph, rules, fraction, share, margin, seed):
-    """I2, I5, I11: never above the budget, degrees kept, and all swaps together gain."""
+    """Never above the budget, degrees kept, and all swaps together gain."""
     rules = fitted(graph, rules | {"min_in": 0, "min_out": 0, "max_dropped": None})
     targets, sources = complement(graph)
     reach = plane(graph).distance(targets, sources)
@@ -259,7 +259,7 @@ def oracle(graph, drop, absent, grow, rules, fraction, goal):
 @settings(max_examples=200)
 @given(graphs(3, 7), RULES, st.floats(0, 1), st.integers(-4, 4), st.integers(0, 2**31))
 def test_against_an_oracle(graph, rules, fraction, change, seed):
-    """I1, I5, I10: edge after edge, the same set as by brute force."""
+    """Edge after edge, the same set as by brute force."""
     rules = fitted(graph, rules)
     most = graph.num_columns**2
     goal = min(max(graph.num_edges + change, rules.min_in * graph.num_columns), most)
@@ -281,7 +281,7 @@ def test_against_an_oracle(graph, rules, fraction, change, seed):
 
 @given(graphs(3, 8), st.floats(0, 1), st.integers(0, 2**31))
 def test_nothing_and_everything(graph, fraction, seed):
-    """I1: the number of edges is exact. I8: 0 does nothing, 1 replaces as many as it can."""
+    """The number of edges is exact; a fraction of 0 does nothing, 1 replaces as many as it can."""
     absent = complement(graph)
     drop, grow = scores(graph.num_edges, seed), scores(len(absent[0]), seed + 1)
     none = select(graph, drop, absent, grow, fraction=0.0, constraints=LOOPS)
@@ -296,7 +296,7 @@ def test_nothing_and_everything(graph, fraction, seed):
 
 @given(graphs(3, 8), st.floats(0, 1), st.floats(0, 5), st.integers(0, 2**31))
 def test_swaps_gain(graph, fraction, margin, seed):
-    """I11: every swap gains more than the margin, and there is no further one that would."""
+    """Every swap gains more than the margin, and there is no further one that would."""
     absent = complement(graph)
     drop, grow = scores(graph.num_edges, seed), scores(len(absent[0]), seed + 1) * 0.7
     options = {"fraction": fraction, "constraints": LOOPS}
@@ -313,7 +313,7 @@ def test_swaps_gain(graph, fraction, margin, seed):
 
 @given(graphs(3, 8), st.integers(0, 2**31))
 def test_order_only(graph, seed):
-    """I12: a monotone transform of scores changes nothing; ties go by key."""
+    """A monotone transform of scores changes nothing; ties go by key."""
     absent = complement(graph)
     drop, grow = scores(graph.num_edges, seed), scores(len(absent[0]), seed + 1)
     options = {"fraction": 0.4, "constraints": LOOPS}
@@ -329,7 +329,7 @@ def test_order_only(graph, seed):
 
 @given(graphs(3, 8), st.randoms(use_true_random=False), st.integers(0, 2**31))
 def test_relabelling(graph, random, seed):
-    """I13: columns with other ids, the same columns chosen."""
+    """Columns with other ids, the same columns chosen."""
     n = graph.num_columns
     names = list(range(n))
     random.shuffle(names)
@@ -359,7 +359,7 @@ def test_relabelling(graph, random, seed):
 
 @given(graphs(3, 8), st.floats(0, 1), st.integers(-4, 4), st.integers(0, 2**31))
 def test_symmetric(graph, fraction, change, seed):
-    """I6: an edge and its reverse live and die together."""
+    """An edge and its reverse are grown and pruned together."""
     both = {*pairs(graph), *((s, t) for t, s in pairs(graph))}
     graph = wired(both, graph.num_columns)
     absent = complement(graph)
@@ -379,7 +379,7 @@ def test_symmetric(graph, fraction, change, seed):
 
 @given(graphs(3, 8), st.integers(0, 4), st.integers(0, 2**31))
 def test_grace_and_cool_down(graph, grace, seed):
-    """I7: nothing dies young, nothing comes back at once, nothing both dies and is born."""
+    """No young edge is pruned, none comes back at once, none is both pruned and grown."""
     rules, waiting = Constraints(self_loops=True), 2
     age = torch.randint(0, 5, (graph.num_edges,), generator=torch.Generator().manual_seed(seed))
     table, died = CoolDown.empty(), {}
@@ -404,7 +404,7 @@ def test_grace_and_cool_down(graph, grace, seed):
 
 @given(graphs(3, 8, least_edges=2), st.floats(0, 1), st.floats(0, 2), st.integers(0, 2**31))
 def test_length_budget(graph, fraction, share, seed):
-    """I2: never above the budget, and no pair left out that would fit."""
+    """Never above the budget, and no pair left out that would fit."""
     targets, sources = complement(graph)
     reach = plane(graph).distance(targets, sources)
     limit = share * float(graph.distance.double().sum())
@@ -443,7 +443,7 @@ def test_limits_that_never_bind(count, seed):
 
 
 def test_gumbel_frequencies():
-    """I14: the first of the k highest is drawn in proportion to its weight (chi-square)."""
+    """The first of the k highest is drawn in proportion to its weight (chi-square)."""
     graph, weight = eight(), torch.arange(1.0, 9)
     edges = graph.target, graph.source
     draws = torch.stack(
@@ -460,7 +460,7 @@ def test_gumbel_frequencies():
 
 
 def test_gumbel_limits():
-    """I14: T to infinity is top-k, T = 0 is uniform."""
+    """T to infinity is top-k, T = 0 is uniform."""
     graph, weight = eight(), torch.arange(1.0, 9)
     edges = graph.target, graph.source
     for update in range(20):
@@ -474,7 +474,7 @@ def test_gumbel_limits():
 
 
 def test_soft_scores_belong_to_the_pair():
-    """I27: neither the order of the pairs nor which others there are matters."""
+    """Neither the order of the pairs nor which others there are matters."""
     graph, weight = eight(), torch.rand(8)
     edges = graph.target, graph.source
     whole = gumbel_scores(weight, graph, edges, 3, 4, "drop")

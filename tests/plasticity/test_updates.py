@@ -64,7 +64,7 @@ def edge_adamw(model) -> EdgeAdamW:
 
 @pytest.mark.parametrize("optimizer", [edge_adamw, lambda model: AdamW(model.parameters())])
 def test_a_frozen_topology_is_plain_training(optimizer):
-    """I25: carrying along with no change changes nothing, bit for bit."""
+    """Carrying along with no change changes nothing, bit for bit."""
     plain, frozen = make(), make()
     expected = trained(plain, optimizer(plain), 0, 6, every=0)
     stepped = optimizer(frozen)
@@ -76,7 +76,7 @@ def test_a_frozen_topology_is_plain_training(optimizer):
 
 @pytest.mark.parametrize("stop", range(1, 6))
 def test_save_and_resume(tmp_path, stop):
-    """I26: through a run folder, at any step, the same topology, parameters and state."""
+    """Through a run folder, at any step, the same topology, parameters and state."""
     model = make()
     optimizer = edge_adamw(model)
     trained(model, optimizer, 0, stop, every=2)
@@ -103,7 +103,7 @@ def test_save_and_resume(tmp_path, stop):
 
 @given(graphs(3, 8), st.integers(0, 2**31))
 def test_log_replayed(graph, seed):
-    """I28: births and deaths replayed from the first graph give the last; ages are consistent."""
+    """Births and deaths replayed from the first graph give the last; ages are consistent."""
     first, geometry = graph, plane(graph)
     alive, born_at = set(pairs(graph)), dict.fromkeys(pairs(graph), 0)
     age = torch.zeros(graph.num_edges, dtype=torch.int64)
@@ -122,22 +122,22 @@ def test_log_replayed(graph, seed):
         ever |= born
         shares.append(len(ever))
         age, graph = rewiring.carried(age + 1), rewiring.graph
-        assert graph.num_edges == edges  # I1
+        assert graph.num_edges == edges
     assert alive == set(pairs(graph))
     assert age.tolist() == [5 - born_at[pair] for pair in pairs(graph)]
     assert shares == sorted(shares)
-    assert graph.num_edges == first.num_edges // 2  # I29: the last budget is the final one
+    assert graph.num_edges == first.num_edges // 2  # the last budget is the final one
 
 
 def test_degrees_adapt():
-    """Defect of section 2.2: rows of fixed capacity, whose in-degree can never change."""
+    """Rows of fixed capacity could never change their in-degree."""
     graph = connect.random(GEOMETRY, 6)
     assert graph.in_degree.unique().tolist() == [6]
     assert len(update(graph, GEOMETRY, 0).graph.in_degree.unique()) > 1
 
 
 def test_ties_are_not_dropped_together():
-    """Defect of section 2.2: `abs(w) > threshold` drops more than was asked for."""
+    """`abs(w) > threshold` would drop more than the fraction."""
     graph = connect.nearest(GEOMETRY, 7)
     found = draw_candidates(graph, Everything(), 0)
     choice = select(
@@ -147,7 +147,7 @@ def test_ties_are_not_dropped_together():
 
 
 def test_memory():
-    """I32: O(E + candidates + N), at 20,000 columns and 200,000 edges; no N x N tensor."""
+    """O(E + candidates + N), at 20,000 columns and 200,000 edges; no N x N tensor."""
     geometry = grid.sheet(100, 200)
     graph = connect.random(geometry, 10)
     bias = EdgeBias(graph, 2, False, True)
@@ -175,7 +175,7 @@ def test_memory():
 
 
 def test_threads():
-    """I27: one thread or two, the same edges and the same values."""
+    """One thread or two, the same edges and the same values."""
 
     def run():
         model = copy.deepcopy(make())
