@@ -164,7 +164,7 @@ def by_threshold(patch):
     def drop(self, old, swaps):
         return (old.score <= old.score[swaps - 1]).nonzero()[:, 0]
 
-    patch.setattr(SwapSelector, "_drop", drop)
+    patch.setattr(SwapSelector, "drop", drop)
 
 
 def a_score_of_zero_is_an_edge(tmp_path):

@@ -12,6 +12,7 @@ from graphcolumns.plasticity.rewiring.cool_down import CoolDown
 from graphcolumns.plasticity.selection import greedy
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.greedy import Limits, take_greedily
+from graphcolumns.plasticity.selection.one_by_one import take_one_by_one
 from graphcolumns.plasticity.selection.select import gumbel_scores, select
 from tests.plasticity.sheets import eight, graphs, line, pair_tensors, pairs, plane
 
@@ -540,7 +541,7 @@ def test_taking_together_is_taking_one_by_one(edges, into, out, most, chunk, slo
     limits = [None if x is None else torch.tensor(x) for x in (into, out)]
     room = Limits(math.inf if most is None else most, math.inf, *limits)
     lengths = torch.zeros(len(edges), dtype=torch.float64)
-    one_by_one = greedy._one_by_one((targets, sources, lengths), room)
+    one_by_one = take_one_by_one(targets, sources, lengths, room)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(greedy, "CHUNK", chunk)
         patch.setattr(greedy, "SLOW", slow)

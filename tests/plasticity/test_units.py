@@ -17,8 +17,12 @@ def test_by_hand():
     pairs_ = pair_tensors([(3, 1), (0, 2), (3, 1), (2, 0)])
     found = edge_pairs(eight(), *pairs_, torch.tensor([1.0, 2, 3, 2]), None, False)
     assert listed(found) == [(0, 2, 2.0), (2, 0, 2.0), (3, 1, 1.0)]  # a pair's first score
-    assert listed(found.best(False)) == [(3, 1, 1.0), (0, 2, 2.0), (2, 0, 2.0)]  # ties by key
-    assert listed(found.best(True)) == [(0, 2, 2.0), (2, 0, 2.0), (3, 1, 1.0)]
+    assert listed(found.at(found.order(False))) == [
+        (3, 1, 1.0),
+        (0, 2, 2.0),
+        (2, 0, 2.0),
+    ]  # ties by key
+    assert listed(found.at(found.order(True))) == [(0, 2, 2.0), (2, 0, 2.0), (3, 1, 1.0)]
     both = edge_pairs(eight(), *pairs_, torch.tensor([1.0, 2, 3, 2]), torch.ones(4), True)
     assert listed(both) == [(2, 0, 4.0), (3, 1, 1.0)]
     assert both.size.tolist() == both.length.tolist() == [2, 2]
@@ -30,13 +34,14 @@ def test_cost_by_hand():
     found = edge_pairs(
         eight(), *pair_tensors([(0, 2), (1, 3), (2, 0)]), torch.ones(3), lengths, False
     )
-    assert found.best(True, overhead=1.0).source.tolist() == [2, 0, 3]  # 1/2, 1/5, 1/10
+    assert found.source[found.order(True, overhead=1.0)].tolist() == [2, 0, 3]  # 1/2, 1/5, 1/10
 
 
 def test_an_edge_takes_few_bytes():
     """Edges by the million are held several times over while they are sorted."""
     graph, scores = eight(), torch.arange(8.0)
-    found = edge_pairs(graph, graph.target, graph.source, scores, graph.distance, False).best(True)
+    found = edge_pairs(graph, graph.target, graph.source, scores, graph.distance, False)
+    found = found.at(found.order(highest=True))
     assert sum(values.element_size() for values in found) <= 21
 
 

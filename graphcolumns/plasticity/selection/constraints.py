@@ -1,4 +1,4 @@
-"""What an edge set has to keep to, whatever its scores say."""
+"""Rules that an edge set keeps to, whatever its scores are."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Constraints:
     """Rules for every edge set that plasticity makes.
 
     Args:
-        self_loops: whether a self-edge may grow; those that are there may stay or be dropped.
-        symmetric: an edge and its reverse are born and die together.
-        same_in_degree: every column grows as many in-edges as it drops.
-        min_in: in-edges that every column keeps.
-        max_in: in-edges that no column exceeds.
-        min_out: out-edges that every source keeps.
-        max_out: out-edges that no source exceeds.
-        max_new: newborn in-edges per column and update.
-        max_dropped: dropped in-edges per column and update.
-        pinned: edges that are never dropped, `[2, P]`, row 0 source and row 1 target; lists too.
-        forbidden: pairs that never grow, `[2, F]`; lists too.
+        self_loops: Whether a self-edge may grow; those that are there may stay or be dropped.
+        symmetric: Whether an edge and its reverse grow and are dropped together.
+        same_in_degree: Whether every column grows as many in-edges as it drops.
+        min_in: Number of in-edges that every column keeps.
+        max_in: Number of in-edges that no column exceeds.
+        min_out: Number of out-edges that every source keeps.
+        max_out: Number of out-edges that no source exceeds.
+        max_new: Number of in-edges that a column may grow per update.
+        max_dropped: Number of in-edges that a column may drop per update.
+        pinned: Edges that are never dropped, ``[2, P]``, row 0 source and row 1 target; lists too.
+        forbidden: Pairs that never grow, ``[2, F]``; lists too.
 
     Raises:
-        ValueError: a negative number, a maximum below its minimum, or `symmetric` together with
-            `same_in_degree`, which no swap could satisfy.
+        ValueError: A negative number, a maximum below its minimum, or ``symmetric`` together with
+            ``same_in_degree``, which no swap could satisfy.
     """
 
     self_loops: bool = False
@@ -50,7 +50,7 @@ class Constraints:
         for name in ("pinned", "forbidden"):
             if isinstance(getattr(self, name), list | tuple):
                 pairs = torch.as_tensor(getattr(self, name))
-                # Of an empty list torch makes floating numbers.
+                # torch makes floating numbers of an empty list.
                 object.__setattr__(self, name, pairs if pairs.numel() else pairs.long())
         for name in ("min_in", "max_in", "min_out", "max_out", "max_new", "max_dropped"):
             value = getattr(self, name)
@@ -67,14 +67,14 @@ class Constraints:
             )
 
     def permute(self, permutation: Tensor) -> Constraints:
-        """The same rules for columns in another order, as `Geometry.permute` and that of a graph.
+        """The same rules for columns in another order, as ``Geometry.permute`` and that of a graph.
 
         Args:
-            permutation: every column id once, `[N]` int64; column `n` of the result is
-                `permutation[n]` here.
+            permutation: Every column id once, ``[N]`` int64; column ``n`` of the result is
+                ``permutation[n]`` here.
 
         Raises:
-            ValueError: a pair names no column.
+            ValueError: A pair names no column.
         """
         new_id = inverse(permutation, len(permutation))
         pinned, forbidden = (
@@ -98,16 +98,16 @@ class Constraints:
                     f"the number of {what} {column} must be {allowed} from the start. Got "
                     f"{int(degree[column])}; change the graph or the constraints."
                 )
-        self._check_symmetry(graph)
-        keys = edge_keys(graph)
-        if not bool(contains(keys, self._keys(graph, self.pinned)).all()):
-            raise ValueError("pinned pairs must be edges. Got one that is not an edge.")
-        if bool(contains(keys, self._keys(graph, self.forbidden)).any()):
-            raise ValueError("forbidden pairs must not be edges. Got one that is an edge.")
+        if self.symmetric:
+            self._check_symmetry(graph)
+        if self.pinned is not None:
+            if not bool(contains(edge_keys(graph), self._keys(graph, self.pinned)).all()):
+                raise ValueError("pinned pairs must be edges. Got one that is not an edge.")
+        if self.forbidden is not None:
+            if bool(contains(edge_keys(graph), self._keys(graph, self.forbidden)).any()):
+                raise ValueError("forbidden pairs must not be edges. Got one that is an edge.")
 
     def _check_symmetry(self, graph: ColumnGraph) -> None:
-        if not self.symmetric:
-            return
         square = graph.num_columns == graph.num_sources
         if not square or not graph.same_topology(graph.reverse()):
             raise ValueError(
@@ -116,15 +116,16 @@ class Constraints:
             )
 
     def may_die(self, graph: ColumnGraph, age: Tensor | None = None, grace: int = 0) -> Tensor:
-        """Whether each edge may be dropped, `[E]` bool: not pinned, and `age >= grace`.
+        """Whether each edge may be dropped, ``[E]`` bool: not pinned, and ``age >= grace``.
 
         Args:
-            graph: the edges.
-            age: updates survived, `[E]`.
-            grace: age that protects no longer.
+            graph: Edges as they are.
+            age: Number of updates survived, ``[E]``.
+            grace: Age from which an edge is no longer protected.
         """
-        pinned = self._keys(graph, self.pinned).sort().values
-        free = ~contains(pinned, edge_keys(graph))
+        free = torch.ones(graph.num_edges, dtype=torch.bool, device=graph.device)
+        if self.pinned is not None:
+            free &= ~contains(self._keys(graph, self.pinned), edge_keys(graph))
         return free if age is None else free & (age.to(graph.device) >= grace)
 
     def may_grow(
@@ -134,35 +135,35 @@ class Constraints:
         sources: Tensor,
         cooling_down: Tensor | None = None,
     ) -> Tensor:
-        """Whether each pair may become an edge, `[K]` bool.
+        """Whether each pair may become an edge, ``[K]`` bool.
 
         Neither an edge, nor forbidden, nor cooling down.
 
         Args:
-            graph: the edges.
-            targets: `[K]`.
-            sources: `[K]`.
-            cooling_down: sorted keys of the pairs that may not grow yet, see `CoolDown`.
+            graph: Edges as they are.
+            targets: Targets ``[K]``.
+            sources: Sources ``[K]``.
+            cooling_down: Sorted keys of the pairs that may not grow yet, see ``CoolDown``.
         """
         targets, sources = checked_pairs(graph, targets, sources)
         keys = pair_keys(targets, sources, graph.num_sources)
         allowed = ~contains(edge_keys(graph), keys)
-        allowed &= ~contains(self._keys(graph, self.forbidden).sort().values, keys)
+        if self.forbidden is not None:
+            allowed &= ~contains(self._keys(graph, self.forbidden), keys)
         if cooling_down is not None:
             allowed &= ~contains(cooling_down.to(keys.device), keys)
         if not self.self_loops and graph.num_columns == graph.num_sources:
             allowed &= targets != sources
         return allowed
 
-    def _keys(self, graph: ColumnGraph, pairs: Tensor | None) -> Tensor:
-        """Keys of pairs `[2, P]`, with those of their reverses where edges are symmetric."""
-        if pairs is None:
-            return torch.empty(0, dtype=torch.int64, device=graph.device)
+    def _keys(self, graph: ColumnGraph, pairs: Tensor) -> Tensor:
+        """Sorted keys of pairs ``[2, P]``, with their reverses where edges are symmetric."""
         sources, targets = plain(pairs)
         targets, sources = checked_pairs(graph, targets, sources)
         keys = pair_keys(targets, sources, graph.num_sources)
-        reverse = pair_keys(sources, targets, graph.num_sources)
-        return torch.cat([keys, reverse]) if self.symmetric else keys
+        if self.symmetric:
+            keys = torch.cat([keys, pair_keys(sources, targets, graph.num_sources)])
+        return keys.sort().values
 
 
 def _renamed(name: str, pairs: Tensor, new_id: Tensor) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from graphcolumns.plasticity.selection.one_by_one import take_one_by_one
 
 CHUNK = 2**16  # edges that are looked at together, at least
 SLOW = 1 / 16  # a round that decides a smaller share of its edges is the last one
@@ -18,11 +19,11 @@ class Limits:
     """How much can still be taken; every edge that is taken uses some of it up.
 
     Args:
-        edges: how many edges.
-        length: their summed length.
-        into: how many per target, `[N]`, or None for no limit.
-        out: how many per source, `[M]`, or None.
-        both: an edge comes with its reverse.
+        edges: Number of edges.
+        length: Summed length of the edges.
+        into: Number of edges per target, ``[N]``, or None for no limit.
+        out: Number of edges per source, ``[M]``, or None.
+        both: Whether an edge comes with its reverse.
     """
 
     edges: float = math.inf
@@ -31,55 +32,42 @@ class Limits:
     out: Tensor | None = None
     both: bool = False
 
-    @property
-    def only_counts(self) -> bool:
-        """Whether the number of edges is the only limit."""
-        return self.into is None and self.out is None and self.only_degrees
 
-    @property
-    def only_degrees(self) -> bool:
-        """Whether edges are counted, one by one, in all and per column."""
-        return self.length == math.inf and not self.both
-
-
-def take_greedily(targets: Tensor, sources: Tensor, lengths: Tensor, room: Limits) -> Tensor:
+def take_greedily(targets: Tensor, sources: Tensor, lengths: Tensor, limits: Limits) -> Tensor:
     """Places of the edges that fit, in the order given, each after what was taken before it.
 
-    What does not fit is skipped, and a later edge may fit. `O(K)` without limits per column,
-    `O(K log K)` with them.
+    What does not fit is skipped, and a later edge may fit. ``O(K)`` without limits per column,
+    ``O(K log K)`` with them.
 
     Args:
-        targets: `[K]`, the best edge first.
-        sources: `[K]`.
-        lengths: `[K]`, in total for an edge and its reverse with `room.both`.
-        room: the limits.
+        targets: Targets ``[K]``, the best edge first.
+        sources: Sources ``[K]``.
+        lengths: Lengths ``[K]``, in total for an edge and its reverse with ``limits.both``.
+        limits: Limits of what is taken.
 
     Returns:
-        Ascending places in `[0, K)`.
+        Ascending places in ``[0, K)``.
     """
-    if room.only_counts:
-        return torch.arange(int(min(max(room.edges, 0), len(targets))))
-    if not room.only_degrees:
-        return _one_by_one((targets, sources, lengths), room)
-    limited = ((targets, room.into), (sources, room.out))
+    if limits.both or limits.length < math.inf:
+        # Lengths add up in the order of the edges, and a pair of edges has two ends to fit.
+        return take_one_by_one(targets, sources, lengths, limits)
+    limited = ((targets, limits.into), (sources, limits.out))
     ends = [(ids, left.clone()) for ids, left in limited if left is not None]
-    taken, first, edges = [torch.empty(0, dtype=torch.int64)], 0, room.edges
+    if not ends:
+        return torch.arange(int(min(max(limits.edges, 0), len(targets))))
+    taken, first, edges = [torch.empty(0, dtype=torch.int64)], 0, limits.edges
     while first < len(targets) and edges > 0:
         # An edge is decided by those before it, so it does not matter how many are looked at.
         last = first + max(CHUNK, int(min(2 * edges, len(targets))))
-        found = _together([(ids[first:last], left) for ids, left in ends])
+        found = _take_in_rounds([(ids[first:last], left) for ids, left in ends])
         found = found[: int(min(edges, len(found)))]
         taken.append(found + first)
         first, edges = last, edges - len(found)
     return torch.cat(taken)
 
 
-def _together(ends: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """As one by one, in a few rounds; `ends` are ids and their limits, which are used up.
-
-    An edge is safe if it would fit even if all undecided edges before it were taken, and it is
-    out once nothing is left at an end: a safe edge counted those before it, so what is used up was
-    used by edges before the one that is out. Every round decides at least the first edge.
+def _take_in_rounds(ends: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """As one by one, in a few rounds; ``ends`` are ids and their limits, which are used up.
 
     Source: Blelloch, Fineman & Shun, Greedy sequential maximal independent set and matching are
     parallel on average, SPAA 2012.
@@ -88,6 +76,8 @@ def _together(ends: list[tuple[Tensor, Tensor]]) -> Tensor:
     taken = torch.zeros(len(undecided), dtype=torch.bool)
     while len(undecided):
         before = len(undecided)
+        # Safe edges fit even if all undecided edges before them are taken. Every round has one, the
+        # first.
         safe = torch.ones(before, dtype=torch.bool)
         for ids, left in ends:
             safe &= _earlier(ids[undecided]) < left[ids[undecided]]
@@ -95,16 +85,19 @@ def _together(ends: list[tuple[Tensor, Tensor]]) -> Tensor:
         for ids, left in ends:
             left -= torch.bincount(ids[undecided[safe]], minlength=len(left))
         undecided = undecided[~safe]
+        # Out are those at an end where nothing is left: a safe edge counted all before it, so what
+        # is used up was used by edges before the one that is out.
         for ids, left in ends:
             undecided = undecided[left[ids[undecided]] > 0]
+        # Where rounds decide little, python is faster.
         if before - len(undecided) < SLOW * before:
-            taken[undecided[_the_rest(ends, undecided)]] = True
+            taken[undecided[_take_the_rest(ends, undecided)]] = True
             break
     return taken.nonzero()[:, 0]
 
 
 def _earlier(ids: Tensor) -> Tensor:
-    """How often each id has occurred before, `[K]`."""
+    """How often each id has occurred before, ``[K]``."""
     ordered, order = ids.sort(stable=True)
     place = torch.arange(len(ids))
     start = torch.zeros_like(place)
@@ -112,8 +105,8 @@ def _earlier(ids: Tensor) -> Tensor:
     return torch.empty_like(place).index_copy_(0, order, place - start.cummax(0).values)
 
 
-def _the_rest(ends: list[tuple[Tensor, Tensor]], places: Tensor) -> Tensor:
-    """Which of the edges at `places` fit, one by one; uses the limits up."""
+def _take_the_rest(ends: list[tuple[Tensor, Tensor]], places: Tensor) -> Tensor:
+    """Which of the edges at ``places`` fit, one by one; uses the limits up."""
     columns = [(ids[places].tolist(), left.tolist()) for ids, left in ends]
     fit = []
     for place in range(len(places)):
@@ -124,48 +117,3 @@ def _the_rest(ends: list[tuple[Tensor, Tensor]], places: Tensor) -> Tensor:
     for (_, room), (_, now) in zip(ends, columns, strict=True):
         room.copy_(torch.tensor(now))
     return torch.tensor(fit, dtype=torch.int64)
-
-
-def _one_by_one(edges: Iterable[Tensor], room: Limits) -> Tensor:
-    """For limits of length, which add up in the order of the edges, and for edges both ways."""
-    targets, sources, lengths = edges
-    taken: list[int] = []
-    limits = _Limits(room)
-    for first in range(0, len(targets), CHUNK):
-        rows = (x[first : first + CHUNK].tolist() for x in (targets, sources, lengths))
-        for place, edge in enumerate(zip(*rows, strict=True), first):
-            if limits.edges <= 0:
-                break
-            if limits.fits(*edge):
-                taken.append(place)
-    return torch.tensor(taken, dtype=torch.int64)
-
-
-class _Limits:
-    """A `Limits` in python numbers."""
-
-    def __init__(self, room: Limits) -> None:
-        self.edges, self.length, self.both = room.edges, room.length, room.both
-        self.into = None if room.into is None else room.into.tolist()
-        self.out = None if room.out is None else room.out.tolist()
-
-    def fits(self, target: int, source: int, length: float) -> bool:
-        """Whether an edge fits; if so, its room is used up."""
-        ends = [(target, source)]
-        if self.both and target != source:
-            ends.append((source, target))
-        if len(ends) > self.edges or length > self.length:
-            return False
-        for t, s in ends:  # the two edges of a pair have different targets and different sources
-            if self.into is not None and self.into[t] < 1:
-                return False
-            if self.out is not None and self.out[s] < 1:
-                return False
-        for t, s in ends:
-            if self.into is not None:
-                self.into[t] -= 1
-            if self.out is not None:
-                self.out[s] -= 1
-        self.edges -= len(ends)
-        self.length -= length
-        return True

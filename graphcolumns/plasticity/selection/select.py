@@ -1,14 +1,14 @@
-"""Which edges die and which are born, from their scores."""
+"""Which edges are dropped and which pairs grow, from their scores."""
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.keys import edge_keys, pair_keys
+from graphcolumns.graph.keys import pair_keys
+from graphcolumns.plasticity.selection import symmetric
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.edge_pairs import EdgePairs, edge_pairs
 from graphcolumns.plasticity.selection.selector import Selection, SwapSelector
@@ -34,69 +34,105 @@ def select(
 ) -> Selection:
     r"""Drop the lowest scores and grow the highest, as the constraints and the budget allow.
 
-    Of the eligible edges :math:`\lfloor a E \rfloor` die, and as many more as the budget shrinks
-    by; births fill the budget. Edges are taken in the order of their scores (ties: of their keys),
-    and one that would break a constraint is skipped: so a swap never needs repair. Where there
-    are too few pairs to grow, the best of the dropped edges stay instead.
+    Of the eligible edges :math:`\lfloor a E \rfloor` are dropped, and as many more as the budget
+    shrinks by; what grows fills the budget. Edges are taken in the order of their scores (ties: of
+    their keys), and one that would break a constraint is skipped: so a swap never needs repair.
+    Where there are too few pairs to grow, the best of the dropped edges stay instead.
 
-    With `margin` a swap must gain: the k-th drop and the k-th birth happen only while
+    With ``margin`` a swap must gain: the k-th edge is dropped and the k-th pair grows only while
     :math:`G_k > S_k + \mathrm{margin}`; both scores must be in one unit, such as the loss. Under a
-    budget of length, a birth must gain more than all deaths that make room for it, see `exchange`.
+    budget of length, a pair must gain more than all edges that make room for it, see
+    ``swap_within_length``.
 
     Everything is on the CPU in float64, so the choice is a function of the scores alone.
 
     Args:
-        graph: the edges.
-        drop_score: `S`, `[E]`; low is dropped.
-        pairs: targets and sources `[K]` of pairs that may grow; `Constraints.may_grow` decides.
-        grow_score: `G`, `[K]`; high is grown.
-        fraction: `a`, in [0, 1].
-        edges: budget, the number of edges afterwards (default: as many as now).
-        length: budget of summed length instead; births are those that fit, whatever their number.
-        pair_length: `[K]`, needed with `length`; infinitely long pairs never grow.
-        eligible: edges that may die, `[E]` bool (default: all), see `Constraints.may_die`.
-        constraints: further rules (default: no new self-edges).
-        margin: least gain of a swap (default: swaps need not gain).
-        least: no pair grows whose score is not above this.
-        regrow_score: `G` of the edges there are, `[E]`: those that are dropped compete with the
-            pairs, as in RigL (default: what is dropped does not grow again at once).
-        overhead: take edges in the order of score / (overhead + length) instead, the greedy
-            solution of a knapsack. It is what an edge costs whatever its length, in units of
-            length, above 0: without it the shortest edges would always stay.
+        graph: Edges as they are.
+        drop_score: Scores ``S`` of the edges, ``[E]``; low is dropped.
+        pairs: Targets and sources ``[K]`` of pairs that may grow; ``Constraints.may_grow`` decides.
+        grow_score: Scores ``G`` of the pairs, ``[K]``; high is grown.
+        fraction: Share ``a`` of the eligible edges that is dropped, in [0, 1].
+        edges: Budget, the number of edges afterwards (default: as many as now).
+        length: Budget of summed length instead; what fits grows, whatever its number.
+        pair_length: Lengths ``[K]``, needed with ``length``; infinitely long pairs never grow.
+        eligible: Whether each edge may be dropped, ``[E]`` bool (default: all), see
+            ``Constraints.may_die``.
+        constraints: Further rules (default: no new self-edges).
+        margin: Least gain of a swap (default: swaps need not gain).
+        least: Score that a pair must be above to grow.
+        regrow_score: Scores ``G`` of the edges there are, ``[E]``: those that are dropped compete
+            with the pairs, as in RigL (default: what is dropped does not grow again at once).
+        overhead: Cost of an edge whatever its length, in units of length, above 0. Edges are then
+            taken in the order of score / (overhead + length), the greedy solution of a knapsack;
+            without overhead the shortest edges would always stay.
 
     Raises:
-        ValueError: scores of another shape or not numbers, a fraction outside [0, 1], both
+        ValueError: Scores of another shape or not numbers, a fraction outside [0, 1], both
             budgets, a length without lengths or that cannot be kept to, a combination that is not
             defined, or a graph that breaks the constraints already.
     """
     rules = Constraints() if constraints is None else constraints
-    _check(graph, fraction, edges, length, pair_length, rules)
-    _check_order(length, margin, overhead, regrow_score)
-    choice = SwapSelector(graph, rules, edges, length, overhead)
-    die = torch.ones(graph.num_edges, dtype=torch.bool) if eligible is None else eligible.cpu()
-    die = die & rules.may_die(graph).cpu()
-    distance = None if length is None else graph.distance
-    both = rules.symmetric
-    old = _droppable(graph, drop_score, distance, die, both).best(False, overhead)
-    again = None if regrow_score is None else _rescored(graph, old, regrow_score, distance, both)
-    may = rules.may_grow(graph, *pairs).cpu() & (grow_score.cpu() > least)
-    if pair_length is not None:  # no edge of a measured graph may be without length
-        may &= pair_length.detach().cpu().isfinite()
-    targets, sources, score = (x.cpu()[may] for x in (*pairs, grow_score))
-    reach = None if length is None or pair_length is None else pair_length.cpu()[may]
-    new = edge_pairs(graph, targets, sources, score, reach, both).best(True, overhead)
+    _check(graph, fraction, edges, length, pair_length, rules, overhead)
+    selector = SwapSelector(graph, rules, edges, length, overhead)
+    old, again = _droppable(selector, drop_score, regrow_score, eligible)
+    new = _growable(selector, pairs, grow_score, pair_length, least)
     swaps = math.floor(fraction * int(old.size.sum()) + 1e-9)  # 0.29 * 100 is 28.999999999999996
     if margin is not None and length is not None:
-        return choice.result(*choice.exchange(old, new, swaps, margin))
-    dropped, grown = choice.swap(old, new, again, swaps)
-    dies = choice.without_excess(dropped, grown)
-    while margin is not None and (few := choice.gaining(dropped.at(dies), grown, margin)):
+        if regrow_score is not None:
+            raise ValueError(
+                "swaps that gain under a budget of length never take back what they dropped. Got "
+                "regrow_score; leave it out."
+            )
+        return selector.result(*selector.swap_within_length(old, new, swaps, margin))
+    dropped, grown = selector.swap(old, new, again, swaps)
+    final = selector.without_excess(dropped, grown)
+    # Fewer births let more of the dropped edges stay, so other edges are compared: until all gain.
+    while margin is not None and (few := selector.gaining(final, grown, margin)):
         if again is None:
             grown = grown.at(slice(few.births))
         else:
-            dropped, grown = choice.swap(old, new, again, few.edges)
-        dies = choice.without_excess(dropped, grown)
-    return choice.result(dropped.at(dies), grown)
+            dropped, grown = selector.swap(old, new, again, few.edges)
+        final = selector.without_excess(dropped, grown)
+    return selector.result(final, grown)
+
+
+def _droppable(
+    selector: SwapSelector, score: Tensor, regrow_score: Tensor | None, eligible: Tensor | None
+) -> tuple[EdgePairs, EdgePairs | None]:
+    """Edges that may be dropped, lowest score first; the same with their score for growing."""
+    graph, both = selector.graph, selector.both
+    length = None if selector.length is None else graph.distance
+    ends = graph.target, graph.source
+    may = selector.rules.may_die(graph).cpu()
+    may = may if eligible is None else may & eligible.cpu()
+    every = edge_pairs(graph, *ends, score, length, both)
+    if both:
+        may = symmetric.all_of(may, graph, every.target, every.source)
+    places = may.nonzero()[:, 0]
+    places = places[every.at(places).order(False, selector.overhead)]
+    old = every.at(places)
+    del every  # of millions of edges each list is a large part of the memory
+    if regrow_score is None:
+        return old, None
+    return old, edge_pairs(graph, *ends, regrow_score, length, both).at(places)
+
+
+def _growable(
+    selector: SwapSelector,
+    pairs: tuple[Tensor, Tensor],
+    score: Tensor,
+    length: Tensor | None,
+    least: float,
+) -> EdgePairs:
+    """Pairs that may grow, highest score first."""
+    graph = selector.graph
+    may = selector.rules.may_grow(graph, *pairs).cpu() & (score.cpu() > least)
+    if length is not None:  # no edge of a measured graph may be without length
+        may &= length.detach().cpu().isfinite()
+    targets, sources, score = (x.cpu()[may] for x in (*pairs, score))
+    reach = None if selector.length is None or length is None else length.cpu()[may]
+    new = edge_pairs(graph, targets, sources, score, reach, selector.both)
+    return new.at(new.order(True, selector.overhead))
 
 
 def gumbel_scores(
@@ -107,41 +143,19 @@ def gumbel_scores(
 
     Every pair has a Gumbel number of its own, a function of (seed, purpose, update, pair), so the
     draw depends neither on the order of the pairs nor on which others there are. CHTs drops and
-    grows by :math:`w = \mathrm{score}^T`, which is `T * score.log()`, with `T` from 1 to 9. To
+    grows by :math:`w = \mathrm{score}^T`, which is ``T * score.log()``, with ``T`` from 1 to 9. To
     drop by weight, negate the result.
 
     Args:
-        log_weight: `[K]`; `-inf` is drawn last.
-        graph: tells how many sources there are.
-        pairs: targets and sources, `[K]`.
-        seed: 0 or above.
-        update: number of the update.
-        purpose: `"drop"` or `"grow"`, so that the two draws are independent.
+        log_weight: Logarithms of the weights, ``[K]``; ``-inf`` is drawn last.
+        graph: Graph of the pairs, which tells the number of sources.
+        pairs: Targets and sources, ``[K]``.
+        seed: Seed of the run, 0 or above.
+        update: Number of the update.
+        purpose: ``"drop"`` or ``"grow"``, so that the two draws are independent.
     """
     keys = pair_keys(*pairs, graph.num_sources)
     return log_weight.cpu().double() + gumbel(seed, purpose, update, keys)
-
-
-def _droppable(
-    graph: ColumnGraph, score: Tensor, length: Tensor | None, die: Tensor, both: bool
-) -> EdgePairs:
-    """EdgePairs of which every edge may die."""
-    old = edge_pairs(graph, graph.target, graph.source, score, length, both)
-    if not both:  # each unit is an edge, in the order of the edges
-        return old.at(die)
-    keys = edge_keys(graph).cpu()
-    ends = (old.target, old.source), (old.source, old.target)
-    there, back = (torch.searchsorted(keys, pair_keys(*e, graph.num_sources)) for e in ends)
-    return old.at(die[there] & die[back])
-
-
-def _rescored(
-    graph: ColumnGraph, old: EdgePairs, score: Tensor, length: Tensor | None, both: bool
-) -> EdgePairs:
-    """The units of `old`, in their order, with other scores."""
-    every = edge_pairs(graph, graph.target, graph.source, score, length, both)
-    keys = [pair_keys(some.target, some.source, graph.num_sources) for some in (every, old)]
-    return every.at(torch.searchsorted(*keys))
 
 
 def _check(
@@ -151,6 +165,7 @@ def _check(
     length: float | None,
     pair_length: Tensor | None,
     rules: Constraints,
+    overhead: float | None,
 ) -> None:
     rules.check(graph)
     if not 0 <= fraction <= 1:
@@ -177,21 +192,8 @@ def _check(
             f"{graph.num_columns} columns of at least {rules.min_in} in-edges need more than "
             f"edges={edges}. Raise the budget or lower min_in."
         )
-
-
-def _check_order(
-    length: float | None,
-    margin: float | None,
-    overhead: float | None,
-    regrow_score: Tensor | None,
-) -> None:
     if overhead is not None and (length is None or not overhead > 0):
         raise ValueError(
             f"overhead must be positive and needs a budget of length. Got overhead={overhead} and "
             f"length={length}."
-        )
-    if None not in (length, margin) and regrow_score is not None:
-        raise ValueError(
-            "swaps that gain under a budget of length never take back what they dropped. Got "
-            "regrow_score; leave it out."
         )
