@@ -28,6 +28,29 @@ def read(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def of_graph(entries: Sequence[dict[str, Any]], name: str, first: bool) -> list[dict[str, Any]]:
+    """The entries with what updates of one graph note under the names of a model with one graph.
+
+    Args:
+        entries: Entries of a run.
+        name: Name of the graph.
+        first: Whether it is the first one, whose numbers have no name before them.
+    """
+    if first:
+        return list(entries)
+    prefix = f"{name}/"
+    return [
+        {key: value for key, value in entry.items() if key not in REWIRING}
+        | {k.removeprefix(prefix): value for k, value in entry.items() if k.startswith(prefix)}
+        for entry in entries
+    ]
+
+
+def is_of_update(name: str) -> bool:
+    """Whether a number of an entry is noted by updates of edges, of any graph."""
+    return name.rpartition("/")[2] in REWIRING
+
+
 def series(entries: Sequence[dict[str, Any]], name: str) -> tuple[Ids, Floats]:
     """Steps and values of one number, where it was noted."""
     pairs = [(entry["step"], entry[name]) for entry in entries if entry.get(name) is not None]

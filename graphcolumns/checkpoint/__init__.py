@@ -21,6 +21,7 @@ from graphcolumns.checkpoint.folder import check_free, find, forget_start, has_c
 from graphcolumns.checkpoint.history import (
     Event,
     begin_history,
+    read_histories,
     read_history,
     replay,
     write_event,
@@ -45,6 +46,7 @@ __all__ = [
     "load",
     "read_about",
     "read_changes",
+    "read_histories",
     "read_history",
     "read_step",
     "read_topology",

@@ -116,23 +116,33 @@ def read_history(
     Raises:
         ValueError: The file is damaged.
     """
+    logs = read_histories(run, permutation)
+    if graph is None:
+        return next(iter(logs.values()), [])
+    return logs.get(graph, logs.get(None, []))
+
+
+def read_histories(
+    run: str | os.PathLike[str], permutation: Tensor | None = None
+) -> dict[str | None, list[Event]]:
+    """All births and deaths of a run by the name of the graph; of a model with one graph, by None.
+
+    Arguments and errors are those of ``read_history``.
+    """
     path = Path(run).expanduser() / NAME
     if not path.is_file():
-        return []
+        return {}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    parsed = [entry(line, path) for line in lines if line.endswith("\n")]
-    events = [_event(each, path) for each in _of_graph(parsed, graph)]
-    if not events or _order(path) == USER:
-        return events
+    logs: dict[str | None, list[Event]] = {}
+    for each in (entry(line, path) for line in lines if line.endswith("\n")):
+        logs.setdefault(each.get(GRAPH), []).append(_event(each, path))
+    if not logs or _order(path) == USER:
+        return logs
     if permutation is None and has_checkpoint(path.parent):
         permutation = read_topology(path.parent).permutation
-    return events if permutation is None else [_in_user_order(e, permutation) for e in events]
-
-
-def _of_graph(entries: list[dict[str, Any]], name: str | None) -> list[dict[str, Any]]:
-    """The entries of one graph; those without a name are of the only one."""
-    wanted = name if name is not None or not entries else entries[0].get(GRAPH)
-    return [each for each in entries if each.get(GRAPH, wanted) == wanted]
+    if permutation is None:
+        return logs
+    return {n: [_in_user_order(e, permutation) for e in events] for n, events in logs.items()}
 
 
 def replay(events: Iterable[Event], columns: int, sources: int | None = None) -> ColumnGraph:

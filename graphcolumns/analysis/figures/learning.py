@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from graphcolumns.analysis.entries import REWIRING, read, series
+from graphcolumns.analysis.entries import is_of_update, read, series
 from graphcolumns.analysis.picture import Picture, png, table
 
-HIDDEN = ("step", *REWIRING)
+HALVES = ("train_", "test_", "validation_")
+WIDTH = 4  # panels in a row
+LAST = ("norm of the gradient", "learning rate")
 
 
 def learning(run: Path) -> Picture | None:
@@ -21,23 +23,22 @@ def learning(run: Path) -> Picture | None:
     entries = read(run)
     if not entries:
         return None
-    names = [name for name in dict.fromkeys(k for e in entries for k in e) if name not in HIDDEN]
+    names = [name for name in dict.fromkeys(k for e in entries for k in e) if _is_shown(name)]
     if all(entry.get("loss") == entry.get("task") for entry in entries):
         names = [name for name in names if name != "task"]  # no other term was minimised
-    losses = [n for n in names if n not in ("lr", "gradient_norm") and not n.endswith("accuracy")]
-    groups = {
-        "loss": losses,
-        "accuracy": [name for name in names if name.endswith("accuracy")],
-        "norm of the gradient": [name for name in names if name == "gradient_norm"],
-        "learning rate": [name for name in names if name == "lr"],
-    }
-    shown = {label: group for label, group in groups.items() if group}
+    shown: dict[str, list[str]] = {"loss": []}
+    for name in names:
+        shown.setdefault(_panel(name), []).append(name)
+    order = (*(label for label in shown if label not in LAST), *LAST)
+    shown = {label: shown[label] for label in order if shown.get(label)}
     if not shown:
         return None
-    figure = Figure(figsize=(3.4 * len(shown), 2.8), layout="constrained")
-    for axes, (label, group) in zip(
-        figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
-    ):
+    rows, width = -(-len(shown) // WIDTH), min(len(shown), WIDTH)
+    figure = Figure(figsize=(3.4 * width, 2.8 * rows), layout="constrained")
+    cells = figure.subplots(rows, width, squeeze=False).ravel()
+    for axes in cells[len(shown) :]:
+        axes.set_visible(False)
+    for axes, (label, group) in zip(cells, shown.items(), strict=False):
         for name in group:
             steps, values = series(entries, name)
             axes.plot(steps, values, lw=0.6, alpha=0.35 if len(steps) > 50 else 1.0, color=None)
@@ -57,6 +58,20 @@ def learning(run: Path) -> Picture | None:
         "The held-out half is not in it: it is scored once, at the end."
     )
     return Picture("learning", "Learning", caption, png(figure), table(columns))
+
+
+def _is_shown(name: str) -> bool:
+    return name != "step" and not is_of_update(name)
+
+
+def _panel(name: str) -> str:
+    """The panel of a number: losses together, every metric of the task by itself."""
+    known = {"gradient_norm": LAST[0], "lr": LAST[1]}
+    if name.endswith("accuracy") or name in known:
+        return known.get(name, "accuracy")
+    half = next((half for half in HALVES if name.startswith(half)), None)
+    metric = "loss" if half is None else name.removeprefix(half)
+    return metric.replace("_", " ")
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

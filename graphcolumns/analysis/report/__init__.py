@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,9 @@ from graphcolumns.analysis.layout import is_spatial
 from graphcolumns.analysis.observation import Observation, Wiring
 from graphcolumns.analysis.observe import observe
 from graphcolumns.analysis.picture import Picture
+from graphcolumns.analysis.report.chapter import Chapter
 from graphcolumns.analysis.report.check import check_report, left_out
-from graphcolumns.analysis.report.rewired import chapters_of
+from graphcolumns.analysis.report.rewired import chapter as rewired
 from graphcolumns.analysis.report.scores import scores
 from graphcolumns.analysis.report.story import facts, sentence
 from graphcolumns.data import Dataset
@@ -87,7 +86,7 @@ def write(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         seen = observe(model, data, geometry, permutation)
-    pictures, chapters = _pictures(run, seen, data), chapters_of(run, seen, permutation)
+    pictures, chapters = _pictures(run, seen, data), _chapters(run, seen, permutation)
     summary = _summary(run)
     page = (
         _environment()
@@ -117,13 +116,10 @@ def write(
 
 
 def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
-    several = len(seen.wirings) > 1
+    """The pictures without a chapter: of the whole model, and of its graph if it has one."""
     made: list[Picture | None] = [learning(run), results(seen, data), activity(seen), fields(seen)]
-    for wiring in seen.wirings:
-        made += [
-            _of_graph(picture, wiring) if several and picture is not None else picture
-            for picture in _of_edges(seen, wiring)
-        ]
+    if len(seen.wirings) == 1:
+        made += _of_edges(seen, seen.wiring)
     return [picture for picture in made if picture is not None]
 
 
@@ -133,10 +129,28 @@ def _of_edges(seen: Observation, wiring: Wiring) -> list[Picture | None]:
     return [draw(seen, wiring) for draw in drawn]
 
 
-def _of_graph(picture: Picture, wiring: Wiring) -> Picture:
-    """A picture that says of which graph it is; names of graphs may hold any characters."""
-    known = re.sub(r"[^A-Za-z0-9-]+", "_", wiring.name)
-    return replace(picture, name=f"{picture.name}_{known}", title=f"{picture.title}: {wiring.name}")
+def _chapters(run: Path, seen: Observation, permutation: Tensor | None) -> list[Chapter]:
+    """How edges changed; of several graphs, first what each of them is like."""
+    if len(seen.wirings) == 1:
+        return [each for each in (rewired(run, seen, permutation),) if each is not None]
+    made = []
+    for wiring in seen.wirings:
+        pictures = [picture for picture in _of_edges(seen, wiring) if picture is not None]
+        parts = [Chapter(_size(wiring), pictures, "graph", "Graph")]
+        if (changed := rewired(run, seen, permutation, wiring)) is not None:
+            parts.append(changed)
+        made += [part.of_graph(wiring.name) for part in parts]
+    return made
+
+
+def _size(wiring: Wiring) -> str:
+    graph = wiring.graph
+    if graph.num_sources == graph.num_columns:
+        return f"{graph.num_edges:,} edges among {graph.num_columns:,} columns."
+    return (
+        f"{graph.num_edges:,} edges from {graph.num_sources:,} sources to "
+        f"{graph.num_columns:,} columns."
+    )
 
 
 def _on_page(picture: Picture) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""The chapter of a report about a wiring that changed."""
+"""The chapter of a report about a graph whose edges changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,51 +18,37 @@ from graphcolumns.analysis.figures.turnover import ages, churn
 from graphcolumns.analysis.layout import Floats
 from graphcolumns.analysis.observation import Observation, Wiring
 from graphcolumns.analysis.picture import Picture
-from graphcolumns.checkpoint import read_history
+from graphcolumns.analysis.report.chapter import Chapter
+from graphcolumns.checkpoint import Event, read_histories
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
 
-class Chapter(NamedTuple):
-    """What a report says about the changes of a wiring, and shows."""
-
-    text: str
-    pictures: list[Picture]
-    id: str = "rewired"
-    title: str = "How the wiring changed"
-
-
-def chapters_of(run: Path, seen: Observation, permutation: Tensor | None = None) -> list[Chapter]:
-    """A chapter for every graph whose edges changed; none for a run without updates.
+def chapter(
+    run: Path,
+    seen: Observation,
+    permutation: Tensor | None = None,
+    wiring: Wiring | None = None,
+) -> Chapter | None:
+    """How the edges of a graph changed; None for a graph without updates.
 
     Args:
         run: Run folder; its ``edges.jsonl`` and ``metrics.jsonl`` are read.
         seen: Observation of the trained model.
         permutation: The user's id of each column of the model, ``[N]``, for a log of an earlier
             version, see ``read_history``.
+        wiring: Graph that the chapter is about (default: the first).
     """
-    made = chapter(run, seen, permutation)
-    return [] if made is None else [made]
-
-
-def chapter(run: Path, seen: Observation, permutation: Tensor | None = None) -> Chapter | None:
-    """How the wiring of a run changed; None for a run without updates.
-
-    Args:
-        run: Run folder; its ``edges.jsonl`` and ``metrics.jsonl`` are read.
-        seen: Observation of the trained model.
-        permutation: The user's id of each column of the model, ``[N]``, for a log of an earlier
-            version, see ``read_history``.
-    """
-    events = read_history(run, permutation)
+    events = _events(run, seen, permutation, wiring)
     if len(events) < 2:
         return None
-    found, notes = edge_lifetimes(events), entries.read(run)
-    wiring, ended = _logged(found, seen)
+    wiring = seen.wiring if wiring is None else wiring
+    first = wiring.name == seen.wiring.name
+    found, notes = edge_lifetimes(events), entries.of_graph(entries.read(run), wiring.name, first)
     graph, geometry = wiring.graph, seen.sheet_of(wiring.graph)
     lengths = None if geometry is None else measured(found, geometry)
     text = words(found, lengths, seen.unit)
-    if not ended:
+    if not same_edges(found, graph):
         text += " The log goes on after the checkpoint that the rest of this page shows."
     made: list[Picture | None] = [churn(found), ages(found)]
     if geometry is not None and lengths is not None:
@@ -78,15 +63,19 @@ def chapter(run: Path, seen: Observation, permutation: Tensor | None = None) -> 
         prediction(notes),
         exploration(found, graph.num_columns * graph.num_sources, notes),
     ]
-    return Chapter(text, [picture for picture in made if picture is not None])
+    pictures = [picture for picture in made if picture is not None]
+    return Chapter(text, pictures, "rewired", "How the wiring changed")
 
 
-def _logged(found: Lifetimes, seen: Observation) -> tuple[Wiring, bool]:
-    """The graph that a log is about, and whether the edges alive at its end are those of it."""
-    for wiring in seen.wirings:
-        if same_edges(found, wiring.graph):
-            return wiring, True
-    return seen.wiring, False
+def _events(
+    run: Path, seen: Observation | None, permutation: Tensor | None, wiring: Wiring | None
+) -> list[Event]:
+    """The log of a graph; a log without names is that of the first."""
+    logs = read_histories(run, permutation)
+    if wiring is None or seen is None:
+        return next(iter(logs.values()), [])
+    unnamed = logs.get(None, []) if wiring.name == seen.wiring.name else []
+    return logs.get(wiring.name, unnamed)
 
 
 @torch.no_grad()
