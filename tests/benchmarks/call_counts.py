@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python tests/benchmarks/call_counts.py [--list]
 
-A sheet of 64 columns learns digits and is rewired by `rigl`. Counted are its second update, and the
-forward and backward pass of the model in its second step: what is built once has been built then.
+A sheet of 64 columns learns digits and is rewired by `rigl`. Counted are its second update, and a
+forward and a backward pass of the model after it: what is built once has been built then.
 
 How it counts: `sys.setprofile` sees every call of a Python function. A function of the library is
 one whose code is in a file of `graphcolumns`; it is named by its file and its qualified name, and
@@ -26,18 +26,17 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch.nn.functional import cross_entropy
 
 import graphcolumns
-from graphcolumns.cli.build import build
+from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
-from graphcolumns.learning import backprop
+from graphcolumns.cli.prepare import prepare
 from graphcolumns.plasticity import Plasticity
-from graphcolumns.train import train
+from graphcolumns.train.loop import run_steps
 
 ROOT = Path(graphcolumns.__file__).parent
-RUN = ("experiment=digits", "geometry=sheet", "plasticity=rigl", "progress=false")
+RUN = ("experiment=digits", "geometry=sheet", "plasticity=rigl", "progress=false", "report=false")
 EVERY = 5  # steps between updates
 
 
@@ -88,32 +87,26 @@ class Calls:
 
 
 def count_calls(number: int = 2) -> dict[str, Calls]:
-    """Calls during update `number`, and during the forward and backward pass of step `number`."""
+    """Calls during update `number`, and in a forward and backward pass of the model after it."""
     counted = {"update": Calls(), "forward and backward": Calls()}
-    update, seen = Plasticity.update, {"updates": 0, "steps": 0}
+    update, seen = Plasticity.update, {"updates": 0}
 
-    def traced_update(*args: Any, **options: Any) -> Any:
+    def traced(self: Plasticity, model: Any, optimizer: Any, step: int, *rest: Any) -> Any:
         seen["updates"] += 1
         if seen["updates"] != number:
-            return update(*args, **options)
-        return counted["update"].during(update, *args, **options)
-
-    def traced_learn(model: Any, batch: Any, *args: Any, **options: Any) -> Any:
-        seen["steps"] += 1
-        if seen["steps"] == number:
-            inputs, labels = batch
-            output = counted["forward and backward"].during(model, inputs)
-            loss = cross_entropy(output.prediction, labels)
-            counted["forward and backward"].during(loss.backward)
-            model.zero_grad(set_to_none=True)
-        return backprop(model, batch, *args, **options)
+            return update(self, model, optimizer, step, *rest)
+        result = counted["update"].during(update, self, model, optimizer, step, *rest)
+        inputs, labels, losses = rest[:3]
+        loss = losses(counted["forward and backward"].during(model, inputs), labels).mean()
+        counted["forward and backward"].during(loss.backward)
+        model.zero_grad(set_to_none=True)
+        return result
 
     # Twice as long as needed: towards its end the rule changes nothing.
     length = f"steps={2 * number * EVERY}", f"plasticity.every={EVERY}", "plasticity.stop=1.0"
-    parts = build(plain(compose([*RUN, *length, "epochs=null"])))
-    options = {**parts.options, "losses": parts.losses, "learn": traced_learn}
-    with tempfile.TemporaryDirectory() as run, patch.object(Plasticity, "update", traced_update):
-        train(parts.model, parts.data, run=run, geometry=parts.geometry, **options)
+    prepared = prepare(check(plain(compose([*RUN, *length, "epochs=null"]))))
+    with tempfile.TemporaryDirectory() as run, patch.object(Plasticity, "update", traced):
+        run_steps(prepared.training, Path(run))
     return counted
 
 

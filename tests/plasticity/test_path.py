@@ -13,7 +13,7 @@ def counted():
 def test_path_of_an_update(counted):
     update = counted["update"]
     assert update.files("plasticity/") <= 32
-    assert update.count() <= 310
+    assert update.count() <= 299
     assert update.depth <= 24
 
 
