@@ -24,23 +24,42 @@ if TYPE_CHECKING or not _is_command():
 
 if TYPE_CHECKING:
     from graphcolumns.cli import load
+    from graphcolumns.data import Dataset
+    from graphcolumns.models import Columnformer
+    from graphcolumns.nn import ColumnConv
+    from graphcolumns.plasticity import Plasticity, Rule
+    from graphcolumns.training import TrainOptions, train
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Attention",
+    "ColumnConv",
     "ColumnGraph",
+    "Columnformer",
+    "Dataset",
     "Geometry",
+    "Plasticity",
+    "Rule",
+    "TrainOptions",
     "column_attention",
     "edge_linear",
     "load",
+    "train",
     "untied_linear",
 ]
 
 _MODULES = {
+    "ColumnConv": "graphcolumns.nn",
     "ColumnGraph": "graphcolumns.graph",
+    "Columnformer": "graphcolumns.models",
+    "Dataset": "graphcolumns.data",
     "Geometry": "graphcolumns.geometry",
+    "Plasticity": "graphcolumns.plasticity",
+    "Rule": "graphcolumns.plasticity",
+    "TrainOptions": "graphcolumns.training",
     "load": "graphcolumns.cli",
+    "train": "graphcolumns.training",
 }
 
 

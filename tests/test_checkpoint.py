@@ -11,10 +11,10 @@ from graphcolumns import checkpoint
 from graphcolumns.checkpoint.disk import digest
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Plasticity, presets
-from graphcolumns.train.optim import adamw
+from graphcolumns.training.optim import adamw
 from tests.models.variants import make
 from tests.plasticity.nets import ConvNet
-from tests.train.tiny import tiny
+from tests.training.tiny import tiny
 
 
 @pytest.fixture

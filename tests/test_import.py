@@ -7,9 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import graphcolumns
 
 # The state of a process that an import could change behind its user's back.
 STATE = """
@@ -108,3 +111,18 @@ def test_import_does_not_load(imported: dict[str, list[str]], module: str):
 def test_import_before_torch_registers_the_ops(tmp_path: Path):
     code = "import graphcolumns, torch; print(torch.ops.graphcolumns.column_attention)"
     assert "column_attention" in in_subprocess(code, tmp_path)
+
+
+def test_what_one_imports_first_is_at_the_top():
+    for name in graphcolumns.__all__:
+        assert getattr(graphcolumns, name).__name__ == name
+    for module in ("connect", "data", "models", "nn", "plasticity", "training"):
+        assert getattr(graphcolumns, module) is sys.modules[f"graphcolumns.{module}"]
+
+
+def test_train_is_a_function_and_its_package_says_where_it_is(tmp_path: Path):
+    with pytest.raises(ImportError, match="Write `from graphcolumns import train`"):
+        import_module("graphcolumns.train")
+    assert callable(graphcolumns.train)
+    code = "import graphcolumns, sys; print('graphcolumns.training' in sys.modules)"
+    assert in_subprocess(code, tmp_path).strip() == "False", "it is loaded when it is asked for"

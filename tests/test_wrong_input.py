@@ -38,8 +38,8 @@ from graphcolumns.nn import (
     PatchEmbed,
     UntiedLinear,
 )
-from graphcolumns.train import TERMS, train
-from tests.train.tiny import task, tiny
+from graphcolumns.training import TERMS, train
+from tests.training.tiny import task, tiny
 
 
 def bad(name: str, call: Callable | list[str], message: str, error: type[Exception] = ValueError):

@@ -30,9 +30,9 @@ from graphcolumns.data.spec import image_of
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import current_geometry
-from graphcolumns.train import TrainOptions, derive
-from graphcolumns.train.noting import noting
-from graphcolumns.train.terms import Term
+from graphcolumns.training import TrainOptions, derive
+from graphcolumns.training.noting import noting
+from graphcolumns.training.terms import Term
 
 FOLDS = 5
 

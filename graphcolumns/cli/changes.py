@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from graphcolumns.checkpoint import Change
 from graphcolumns.cli.check import OPTIMIZER, Checked, check
 from graphcolumns.cli.groups import near
-from graphcolumns.train.fingerprint import CHANGEABLE, FREE, REASONS
+from graphcolumns.training.fingerprint import CHANGEABLE, FREE, REASONS
 
 # Keys of this call alone, which decide nothing that a run remembers.
 PASSING = ("progress", "report", "tensorboard")

@@ -7,7 +7,7 @@ from typing import Any, Literal, NewType
 
 from graphcolumns.cli.own import OPTIMIZER, check_losses, check_metrics, check_optimizer
 from graphcolumns.cli.signature import check_call, check_keys, check_value, hints_of
-from graphcolumns.train import TrainOptions
+from graphcolumns.training import TrainOptions
 
 # A configuration that `check` has found in order.
 Checked = NewType("Checked", dict[str, Any])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from graphcolumns import train
 from graphcolumns.cli.arguments import evaluate as parser
 from graphcolumns.cli.run_folder import parts_of
+from graphcolumns.training import evaluate as scores_of
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -14,5 +14,5 @@ def evaluate(arguments: list[str]) -> None:
     asked = parser().parse_args(arguments)
     parts = parts_of(asked.run, asked.which)
     device = parts.options.device
-    scores = train.evaluate(parts.model.to(device), parts.data.to(device), "test")
+    scores = scores_of(parts.model.to(device), parts.data.to(device), "test")
     print(json.dumps({f"{parts.data.held_out}_{name}": value for name, value in scores.items()}))

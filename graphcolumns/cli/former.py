@@ -53,6 +53,7 @@ MOVED = {
     "plasticity.nearest_columns": "scaling.nearest_columns",
     "plasticity.remove_columns": "scaling.remove_columns",
     "plasticity.rescale": "scaling.rescale",
+    "train": "training",
     "train.losses.binary_cross_entropy": "data.losses.binary_cross_entropy",
     "train.losses.binary_cross_entropy_each": "data.losses.binary_cross_entropy_each",
     "train.losses.cross_entropy": "data.losses.cross_entropy",

@@ -10,9 +10,9 @@ from torch import nn
 
 from graphcolumns.cli.signature import check_function, check_keys, check_value
 from graphcolumns.data import AnyDataset
-from graphcolumns.train import TERMS
-from graphcolumns.train.fit import RESERVED
-from graphcolumns.train.terms import Term
+from graphcolumns.training import TERMS
+from graphcolumns.training.fit import RESERVED
+from graphcolumns.training.terms import Term
 
 TARGET = "_target_"
 # What AdamW is given.

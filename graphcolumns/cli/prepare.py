@@ -12,9 +12,9 @@ from graphcolumns.cli.check import Checked
 from graphcolumns.cli.order import check_rule
 from graphcolumns.cli.own import try_metrics
 from graphcolumns.cli.report import in_memory
-from graphcolumns.train.noting import noting
-from graphcolumns.train.training import Training
-from graphcolumns.train.trying import trying
+from graphcolumns.training.noting import noting
+from graphcolumns.training.training import Training
+from graphcolumns.training.trying import trying
 
 
 class Prepared(NamedTuple):

@@ -11,8 +11,8 @@ from graphcolumns.cli.changes import with_overrides
 from graphcolumns.cli.prepare import Prepared, prepare
 from graphcolumns.cli.report import write_report
 from graphcolumns.cli.run_folder import read_config, write_config
-from graphcolumns.train.fingerprint import FREE
-from graphcolumns.train.loop import run_steps
+from graphcolumns.training.fingerprint import FREE
+from graphcolumns.training.loop import run_steps
 
 SHOWN = (
     *("test_accuracy", "validation_accuracy", "train_accuracy", "updates", "not_reached"),

@@ -13,7 +13,7 @@ class Mixture(nn.Module):
 
     or :math:`\mathrm{softmax}(w_n)` without temperature. There is no router: the coefficients
     depend on the column, not on the input, so their map over the sheet can be looked at (and
-    smoothed, see ``train.losses.total_variation``).
+    smoothed, see ``training.losses.total_variation``).
 
     Args:
         num_columns: ``N``.

@@ -33,7 +33,7 @@ from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
 from graphcolumns.cli.prepare import prepare
 from graphcolumns.plasticity import Plasticity
-from graphcolumns.train.loop import run_steps
+from graphcolumns.training.loop import run_steps
 
 ROOT = Path(graphcolumns.__file__).parent
 RUN = ("experiment=digits", "geometry=sheet", "plasticity=rigl", "progress=false", "report=false")

@@ -28,7 +28,7 @@ from graphcolumns.models.columnformer import sheet
 from graphcolumns.plasticity import draw_candidates, grow, node_mean, proposals, prune, rewire
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.update.trial import changed
-from graphcolumns.train.optim import adamw
+from graphcolumns.training.optim import adamw
 
 STEPS, BATCH, RATE = 2000, 32, 3e-3
 STAGES = (0.0, 0.1, 0.5, 1.0)

@@ -249,7 +249,7 @@ class TestFailedStart:
             raise FloatingPointError("loss is not finite")
 
         with monkeypatch.context() as patch:
-            patch.setattr("graphcolumns.train.training.train_step", diverged)
+            patch.setattr("graphcolumns.training.training.train_step", diverged)
             assert main(["train", *TINY, "run=a"]) == 2
         assert main(["train", *TINY, "run=a"]) == 2
         assert "`graphcolumns resume a`" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from graphcolumns.cli import load, main
-from tests.train.support.recorded import differences, run
+from tests.training.support.recorded import differences, run
 
 FORMER = Path(__file__).with_name("former_run")
 RECORDED = json.loads(FORMER.with_suffix(".json").read_text())

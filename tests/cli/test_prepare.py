@@ -14,8 +14,8 @@ from graphcolumns.cli.check import check
 from graphcolumns.data import digits
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.plasticity import Plasticity
-from graphcolumns.train.fit import check_fit
-from graphcolumns.train.training import Training
+from graphcolumns.training.fit import check_fit
+from graphcolumns.training.training import Training
 
 WORDS = [
     *("geometry=sheet", "geometry.height=4", "geometry.width=4", "graph=nearest", "degree=3"),

@@ -16,7 +16,7 @@ from graphcolumns.data.planted import agreement, ceiling
 from graphcolumns.data.tasks import TASKS
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import sheet
-from graphcolumns.train.optim import adamw, learning_rate, set_learning_rate
+from graphcolumns.training.optim import adamw, learning_rate, set_learning_rate
 
 SIDE = 8
 

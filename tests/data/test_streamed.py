@@ -5,9 +5,9 @@ from torch.utils.data import Dataset as MapDataset
 
 from graphcolumns.data import Dataset, Regression, StreamedDataset
 from graphcolumns.random.streams import batch_indices
-from graphcolumns.train import evaluate
-from graphcolumns.train.describe import describe
-from tests.train.tiny import tiny
+from graphcolumns.training import evaluate
+from graphcolumns.training.describe import describe
+from tests.training.tiny import tiny
 
 IMAGES = torch.rand(24, 1, 3, 3, generator=torch.Generator().manual_seed(0))
 RESPONSES = torch.rand(24, 5, generator=torch.Generator().manual_seed(1))

@@ -36,7 +36,7 @@ UNCHECKED = (
     "graphcolumns/nn/column_conv.py",
     "graphcolumns/ops/edge_scores/kernel.cpp",
     "graphcolumns/plasticity/",
-    "graphcolumns/train/",
+    "graphcolumns/training/",
 )
 # Files that map former names to those of today.
 OF_THE_PAST = ("graphcolumns/cli/former.py",)

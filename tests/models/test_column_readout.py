@@ -7,7 +7,7 @@ from geometries import grid
 from graphcolumns import connect
 from graphcolumns.data import planted
 from graphcolumns.models.columnformer import sheet
-from graphcolumns.train import check_fit
+from graphcolumns.training import check_fit
 
 
 def build(geometry, permutation=None, num_classes=16, **options):

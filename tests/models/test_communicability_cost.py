@@ -10,7 +10,7 @@ from graphcolumns.models.columnformer import sheet
 from graphcolumns.nn.communicability import LIMIT, communicability
 from graphcolumns.nn.recording import attention_mass, recording
 from graphcolumns.plasticity.probe.trace import trace
-from graphcolumns.train.terms import per_sample
+from graphcolumns.training.terms import per_sample
 from tests.models.variants import GEOMETRY, make, make_staged
 
 KIND = {"wiring": "communicability"}

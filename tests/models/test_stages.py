@@ -7,7 +7,7 @@ from torch import nn
 from graphcolumns import connect
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.models.staged_columnformer.cross import CrossColumn
-from graphcolumns.train.losses import total_variation
+from graphcolumns.training.losses import total_variation
 from tests.models.variants import SHEETS, STAGED, gradients, make_staged
 
 

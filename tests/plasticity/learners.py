@@ -8,7 +8,7 @@ from graphcolumns import connect
 from graphcolumns.data import Dataset
 from graphcolumns.models.columnformer import Columnformer, sheet
 from graphcolumns.plasticity import EdgeAdamW, Plasticity, Rule, edge_parameters
-from graphcolumns.train.terms import per_sample
+from graphcolumns.training.terms import per_sample
 
 SHEET = grid.sheet(4, 4)
 LOSSES = per_sample("classification")

@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_m
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import EdgeBias
 from graphcolumns.plasticity import Plasticity, carry, edge_parameters, presets
-from graphcolumns.train.terms import per_sample
+from graphcolumns.training.terms import per_sample
 from tests.models.test_rewired_state import IMAGES, change
 from tests.models.variants import GEOMETRY, make
 

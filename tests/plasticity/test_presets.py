@@ -29,7 +29,7 @@ from graphcolumns.plasticity.probe.edge_weights import edge_weights
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.plasticity.update.propose import propose_swaps
-from graphcolumns.train.step import train_step
+from graphcolumns.training.step import train_step
 from tests.plasticity.learners import (
     LOSSES,
     SHEET,

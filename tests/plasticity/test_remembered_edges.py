@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from graphcolumns.plasticity import Plasticity, carry, presets
-from graphcolumns.train.terms import per_sample
+from graphcolumns.training.terms import per_sample
 from tests.models.test_rewired_state import change
 from tests.models.variants import GEOMETRY, make
 

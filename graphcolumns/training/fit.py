@@ -1,0 +1,119 @@
+"""Whether a model, its data and its losses go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.data import AnyDataset
+from graphcolumns.nn.positions import LearnedPositions
+from graphcolumns.nn.protocols import graph_of, prediction_of
+from graphcolumns.nn.recording import evaluating
+from graphcolumns.training.optim import scheduled
+from graphcolumns.training.terms import Term
+
+# What `metrics.jsonl` says of a step besides the extra losses.
+RESERVED = (
+    *("step", "lr", "loss", "task", "gradient_norm"),
+    *("edges", "edges_born", "edges_died", "edges_missing", "churn", "wiring_length"),
+    *("mean_length", "explored", "explored_beyond", "newborn_survival", "degree_gini"),
+    *("dead_columns", "jaccard_first", "predicted_change", "realised_change", "accepted"),
+)
+
+
+def check_fit(
+    model: nn.Module,
+    data: AnyDataset,
+    losses: Mapping[str, tuple[float, Term]],
+    augmentation: Callable[..., Tensor] | None = None,
+) -> None:
+    """Send one training sample through augmentation, model and losses, in evaluation mode.
+
+    So that parts that cannot work together fail before anything is written.
+
+    Args:
+        model: Model, on the device of the data.
+        data: Data set that the sample comes from.
+        losses: Weight and term of extra losses by name.
+        augmentation: Augmentation of training batches, as in ``train``.
+
+    Raises:
+        ValueError: The prediction has another shape than the task asks for, a weight is not finite,
+            a name is reserved, no loss moves the learned positions; or whatever model, losses and
+            augmentation raise.
+        TypeError: ``model.graph`` is not a ColumnGraph, a loss is not a pair of a number and a
+            function, or the output has no prediction.
+    """
+    graph_of(model)
+    for name, loss in losses.items():
+        _check_loss(name, loss)
+    inputs, targets = data.batch("train", torch.arange(1))
+    if augmentation is not None:
+        inputs = augmentation(inputs, generator=torch.Generator())
+    learned = [module for module in model.modules() if isinstance(module, LearnedPositions)]
+    with evaluating(model):
+        with torch.set_grad_enabled(bool(learned)):
+            output = model(inputs)
+            _check_prediction(output, data)
+            values = [weight * term(model, output, targets) for weight, term in losses.values()]
+        for positions in learned:
+            _check_moved(positions, [output.prediction.sum(), *values])
+
+
+def check_schedule(schedule: Callable[[int, int], float] | None, steps: int, lr: float) -> None:
+    """Ask a schedule of the user for the rate of the first and of the last step.
+
+    Raises:
+        TypeError, ValueError: As ``optim.scheduled``; or whatever the schedule raises.
+    """
+    if schedule is not None:
+        for step in (0, steps - 1):
+            scheduled(schedule, step, steps, lr)
+
+
+def _check_moved(positions: LearnedPositions, values: list[Tensor]) -> None:
+    """Raise unless what is minimised changes with the learned positions."""
+    given = [value for value in values if value.requires_grad]
+    gradient = torch.autograd.grad(given, positions.offset, allow_unused=True)[0]
+    # An op that could have used the positions gives zeros; one that never met them gives None.
+    if gradient is None or not gradient.any():
+        raise ValueError(
+            "positions are learned, and nothing that is minimised depends on them. Give the wiring "
+            "cost a weight (model.wiring=distance losses.wiring=0.1; in Python wiring='distance' "
+            "and losses={'wiring': (0.1, TERMS['wiring'])}) on a graph with more than self-edges, "
+            "or take a geometry that is not learnable."
+        )
+
+
+def _check_prediction(output: Any, data: AnyDataset) -> None:
+    prediction = prediction_of(output)
+    if not prediction.is_floating_point():
+        raise TypeError(f"the prediction must be a floating tensor. Got {prediction.dtype}.")
+    shapes = [(1, data.num_classes), *data.task.prediction_shapes(data.spec.targets.shape)]
+    if tuple(prediction.shape) not in shapes:
+        expected = " or ".join(str(["B", *shape[1:]]).replace("'", "") for shape in shapes)
+        raise ValueError(
+            f"the model must return a prediction {expected}, one value for each of the "
+            f"{data.num_classes} {data.task.outputs} of {data}. Got {list(prediction.shape)} for "
+            f"one sample; give the model num_classes={data.num_classes}."
+        )
+
+
+def _check_loss(name: str, loss: Any) -> None:
+    if not isinstance(loss, tuple | list) or len(loss) != 2 or not callable(loss[1]):
+        raise TypeError(
+            f"losses must map names to (weight, term), such as {name!r}: (0.1, TERMS['activity']). "
+            f"Got {name!r}: {loss!r}."
+        )
+    if not isinstance(loss[0], Real) or not isfinite(loss[0]):
+        raise ValueError(f"the weight of the loss {name!r} must be finite. Got {loss[0]}.")
+    if name in RESERVED:
+        raise ValueError(
+            f"losses must be named otherwise than {', '.join(RESERVED)}, which the log uses. "
+            f"Got {name!r}."
+        )

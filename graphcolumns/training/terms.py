@@ -1,0 +1,70 @@
+"""Loss terms: a loss of `losses`, applied to what a model returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.data import Task
+from graphcolumns.data.tasks import task_named
+from graphcolumns.nn.mixture import Mixture
+from graphcolumns.training import losses
+
+# (model, its output, targets) -> scalar. An output has a prediction [B, K], state [N, B, C] and
+# cost [T, N, B, H] or None.
+Term = Callable[[nn.Module, Any, Tensor], Tensor]
+
+
+def wiring(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
+    """`losses.wiring` of the cost that the model's attention paid."""
+    if output.cost is None:
+        _missing(model, "wiring", "no cost: build it with wiring='distance' or 'gaussian'")
+    return losses.wiring(output.cost)
+
+
+def activity(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
+    """`losses.activity_sparsity` of the last state."""
+    return losses.activity_sparsity(output.state)
+
+
+def smoothness(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
+    """`losses.feature_smoothness` of the last state along the model's graph."""
+    return losses.feature_smoothness(output.state, model.graph)  # type: ignore[arg-type]
+
+
+def variation(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
+    """`losses.total_variation`, averaged over the mixtures of the model."""
+    maps = [module() for module in model.modules() if isinstance(module, Mixture)]
+    if not maps:
+        _missing(model, "variation", "no mixture of weights: build it with weights='mixture'")
+    values = [losses.total_variation(c, model.graph) for c in maps]  # type: ignore[arg-type]
+    return torch.stack(values).mean()
+
+
+TERMS: Mapping[str, Term] = {
+    "wiring": wiring,
+    "activity": activity,
+    "smoothness": smoothness,
+    "variation": variation,
+}
+
+
+def _missing(model: nn.Module, name: str, remedy: str) -> NoReturn:
+    raise ValueError(
+        f"the loss term {name!r} cannot be computed: {type(model).__name__} has {remedy}, or set "
+        f"the weight of {name!r} to 0."
+    )
+
+
+def task_term(task: Task) -> Term:
+    """The loss of the task as a term."""
+    return lambda model, output, targets: task.loss(output.prediction, targets)
+
+
+def per_sample(task: Task | str) -> Callable[[Any, Tensor], Tensor]:
+    """From what a model returned and the targets to the task's loss of every sample, `[B]`."""
+    given = task_named(task)
+    return lambda output, targets: given.per_sample(output.prediction, targets)
