@@ -1,4 +1,4 @@
-"""What `import graphcolumns.train` says: the name is that of a function."""
+"""What ``import graphcolumns.train`` says: the name is that of a function."""
 
 raise ImportError(
     "graphcolumns.train is a function, and the package around it is graphcolumns.training. Write "
