@@ -250,7 +250,7 @@ def test_a_text_is_whole_or_absent(tmp_path, monkeypatch):
 
 def test_a_checkpoint_whose_weights_do_not_name_their_edges(tmp_path, recwarn):
     """As earlier versions wrote them: the topology is in a file of its own."""
-    model = make(edge_bias="both")
+    model = make(attention={"edge_bias": "both"})
     checkpoint.save(tmp_path, model, step=1)
     weights, path = dict(model.named_parameters()), tmp_path / "checkpoint/model.safetensors"
     save_file({name: v.detach().clone() for name, v in weights.items()}, path)
@@ -258,7 +258,7 @@ def test_a_checkpoint_whose_weights_do_not_name_their_edges(tmp_path, recwarn):
     state["weights_digest"] = digest(path)
     del state["averages"]
     torch.save(state, tmp_path / "checkpoint/state.pt")
-    other = make(edge_bias="both")
+    other = make(attention={"edge_bias": "both"})
     for parameter in other.parameters():
         nn.init.normal_(parameter)
     checkpoint.load(tmp_path, other)

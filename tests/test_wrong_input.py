@@ -370,23 +370,24 @@ MODELS = [
         "graph must be a ColumnGraph, got Geometry: build one with "
         "ColumnGraph.from_edge_index(edge_index, num_columns)", TypeError),
     bad("no path from input to output",
-        lambda: model(graph=connect.nearest(STACK, 1), inputs="first_sheet", outputs="last_sheet"),
+        lambda: model(graph=connect.nearest(STACK, 1),
+                      interface={"inputs": "first_sheet", "outputs": "last_sheet"}),
         "no path leads from an input column to an output column: with purely local edges and input "
         "and read-out on different sheets nothing arrives. Give the graph edges between the "
         "sheets (connect.layered, connect.distance_decay), let every sheet see the input, or read "
         "every column"),
     bad("no depth", lambda: model(depth=0), "depth must be at least 1, got 0"),
-    bad("edge dropout of everything", lambda: model(edge_dropout=1.0),
+    bad("edge dropout of everything", lambda: model(attention={"edge_dropout": 1.0}),
         "edge_dropout must be in [0, 1), got 1.0"),
     bad("two widths", lambda: model(parameters=1000),
         "give exactly one of channels, parameters, flops and leave the others None (null), got "
         "{'channels': 4, 'parameters': 1000}"),
-    bad("unknown wiring", lambda: model(wiring="length"),
+    bad("unknown wiring", lambda: model(cost={"wiring": "length"}),
         "wiring must be one of ('distance', 'gaussian', 'communicability'), got 'length'"),
     bad("permutation is a list", lambda: model(permutation=list(range(32))),
         "permutation must be int64 ids, got list", TypeError),
     bad("feed-forward run for longer",
-        lambda: model(recurrent=False)(torch.zeros(1, 1, 4, 4), depth=3),
+        lambda: model(weights={"recurrent": False})(torch.zeros(1, 1, 4, 4), depth=3),
         "depth must be at least 1 and at most 2, got 3. Only a recurrent columnformer without time "
         "embedding can run longer than it was built for"),
     bad("stages of different length",
@@ -666,7 +667,7 @@ COMMANDS = [
     bad("heads of a narrow column", ["train", "model.channels=10", "model.heads=3"],
         "heads must divide channels, got 3 heads and 10\n"
         "(while building model with graphcolumns.models.columnformer.sheet)"),
-    bad("dropout above 1", ["train", "model.dropout=1.5"],
+    bad("dropout above 1", ["train", "model.weights.dropout=1.5"],
         "dropout must be in [0, 1), got 1.5\n"
         "(while building model with graphcolumns.models.columnformer.sheet)"),
     bad("wiring loss without cost", ["train", "losses.wiring=1"],

@@ -24,7 +24,7 @@ def main() -> None:
     with open(source) as file:
         for row in csv.DictReader(file):
             budget = "parameters" if row["model.parameters"] else "flops"
-            arm = (budget, row["model.recurrent"], row["model.weights"])
+            arm = (budget, row["model.weights.recurrent"], row["model.weights.attention"])
             scores[*arm, int(row["data.train_size"])].append(100 * float(row["test_accuracy"]))
     figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, sharey=True)
     for i, budget in enumerate(BUDGETS):

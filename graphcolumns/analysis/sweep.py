@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -29,11 +29,16 @@ MARKERS = "os^Dv"
 Row = dict[str, Any]
 
 
-def collect(folder: str | os.PathLike[str]) -> list[Row]:
+def collect(
+    folder: str | os.PathLike[str],
+    upgrade: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> list[Row]:
     """One row per finished run below a folder: what was varied, then the results.
 
     Args:
         folder: Folder where a sweep wrote its run folders.
+        upgrade: Function of a configuration that gives it the keys of today, so that runs of
+            several versions have the same columns (default: as it is).
 
     Returns:
         Rows in the order of their paths. Keys: ``run`` (path below the folder), the keys of the
@@ -49,7 +54,7 @@ def collect(folder: str | os.PathLike[str]) -> list[Row]:
         raise FileNotFoundError(f"there is no folder {folder}.")
     found = []
     for path in sorted(folder.rglob("summary.json")):
-        found.append((path.parent, _read(path.parent / "config.yaml"), _read(path)))
+        found.append((path.parent, upgrade(_read(path.parent / "config.yaml")), _read(path)))
     if not found:
         raise FileNotFoundError(
             f"there is no finished run below {folder}: no summary.json. Did the sweep finish?"

@@ -119,7 +119,7 @@ def recurrence(depth: int, memory: str, device: str) -> Work:
     geometry, _ = Geometry(points, unit="mm").reorder()
     model: Columnformer = sheet(
         geometry, graph, image_size=64, in_channels=1, num_classes=10, channels=16, heads=2,
-        depth=depth, memory=memory,
+        depth=depth, cost={"memory": memory},
     ).to(device)  # fmt: skip
     images = torch.randn(8, 1, 64, 64, device=device)
 

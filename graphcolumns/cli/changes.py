@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]
 
 from graphcolumns.checkpoint import Change
 from graphcolumns.cli.check import OPTIMIZER, Checked, check
-from graphcolumns.cli.groups import near
+from graphcolumns.cli.moved_keys import meant
 from graphcolumns.training.fingerprint import CHANGEABLE, FREE, REASONS
 
 # Keys of this call alone, which decide nothing that a run remembers.
@@ -86,10 +86,12 @@ def _keys() -> list[str]:
 
 def _at(config: Mapping[str, Any], key: str) -> Any:
     node: Any = config
+    path = ""
     for name in key.split("."):
+        path = f"{path}.{name}".lstrip(".")
         if not isinstance(node, Mapping) or name not in node:
             known = list(node) if isinstance(node, Mapping) else []
-            raise ValueError(f"unknown key {key!r}.{near(name, known)} Keys: {', '.join(known)}.")
+            raise ValueError(f"unknown key {key!r}.{meant(path, known)} Keys: {', '.join(known)}.")
         node = node[name]
     return node
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from graphcolumns.cli.groups import choices_of, near, without_nulls
 from graphcolumns.cli.help import GROUPS, choices
-from graphcolumns.plasticity.rules.rule_from_options import RENAMED
+from graphcolumns.cli.moved_keys import MOVED_KEYS, meant
 
 CONFIGS, NAME = "graphcolumns.configs", "train"
 
@@ -156,11 +156,9 @@ def _unknown_key(error: Exception, overrides: Sequence[str], config_dir: str | N
             f"{choices_of(last, choices(last))}"
         )
     known = [k for k in config if not k.startswith("_")]
-    hint = near(last, known)
-    if parents == "plasticity" and last in RENAMED:
-        hint = f" It is now {RENAMED[last]!r}."
     where = f" in {parents}" if parents else ""
     more = ""
-    if len(names) == 1 and "_target_" in config:
+    if len(names) == 1 and "_target_" in config and key not in MOVED_KEYS:
         more = f" Any other argument of {config['_target_']} is added with a plus: +{key}=VALUE."
-    return f"unknown key {key!r}.{hint} Keys{where}: {', '.join(known)}.{more}"
+    path = f"{parents}.{last}".lstrip(".")
+    return f"unknown key {key!r}.{meant(path, known)} Keys{where}: {', '.join(known)}.{more}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.targets import function_of, named_targets, why_missing
+from graphcolumns.models.options.former import FORMER
 from graphcolumns.plasticity.rules.rule_from_options import RENAMED
 
 # Keys that runs of earlier versions lack, with what these did.
@@ -69,6 +70,12 @@ RENAMED_OPTIONS = {
     "plasticity.grow.insertion": RENAMED,
     "plasticity.criteria.grow.insertion": RENAMED,
 }
+# Where the models are whose keywords are in groups today.
+GROUPED = (
+    "graphcolumns.models.columnformer.sheet",
+    "graphcolumns.models.staged_columnformer.staged",
+    "graphcolumns.models.staged_columnformer.build.",
+)
 
 
 def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,10 +90,33 @@ def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: A function of the library that is gone.
     """
-    upgraded: dict[str, Any] = _renamed(EARLIER | dict(config))
+    upgraded = in_words_of_today(EARLIER | dict(config))
     for path, target in named_targets(upgraded):
         _require(path, target)
     return upgraded
+
+
+def in_words_of_today(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the names and keys of today, whether its functions exist or not."""
+    upgraded: dict[str, Any] = _renamed(config)
+    model = upgraded.get("model")
+    if isinstance(model, Mapping) and str(model.get("_target_")).startswith(GROUPED):
+        upgraded["model"] = grouped(model)
+    return upgraded
+
+
+def grouped(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a columnformer in their groups; what is in groups already stays."""
+    options: dict[str, Any] = {}
+    for key, value in model.items():
+        group, _, field = FORMER.get(key, "").partition(".")
+        if field and not isinstance(value, Mapping):
+            options[group] = {**options.get(group, {}), field: value}
+        elif isinstance(value, Mapping):
+            options[key] = {**options.get(key, {}), **value}
+        else:
+            options[key] = value
+    return options
 
 
 def renamed(target: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from graphcolumns.cli.groups import near
+from graphcolumns.cli.moved_keys import meant, moved
 from graphcolumns.cli.targets import function_of, why_missing
 
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
@@ -74,11 +76,35 @@ def check_function(path: str, node: Any, called: Sequence[str], named: Sequence[
 
 def check_value(path: str, value: Any, hint: Any) -> None:
     """Check one value against a type annotation; annotations of other kinds admit anything."""
+    group = _group(hint)
     if isinstance(value, Mapping) and "_target_" in value:
         check_call(path, value)
+    elif group is not None:
+        _check_group(path, value, group)
     elif not _fits(value, hint):
         suggestion = near(str(value), [str(arg) for arg in get_args(hint)])
         raise TypeError(f"{path} must be {_name(hint)}. Got {value!r}.{suggestion}")
+
+
+def _group(hint: Any) -> type | None:
+    """The dataclass of an argument that is given as a value or as a mapping of its fields."""
+    choices = get_args(hint)
+    if not any(get_origin(choice) is Mapping for choice in choices):
+        return None
+    return next((choice for choice in choices if is_dataclass(choice)), None)
+
+
+def _check_group(path: str, value: Any, group: type) -> None:
+    """Check the fields of a group of options."""
+    known = [field.name for field in fields(group)]  # type: ignore[arg-type]
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"{path} must be keys with values: {', '.join(known)}. Got {value!r}.{moved(path)}"
+        )
+    check_keys(path, value, known)
+    hints = hints_of(group)
+    for name, part in value.items():
+        check_value(f"{path}.{name}", part, hints[name])
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -118,7 +144,7 @@ def check_keys(path: str, given: Mapping[str, Any], known: Sequence[str]) -> Non
         if key not in known:
             name = f"{path}.{key}" if path else key
             raise ValueError(
-                f"unknown key {name!r}.{near(key, known)} Keys{path and f' in {path}'}: "
+                f"unknown key {name!r}.{meant(name, known)} Keys{path and f' in {path}'}: "
                 f"{', '.join(known)}."
             )
 

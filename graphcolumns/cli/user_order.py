@@ -51,9 +51,7 @@ def in_user_order(parts: Parts, config: Mapping[str, Any]) -> Parts:
 def _model(parts: Parts, config: Mapping[str, Any], place: Tensor, graph: ColumnGraph) -> nn.Module:
     old: Any = parts.model
     # What columns see is laid out by place, with ties; it stays what it was.
-    seen = {}
-    if takes(config["model"], "receptive") and hasattr(old, "receptive"):
-        seen["receptive"] = old.receptive[place]
+    seen = _seen(config["model"], old.receptive[place]) if hasattr(old, "receptive") else {}
     geometry, user = parts.geometry.permute(place), torch.arange(len(place))
     # Built on its first edges, as it was: a constructor may refuse what a rule has left of them.
     first = parts.graph.permute(place)
@@ -66,6 +64,13 @@ def _model(parts: Parts, config: Mapping[str, Any], place: Tensor, graph: Column
     if hasattr(old, "wiring_norm"):
         model.wiring_norm = old.wiring_norm
     return model
+
+
+def _seen(node: Mapping[str, Any], receptive: Tensor) -> dict[str, Any]:
+    """The argument by which a model is told what its columns see, if it has one."""
+    if takes(node, "interface") and ("interface" in node or not takes(node, "receptive")):
+        return {"interface": {**node.get("interface", {}), "receptive": receptive}}
+    return {"receptive": receptive} if takes(node, "receptive") else {}
 
 
 def _rule(parts: Parts, place: Tensor) -> dict[str, Any]:

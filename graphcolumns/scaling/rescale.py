@@ -60,7 +60,7 @@ def rescale(
     What columns see is up to ``build``: a finer sheet is there to look more finely, and with inputs
     laid out by place or with more receptive fields of the same size the loss changes, until the
     columns have learned to differ; ``loss`` says by how much. With ``sheet`` they see what their
-    origins see if it gets ``receptive=model.receptive[columns]``.
+    origins see if it gets ``interface={"receptive": model.receptive[columns]}``.
 
     The old model is not changed. Costs of wire stay in the unit of the old one
     (``model.wiring_norm``). Nothing of an optimizer is carried: after a change of this size moments
@@ -103,14 +103,14 @@ def remove_columns(
     They keep their weights and the edges between them, with their lengths. If they see what they
     saw, no column that stays receives from one that goes, and none that goes is read, nothing
     changes. ``sheet`` lays out what columns see anew by the extent of the sheet; with
-    ``receptive=model.receptive[keep]`` they see what they saw.
+    ``interface={"receptive": model.receptive[keep]}`` they see what they saw.
 
     Args:
         model: A trained model of one sheet; ``model.graph`` is its graph.
         geometry: Positions of its ``N`` columns.
         keep: Mask of the columns that stay, ``[N]`` bool.
         build: Function as of ``rescale``; it gets the geometry and the graph of the columns that
-            stay: ``partial(sheet, receptive=model.receptive[keep], image_size=8, ...)``.
+            stay: ``partial(sheet, interface={"receptive": model.receptive[keep]}, ...)``.
         loss: Loss of a model, as of ``rescale``.
 
     Returns:

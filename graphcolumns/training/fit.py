@@ -84,9 +84,9 @@ def _check_moved(positions: LearnedPositions, values: list[Tensor]) -> None:
     if gradient is None or not gradient.any():
         raise ValueError(
             "positions are learned, and nothing that is minimised depends on them. Give the wiring "
-            "cost a weight (model.wiring=distance losses.wiring=0.1; in Python wiring='distance' "
-            "and losses={'wiring': (0.1, TERMS['wiring'])}) on a graph with more than self-edges, "
-            "or take a geometry that is not learnable."
+            "cost a weight (model.cost.wiring=distance losses.wiring=0.1; in Python "
+            "cost={'wiring': 'distance'} and losses={'wiring': (0.1, TERMS['wiring'])}) on a graph "
+            "with more than self-edges, or take a geometry that is not learnable."
         )
 
 

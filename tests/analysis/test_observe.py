@@ -106,7 +106,7 @@ def test_receptive_fields_are_where_the_column_looks():
 
 def test_the_model_is_left_as_it_was():
     geometry = grid.sheet(8, 8)
-    model = build(geometry, dropout=0.5).train()
+    model = build(geometry, weights={"dropout": 0.5}).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     observe(model, images(), geometry)
     assert model.training
@@ -135,7 +135,7 @@ def test_spread_over_few_places():
 @pytest.mark.parametrize("attention", ["selection", "mixing", "identity"])
 def test_every_kind_of_attention_is_seen(attention):
     geometry = grid.sheet(8, 8)
-    seen = observe(build(geometry, attention=attention), images(), geometry).wiring
+    seen = observe(build(geometry, attention={"mode": attention}), images(), geometry).wiring
     assert seen.attention.shape == (2, 192)
     assert seen.attention.isfinite().all()
 
@@ -143,7 +143,7 @@ def test_every_kind_of_attention_is_seen(attention):
 def test_weights_of_linear_mixing():
     geometry = grid.sheet(8, 8)
     user, permutation = geometry.reorder()
-    model = build(user, permutation, attention="linear_mixing")
+    model = build(user, permutation, attention={"mode": "linear_mixing"})
     seen = observe(model, images(), user, permutation).wiring
     assert seen.attention is None
     bias = model.columns[0].attention.edge_bias().detach().double().reshape(192, -1).mean(1)
@@ -156,5 +156,5 @@ def test_weights_of_linear_mixing():
 
 def test_feed_forward():
     geometry = grid.sheet(8, 8)
-    seen = observe(build(geometry, recurrent=False), images(), geometry)
+    seen = observe(build(geometry, weights={"recurrent": False}), images(), geometry)
     assert seen.wiring.attention.shape == (2, 192)

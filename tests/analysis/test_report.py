@@ -144,7 +144,7 @@ def test_denoising(tmp_path):
 @pytest.mark.parametrize("readout", ["columns", "mean"])
 def test_yes_or_no(tmp_path, readout):
     data, (geometry, permutation) = planted(8, 8, count=40), grid.sheet(8, 8).reorder()
-    model = build(geometry, permutation, num_classes=64, readout=readout)
+    model = build(geometry, permutation, num_classes=64, interface={"readout": readout})
     report.write(tmp_path, model=model, data=data, geometry=geometry, permutation=permutation)
     found = [float(row["right"]) for row in rows(tmp_path / "report/answers.csv")]
     answers = model.eval()(data.test_inputs).prediction > 0

@@ -54,7 +54,7 @@ def one(arm: str, seed: int) -> dict:
     model = sheet(
         geometry, connect.nearest(geometry, degree=5), permutation=permutation,
         image_size=8, in_channels=1, num_classes=64, channels=16, heads=2, depth=2,
-        patch=1, stride=1, padding=0, weights="shared", readout="columns",
+        weights={"attention": "shared"}, interface={"readout": "columns"},
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"

@@ -138,7 +138,7 @@ def one(seed: int) -> list[dict]:
     graph = connect.distance_decay(geometry, degree=4, length=2.0, seed=seed)
     model = sheet(
         geometry, graph, image_size=8, in_channels=1, num_classes=10,
-        channels=8, heads=2, depth=3, patch=3, stride=1, padding=1,
+        channels=8, heads=2, depth=3, interface={"patch": 3, "stride": 1, "padding": 1},
     )  # fmt: skip
     optimizer = adamw(model, RATE, 0.05, (0.9, 0.95))
     generator = torch.Generator().manual_seed(seed)

@@ -22,7 +22,7 @@ from graphcolumns.cli.workers import Workers
 BASE = [
     *("experiment=digits", "geometry=sheet", "geometry.height=4", "geometry.width=4"),
     *("model.channels=4", "model.heads=1", "model.depth=1", "data.train_size=60"),
-    *("model.stride=2", "augmentation=null", "batch_size=8", "steps=2"),
+    *("model.interface.stride=2", "augmentation=null", "batch_size=8", "steps=2"),
 ]
 TINY = {
     "claim": "more edges help",

@@ -34,7 +34,7 @@ def test_experiment_and_command_line_come_later(experiment):
     own = composed(f"experiment={experiment}")
     config = composed(
         f"experiment={experiment}",
-        *("geometry=learned", "losses.wiring=0.3", "model.wiring=gaussian"),
+        *("geometry=learned", "losses.wiring=0.3", "model.cost.wiring=gaussian"),
         "geometry.spacing=0.7",
     )
     assert config["losses"]["wiring"] == 0.3

@@ -14,7 +14,7 @@ from graphcolumns.cli.metrics import read_metrics
 
 TINY = [
     *("geometry=sheet", "geometry.height=4", "geometry.width=4", "graph=nearest", "degree=3"),
-    *("model.channels=4", "model.depth=1", "model.heads=1", "model.stride=2", "steps=5"),
+    *("model.channels=4", "model.depth=1", "model.heads=1", "model.interface.stride=2", "steps=5"),
     *("data.train_size=60", "batch_size=8", "progress=false", "report=false"),
     *("augmentation=null", "evaluate_every=2"),
 ]

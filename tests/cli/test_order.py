@@ -59,7 +59,7 @@ def too_many(geometry):
 def model(geometry, graph, image_size, in_channels, num_classes):
     assert torch.equal(geometry.positions, positions("positions.csv").positions)
     return sheet(geometry, graph, image_size=image_size, in_channels=in_channels,
-                 num_classes=num_classes, channels=4, heads=1, depth=2, patch=4, stride=4)
+                 num_classes=num_classes, channels=4, heads=1, depth=2, interface={"patch": 4})
 
 def watchful(edges):
     assert torch.equal(edges.geometry.positions, positions("positions.csv").positions)
@@ -71,8 +71,14 @@ def rule(steps, **options):
 SHORT = [
     *("experiment=digits", "augmentation=null", "data.train_size=140", "steps=4", "batch_size=4"),
     *("progress=false", "report=false", "evaluate_test=false", "checkpoint_every=2"),
-    *("model.channels=4", "model.heads=1", "model.depth=2", "model.patch=4", "model.stride=4"),
-    *("model.padding=0", "~geometry.widths", "~geometry.offset", "~graph.degree"),
+    *(
+        "model.channels=4",
+        "model.heads=1",
+        "model.depth=2",
+        "model.interface.patch=4",
+        "model.interface.stride=4",
+    ),
+    *("model.interface.padding=0", "~geometry.widths", "~geometry.offset", "~graph.degree"),
     *("~graph.self_loops", "geometry._target_=own_order.positions"),
     "+geometry.path=positions.csv",
 ]
@@ -247,7 +253,7 @@ def test_the_tables_of_the_report_have_the_ids_of_the_user(edges):
 
 
 def test_the_loaded_model_is_that_of_the_run_in_the_order_of_the_user(edges):
-    assert main(["train", *FROM_FILE, *CHANGING, "run=a", "model.readout=spatial"]) == 0
+    assert main(["train", *FROM_FILE, *CHANGING, "run=a", "model.interface.readout=spatial"]) == 0
     inner, user = parts_of("a"), cli.load("a")
     inputs = user.data.test_inputs[:16]
     with torch.no_grad():
@@ -262,10 +268,18 @@ def test_the_loaded_model_is_that_of_the_run_in_the_order_of_the_user(edges):
 @pytest.mark.parametrize(
     "kind",
     [
-        ["model.attention=selection", "model.edge_bias=both"],
-        ["model.weights=mixture"],
-        ["model.weights=lowrank", "model.recurrent=false", "model.time_embedding=true"],
-        ["model.inputs=first_sheet", "model.readout=spatial", "model.outputs=last_sheet"],
+        ["model.attention.mode=selection", "model.attention.edge_bias=both"],
+        ["model.weights.attention=mixture"],
+        [
+            "model.weights.attention=lowrank",
+            "model.weights.recurrent=false",
+            "model.interface.time_embedding=true",
+        ],
+        [
+            "model.interface.inputs=first_sheet",
+            "model.interface.readout=spatial",
+            "model.interface.outputs=last_sheet",
+        ],
     ],
 )
 def test_every_kind_of_weights_is_loaded_in_the_order_of_the_user(edges, kind):
@@ -352,7 +366,10 @@ def test_the_order_inside_can_be_chosen(edges, reorder):
 
 def test_what_columns_see_can_be_listed_in_the_order_of_the_user(edges):
     seen = [n % 4 if n % 3 else -1 for n in range(COLUMNS)]
-    assert main(["train", *FROM_FILE, f"+model.receptive={seen}".replace(" ", ""), "run=a"]) == 0
+    assert (
+        main(["train", *FROM_FILE, f"+model.interface.receptive={seen}".replace(" ", ""), "run=a"])
+        == 0
+    )
     assert cli.load("a").model.receptive.tolist() == seen
     assert parts_of("a").model.receptive.tolist() != seen
 

@@ -12,7 +12,7 @@ from graphcolumns.cli import load, main
 DOCS = Path(__file__).parents[2] / "docs" / "configs.md"
 TINY = [
     *("geometry=sheet", "geometry.height=4", "geometry.width=4", "graph=nearest", "degree=3"),
-    *("model.channels=4", "model.depth=1", "model.heads=1", "model.stride=2", "steps=4"),
+    *("model.channels=4", "model.depth=1", "model.heads=1", "model.interface.stride=2", "steps=4"),
     *("data.train_size=60", "batch_size=8", "progress=false", "report=false"),
     *("augmentation=null", "run=a"),
 ]

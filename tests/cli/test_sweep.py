@@ -15,7 +15,7 @@ from graphcolumns.cli import main
 
 TINY = [
     *("geometry=sheet", "geometry.height=4", "geometry.width=4", "graph=nearest", "degree=3"),
-    *("model.channels=4", "model.depth=1", "model.heads=1", "model.stride=2", "steps=4"),
+    *("model.channels=4", "model.depth=1", "model.heads=1", "model.interface.stride=2", "steps=4"),
     *("data.train_size=60", "batch_size=8", "progress=false", "report=false"),
 ]
 
@@ -231,8 +231,10 @@ def test_names_that_no_file_system_takes(capsys):
     long = "x" * 300
     Path("has space").mkdir()
     assert sweep(f"name={long}", "seed=0") == 0
-    assert sweep("name='a/b [c] é'", "+model.blur=0", "seed=0,1") == 2  # blur is there already
-    assert sweep("name='a/b [c] é'", "model.blur=0", "seed=0,1") == 0
+    assert (
+        sweep("name='a/b [c] é'", "+model.interface.blur=0", "seed=0,1") == 2
+    )  # blur is there already
+    assert sweep("name='a/b [c] é'", "model.interface.blur=0", "seed=0,1") == 0
     runs = [path.parent for path in Path("s").rglob("summary.json")]
     assert len(runs) == 3
     assert all(run.parent == Path("s") for run in runs)
@@ -241,7 +243,7 @@ def test_names_that_no_file_system_takes(capsys):
     assert [yaml.safe_load((run / "config.yaml").read_text())["name"] for run in runs].count(
         "a/b [c] é"
     ) == 2
-    assert sweep("name='a/b [c] é'", "model.blur=0", "seed=0,1") == 0
+    assert sweep("name='a/b [c] é'", "model.interface.blur=0", "seed=0,1") == 0
     assert "2 runs: 2 kept" in capsys.readouterr().out
 
 

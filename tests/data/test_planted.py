@@ -199,7 +199,7 @@ def trained(graph: ColumnGraph, weights: str, depth: int, steps: int = 250):
     torch.manual_seed(0)
     model = sheet(
         geometry, graph, image_size=SIDE, in_channels=1, num_classes=64, channels=8, depth=depth,
-        weights=weights, readout="columns", permutation=permutation,
+        weights={"attention": weights}, interface={"readout": "columns"}, permutation=permutation,
     )  # fmt: skip
     optimizer = adamw(model, 1e-2, 0.05, (0.9, 0.95))
     for step in range(steps):

@@ -10,12 +10,12 @@ from graphcolumns.models.columnformer import sheet
 from graphcolumns.training import check_fit
 
 
-def build(geometry, permutation=None, num_classes=16, **options):
+def build(geometry, permutation=None, num_classes=16, interface=None, **options):
     torch.manual_seed(0)
     return sheet(
         geometry, connect.nearest(geometry, 3), image_size=4, in_channels=1,
-        num_classes=num_classes, channels=4, depth=2, readout="columns", permutation=permutation,
-        **options,
+        num_classes=num_classes, channels=4, depth=2, permutation=permutation,
+        interface={"readout": "columns"} | (interface or {}), **options,
     )  # fmt: skip
 
 
@@ -23,7 +23,7 @@ def build(geometry, permutation=None, num_classes=16, **options):
 def test_answer_n_comes_from_the_column_at_pixel_n(weights):
     geometry, permutation = grid.sheet(4, 4).reorder()
     assert not torch.equal(permutation, torch.arange(16))
-    model = build(geometry, permutation, readout_weights=weights)
+    model = build(geometry, permutation, interface={"readout_weights": weights})
     images = torch.zeros(16, 1, 16)
     images[torch.arange(16), 0, torch.arange(16)] = 1  # image n: pixel n is on
     answers = model(images.reshape(16, 1, 4, 4)).prediction
@@ -38,8 +38,11 @@ def test_answer_n_comes_from_the_column_at_pixel_n(weights):
 
 def test_the_order_of_columns_changes_no_answer():
     """The same weights in another order of columns, with nothing learned per column."""
-    images, plain = torch.randn(2, 1, 4, 4), {"weights": "shared", "edge_bias": "none"}
-    plain |= {"position_embedding": False}
+    images, plain = (
+        torch.randn(2, 1, 4, 4),
+        {"weights": {"attention": "shared"}, "attention": {"edge_bias": "none"}},
+    )
+    plain |= {"interface": {"position_embedding": False}}
     geometry, permutation = grid.sheet(4, 4).reorder()
     there, here = build(geometry, permutation, **plain), build(grid.sheet(4, 4), **plain)
     graph = here.graph
@@ -53,7 +56,7 @@ def test_the_order_of_columns_changes_no_answer():
 
 def test_the_last_sheet_answers():
     geometry = grid.stack([4, 4])
-    model = build(geometry, outputs="last_sheet")
+    model = build(geometry, interface={"outputs": "last_sheet"})
     assert model.readout.columns.tolist() == list(range(16, 32))
     assert model(torch.zeros(2, 1, 4, 4)).prediction.shape == (2, 16)
 
@@ -67,4 +70,4 @@ def test_as_many_answers_as_columns():
         build(grid.sheet(4, 4), num_classes=10)
     with pytest.raises(ValueError, match=r"readout must be one of .*'columns'.*got 'column'"):
         sheet(grid.sheet(4, 4), connect.nearest(grid.sheet(4, 4), 3), image_size=4, in_channels=1,
-              num_classes=2, readout="column")  # fmt: skip
+              num_classes=2, interface={"readout": "column"})  # fmt: skip

@@ -23,7 +23,7 @@ def images() -> Tensor:
 
 class TestOutput:
     def test_shapes(self, images):
-        output = make(wiring="distance")(images, return_states=True)
+        output = make(cost={"wiring": "distance"})(images, return_states=True)
         assert output.prediction.shape == (6, 5)
         assert output.state.shape == (32, 6, 8)
         assert output.cost.shape == (3, 32, 6, 2)
@@ -41,18 +41,18 @@ class TestOutput:
         assert set(gradients(model)) == dict(model.named_parameters()).keys()
 
     def test_depth_at_call(self, images):
-        model = make(drive="initial")
+        model = make(interface={"drive": "initial"})
         deep = model(images, depth=5, return_states=True)
         assert len(deep.states) == 5
         assert torch.equal(model(images, depth=2).state, deep.states[1])
 
     def test_feedforward_may_stop_early(self, images):
-        model = make(recurrent=False)
+        model = make(weights={"recurrent": False})
         states = model(images, return_states=True).states
         assert torch.equal(model(images, depth=2).state, states[1])
 
     def test_time_embedding_is_added_at_its_step(self, images):
-        model = make(time_embedding=True)
+        model = make(interface={"time_embedding": True})
         before = model(images, return_states=True).states
         with torch.no_grad():
             model.time[1] += torch.randn(8)  # a constant would vanish in the layer norm
@@ -94,17 +94,17 @@ class TestDirectEdges:
 
 class TestCost:
     def uniform(self, **options) -> Columnformer:
-        model = make(edge_bias="none", **options)
+        model = make(attention={"edge_bias": "none"}, **options)
         nn.init.zeros_(model.columns[0].attention.query.weight)
         return model
 
     def test_uniform_attention_costs_one(self, images):
-        cost = self.uniform(wiring="distance", wiring_power=2.0)(images).cost
+        cost = self.uniform(cost={"wiring": "distance", "power": 2.0})(images).cost
         assert float(cost.mean().detach()) == pytest.approx(1, abs=1e-6)
 
     def test_the_unit_stays_when_edges_change(self, images):
         """Nine neighbours instead of seven reach further, and that is seen."""
-        model = self.uniform(wiring="distance")
+        model = self.uniform(cost={"wiring": "distance"})
         wide = connect.nearest(GEOMETRY, 9)
         unit, model.graph = model.wiring_norm, wide
         expected = wide.distance.view(32, 9).mean() / unit
@@ -112,13 +112,13 @@ class TestCost:
         assert model.wiring_norm == unit
 
     def test_gaussian_cost_is_a_cross_entropy(self, images):
-        model = self.uniform(wiring="gaussian", wiring_sigma=1.5)
+        model = self.uniform(cost={"wiring": "gaussian", "sigma": 1.5})
         distance = model.graph.distance.view(32, 7)
         expected = -torch.log_softmax(-(distance**2) / 4.5, 1).mean()
         assert float(model(images).cost.detach().mean()) == pytest.approx(float(expected), abs=1e-5)
 
     def test_costs_can_be_minimised(self, images):
-        model = make(wiring="distance")
+        model = make(cost={"wiring": "distance"})
         before = model(images).cost.mean()
         before.backward()
         with torch.no_grad():
@@ -131,10 +131,10 @@ class TestCost:
 def test_mixture_maps():
     """One map for a sheet with shared coefficients, one per step without recurrence."""
     assert make().mixture_maps() == []
-    (coefficients,) = make(weights="mixture", rank=3).mixture_maps()
+    (coefficients,) = make(weights={"attention": "mixture", "rank": 3}).mixture_maps()
     assert coefficients.shape == (32, 3)
     assert torch.allclose(coefficients.sum(1), torch.ones(32))
-    assert len(make(weights="mixture", recurrent=False).mixture_maps()) == 3
+    assert len(make(weights={"attention": "mixture", "recurrent": False}).mixture_maps()) == 3
 
 
 def test_learns_random_labels_by_heart():

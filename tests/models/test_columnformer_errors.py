@@ -128,18 +128,39 @@ def test_ids_are_whole_numbers(name):
 
 
 WRONG_SHEET = {
-    "inputs": ({"inputs": "all"}, "inputs must be one of .*'first_sheet'.*, got 'all'"),
-    "outputs": ({"outputs": "first"}, "outputs must be one of .*'last_sheet'.*, got 'first'"),
-    "readout": ({"readout": "max"}, "readout must be one of .*'spatial'.*, got 'max'"),
-    "edge bias": ({"edge_bias": "yes"}, "edge_bias must be one of .*'both'.*, got 'yes'"),
-    "attention": ({"attention": "mean"}, "mode must be one of .*'identity'.*, got 'mean'"),
-    "weights": ({"weights": "tied"}, "weights must be one of .*'lowrank'.*, got 'tied'"),
+    "inputs": (
+        {"interface": {"inputs": "all"}},
+        "inputs must be one of .*'first_sheet'.*, got 'all'",
+    ),
+    "outputs": (
+        {"interface": {"outputs": "first"}},
+        "outputs must be one of .*'last_sheet'.*, got 'first'",
+    ),
+    "readout": (
+        {"interface": {"readout": "max"}},
+        "readout must be one of .*'spatial'.*, got 'max'",
+    ),
+    "edge bias": (
+        {"attention": {"edge_bias": "yes"}},
+        "edge_bias must be one of .*'both'.*, got 'yes'",
+    ),
+    "attention": (
+        {"attention": {"mode": "mean"}},
+        "mode must be one of .*'identity'.*, got 'mean'",
+    ),
+    "weights": (
+        {"weights": {"attention": "tied"}},
+        "weights.attention must be one of .*'lowrank'.*, got 'tied'",
+    ),
     "heads": ({"heads": 3}, "heads must divide channels, got 3 heads and 8"),
     "local start of nothing": (
-        {"local_sigma": 1.0, "edge_bias": "none"},
+        {"attention": {"local_sigma": 1.0, "edge_bias": "none"}},
         "local_sigma=1.0 starts an edge bias, got edge_bias='none'",
     ),
-    "mixing nothing": ({"attention": "mixing", "edge_bias": "none"}, "made of edge scores"),
+    "mixing nothing": (
+        {"attention": {"mode": "mixing", "edge_bias": "none"}},
+        "made of edge scores",
+    ),
     "more fields than columns": (
         {"image_size": 6},
         "36 receptive fields need at least as many columns, got 32",
@@ -157,8 +178,12 @@ def test_sheet_refuses(name):
 
 DEPTHS = {
     "nothing to do": ({}, 0, "depth must be at least 1, got 0"),
-    "no such column": ({"recurrent": False}, 4, "at least 1 and at most 3, got 4"),
-    "no such time": ({"time_embedding": True}, 4, "at most 3, got 4. Only a recurrent"),
+    "no such column": ({"weights": {"recurrent": False}}, 4, "at least 1 and at most 3, got 4"),
+    "no such time": (
+        {"interface": {"time_embedding": True}},
+        4,
+        "at most 3, got 4. Only a recurrent",
+    ),
 }
 
 

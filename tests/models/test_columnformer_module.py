@@ -91,10 +91,13 @@ class TestModule:
 @pytest.mark.parametrize("weights", ["untied", "mixture", "lowrank", "shared"])
 @pytest.mark.parametrize("recurrent", [True, False])
 def test_recomputation_is_bit_for_bit(weights, recurrent, images):
-    dropped = {"dropout": 0.3, "edge_dropout": 0.3, "wiring": "distance"}
     results = []
     for memory in ("store", "recompute"):
-        model = make(memory=memory, weights=weights, recurrent=recurrent, **dropped)
+        model = make(
+            attention={"edge_dropout": 0.3},
+            weights={"attention": weights, "recurrent": recurrent, "dropout": 0.3},
+            cost={"wiring": "distance", "memory": memory},
+        )
         torch.manual_seed(0)
         output = model(images)
         (output.prediction.square().sum() + output.cost.sum()).backward()

@@ -13,7 +13,7 @@ from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.training.terms import per_sample
 from tests.models.variants import GEOMETRY, make, make_staged
 
-KIND = {"wiring": "communicability"}
+KIND = {"cost": {"wiring": "communicability"}}
 
 
 @pytest.fixture
@@ -23,7 +23,12 @@ def images() -> Tensor:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"attention": "selection"}, {"recurrent": False, "drive": "initial"}, {"heads": 1}],
+    [
+        {},
+        {"attention": {"mode": "selection"}},
+        {"weights": {"recurrent": False}, "interface": {"drive": "initial"}},
+        {"heads": 1},
+    ],
 )
 def test_the_sum_over_all_pairs(options, images):
     """sum |W| D C as the paper has it, in units of the mean length and of a column."""
@@ -42,7 +47,7 @@ def test_the_sum_over_all_pairs(options, images):
 
 def test_its_gradient_is_that_of_the_whole_term(images):
     """Through attention and through communicability, against finite differences."""
-    model = make(edge_bias="edge", channels=4, depth=2, **KIND).double()
+    model = make(attention={"edge_bias": "edge"}, channels=4, depth=2, **KIND).double()
     images = images[:2].double()
     scores = model.columns[0].attention.edge_bias.common
     model(images).cost.mean().backward()
@@ -75,7 +80,7 @@ def test_what_the_model_says_does_not_depend_on_it(images):
 
 
 def test_recomputed_steps_have_the_same_gradients(images):
-    stored, recomputed = make(**KIND), make(memory="recompute", **KIND)
+    stored, recomputed = make(**KIND), make(cost=KIND["cost"] | {"memory": "recompute"})
     for model in (stored, recomputed):
         output = model(images)
         (output.prediction.square().mean() + output.cost.mean()).backward()
@@ -95,7 +100,7 @@ def test_edges_are_scored_as_ever(images):
 @pytest.mark.parametrize("mode", ["mixing", "linear_mixing"])
 def test_columns_that_do_not_attend_are_refused(mode):
     with pytest.raises(ValueError, match="communicability is that of attention"):
-        make(attention=mode, edge_bias="head", **KIND)
+        make(attention={"mode": mode, "edge_bias": "head"}, **KIND)
 
 
 def test_too_many_columns_are_refused_when_the_model_is_built():
@@ -103,7 +108,7 @@ def test_too_many_columns_are_refused_when_the_model_is_built():
     with pytest.raises(ValueError, match=f"at most {LIMIT}. Got 1056"):
         sheet(
             geometry, connect.nearest(geometry, 3), image_size=4, in_channels=1, num_classes=2,
-            channels=2, depth=1, outputs="all", **KIND,
+            channels=2, depth=1, **KIND,
         )  # fmt: skip
 
 

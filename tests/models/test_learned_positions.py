@@ -20,7 +20,8 @@ def make(start=START, learnable: bool = True, **options) -> Columnformer:
     torch.manual_seed(3)
     geometry = positions(start, spacing=0.5) if learnable else start
     graph = connect.nearest(start, 7)
-    return sheet(geometry, graph, **(SIZES | {"wiring": "distance"} | options))
+    cost = {"wiring": "distance"} | options.pop("cost", {})
+    return sheet(geometry, graph, cost=cost, **(SIZES | options))
 
 
 def moved(model: Columnformer) -> Columnformer:
@@ -61,7 +62,9 @@ def test_the_graph_is_measured_where_the_columns_are_and_the_unit_is_kept():
     torch.testing.assert_close(model.edge_cost(), graph.distance / before.wiring_norm)
 
 
-@pytest.mark.parametrize("options", [{}, {"memory": "recompute"}, {"wiring": "gaussian"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"cost": {"memory": "recompute"}}, {"cost": {"wiring": "gaussian"}}]
+)
 def test_the_cost_moves_the_columns(options, images):
     model = moved(make(**options))
     output = model(images)
@@ -95,7 +98,9 @@ def test_logits_alone_do_not_move_them(images):
 def test_anchored_columns_have_no_gradient(images):
     torch.manual_seed(3)
     geometry = positions(START, anchors=[0, 31], spacing=0.5)
-    model = moved(sheet(geometry, connect.nearest(geometry, 7), wiring="distance", **SIZES))
+    model = moved(
+        sheet(geometry, connect.nearest(geometry, 7), cost={"wiring": "distance"}, **SIZES)
+    )
     model(images).cost.mean().backward()
     still = (model.positions.offset.grad == 0).all(1).nonzero().squeeze(1)
     assert still.tolist() == [0, 31]

@@ -70,7 +70,10 @@ def test_it_answers_as_the_saved_one(options, born):
 @pytest.mark.parametrize("assign", [True, False])
 @pytest.mark.parametrize("born", CHANGES.values(), ids=CHANGES)
 def test_however_it_is_loaded(born, assign, strict):
-    model, fresh = rewired(born, edge_bias="both"), make(edge_bias="both").eval()
+    model, fresh = (
+        rewired(born, attention={"edge_bias": "both"}),
+        make(attention={"edge_bias": "both"}).eval(),
+    )
     fresh.load_state_dict(through_a_file(model.state_dict()), strict=strict, assign=assign)
     assert same(fresh, model)
 
@@ -136,16 +139,18 @@ def test_copies_pickles_and_other_precisions_know_their_edges():
 
 def test_the_cost_of_wire_stays_in_its_unit():
     """D_0 is that of the first edges of the saved model, not of those it is loaded into."""
-    model = rewired(9, wiring="distance")
+    model = rewired(9, cost={"wiring": "distance"})
     options = {"image_size": 4, "in_channels": 1, "num_classes": 5, "channels": 8, "depth": 3}
-    other = sheet(GEOMETRY, connect.nearest(GEOMETRY, 3), heads=2, wiring="distance", **options)
+    other = sheet(
+        GEOMETRY, connect.nearest(GEOMETRY, 3), heads=2, cost={"wiring": "distance"}, **options
+    )
     other.eval().load_state_dict(model.state_dict())
     assert other.wiring_norm == model.wiring_norm
     assert torch.equal(other(IMAGES).cost, model(IMAGES).cost)
 
 
 def test_a_reset_starts_from_the_lengths_of_the_loaded_edges():
-    model, fresh = rewired(9, local_sigma=1.0), make(local_sigma=1.0)
+    model, fresh = rewired(9, attention={"local_sigma": 1.0}), make(attention={"local_sigma": 1.0})
     fresh.load_state_dict(model.state_dict())
     for each in (model, fresh):
         each.columns[0].attention.edge_bias.reset_parameters()
@@ -158,7 +163,9 @@ def test_learned_positions():
     moving = replace(geometry, learnable=True)
 
     def build() -> Columnformer:
-        return sheet(moving, connect.nearest(moving, 5), wiring="distance", **options).eval()
+        return sheet(
+            moving, connect.nearest(moving, 5), cost={"wiring": "distance"}, **options
+        ).eval()
 
     model, fresh = build(), build()
     nn.init.normal_(model.positions.offset, std=0.1)
@@ -228,7 +235,9 @@ def test_a_state_dict_of_an_earlier_version_is_loaded_with_a_warning():
     with pytest.warns(UserWarning, match=r"edge_bias\.common, and does not say of which edges"):
         keys = make().load_state_dict(old)
     assert not keys.missing_keys
-    make(edge_bias="none").load_state_dict(dict(make(edge_bias="none").named_parameters()))
+    make(attention={"edge_bias": "none"}).load_state_dict(
+        dict(make(attention={"edge_bias": "none"}).named_parameters())
+    )
     wide = rewired(9)
     with pytest.warns(UserWarning, match="does not say"), pytest.raises(RuntimeError, match="size"):
         wide.load_state_dict(old)

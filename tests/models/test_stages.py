@@ -22,7 +22,7 @@ def images() -> torch.Tensor:
 
 
 def test_shapes(images):
-    model = make_staged(wiring="distance")
+    model = make_staged(cost={"wiring": "distance"})
     output = model(images)
     assert output.prediction.shape == (3, 5)
     assert output.state.shape == (64 + 16 + 4, 3, 16)
@@ -41,7 +41,7 @@ def test_state_is_the_last_of_every_stage(images):
 
 def test_one_stage_is_a_columnformer(images):
     """The same parts in both; with one expert a stage is a shallow transformer."""
-    model = make_staged(SHEETS[:1], depths=(3,), experts=(3,), wiring="distance")
+    model = make_staged(SHEETS[:1], depths=(3,), experts=(3,), cost={"wiring": "distance"})
     stage = model.stages[0]
     columns, readout = list(stage.columns), model.readout
     plain = Columnformer(stage.graph, model.embed, columns, readout, depth=3, wiring="distance")
@@ -117,7 +117,7 @@ class TestGraph:
 
 class TestCost:
     def test_uniform_attention_costs_one_on_average(self, images):
-        model = make_staged(wiring="distance", wiring_power=2.0)
+        model = make_staged(cost={"wiring": "distance", "power": 2.0})
         for name, parameter in model.named_parameters():
             if "query.weight" in name or name.endswith("pool.scale"):
                 nn.init.zeros_(parameter)
@@ -127,7 +127,7 @@ class TestCost:
         assert torch.allclose(cost[2:4], pooling.expand(2), atol=1e-6)  # one unit everywhere
 
     def test_gaussian(self, images):
-        model = make_staged(wiring="gaussian", wiring_sigma=3.0, static_pool=True)
+        model = make_staged(cost={"wiring": "gaussian", "sigma": 3.0}, static_pool=True)
         nn.init.zeros_(model.stages[1].pool.scale)
         distance = model.stages[1].pool_graph.distance.view(16, 64)
         expected = -torch.log_softmax(-(distance**2) / 18, 1).mean()

@@ -54,7 +54,10 @@ class TestModule:
     def test_compile(self, images):
         torch.compiler.reset()
         model = make_staged(
-            SHEETS[1:], image_size=4, depths=(1, 2), memory="recompute", wiring="distance"
+            SHEETS[1:],
+            image_size=4,
+            depths=(1, 2),
+            cost={"memory": "recompute", "wiring": "distance"},
         )
         run = torch.compile(model, fullgraph=True, backend="aot_eager")
         images = images[:, :, :4, :4]
@@ -72,7 +75,9 @@ class TestModule:
     def test_recomputation_is_bit_for_bit(self, images):
         results = []
         for memory in ("store", "recompute"):
-            model = make_staged(memory=memory, dropout=0.3, edge_dropout=0.3)
+            model = make_staged(
+                cost={"memory": memory}, weights={"dropout": 0.3}, attention={"edge_dropout": 0.3}
+            )
             torch.manual_seed(0)
             model(images).prediction.square().sum().backward()
             results.append(gradients(model))
@@ -112,13 +117,16 @@ UNFIT = {
     "depths": ({"depths": (2, 2)}, "depths must have 3 entries here, got 2"),
     "experts": ({"experts": (1, 2)}, "experts must have 3 entries here, got 2"),
     "pools": ({"pools": [POOL]}, "pools must have 2 entries here, got 1"),
-    "weights": ({"weights": "mixture"}, "weights must be one of .*'lowrank'.*, got 'mixture'"),
+    "weights": (
+        {"weights": {"attention": "mixture"}},
+        "weights.attention must be one of .*'lowrank'.*, got 'mixture'",
+    ),
     "heads": ({"heads": 3}, "heads must divide channels"),
     "no block": ({"depths": (2, 0, 2)}, "depth must be at least 1, got 0"),
     "image": ({"image_size": 6}, "stage 0 must hear 36, got 64"),
     "pool from another sheet": ({"pools": [POOL, POOL]}, "for its 4 columns"),
-    "wiring": ({"wiring": "cubic"}, "wiring must be one of .*'gaussian'.*, got 'cubic'"),
-    "memory": ({"memory": "less"}, "memory must be one of .*'recompute'.*, got 'less'"),
+    "wiring": ({"cost": {"wiring": "cubic"}}, "wiring must be one of .*'gaussian'.*, got 'cubic'"),
+    "memory": ({"cost": {"memory": "less"}}, "memory must be one of .*'recompute'.*, got 'less'"),
 }
 
 

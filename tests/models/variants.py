@@ -12,19 +12,35 @@ GEOMETRY = grid.stack([4, 4])
 # Every ingredient once; a new one is one line and survives everything below, or does not.
 VARIANTS = {
     "default": {},
-    "selection": {"attention": "selection"},
-    "mixing": {"attention": "mixing", "edge_bias": "both"},
-    "linear mixing": {"attention": "linear_mixing", "edge_bias": "head", "local_sigma": 1.0},
-    "identity": {"attention": "identity", "edge_bias": "none"},
-    "mixture": {"weights": "mixture", "dropout": 0.2},
-    "low rank": {"weights": "lowrank", "rank": 2},
-    "shared": {"weights": "shared", "mlp_weights": "mixture"},
-    "feed-forward": {"recurrent": False, "drive": "initial"},
-    "first": {"value": "input", "qk_channels": 3, "skip_attention": False, "inputs": "first_sheet"},
-    "in time": {"time_embedding": True, "wiring": "distance", "outputs": "last_sheet"},
-    "recomputed": {"memory": "recompute", "dropout": 0.2, "edge_dropout": 0.2},
-    "communicable": {"wiring": "communicability"},
-    "spatial": {"readout": "spatial", "wiring": "gaussian", "edge_dropout": 0.2},
+    "selection": {"attention": {"mode": "selection"}},
+    "mixing": {"attention": {"mode": "mixing", "edge_bias": "both"}},
+    "linear mixing": {
+        "attention": {"mode": "linear_mixing", "edge_bias": "head", "local_sigma": 1.0}
+    },
+    "identity": {"attention": {"mode": "identity", "edge_bias": "none"}},
+    "mixture": {"weights": {"attention": "mixture", "dropout": 0.2}},
+    "low rank": {"weights": {"attention": "lowrank", "rank": 2}},
+    "shared": {"weights": {"attention": "shared", "mlp": "mixture"}},
+    "feed-forward": {"weights": {"recurrent": False}, "interface": {"drive": "initial"}},
+    "first": {
+        "attention": {"value": "input", "qk_channels": 3, "skip": False},
+        "interface": {"inputs": "first_sheet"},
+    },
+    "in time": {
+        "interface": {"time_embedding": True, "outputs": "last_sheet"},
+        "cost": {"wiring": "distance"},
+    },
+    "recomputed": {
+        "cost": {"memory": "recompute"},
+        "weights": {"dropout": 0.2},
+        "attention": {"edge_dropout": 0.2},
+    },
+    "communicable": {"cost": {"wiring": "communicability"}},
+    "spatial": {
+        "interface": {"readout": "spatial"},
+        "cost": {"wiring": "gaussian"},
+        "attention": {"edge_dropout": 0.2},
+    },
 }
 
 
@@ -42,10 +58,14 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
 SHEETS = (grid.sheet(8, 8), grid.sheet(4, 4, spacing=2.0), grid.sheet(2, 2, spacing=4.0))
 STAGED = {
     "dynamic": {},
-    "static": {"static_pool": True, "wiring": "gaussian"},
-    "untied": {"weights": "untied", "recurrent": True, "depths": (2, 3, 3)},
-    "low rank": {"weights": "lowrank", "rank": 2, "wiring": "distance"},
-    "recomputed": {"memory": "recompute", "dropout": 0.2, "edge_dropout": 0.2},
+    "static": {"static_pool": True, "cost": {"wiring": "gaussian"}},
+    "untied": {"weights": {"attention": "untied", "recurrent": True}, "depths": (2, 3, 3)},
+    "low rank": {"weights": {"attention": "lowrank", "rank": 2}, "cost": {"wiring": "distance"}},
+    "recomputed": {
+        "cost": {"memory": "recompute"},
+        "weights": {"dropout": 0.2},
+        "attention": {"edge_dropout": 0.2},
+    },
     "one block": {"depths": (1, 1, 1), "experts": (2, 2, 2)},
 }
 

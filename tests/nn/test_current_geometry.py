@@ -20,7 +20,7 @@ def make(geometry: Geometry) -> nn.Module:
     graph = connect.nearest(geometry, 3)
     return sheet(
         geometry, graph, image_size=4, in_channels=1, num_classes=3, channels=4, depth=2,
-        wiring="distance",
+        cost={"wiring": "distance"},
     )  # fmt: skip
 
 

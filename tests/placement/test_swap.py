@@ -245,7 +245,7 @@ def make(geometry, **options):
 
 def test_parameters_and_moments_move_with_the_column():
     geometry = grid.sheet(4, 4)
-    model = make(geometry, wiring="distance")
+    model = make(geometry, cost={"wiring": "distance"})
     x = torch.randn(2, 1, 4, 4)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     model(x).prediction.square().mean().backward()

@@ -19,7 +19,9 @@ def learner(degree: int = 4, seed: int = 0, **options) -> Columnformer:
     torch.manual_seed(seed)
     graph = connect.nearest(SHEET, degree)
     sizes = {"image_size": 4, "in_channels": 1, "num_classes": 4, "channels": 8, "depth": 2}
-    return sheet(SHEET, graph, **(sizes | {"heads": 2, "edge_bias": "both"} | options))
+    return sheet(
+        SHEET, graph, **(sizes | {"heads": 2, "attention": {"edge_bias": "both"}} | options)
+    )
 
 
 def rows(count: int = 48) -> Dataset:

@@ -58,7 +58,7 @@ def test_an_average_of_scores_alone(options, buffers):
 def test_an_update_brings_averages_along(options, buffers, born):
     """What an edge averaged before is under the same edge after; a newborn starts live."""
     skip_integers(options, buffers)
-    model = make(edge_bias="edge")
+    model = make(attention={"edge_bias": "edge"})
     average = AveragedModel(model, use_buffers=buffers, **options)
     for _ in range(3):
         nn.init.normal_(edge_parameters(model)[0])
@@ -77,7 +77,7 @@ def test_an_update_brings_averages_along(options, buffers, born):
 def test_an_average_that_was_not_brought_along_refuses_the_changed_model(options, buffers, bias):
     """With as many edges nothing else would notice; without scores the edges alone differ."""
     skip_integers(options, buffers)
-    model = make(edge_bias=bias)
+    model = make(attention={"edge_bias": bias})
     average = AveragedModel(model, use_buffers=buffers, **options)
     for _ in range(2):
         average.update_parameters(model)
@@ -92,7 +92,7 @@ def test_an_average_that_was_not_brought_along_refuses_the_changed_model(options
 
 def test_plasticity_brings_averages_along():
     torch.manual_seed(0)
-    model = make(edge_bias="both")
+    model = make(attention={"edge_bias": "both"})
     average, copied = AveragedModel(model), copy.deepcopy(model)
     average.update_parameters(model)
     rule = presets.set_(steps=8, samples=8) if hasattr(presets, "set_") else None

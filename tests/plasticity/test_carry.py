@@ -210,8 +210,8 @@ def test_tied_and_shared():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_columnformer(name):
     """Layers with per-edge tensors and layers without go on, and learn, on the new edges."""
-    options = {"wiring": "distance"} | VARIANTS[name]
-    model = make(**options)
+    options = VARIANTS[name]
+    model = make(**options | {"cost": {"wiring": "distance"} | options.get("cost", {})})
     graph, norm = model.graph, model.wiring_norm
     optimizer = AdamW(model.parameters(), 1e-3)
     images = torch.randn(2, 1, 4, 4)
@@ -223,7 +223,7 @@ def test_columnformer(name):
     carry(rewiring, model, optimizer)
     assert model.graph is rewiring.graph
     assert model.wiring_norm == norm
-    kinds = {"none": 0, "both": 2}.get(options.get("edge_bias", "edge"), 1)
+    kinds = {"none": 0, "both": 2}.get(options.get("attention", {}).get("edge_bias", "edge"), 1)
     layers = 1 if model.recurrent else model.depth
     assert len(edge_parameters(model)) == kinds * layers or name == "feed-forward"
     optimizer.zero_grad()

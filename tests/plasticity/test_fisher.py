@@ -89,7 +89,7 @@ def test_what_it_does_not_take(model, images):
 @pytest.mark.parametrize("memory", ["store", "recompute"])
 def test_asked_for_first_it_brings_the_scores_along(memory):
     """One forward pass for both gives what two give, bit for bit, over slices and in any order."""
-    model = learner(memory=memory)
+    model = learner(cost={"memory": memory})
     inputs, labels = rows().train_inputs[:10], rows().train_targets[:10]
     probe, other = (
         Probe(model, SHEET, inputs, labels, LOSSES, slice_size=4, seed=3, update=2)

@@ -291,7 +291,7 @@ def test_a_rehearsal_changes_nothing():
 @pytest.mark.parametrize("newborn", ["zero", "epsilon", "node_mean"])
 def test_newborns_start_on_every_kind_of_bias(bias, newborn):
     rule = presets.rigl(8, every=2, samples=16, check_samples=8, newborn=newborn)
-    *_, (_, _, update) = live(rule, model=learner(edge_bias=bias))
+    *_, (_, _, update) = live(rule, model=learner(attention={"edge_bias": bias}))
     assert update.metrics["edges_born"] >= 0
     assert math.isfinite(update.metrics["predicted_change"])
 

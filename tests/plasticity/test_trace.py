@@ -19,14 +19,18 @@ from tests.models.variants import make, make_staged
 LIVELY = 1.5  # of fresh weights: else all scores are nearly equal
 KINDS = {
     "recurrent": {},
-    "feed-forward": {"recurrent": False, "drive": "initial"},
-    "selection": {"attention": "selection"},
-    "identity": {"attention": "identity", "edge_bias": "edge"},
-    "per head": {"edge_bias": "both"},
-    "recomputed": {"memory": "recompute", "dropout": 0.3, "edge_dropout": 0.3},
-    "in time": {"time_embedding": True, "wiring": "distance"},
-    "mixing": {"attention": "mixing", "edge_bias": "edge"},
-    "first values": {"value": "input", "qk_channels": 3},
+    "feed-forward": {"weights": {"recurrent": False}, "interface": {"drive": "initial"}},
+    "selection": {"attention": {"mode": "selection"}},
+    "identity": {"attention": {"mode": "identity", "edge_bias": "edge"}},
+    "per head": {"attention": {"edge_bias": "both"}},
+    "recomputed": {
+        "cost": {"memory": "recompute"},
+        "weights": {"dropout": 0.3},
+        "attention": {"edge_dropout": 0.3},
+    },
+    "in time": {"interface": {"time_embedding": True}, "cost": {"wiring": "distance"}},
+    "mixing": {"attention": {"mode": "mixing", "edge_bias": "edge"}},
+    "first values": {"attention": {"value": "input", "qk_channels": 3}},
 }
 
 
@@ -177,7 +181,10 @@ class TestNothingElseChanges:
             assert torch.equal(x, y)
 
     def test_no_random_number_is_drawn(self, batch):
-        model, pairs = model_of(dropout=0.3, edge_dropout=0.3).train(), torch.randint(32, (2, 4))
+        model, pairs = (
+            model_of(weights={"dropout": 0.3}, attention={"edge_dropout": 0.3}).train(),
+            torch.randint(32, (2, 4)),
+        )
         before = torch.get_rng_state()
         trace(model, *batch, losses, *pairs)
         assert torch.equal(torch.get_rng_state(), before)
@@ -319,7 +326,7 @@ def test_a_large_constant_per_column_changes_no_score(level, born):
 
 
 def test_slices_give_what_edge_scores_takes(batch):
-    model = model_of(attention="selection")
+    model = model_of(attention={"mode": "selection"})
     [part] = iter_slices(model, *batch, losses)
     part = part.attention
     assert part.q.shape[:3] == (3, 32, 1)

@@ -50,7 +50,7 @@ def trial_of(model, rule: Rule, dtype=torch.float32) -> Trial:
 
 
 def test_a_copy_shares_all_that_is_not_per_edge():
-    model = learner(wiring="distance")
+    model = learner(cost={"wiring": "distance"})
     graph, before = model.graph, copy.deepcopy(model.state_dict())
     choose = torch.tensor([1, 9]), (torch.tensor([0, 3]), torch.tensor([15, 12]))
     rewiring = rewire(graph, *choose, SHEET)

@@ -40,7 +40,8 @@ def trained(geometry=COARSE, **options):
 
 def seeing(model, columns, **options):
     """What builds a sheet whose columns see what those of `model` do."""
-    return partial(build, receptive=model.receptive[columns], **options)
+    interface = options.pop("interface", {}) | {"receptive": model.receptive[columns]}
+    return partial(build, interface=interface, **options)
 
 
 def images():
@@ -190,14 +191,14 @@ def test_kept_edges_keep_lengths_and_order(graph, data):
 
 VARIANTS = {
     "untied": {},
-    "shared": {"weights": "shared"},
-    "mixture": {"weights": "mixture", "rank": 2},
-    "lowrank": {"weights": "lowrank", "rank": 2},
-    "mixing": {"attention": "mixing", "edge_bias": "both"},
-    "selection": {"attention": "selection", "edge_bias": "head"},
-    "spatial": {"readout": "spatial", "time_embedding": True},
-    "untied_tokens": {"embed_weights": "untied"},
-    "feedforward": {"recurrent": False, "wiring": "distance"},
+    "shared": {"weights": {"attention": "shared"}},
+    "mixture": {"weights": {"attention": "mixture", "rank": 2}},
+    "lowrank": {"weights": {"attention": "lowrank", "rank": 2}},
+    "mixing": {"attention": {"mode": "mixing", "edge_bias": "both"}},
+    "selection": {"attention": {"mode": "selection", "edge_bias": "head"}},
+    "spatial": {"interface": {"readout": "spatial", "time_embedding": True}},
+    "untied_tokens": {"interface": {"embed_weights": "untied"}},
+    "feedforward": {"weights": {"recurrent": False}, "cost": {"wiring": "distance"}},
 }
 
 
@@ -215,29 +216,33 @@ def test_where_columns_see_what_their_origin_sees_the_finer_sheet_is_the_same(op
 
 @pytest.mark.parametrize("readout", ["mean", "spatial"])
 def test_with_unequal_shares_a_mean_changes_and_a_spatial_readout_does_not(readout):
-    model, x = trained(readout=readout), images()
+    model, x = trained(interface={"readout": readout}), images()
     origin = torch.cat([torch.arange(16), torch.tensor([0, 0, 0, 5])])
     places = torch.cat([COARSE.positions, COARSE.positions[origin[16:]] + 0.1])
-    made = rescale(model, Geometry(places), origin, seeing(model, origin, readout=readout))
+    made = rescale(
+        model, Geometry(places), origin, seeing(model, origin, interface={"readout": readout})
+    )
     before, after = states(model, x), states(made.model, x)
     torch.testing.assert_close(after.states, before.states[:, origin], rtol=0, atol=1e-12)
     same = torch.allclose(after.prediction, before.prediction, rtol=0, atol=1e-12)
     assert same == (readout == "spatial")
 
 
-FIELDS = {"image_size": 8, "patch": 3, "padding": 1}
+def fields(stride):
+    """Receptive fields of 3 x 3 pixels on images of 8 x 8."""
+    return {"image_size": 8, "interface": {"patch": 3, "padding": 1, "stride": stride}}
 
 
 def test_a_finer_sheet_may_look_more_finely_and_the_loss_says_what_that_changes():
-    model = trained(**FIELDS, stride=2)  # 16 receptive fields, then 64 of the same size
-    finer = partial(build, **FIELDS, stride=1)
+    model = trained(**fields(stride=2))  # 16 receptive fields, then 64 of the same size
+    finer = partial(build, **fields(stride=1))
     x = torch.randn(3, 1, 8, 8, dtype=torch.float64)
 
     def loss(each):
         return each(x).prediction.square().mean()
 
     looks = rescale(model, FINE, FOUR, finer, loss=loss)
-    same = rescale(model, FINE, FOUR, seeing(model, FOUR, **FIELDS, stride=2), loss=loss)
+    same = rescale(model, FINE, FOUR, seeing(model, FOUR, **fields(stride=2)), loss=loss)
     assert looks.model.embed.num_tokens == 64
     assert torch.equal(looks.model.placed, torch.arange(64))
     assert same.loss_after == pytest.approx(same.loss_before, abs=1e-12)
@@ -258,8 +263,8 @@ def test_the_old_model_is_untouched_and_nothing_is_shared():
 
 
 def test_costs_of_wire_stay_in_the_same_unit():
-    model = trained(wiring="distance")
-    new = rescale(model, FINE, FOUR, partial(build, wiring="distance")).model
+    model = trained(cost={"wiring": "distance"})
+    new = rescale(model, FINE, FOUR, partial(build, cost={"wiring": "distance"})).model
     assert new.wiring_norm == model.wiring_norm
     cost = new.edge_cost()
     torch.testing.assert_close(cost, new.graph.distance / model.wiring_norm)
@@ -303,7 +308,7 @@ def test_columns_that_nobody_hears_or_reads_are_removed_without_a_trace():
     graph = ColumnGraph.from_edge_index(
         graph.edge_index[:, heard], 20, distance=graph.distance[heard]
     )
-    options = {"outputs": "last_sheet", "patch": 2}
+    options = {"interface": {"outputs": "last_sheet", "patch": 2}}
     torch.manual_seed(1)
     model = build(geometry, graph, **options).eval()
     keep = ~torch.isin(torch.arange(20), deaf)
@@ -327,7 +332,7 @@ def test_there_may_be_fewer_columns_than_receptive_fields():
 
 def test_a_column_that_is_read_cannot_go_from_one_readout_only():
     geometry = grid.stack([4, 2])
-    options = {"outputs": "last_sheet", "patch": 2}
+    options = {"interface": {"outputs": "last_sheet", "patch": 2}}
     model = build(geometry, connect.complete(geometry), **options)
     keep = torch.arange(20) != 17
     with pytest.raises(ValueError, match="must read the columns that come from output columns"):
@@ -401,8 +406,8 @@ def test_a_tensor_per_column_that_is_not_declared_is_refused():
     ("change", "kind", "match"),
     [
         ({"build": partial(build, channels=8)}, ValueError, "shape"),
-        ({"build": partial(build, edge_bias="none")}, ValueError, "same modules"),
-        ({"build": partial(build, time_embedding=True)}, ValueError, "both models"),
+        ({"build": partial(build, attention={"edge_bias": "none"})}, ValueError, "same modules"),
+        ({"build": partial(build, interface={"time_embedding": True})}, ValueError, "both models"),
         ({"build": lambda *a: build(*a).float()}, TypeError, "float64"),
         ({"build": lambda g, _: build(g, connect.nearest(g, 3))}, ValueError, "graph it is given"),
         ({"columns": FOUR[:9]}, ValueError, r"\(64,\)"),
@@ -420,4 +425,4 @@ def test_what_does_not_fit_is_refused(change, kind, match):
 def test_a_tensor_of_the_new_model_only_is_refused():
     # A parameter that was None in the old model.
     with pytest.raises(ValueError, match="only in the new one"):
-        rescale(trained(position_embedding=False), FINE, FOUR, build)
+        rescale(trained(interface={"position_embedding": False}), FINE, FOUR, build)

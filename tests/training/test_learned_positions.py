@@ -24,7 +24,7 @@ def model(seed: int = 0, **options) -> nn.Module:
     geometry = positions(grid.sheet(3, 3), spacing=SPACING)
     sizes = {"image_size": 3, "in_channels": 1, "num_classes": 3, "channels": 4, "depth": 2}
     graph = connect.nearest(geometry, 4)
-    return sheet(geometry, graph, wiring="distance", **sizes, **options)
+    return sheet(geometry, graph, cost={"wiring": "distance"}, **sizes, **options)
 
 
 def least(learned: LearnedPositions) -> float:
@@ -46,7 +46,7 @@ def test_columns_come_closer_but_not_too_close(tmp_path):
 @pytest.mark.parametrize("amp", [None, "bfloat16"])
 def test_stopped_and_resumed_equals_never_stopped(tmp_path, amp):
     options = {**OPTIONS, "losses": WIRING, "amp": amp}
-    train(model(dropout=0.2), task(), run=tmp_path / "whole", **options)
+    train(model(weights={"dropout": 0.2}), task(), run=tmp_path / "whole", **options)
 
     def stop(inputs, generator):
         calls.append(1)
@@ -56,8 +56,20 @@ def test_stopped_and_resumed_equals_never_stopped(tmp_path, amp):
 
     calls: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        train(model(dropout=0.2), task(), run=tmp_path / "broken", augmentation=stop, **options)
-    train(model(seed=9, dropout=0.2), task(), run=tmp_path / "broken", resume=True, **options)
+        train(
+            model(weights={"dropout": 0.2}),
+            task(),
+            run=tmp_path / "broken",
+            augmentation=stop,
+            **options,
+        )
+    train(
+        model(seed=9, weights={"dropout": 0.2}),
+        task(),
+        run=tmp_path / "broken",
+        resume=True,
+        **options,
+    )
     assert artefacts(tmp_path / "broken") == artefacts(tmp_path / "whole")
 
 

@@ -64,8 +64,9 @@ def graph_on(geometry: Geometry) -> ColumnGraph:
 def columnformer(geometry: Geometry, graph: ColumnGraph):
     return sheet(
         geometry, graph, image_size=(1, geometry.num_columns), in_channels=1, num_classes=4,
-        channels=4, depth=2, heads=2, edge_bias="both", inputs="first_sheet",
-        weights="shared", wiring="distance" if geometry.learnable else None,
+        channels=4, depth=2, heads=2, attention={"edge_bias": "both"},
+        weights={"attention": "shared"}, interface={"inputs": "first_sheet"},
+        cost={"wiring": "distance" if geometry.learnable else None},
     )  # fmt: skip
 
 

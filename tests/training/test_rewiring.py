@@ -236,7 +236,8 @@ def rigl(**options):
             {}, ValueError, "pass train.*geometry=",
         ),
         (
-            {"plasticity": rigl(magnitude="bias")}, {"edge_bias": "none"}, ValueError,
+            {"plasticity": rigl(magnitude="bias")}, {"attention": {"edge_bias": "none"}},
+            ValueError,
             "reads the edge bias, and the model has none",
         ),
         (

@@ -3,39 +3,40 @@
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.nn.checks import check_choice
+from graphcolumns.models.options import InterfaceOptions
 from graphcolumns.nn.readout import ColumnReadout, MeanReadout, SpatialReadout
-
-READOUTS = ("mean", "spatial", "columns")
 
 
 def make_readout(
-    readout: str, weights: str, channels: int, num_classes: int, user: Tensor, first: int
+    interface: InterfaceOptions, tokens: int, channels: int, num_classes: int, user: Tensor
 ) -> nn.Module:
     """The readout of a sheet.
 
     Args:
-        readout: ``"mean"``, ``"spatial"`` or ``"columns"``.
-        weights: ``"shared"`` or ``"untied"``, of ``"columns"``.
+        interface: Which readout, and of which columns.
+        tokens: ``P``, the number of columns in the last sheet.
         channels: ``C``.
         num_classes: ``K``.
         user: The user's id of each column, ``[N]``.
-        first: The first column of the user that is read; so are all after it.
 
     Raises:
-        ValueError: An unknown readout, or another number of answers than of columns that answer.
+        ValueError: Another number of answers than of columns that answer.
     """
-    check_choice("readout", readout, READOUTS)
-    if readout == "columns":
+    first = 0 if interface.outputs == "all" else len(user) - tokens
+    if interface.readout == "columns":
         columns = user.argsort()[first:]
-        if len(columns) != num_classes:
-            raise ValueError(
-                f"readout='columns' gives one answer per column, {len(columns)} here, and the data "
-                f"asks for num_classes={num_classes}: take a sheet with one column per answer "
-                "(outputs='last_sheet' reads the last sheet of a stack), or readout='mean'"
-            )
-        return ColumnReadout(channels, columns, weights)
+        _check_answers(len(columns), num_classes)
+        return ColumnReadout(channels, columns, interface.readout_weights)
     read = torch.where(user >= first)[0] if first else None
-    if readout == "mean":
+    if interface.readout == "mean":
         return MeanReadout(channels, num_classes, read)
     return SpatialReadout(len(user) - first, channels, num_classes, read)
+
+
+def _check_answers(columns: int, num_classes: int) -> None:
+    if columns != num_classes:
+        raise ValueError(
+            f"readout='columns' gives one answer per column, {columns} here, and the data "
+            f"asks for num_classes={num_classes}: take a sheet with one column per answer "
+            "(outputs='last_sheet' reads the last sheet of a stack), or readout='mean'"
+        )

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.view import view
+from graphcolumns.models.options import InterfaceOptions
 from graphcolumns.nn import checks
 
 
@@ -38,6 +39,34 @@ def receptive_tokens(receptive: Tensor | None, columns: int, tokens: int) -> Ten
             f"got ids in [{int(receptive.min())}, {int(receptive.max())}]"
         )
     return receptive
+
+
+def seen_tokens(
+    interface: InterfaceOptions, geometry: Geometry, grid: tuple[int, ...], user: Tensor
+) -> Tensor:
+    """The token that each column of a sheet sees, -1 for none.
+
+    Args:
+        interface: How tokens are given to columns.
+        geometry: Where the ``N`` columns are.
+        grid: Rows of tokens, and tokens per row.
+        user: The user's id of each column, ``[N]``.
+
+    Returns:
+        ``[N]`` int64.
+
+    Raises:
+        ValueError: Another number of ids than of columns.
+        TypeError: Ids that are not whole numbers.
+    """
+    if interface.receptive is not None:
+        receptive = torch.as_tensor(interface.receptive)
+        check_ids("receptive", receptive, len(user))
+        return receptive[user]
+    rows, columns = grid
+    if interface.inputs == "topographic":
+        return topographic_tokens(geometry, rows, columns)
+    return torch.where(user < rows * columns, user, -1)
 
 
 def topographic_tokens(geometry: Geometry, rows: int, columns: int) -> Tensor:

@@ -1,25 +1,32 @@
 """A columnformer from a geometry, a graph and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.columnformer.columns import make_columns
 from graphcolumns.models.columnformer.model import Columnformer
-from graphcolumns.models.columnformer.readouts import READOUTS, make_readout
-from graphcolumns.models.columnformer.receptive import check_ids, topographic_tokens
+from graphcolumns.models.columnformer.readouts import make_readout
+from graphcolumns.models.columnformer.receptive import check_ids, seen_tokens
 from graphcolumns.models.columnformer.width import of_width
-from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
-from graphcolumns.nn.column import Column
-from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.models.options import (
+    AttentionOptions,
+    CostOptions,
+    InterfaceOptions,
+    WeightOptions,
+)
+from graphcolumns.models.options.former import names_new_keywords
+from graphcolumns.models.options.groups import Groups, read_groups
+from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.embed import PatchEmbed, as_pair
-from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.positions import LearnedPositions
 
 
+@names_new_keywords
 def sheet(
     geometry: Geometry,
     graph: ColumnGraph,
@@ -32,95 +39,35 @@ def sheet(
     flops: int | None = None,
     depth: int = 4,
     heads: int = 2,
-    recurrent: bool = True,
-    attention: str = "attention",
-    qk_channels: int | None = None,
-    value: str = "linear",
-    weights: str = "untied",
-    mlp_weights: str | None = None,
-    norm_weights: str | None = None,
-    rank: int = 4,
-    hidden: int | None = None,
-    skip_attention: bool = True,
-    edge_bias: str = "edge",
-    local_sigma: float | None = None,
-    patch: int = 1,
-    stride: int | None = None,
-    padding: int = 0,
-    blur: float = 0.0,
-    embed_weights: str = "shared",
-    inputs: str = "topographic",
-    drive: str = "every_step",
-    outputs: str = "all",
-    readout: str = "mean",
-    readout_weights: str = "shared",
-    position_embedding: bool = True,
-    time_embedding: bool = False,
-    dropout: float = 0.0,
-    edge_dropout: float = 0.0,
-    wiring: str | None = None,
-    wiring_power: float = 1.0,
-    wiring_sigma: float = 2.0,
-    memory: str = "store",
-    std: float | None = None,
+    attention: AttentionOptions | Mapping[str, Any] = AttentionOptions(),
+    weights: WeightOptions | Mapping[str, Any] = WeightOptions(),
+    interface: InterfaceOptions | Mapping[str, Any] = InterfaceOptions(),
+    cost: CostOptions | Mapping[str, Any] = CostOptions(),
     permutation: Tensor | None = None,
-    receptive: Tensor | Sequence[int] | None = None,
 ) -> Columnformer:
-    r"""Builds a columnformer on a sheet, every ingredient a keyword.
+    r"""Builds a columnformer on a sheet, from sizes and four groups of options.
+
+    A group is a value, ``weights=WeightOptions(mlp="shared")``, or a mapping of its fields,
+    ``weights={"mlp": "shared"}``.
 
     Args:
         geometry: Where the columns are, in the order of the graph. If it is ``learnable``, that is
             where they start, and the wiring cost moves them.
-        graph: Who listens to whom.
+        graph: Edges: which columns each column receives from.
         image_size: Height and width in pixels, or one number for both.
         in_channels: Channels of the images.
         num_classes: ``K``.
         channels: ``C``; None to make the model as wide as a budget allows.
-        parameters: The budget in trained numbers.
-        flops: The budget in operations of the matrix products of a forward pass, per image.
+        parameters: Budget in trained numbers.
+        flops: Budget in operations of the matrix products of a forward pass, per image.
         depth: Number of steps ``T``.
         heads: ``H``.
-        recurrent: One layer applied ``depth`` times, or ``depth`` layers (feed-forward).
-        attention: ``"attention"``, ``"selection"``, ``"mixing"``, ``"linear_mixing"`` or
-            ``"identity"``, see :class:`ColumnAttention`.
-        qk_channels: Width of queries and keys per head (default: ``C / H``).
-        value: ``"linear"`` or ``"input"``.
-        weights: ``"untied"``, ``"shared"``, ``"mixture"`` or ``"lowrank"``: of attention.
-        mlp_weights: The same for the MLP (default: as ``weights``).
-        norm_weights: The same for the norms (default: as ``weights``).
-        rank: Of the modes ``mixture`` and ``lowrank``.
-        hidden: Width of the MLP (default: ``2 C``).
-        skip_attention: Whether attention has a residual connection.
-        edge_bias: Learned scores per ``"edge"``, per ``"head"`` and edge, ``"both"``, ``"none"``.
-        local_sigma: Gaussian-local start of the edge bias, in the unit of the geometry.
-        patch: Side of a receptive field, in pixels.
-        stride: Between receptive fields, in pixels (default: ``patch``).
-        padding: Zeros around the image, in pixels.
-        blur: Standard deviation of a Gaussian blur of the input, in pixels.
-        embed_weights: ``"shared"`` or ``"untied"`` map from receptive field to token.
-        inputs: ``"topographic"``: every column sees the token at its own place, see
-            :func:`topographic_tokens`; ``"first_sheet"``: only the first P columns see, column n
-            token n.
-        drive: The input enters the ``"initial"`` state only, or at ``"every_step"``.
-        outputs: Columns that are read: ``"all"``, or ``"last_sheet"`` (the last P columns).
-        readout: ``"mean"``, ``"spatial"`` (a map per class), or ``"columns"``: each column that is
-            read gives one answer of its own, in the user's order, so that there are ``K`` of them.
-        readout_weights: ``"shared"`` or ``"untied"`` weights of the readout ``"columns"``.
-        position_embedding: Whether to learn a code per column.
-        time_embedding: Whether to learn a code per step.
-        dropout: Of activations.
-        edge_dropout: Of edges.
-        wiring: Cost reported by the forward pass: None, ``"distance"``, ``"gaussian"`` or
-            ``"communicability"``.
-        wiring_power: Exponent of the distance.
-        wiring_sigma: Radius of the Gaussian cost, in the unit of the geometry.
-        memory: ``"store"`` or ``"recompute"`` the activations of a step.
-        std: Of the initial weights (default: uniform with fan-in).
-        permutation: Of ``geometry.reorder()``: column n here is column ``permutation[n]`` of the
-            user, whose order decides who sees which token.
-        receptive: Token that each column sees, ``[N]`` int64 or a list, -1 for none, in place of
-            ``inputs``; it may leave tokens unseen, so that there may be more of them than columns.
-            In the user's order, which with ``permutation`` is not that of ``geometry``.
+        attention: What a column receives, see :class:`.AttentionOptions`.
+        weights: Whose weights it has, see :class:`.WeightOptions`.
+        interface: What it sees and how it is read, see :class:`.InterfaceOptions`.
+        cost: What it costs, see :class:`.CostOptions`.
+        permutation: Order of ``geometry.reorder()``: column n here is column ``permutation[n]`` of
+            the user, whose order decides which column sees which token.
 
     Returns:
         A :class:`Columnformer`.
@@ -128,78 +75,69 @@ def sheet(
     Raises:
         ValueError: An unknown choice, sizes that do not fit, or not exactly one of ``channels``,
             ``parameters`` and ``flops``.
+        TypeError: An option that its group does not have.
     """
-    check_choice("inputs", inputs, ("topographic", "first_sheet"))
-    check_choice("outputs", outputs, ("all", "last_sheet"))
-    check_choice("readout", readout, READOUTS)
-    check_choice("edge_bias", edge_bias, ("none", "edge", "head", "both"))
+    options = read_groups(attention, weights, interface, cost, Groups())
     check_counts(depth=depth, heads=heads)
-    check_dropout(dropout=dropout, edge_dropout=edge_dropout)
-    if local_sigma is not None and edge_bias == "none":
-        raise ValueError(
-            f"local_sigma={local_sigma} starts an edge bias, got edge_bias='none': "
-            "choose edge_bias='edge', or local_sigma=None"
-        )
     count = geometry.num_columns
-    user = torch.arange(count) if permutation is None else permutation
-    check_ids("permutation", user, count)
-    if not torch.equal(user.sort().values, torch.arange(count)):
-        raise ValueError(f"permutation must hold each of the {count} column ids once")
-    if receptive is not None:
-        receptive = torch.as_tensor(receptive)
-        check_ids("receptive", receptive, count)
-        receptive = receptive[user]
-    mlp, norm = mlp_weights or weights, norm_weights or weights
-
-    def column(channels: int) -> Column:
-        mixed = "mixture" in (weights, mlp, norm)
-        mixture = Mixture(count, rank) if mixed else None
-        bias = None
-        if edge_bias != "none":
-            common, per_head = edge_bias in ("edge", "both"), edge_bias in ("head", "both")
-            bias = EdgeBias(graph, heads, common, per_head, local_sigma)
-        exchange = ColumnAttention(
-            count, channels, heads, attention, qk_channels, value, weights, rank, mixture, bias,
-            dropout=edge_dropout, std=std,
-        )  # fmt: skip
-        return Column(
-            count, exchange, 2 * channels if hidden is None else hidden, mlp, norm, rank, mixture,
-            skip_attention, dropout=dropout, std=std,
-        )  # fmt: skip
+    user = _user_order(permutation, count)
 
     def build(channels: int) -> Columnformer:
-        embed = PatchEmbed(
-            image_size, in_channels, channels, patch, stride, padding, blur, weights=embed_weights
-        )
-        tokens = embed.num_tokens
-        if count < tokens and (receptive is None or outputs == "last_sheet"):
-            raise ValueError(
-                f"{tokens} receptive fields need at least as many columns, got {count}: "
-                "use a larger patch or stride, or a larger sheet"
-            )
-        seen = torch.where(user < tokens, user, -1)
-        if inputs == "topographic":
-            seen = topographic_tokens(geometry, *embed.grid)
-        seen = seen if receptive is None else receptive
-        first = 0 if outputs == "all" else count - tokens
-        head = make_readout(readout, readout_weights, channels, num_classes, user, first)
+        shown = options.interface
+        embed = _make_embed(image_size, in_channels, channels, shown)
+        _check_tokens(embed.num_tokens, count, shown)
+        readout = make_readout(shown, embed.num_tokens, channels, num_classes, user)
         return Columnformer(
             graph,
             embed,
-            column(channels) if recurrent else [column(channels) for _ in range(depth)],
-            head,
+            make_columns(graph, count, channels, heads, depth, options.attention, options.weights),
+            readout,
             depth=depth,
-            receptive=seen,
-            drive=drive,
-            position_embedding=position_embedding,
-            time_embedding=time_embedding,
-            wiring=wiring,
-            wiring_power=wiring_power,
-            wiring_sigma=wiring_sigma,
+            receptive=seen_tokens(shown, geometry, embed.grid, user),
+            drive=shown.drive,
+            position_embedding=shown.position_embedding,
+            time_embedding=shown.time_embedding,
+            wiring=options.cost.wiring,
+            wiring_power=options.cost.power,
+            wiring_sigma=options.cost.sigma,
             positions=LearnedPositions(geometry) if geometry.learnable else None,
-            memory=memory,
+            memory=options.cost.memory,
         )
 
-    image_shape = (in_channels, *as_pair(image_size))
     widths = {"channels": channels, "parameters": parameters, "flops": flops}
-    return of_width(build, widths, image_shape, multiple=heads)
+    return of_width(build, widths, (in_channels, *as_pair(image_size)), multiple=heads)
+
+
+def _user_order(permutation: Tensor | None, count: int) -> Tensor:
+    """The user's id of each column, ``[N]``."""
+    ids = torch.arange(count)
+    if permutation is None:
+        return ids
+    check_ids("permutation", permutation, count)
+    if not torch.equal(permutation.sort().values, ids):
+        raise ValueError(f"permutation must hold each of the {count} column ids once")
+    return permutation
+
+
+def _make_embed(
+    image_size: int | tuple[int, int], in_channels: int, channels: int, options: InterfaceOptions
+) -> PatchEmbed:
+    return PatchEmbed(
+        image_size,
+        in_channels,
+        channels,
+        options.patch,
+        options.stride,
+        options.padding,
+        options.blur,
+        weights=options.embed_weights,
+    )
+
+
+def _check_tokens(tokens: int, count: int, options: InterfaceOptions) -> None:
+    """Raise if columns are too few for the receptive fields, unless some may stay unseen."""
+    if count < tokens and (options.receptive is None or options.outputs == "last_sheet"):
+        raise ValueError(
+            f"{tokens} receptive fields need at least as many columns, got {count}: "
+            "use a larger patch or stride, or a larger sheet"
+        )

@@ -1,27 +1,36 @@
 """A staged columnformer from geometries and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
-
-from torch import nn
 
 from graphcolumns import connect
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.staged_columnformer.cross import CrossColumn
+from graphcolumns.models.options import (
+    AttentionOptions,
+    CostOptions,
+    InterfaceOptions,
+    WeightOptions,
+)
+from graphcolumns.models.options.former import names_new_keywords
+from graphcolumns.models.options.groups import Groups, read_groups
+from graphcolumns.models.staged_columnformer.make_stage import make_stage
 from graphcolumns.models.staged_columnformer.model import StagedColumnformer
-from graphcolumns.models.staged_columnformer.stage import Stage
-from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
-from graphcolumns.nn.column import Column
+from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.embed import PatchEmbed
-from graphcolumns.nn.expert_map import ExpertMap
-from graphcolumns.nn.pool import LearnedPool
 from graphcolumns.nn.readout import MeanReadout
-from graphcolumns.nn.recurrence import embedding
+
+# Where a staged columnformer differs from a sheet, and which fields it has.
+DEFAULTS = Groups(weights=WeightOptions(attention="shared", recurrent=False, std=0.02))
+TAKES = {
+    "attention": ("edge_dropout",),
+    "weights": ("attention", "rank", "hidden", "dropout", "std", "recurrent"),
+    "interface": ("patch", "stride", "padding"),
+}
 
 
+@names_new_keywords
 def staged(
     geometries: Sequence[Geometry],
     graphs: Sequence[ColumnGraph] | None = None,
@@ -34,23 +43,16 @@ def staged(
     experts: Sequence[int] | None = None,
     channels: int = 32,
     heads: int = 4,
-    hidden: int | None = None,
-    weights: str = "shared",
-    rank: int = 4,
-    recurrent: bool = False,
     static_pool: bool = False,
-    patch: int = 1,
-    stride: int | None = None,
-    padding: int = 0,
-    dropout: float = 0.0,
-    edge_dropout: float = 0.0,
-    wiring: str | None = None,
-    wiring_power: float = 1.0,
-    wiring_sigma: float = 2.0,
-    memory: str = "store",
-    std: float | None = 0.02,
+    attention: AttentionOptions | Mapping[str, Any] = DEFAULTS.attention,
+    weights: WeightOptions | Mapping[str, Any] = DEFAULTS.weights,
+    interface: InterfaceOptions | Mapping[str, Any] = DEFAULTS.interface,
+    cost: CostOptions | Mapping[str, Any] = DEFAULTS.cost,
 ) -> StagedColumnformer:
-    """Builds a columnformer of several sheets, every ingredient a keyword.
+    """Builds a columnformer of several sheets, from sizes and four groups of options.
+
+    A group is a mapping of fields that differ from the default, ``weights={"rank": 2}``, or a
+    value, which takes the place of the default: ``weights=WeightOptions(attention="lowrank")``.
 
     Args:
         geometries: One per stage, bottom first, in one coordinate frame: ``grid.sheet(8, 8)``,
@@ -61,26 +63,18 @@ def staged(
         image_size: Height and width in pixels, or one number for both.
         in_channels: Channels of the images.
         num_classes: ``K``.
-        depths: Blocks per stage; in a pooled stage the first of them hears the stage below.
+        depths: Blocks per stage; in a pooled stage the first of them receives from the stage below.
         experts: Sets of MLP weights per stage (default: 1, 4, 16, 64, ...).
         channels: ``C``.
         heads: ``H``.
-        hidden: Width of the MLP (default: ``4 C``).
-        weights: ``"shared"``, ``"untied"`` or ``"lowrank"``: of attention and norms, and of the
-            MLP in stages with one expert.
-        rank: Of the mode ``lowrank``.
-        recurrent: Whether the lateral steps of a stage share one block.
         static_pool: Whether pooling depends on the columns below instead of their tokens.
-        patch: Side of a receptive field, in pixels.
-        stride: Between receptive fields, in pixels (default: ``patch``).
-        padding: Zeros around the image, in pixels.
-        dropout: Of activations.
-        edge_dropout: Of edges.
-        wiring: Cost reported by the forward pass: None, ``"distance"`` or ``"gaussian"``.
-        wiring_power: Exponent of the distance.
-        wiring_sigma: Radius of the Gaussian cost, in the unit of the geometries.
-        memory: ``"store"`` or ``"recompute"`` the activations of a step.
-        std: Of the initial weights (None: uniform with fan-in).
+        attention: What a column receives, see :class:`.AttentionOptions`: ``edge_dropout``.
+        weights: Whose weights it has, see :class:`.WeightOptions`. ``attention`` (here
+            ``"shared"``, ``"untied"`` or ``"lowrank"``) is the mode of attention and norms, and of
+            the MLP in stages with one expert; ``rank``, ``hidden``, ``dropout``, ``std``, and
+            ``recurrent``: whether the lateral steps of a stage share one block.
+        interface: What it sees, see :class:`.InterfaceOptions`: ``patch``, ``stride``, ``padding``.
+        cost: What it costs, see :class:`.CostOptions`.
 
     Returns:
         A :class:`StagedColumnformer`.
@@ -88,33 +82,30 @@ def staged(
     Raises:
         ValueError: An unknown choice, lists of different length, sizes that do not fit, or a
             learnable geometry.
+        TypeError: An option that its group, or a staged columnformer, does not have.
     """
-    check_choice("weights", weights, ("shared", "untied", "lowrank"))
-    check_dropout(dropout=dropout, edge_dropout=edge_dropout)
-    if isinstance(geometries, Geometry) or not len(geometries):
-        raise ValueError(f"geometries must list one Geometry per stage, got {geometries!r}")
+    options = read_groups(attention, weights, interface, cost, DEFAULTS, TAKES)
+    check_choice("weights.attention", options.weights.attention, ("shared", "untied", "lowrank"))
+    _check_geometries(geometries)
     experts = [4**number for number in range(len(geometries))] if experts is None else experts
     graphs = [connect.complete(g) for g in geometries] if graphs is None else graphs
     pools = _complete_pools(geometries) if pools is None else pools
-    if any(geometry.learnable for geometry in geometries):
-        raise ValueError("a staged columnformer does not learn positions; sheet() does")
     _check_lengths(len(geometries), depths=depths, experts=experts, graphs=graphs)
     _check_lengths(len(geometries) - 1, pools=pools)
-    hidden = 4 * channels if hidden is None else hidden
-    sizes = channels, heads, hidden, weights, rank, dropout, edge_dropout, std
+    shown = options.interface
     stages = [
-        _stage(graph, pool, depth, count, recurrent, *sizes)
+        make_stage(graph, pool, depth, count, channels, heads, options)
         for graph, pool, depth, count in zip(graphs, [None, *pools], depths, experts, strict=True)
     ]
     return StagedColumnformer(
-        PatchEmbed(image_size, in_channels, channels, patch, stride, padding),
+        PatchEmbed(image_size, in_channels, channels, shown.patch, shown.stride, shown.padding),
         stages,
         MeanReadout(channels, num_classes, norm="before"),
         static_pool=static_pool,
-        wiring=wiring,
-        wiring_power=wiring_power,
-        wiring_sigma=wiring_sigma,
-        memory=memory,
+        wiring=options.cost.wiring,
+        wiring_power=options.cost.power,
+        wiring_sigma=options.cost.sigma,
+        memory=options.cost.memory,
     )
 
 
@@ -124,6 +115,7 @@ def topomoe_tiny(
     image_size: int = 128,
     channels: int = 384,
     heads: int = 6,
+    interface: InterfaceOptions | Mapping[str, Any] = InterfaceOptions(patch=16),
     **options: Any,
 ) -> StagedColumnformer:
     """TopoMoE tiny of one, two or three stages: 6, 3 + 3 or 2 + 2 + 2 blocks, patches of 16.
@@ -133,10 +125,11 @@ def topomoe_tiny(
     Args:
         geometries: One to three; the first with a column per patch.
         num_classes: ``K``.
-        image_size: In pixels.
+        image_size: Height and width in pixels.
         channels: ``C``.
         heads: ``H``.
-        **options: Of :func:`staged`.
+        interface: What it sees, see :func:`staged`.
+        **options: Other arguments of :func:`staged`.
 
     Raises:
         ValueError: As :func:`staged`, or another number of stages.
@@ -144,9 +137,18 @@ def topomoe_tiny(
     depths = {1: (6,), 2: (3, 3), 3: (2, 2, 2)}.get(len(geometries))
     if depths is None:
         raise ValueError(f"TopoMoE tiny has 1, 2 or 3 stages, got {len(geometries)}")
-    sizes: dict[str, Any] = {"image_size": image_size, "in_channels": 3, "patch": 16}
+    if isinstance(interface, Mapping):
+        interface = {"patch": 16, **interface}
+    sizes: dict[str, Any] = {"image_size": image_size, "in_channels": 3, "interface": interface}
     sizes |= {"num_classes": num_classes, "channels": channels, "heads": heads, "depths": depths}
     return staged(geometries, **(sizes | options))
+
+
+def _check_geometries(geometries: Sequence[Geometry]) -> None:
+    if isinstance(geometries, Geometry) or not len(geometries):
+        raise ValueError(f"geometries must list one Geometry per stage, got {geometries!r}")
+    if any(geometry.learnable for geometry in geometries):
+        raise ValueError("a staged columnformer does not learn positions; sheet() does")
 
 
 def _complete_pools(geometries: Sequence[Geometry]) -> list[ColumnGraph]:
@@ -157,46 +159,3 @@ def _check_lengths(stages: int, **lists: Sequence[Any]) -> None:
     for name, values in lists.items():
         if len(values) != stages:
             raise ValueError(f"{name} must have {stages} entries here, got {len(values)}")
-
-
-def _stage(
-    graph: ColumnGraph,
-    pool_graph: ColumnGraph | None,
-    depth: int,
-    experts: int,
-    recurrent: bool,
-    channels: int,
-    heads: int,
-    hidden: int,
-    weights: str,
-    rank: int,
-    dropout: float,
-    edge_dropout: float,
-    std: float | None,
-) -> Stage:
-    check_counts(depth=depth, experts=experts)
-    count = graph.num_columns
-    pool = None if pool_graph is None else LearnedPool(count, channels)
-    grid: nn.Parameter = embedding(count, channels) if pool is None else pool.grid
-    mixture: Any = ExpertMap(grid, experts) if experts > 1 else None
-    mlp, sets = ("mixture", experts) if mixture is not None else (weights, rank)
-
-    def column() -> Column:
-        attention = ColumnAttention(
-            count, channels, heads, weights=weights, rank=rank, dropout=edge_dropout, std=std
-        )
-        return Column(
-            count, attention, hidden, mlp, weights, sets, mixture, dropout=dropout, std=std
-        )
-
-    lateral = depth if pool_graph is None else depth - 1
-    columns = [column() for _ in range(min(lateral, 1) if recurrent else lateral)]
-    cross = None
-    if pool_graph is not None:
-        cross = CrossColumn(
-            count, pool_graph.num_sources, channels, heads, hidden, weights, mlp, sets, mixture,
-            dropout, edge_dropout, std,
-        )  # fmt: skip
-    return Stage(
-        graph, columns, depth=lateral, pool=pool, cross=cross, pool_graph=pool_graph, grid=grid
-    )

@@ -61,7 +61,7 @@ def sernn(steps: int) -> Rule:
 
     Source: Achterberg et al., Spatially embedded recurrent neural networks, Nature Machine
     Intelligence 2023, whose weights are regularised by distance and communicability; here it is
-    the attention (`model.wiring=communicability`).
+    the attention (`model.cost.wiring=communicability`).
     """
     return static(steps)
 
