@@ -21,10 +21,10 @@ IMAGES = {"inputs": (5, 1, 4, 4), "classes": 4}
 ROWS = {"inputs": (5, 12, CHANNELS), "classes": 3}
 # A model, its data, and how many weights an edge has.
 MODELS = {
-    "bias for all heads": (partial(learner, edge_bias="edge"), IMAGES, 1),
-    "bias per head": (partial(learner, edge_bias="head"), IMAGES, 2),
-    "bias of both kinds": (partial(learner, edge_bias="both"), IMAGES, 2),
-    "recomputed": (partial(learner, memory="recompute"), IMAGES, 2),
+    "bias for all heads": (partial(learner, attention={"edge_bias": "edge"}), IMAGES, 1),
+    "bias per head": (partial(learner, attention={"edge_bias": "head"}), IMAGES, 2),
+    "bias of both kinds": (partial(learner, attention={"edge_bias": "both"}), IMAGES, 2),
+    "recomputed": (partial(learner, cost={"memory": "recompute"}), IMAGES, 2),
     "two layers": (lambda: ConvNet(connect.nearest(SHEET, 4)), IMAGES, 5),
     "linear": (Circuit, ROWS, 1),
     "linear, per head": (partial(Circuit, heads=2), ROWS, 2),
@@ -114,7 +114,7 @@ def test_slices_add_up(case):
 
 
 def test_a_bias_of_both_kinds_is_a_sum():
-    model = learner(edge_bias="both")
+    model = learner(attention={"edge_bias": "both"})
     [bias] = [part for part in model.modules() if isinstance(part, EdgeBias)]
     with torch.no_grad():
         bias.common.normal_()
@@ -130,7 +130,7 @@ def test_a_bias_of_both_kinds_is_a_sum():
 @pytest.mark.parametrize("kind", ["edge", "head", "both"])
 def test_closed_edges(kind):
     """They have no size, no gradient, and are dropped first."""
-    model = learner(edge_bias=kind)
+    model = learner(attention={"edge_bias": kind})
     [bias] = [part for part in model.modules() if isinstance(part, EdgeBias)]
     with torch.no_grad():
         for parameter in bias.parameters():
@@ -170,6 +170,6 @@ def test_candidates_and_models_without_weights():
     pairs = probe.candidates(torch.tensor([0]), torch.tensor([15]))
     with pytest.raises(ValueError, match=r"weights are those of edges. Expected .* Got candidates"):
         _ = pairs.weight
-    bare = look(learner(edge_bias="none"), (torch.rand(4, 1, 4, 4), torch.arange(4)))
+    bare = look(learner(attention={"edge_bias": "none"}), (torch.rand(4, 1, 4, 4), torch.arange(4)))
     with pytest.raises(ValueError, match="Expected parameters per edge"):
         _ = bare.edges().weight
