@@ -91,12 +91,12 @@ def _group(hint: Any) -> type | None:
     choices = get_args(hint)
     if not any(get_origin(choice) is Mapping for choice in choices):
         return None
-    return next((choice for choice in choices if is_dataclass(choice)), None)
+    return next((c for c in choices if isinstance(c, type) and is_dataclass(c)), None)
 
 
 def _check_group(path: str, value: Any, group: type) -> None:
     """Check the fields of a group of options."""
-    known = [field.name for field in fields(group)]  # type: ignore[arg-type]
+    known = [field.name for field in fields(group)]
     if not isinstance(value, Mapping):
         raise TypeError(
             f"{path} must be keys with values: {', '.join(known)}. Got {value!r}.{moved(path)}"
