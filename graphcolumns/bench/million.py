@@ -23,7 +23,6 @@ from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.recurrence import run as step_of
 from graphcolumns.ops import EdgeScores
-from graphcolumns.plasticity import scores
 from graphcolumns.plasticity.probe.trace import trace
 
 SIDE, DEGREE, CHANNELS, DEPTH, STEPS, MORE = 1000, 32, 16, 2, 20, 5
@@ -119,10 +118,14 @@ def _rewire(model: Denoiser, optimizer: torch.optim.Optimizer, clean: Tensor, si
     def seen(targets: Tensor, sources: Tensor) -> EdgeScores:
         return trace(model, noisy, clean, _loss_of_each, targets, sources)
 
-    worth = scores.taylor(seen(graph.target, graph.source))
+    edges = seen(graph.target, graph.source)
+    worth = edges.deletion / edges.samples
+    del edges
     count = PER_BIRTH * round(FRACTION * graph.num_edges)
     pairs = plasticity.draw_candidates(graph, PROPOSAL, count, constraints=RULES)
-    gain = scores.insertion(seen(*pairs))
+    candidates = seen(*pairs)
+    gain = -candidates.insertion / candidates.samples
+    del candidates
     chosen = plasticity.select(
         graph, worth, pairs, gain, fraction=FRACTION, margin=0.0, constraints=RULES
     )

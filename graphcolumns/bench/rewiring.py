@@ -17,8 +17,8 @@ from graphcolumns.bench.report import Row
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.plasticity import Mixture, TwoHop, Uniform, scores
-from graphcolumns.plasticity.probe.trace import trace
+from graphcolumns.plasticity import Mixture, TwoHop, Uniform, criteria
+from graphcolumns.plasticity.probe.evidence import Probe
 
 FRACTION, PER_BIRTH = 0.1, 8  # of the edges, offered for a swap; candidates for each
 RULES = plasticity.Constraints(min_in=4, max_in=64, max_new=8, max_dropped=8)
@@ -108,7 +108,7 @@ class Update:
             graph, PROPOSAL, self.size.candidates, update=self.count, constraints=RULES
         )
         self._stage("candidates")
-        worth, gain = self._scores(graph, pairs)
+        worth, gain = self._scores(pairs)
         self._stage("scores")
         chosen = plasticity.select(
             graph, worth, pairs, gain, fraction=FRACTION, constraints=RULES, margin=0.0
@@ -120,15 +120,13 @@ class Update:
         plasticity.carry(rewiring, self.model, self.optimizer)
         self._stage("state of edges")
 
-    def _scores(self, graph: ColumnGraph, pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        targets, sources = (
-            torch.cat(both) for both in zip((graph.target, graph.source), pairs, strict=True)
-        )
-        seen = trace(
-            self.model, self.inputs, self.wanted, losses, targets, sources, slice_size=1
-        )  # fmt: skip
-        edges, others = seen.at(slice(graph.num_edges)), seen.at(slice(graph.num_edges, None))
-        return scores.fisher_taylor(edges), scores.one_sided(scores.insertion(others))
+    def _scores(self, pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        probe = Probe(self.model, None, self.inputs, self.wanted, losses, slice_size=1)
+        edges, others = probe.edges(), probe.candidates(*pairs)
+        worth = criteria.fisher_taylor(edges, curvature="labels")
+        gain = criteria.insertion_gain(others)
+        # What would raise the loss never grows.
+        return worth, torch.where(gain > 0, gain, float("-inf"))
 
     def _stage(self, name: str) -> None:
         wait(self.device)

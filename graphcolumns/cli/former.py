@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from graphcolumns.cli.former_criteria import moved_criteria
 from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.targets import function_of, named_targets, why_missing
 from graphcolumns.models.options.former import FORMER
@@ -33,15 +34,13 @@ MOVED = {
     "plasticity.cycles": "plasticity.rules.schedules",
     "plasticity.rules.cycles": "plasticity.rules.schedules",
     "plasticity.edge_adamw": "plasticity.state.edge_adamw",
+    "plasticity.criteria.homeostasis.remember": "plasticity.criteria.homeostasis.update_memory",
     "plasticity.homeostasis": "plasticity.criteria.homeostasis",
+    "plasticity.homeostasis.remember": "plasticity.criteria.homeostasis.update_memory",
     "plasticity.limits": "plasticity.rules.limits",
     "plasticity.newborn": "plasticity.state.newborn",
     "plasticity.proposals": "plasticity.candidates.proposals",
     "plasticity.rule": "plasticity.rules.rule",
-    "plasticity.scores.activity": "plasticity.criteria.activity",
-    "plasticity.scores.grow": "plasticity.criteria.growth",
-    "plasticity.scores.prune": "plasticity.criteria.worth",
-    "plasticity.scores.topology": "plasticity.criteria.topology",
     "plasticity.select.soft": "plasticity.gumbel_scores",
     "plasticity.soft": "plasticity.gumbel_scores",
     "plasticity.Placement": "placement.Placement",
@@ -62,13 +61,19 @@ MOVED = {
     "train.losses.squared_error": "data.losses.squared_error",
     "train.losses.squared_error_each": "data.losses.squared_error_each",
 }
+MOVED |= moved_criteria()
 OURS = "graphcolumns."
 # Options that have been renamed, of functions whose name of today begins so.
 RENAMED_OPTIONS = {
     "plasticity.presets.": RENAMED,
     "plasticity.rules.presets.": RENAMED,
-    "plasticity.grow.insertion": RENAMED,
-    "plasticity.criteria.grow.insertion": RENAMED,
+    "plasticity.criteria.insertion_gain": RENAMED,
+    "plasticity.criteria.fisher_taylor": {"own": "curvature"},
+}
+# Values of options by their names of today, and what to write in place of a former value.
+RENAMED_VALUES: Mapping[str, Mapping[Any, Any]] = {
+    "curvature": {True: "model", False: "labels"},
+    "magnitude": {"bias": "weight"},
 }
 # Where the models are whose keywords are in groups today.
 GROUPED = (
@@ -136,8 +141,16 @@ def _renamed(node: Any) -> Any:
         target = node.get("_target_")
         names = {"_target_": renamed(target)} if isinstance(target, str) else {}
         now = _option_names(names.get("_target_", ""))
-        return {now.get(key, key): names.get(key, _renamed(value)) for key, value in node.items()}
+        ours = names.get("_target_", "").startswith(OURS)
+        given = {now.get(key, key): _renamed(value) for key, value in node.items()} | names
+        return {key: _value(key, value) if ours else value for key, value in given.items()}
     return [_renamed(part) for part in node] if isinstance(node, list) else node
+
+
+def _value(option: str, value: Any) -> Any:
+    """The value of an option of a function of the library, in the words of today."""
+    now = RENAMED_VALUES.get(option)
+    return value if now is None or isinstance(value, list | dict) else now.get(value, value)
 
 
 def _option_names(target: str) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from graphcolumns.cli.former import renamed
 from graphcolumns.cli.groups import near
 from graphcolumns.cli.moved_keys import meant, moved
 from graphcolumns.cli.targets import function_of, why_missing
@@ -153,9 +154,9 @@ def _target(path: str, name: Any) -> Callable[..., Any]:
     try:
         return function_of(name)
     except Exception as error:  # hydra raises ImportError, AttributeError or ValueError here
-        raise ValueError(
-            f"{path}._target_: there is no function {name}. {why_missing(str(name))}"
-        ) from error
+        now = renamed(str(name))
+        why = why_missing(now) if now == name else f"It is now {now}."
+        raise ValueError(f"{path}._target_: there is no function {name}. {why}") from error
 
 
 def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:

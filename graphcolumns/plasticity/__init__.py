@@ -7,12 +7,11 @@ graph, and `carry` brings every parameter, moment and average along with its edg
 """
 
 from graphcolumns.nn.per_edge import edge_parameters
+from graphcolumns.plasticity import criteria
 from graphcolumns.plasticity.candidates import samplers
 from graphcolumns.plasticity.candidates.draw import Everything, draw_candidates
 from graphcolumns.plasticity.candidates.mesh_parts import mesh_parts
 from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
-from graphcolumns.plasticity.criteria import catalogue as scores
-from graphcolumns.plasticity.criteria import grow, prune
 from graphcolumns.plasticity.probe.evidence import Evidence
 from graphcolumns.plasticity.rewiring.cool_down import CoolDown
 from graphcolumns.plasticity.rewiring.rewire import rewire
@@ -58,23 +57,21 @@ __all__ = [
     "Uniform",
     "Update",
     "carry",
+    "criteria",
     "draw_candidates",
     "edge_parameters",
     "epsilon",
-    "grow",
     "gumbel_scores",
     "keep_edges",
     "mesh_parts",
     "neighbours_median",
     "node_mean",
     "presets",
-    "prune",
     "require_arrival",
     "rewire",
     "rule_from_options",
     "samplers",
     "schedules",
-    "scores",
     "select",
     "zero",
 ]

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from geometries import grid
 from graphcolumns import connect, data
 from graphcolumns.models.columnformer import sheet
-from graphcolumns.plasticity import draw_candidates, grow, node_mean, proposals, prune, rewire
+from graphcolumns.plasticity import criteria, draw_candidates, node_mean, proposals, rewire
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.update.trial import changed
 from graphcolumns.training.optim import adamw
@@ -36,24 +36,24 @@ EDGES, PAIRS = 120, 240  # of each, really changed
 Halves = dict[str, tuple[Tensor, Tensor]]
 
 WORTH = {
-    "fisher_taylor": prune.fisher_taylor,
-    "fisher_taylor (empirical)": lambda edges: prune.fisher_taylor(edges, own=False),
-    "taylor": prune.taylor,
-    "attention x gradient": prune.attention_gradient,
-    "mass": prune.mass,
-    "size of the bias": prune.bias,
-    "length": prune.length,
-    "random": prune.random,
+    "fisher_taylor": criteria.fisher_taylor,
+    "fisher_taylor (empirical)": lambda edges: criteria.fisher_taylor(edges, curvature="labels"),
+    "taylor": criteria.deletion_cost,
+    "attention x gradient": criteria.attention_gradient,
+    "mass": criteria.mass,
+    "size of the bias": criteria.weight_size,
+    "length": criteria.length,
+    "random": criteria.chance,
 }
 GAIN = {
-    "insertion": grow.insertion,
-    "insertion, curved": lambda pairs: grow.insertion(pairs, curvature="model"),
-    "advantage": grow.advantage,
-    "size of the gradient (RigL)": grow.rigl_abs,
-    "would-be attention": grow.would_be_attention,
-    "CH2-L3n": grow.ch2_l3n,
-    "distance": grow.distance,
-    "random": grow.random,
+    "insertion": criteria.insertion_gain,
+    "insertion, curved": lambda pairs: criteria.insertion_gain(pairs, curvature="model"),
+    "advantage": criteria.advantage,
+    "size of the gradient (RigL)": criteria.gradient_size,
+    "would-be attention": criteria.candidate_mass,
+    "CH2-L3n": criteria.ch2_l3n,
+    "distance": criteria.distance_kernel,
+    "random": criteria.chance,
 }
 
 

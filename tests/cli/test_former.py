@@ -127,11 +127,49 @@ def test_options_of_rules_get_their_names_of_today():
         "check_samples": 8,
         "skip_optimizer_step": True,
         "epsilon_share": 0.1,
-        "grow": {"_target_": "graphcolumns.plasticity.grow.insertion", "standard_errors": 2.0},
+        "grow": {
+            "_target_": "graphcolumns.plasticity.criteria.insertion_gain",
+            "standard_errors": 2.0,
+        },
         "sampler": {"_target_": "mine.draw", "share": 0.5},
     }
     mine = {"_target_": "mine.rule", "check": 8}
     assert upgrade({"plasticity": mine})["plasticity"] == mine, "not a function of the library"
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("prune.mass", "mass"),
+        ("prune.bias", "weight_size"),
+        ("grow.random", "chance"),
+        ("criteria.prune.taylor", "deletion_cost"),
+        ("scores.rigl_abs", "gradient_size"),
+        ("scores.grow.distance", "distance_kernel"),
+        ("homeostasis.remember", "homeostasis.update_memory"),
+    ],
+)
+def test_criteria_are_in_one_catalogue(was, now, capsys):
+    """Read with the name of today in a run, refused with it on a command line."""
+    today = f"graphcolumns.plasticity.criteria.{now}"
+    node = {"_target_": f"graphcolumns.plasticity.{was}", "_partial_": True}
+    assert upgrade({"plasticity": {"prune": node}})["plasticity"]["prune"]["_target_"] == today
+    custom = ["plasticity=custom", f"plasticity.prune._target_=graphcolumns.plasticity.{was}"]
+    assert main(["train", *TINY, *custom]) != 0
+    assert f"It is now {today}." in capsys.readouterr().err
+
+
+def test_values_of_options_get_their_names_of_today():
+    fisher = {"_target_": "graphcolumns.plasticity.prune.fisher_taylor", "own": False}
+    rigl = {"_target_": "graphcolumns.plasticity.presets.rigl", "magnitude": "bias"}
+    upgraded = upgrade({"plasticity": rigl | {"prune": fisher}})["plasticity"]
+    assert upgraded["magnitude"] == "weight"
+    assert upgraded["prune"] == {
+        "_target_": "graphcolumns.plasticity.criteria.fisher_taylor",
+        "curvature": "labels",
+    }
+    mine = {"_target_": "mine.rule", "magnitude": "bias"}
+    assert upgrade({"plasticity": mine})["plasticity"] == mine
 
 
 def test_a_key_of_an_earlier_version_is_refused_with_its_name_of_today(capsys):

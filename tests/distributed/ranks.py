@@ -15,9 +15,8 @@ from graphcolumns.graph.keys import edge_keys
 from graphcolumns.plasticity import (
     Plasticity,
     Rule,
-    grow,
+    criteria,
     presets,
-    prune,
     rule_from_options,
     samplers,
 )
@@ -30,20 +29,20 @@ FEW = {"every": EVERY, "stop": 1.0, "samples": 16, "check_samples": 8}
 BLIND: dict[str, Callable[[], Rule]] = {
     "static": partial(presets.static, 8),
     "random": partial(
-        rule_from_options, prune=prune.random, grow=grow.random, samples=2, check_samples=0
+        rule_from_options, prune=criteria.chance, grow=criteria.chance, samples=2, check_samples=0
     ),
     "near": partial(
         rule_from_options,
-        prune=prune.length,
-        grow=partial(grow.distance, length=2.0),
+        prune=criteria.length,
+        grow=partial(criteria.distance_kernel, length=2.0),
         sampler=samplers.distance,
         samples=2,
         check_samples=0,
     ),
     "paths of three, drawn": partial(
         rule_from_options,
-        prune=prune.random,
-        grow=grow.ch2_l3n,
+        prune=criteria.chance,
+        grow=criteria.ch2_l3n,
         sampler=samplers.two_hop,
         temperature=2.0,
         samples=2,
@@ -51,8 +50,8 @@ BLIND: dict[str, Callable[[], Rule]] = {
     ),
     "alike, oldest first": partial(
         rule_from_options,
-        prune=partial(prune.age, oldest_first=True),
-        grow=grow.matching_index,
+        prune=partial(criteria.age, oldest_first=True),
+        grow=criteria.matching_index,
         samples=2,
         check_samples=0,
     ),
@@ -65,8 +64,8 @@ SEEING: dict[str, Callable[[], Rule]] = {
     "homeostatic": partial(presets.homeostatic, 8, rate=3.0, **FEW),
     "movement": partial(
         rule_from_options,
-        prune=prune.movement,
-        grow=grow.insertion,
+        prune=criteria.movement,
+        grow=criteria.insertion_gain,
         watch_movement=True,
         grace=1,
         samples=16,

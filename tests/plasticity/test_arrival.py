@@ -13,9 +13,8 @@ from graphcolumns.plasticity import (
     Constraints,
     Every,
     Rule,
-    grow,
+    criteria,
     presets,
-    prune,
     rule_from_options,
     select,
 )
@@ -38,13 +37,13 @@ PRESETS = {
     "homeostatic": {},
     "exact": {"degree": 4},
     "wiring": {"budget": 40.0},
-    "custom": {"prune": prune.mass, "budget": 2.0},
+    "custom": {"prune": criteria.mass, "budget": 2.0},
 }
 
 
 def own(**options) -> Rule:
     return rule_from_options(
-        **({"prune": prune.mass, "grow": grow.random, "is_due": Every(10, 10)} | options)
+        **({"prune": criteria.mass, "grow": criteria.chance, "is_due": Every(10, 10)} | options)
     )
 
 

@@ -11,9 +11,8 @@ from graphcolumns.nn.recording import recording
 from graphcolumns.ops import edge_scores
 from graphcolumns.plasticity import (
     Plasticity,
-    grow,
+    criteria,
     presets,
-    prune,
     rewire,
     rule_from_options,
 )
@@ -121,8 +120,8 @@ def test_layers_of_one_size_are_stacked_as_they_are():
 @pytest.mark.parametrize("newborn", ["epsilon", "zero", "node_mean"])
 def test_newborns_start_as_the_rule_says_in_layers_of_any_number_of_heads(newborn):
     rule = rule_from_options(
-        prune=prune.mass,
-        grow=grow.random,
+        prune=criteria.mass,
+        grow=criteria.chance,
         newborn=newborn,
         epsilon_share=0.03,
         samples=16,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from graphcolumns import connect
 from graphcolumns.nn import EdgeBias, EdgeLinear
 from graphcolumns.nn.per_edge import edge_parameters
-from graphcolumns.plasticity import Plasticity, prune, rule_from_options
+from graphcolumns.plasticity import Plasticity, criteria, rule_from_options
 from graphcolumns.plasticity.probe.edge_weights import edge_weights
 from graphcolumns.plasticity.probe.evidence import Probe
 from tests.plasticity.learners import LOSSES, SHEET, learner
@@ -140,7 +140,7 @@ def test_closed_edges(kind):
     edges = look(model, batch).edges()
     assert edges.weight_gradient.isfinite().all()
     assert not edges.weight_gradient[[3, 20]].any()
-    for criterion in (prune.bias, prune.mest):
+    for criterion in (criteria.weight_size, criteria.mest):
         worth = criterion(edges)
         assert worth.isfinite().all()
         assert sorted(worth.argsort()[:2].tolist()) == [3, 20]
@@ -149,7 +149,9 @@ def test_closed_edges(kind):
 def test_movement_is_that_of_all_weights(case):
     """Also of closed edges and of weights that are no bias: -sum w dL/dw over the steps."""
     model, (inputs, labels), _ = case
-    rule = rule_from_options(prune=prune.movement, watch_movement=True, samples=4, check_samples=0)
+    rule = rule_from_options(
+        prune=criteria.movement, watch_movement=True, samples=4, check_samples=0
+    )
     changing, expected = Plasticity(rule), torch.zeros(model.graph.num_edges).double()
     with torch.no_grad():
         for parameter in edge_parameters(model):

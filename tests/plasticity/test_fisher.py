@@ -5,8 +5,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphcolumns.ops import EdgeScores
-from graphcolumns.plasticity import scores
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.fisher import fisher
 from graphcolumns.plasticity.probe.trace import trace
@@ -69,14 +67,6 @@ def test_a_model_that_is_sure_stays_finite(model, images):
             parameter.mul_(1e4)
     assert fisher(model, images, *PAIRS, draws=2).insertion_squares.isfinite().all()
     assert fisher(model, images, *PAIRS).insertion_squares.isfinite().all()
-
-
-def test_scores_take_it():
-    table = torch.zeros(10, 1)
-    first = EdgeScores.of(2, table + torch.tensor([[0, 0, 0, 4, 9, 0, 0, 0, -4, 9]]).T)
-    curved = EdgeScores.of(4, table + 8.0)
-    assert scores.fisher_taylor(first, curved).tolist() == [2 + 0.5 * 2]
-    assert scores.insertion(first, curvature=curved).tolist() == [2 - 0.5 * 2]
 
 
 def test_what_it_does_not_take(model, images):

@@ -7,10 +7,11 @@ from geometries import cortex, grid, sphere
 from graphcolumns import connect
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.geodesic import parts
-from graphcolumns.plasticity import draw_candidates, scores, select
+from graphcolumns.plasticity import criteria, draw_candidates, select
 from graphcolumns.plasticity.candidates.draw import Everything
 from graphcolumns.plasticity.candidates.mesh_parts import joined_share, mesh_parts
 from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
+from tests.plasticity.support.stand_in import candidates
 
 
 def pieces() -> Geometry:
@@ -121,4 +122,4 @@ def test_infinitely_long_pairs_are_never_selected():
         fraction=0.0, length=1e9, pair_length=length,
     )  # fmt: skip
     assert list(zip(chosen.targets.tolist(), chosen.sources.tolist(), strict=True)) == [(0, 41)]
-    assert scores.distance(length, "exponential", 1.0)[0] == -torch.inf
+    assert criteria.distance_kernel(candidates(distance=length))[0] == -torch.inf

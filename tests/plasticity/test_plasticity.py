@@ -19,9 +19,8 @@ from graphcolumns.plasticity import (
     Constraints,
     Plasticity,
     Rule,
-    grow,
+    criteria,
     presets,
-    prune,
     rule_from_options,
 )
 from tests.conftest import RULES
@@ -160,8 +159,8 @@ def test_taken_up_again_between_updates(name):
     rule = presets.set(8, every=3, samples=16, check_samples=16)
     if name == "movement":
         rule = rule_from_options(
-            prune=prune.movement,
-            grow=grow.random,
+            prune=criteria.movement,
+            grow=criteria.chance,
             watch_movement=True,
             samples=2,
             check_samples=0,
@@ -201,7 +200,7 @@ def test_taken_up_again_between_updates(name):
 def test_movement_is_summed_over_the_steps_since_the_last_update():
 
     rule = rule_from_options(
-        prune=prune.movement, watch_movement=True, fraction=0.0, samples=2, check_samples=0
+        prune=criteria.movement, watch_movement=True, fraction=0.0, samples=2, check_samples=0
     )
     model, changing = learner(), Plasticity(rule, SHEET)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
@@ -224,7 +223,12 @@ def test_ages_by_hand():
     """First edges are no newborns, whatever the grace; newborns wait for it."""
 
     rule = rule_from_options(
-        prune=prune.random, grow=grow.random, grace=2, samples=2, check_samples=0, fraction=0.5
+        prune=criteria.chance,
+        grow=criteria.chance,
+        grace=2,
+        samples=2,
+        check_samples=0,
+        fraction=0.5,
     )
     model, changing = learner(), Plasticity(rule, SHEET)
     first = changing.update(model, None, 1, *batch(rule), LOSSES).rewiring
@@ -258,7 +262,7 @@ def test_what_an_update_leaves_alone():
 
 def test_columns_that_no_answer_depends_on_are_dead():
     """Sixteen columns that hear themselves alone: all are alive while all are read."""
-    rule = rule_from_options(prune=prune.random, fraction=0.0, samples=2, check_samples=0)
+    rule = rule_from_options(prune=criteria.chance, fraction=0.0, samples=2, check_samples=0)
     model, dead = learner(degree=1), []
     for columns in (None, torch.tensor([5, 6])):
         model.readout.columns = columns
@@ -311,7 +315,7 @@ def test_edges_die_and_none_are_born(newborn):
     ],
 )
 def test_a_score_that_is_no_number(score, error, message):
-    rule = rule_from_options(prune=prune.mass, grow=score, **FEW)
+    rule = rule_from_options(prune=criteria.mass, grow=score, **FEW)
     with pytest.raises(error, match=message):
         list(live(rule))
 
@@ -325,7 +329,7 @@ def test_a_rule_that_chooses_keeps_no_budget():
 
 def test_what_a_budget_lacks_is_said():
     rule = rule_from_options(
-        prune=prune.mass, grow=grow.random, budget=Budget(6, "mean_degree"), per_grow=1,
+        prune=criteria.mass, grow=criteria.chance, budget=Budget(6, "mean_degree"), per_grow=1,
         constraints=Constraints(max_new=1), fraction=0.0, **FEW,
     )  # fmt: skip
     (_, _, update), *_ = live(rule)

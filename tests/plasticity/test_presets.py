@@ -16,15 +16,13 @@ from graphcolumns.plasticity import (
     Constraints,
     Plasticity,
     Rule,
-    grow,
+    criteria,
     presets,
-    prune,
     rewire,
     rule_from_options,
     samplers,
 )
-from graphcolumns.plasticity import scores as formulas
-from graphcolumns.plasticity.criteria.homeostasis import remember
+from graphcolumns.plasticity.criteria.homeostasis import update_memory
 from graphcolumns.plasticity.probe.edge_weights import edge_weights
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import trace
@@ -40,6 +38,7 @@ from tests.plasticity.learners import (
     optimizer_of,
     rows,
 )
+from tests.plasticity.support.stand_in import candidates
 
 FEW = {"samples": 16, "check_samples": 0}
 
@@ -66,6 +65,10 @@ def scores_of(model, rule: Rule, targets=None, sources=None) -> EdgeScores:
     )
 
 
+def mass_of(scores: EdgeScores) -> torch.Tensor:
+    return scores.mass / scores.samples
+
+
 def lowest(values: torch.Tensor, count: int) -> set[int]:
     return set(values.argsort()[:count].tolist())
 
@@ -73,7 +76,7 @@ def lowest(values: torch.Tensor, count: int) -> set[int]:
 def test_set_drops_the_smallest_and_grows_by_chance():
     model, optimizer = trained()
     rule = presets.set(8, fraction=0.25, **FEW)
-    mass = formulas.mass(scores_of(model, rule))
+    mass = mass_of(scores_of(model, rule))
     rewiring = Plasticity(rule, SHEET).update(model, optimizer, 4, *batch(rule), LOSSES).rewiring
     assert set(rewiring.died.tolist()) == lowest(mass, 16)
     assert len(rewiring.born) == 16
@@ -82,7 +85,7 @@ def test_set_drops_the_smallest_and_grows_by_chance():
 
 def test_magnitude_may_be_that_of_the_score():
     model, optimizer = trained()
-    rule = presets.set(8, fraction=0.25, magnitude="bias", **FEW)
+    rule = presets.set(8, fraction=0.25, magnitude="weight", **FEW)
     [bias] = edge_weights(model, model.graph)
     size = bias.centred(model.graph).abs().mean(1)
     rewiring = Plasticity(rule, SHEET).update(model, optimizer, 4, *batch(rule), LOSSES).rewiring
@@ -114,14 +117,14 @@ def test_rigl_takes_the_largest_gradients_dropped_edges_among_them():
     free_to_die = {"constraints": Constraints(), "sampler": samplers.everything}
     rule = presets.rigl(8, every=1, fraction=0.75, **free_to_die, **FEW)
     graph = model.graph
-    mass = formulas.mass(scores_of(model, rule))
+    mass = mass_of(scores_of(model, rule))
     dropped = torch.tensor(sorted(lowest(mass, 48)))
     every = torch.arange(16).repeat_interleave(16), torch.arange(16).repeat(16)
     new = every[0] * 16 + every[1]
     free = ~contains(edge_keys(graph), new) & (every[0] != every[1])
     targets = torch.cat([every[0][free], graph.target[dropped].long()])
     sources = torch.cat([every[1][free], graph.source[dropped].long()])
-    size = formulas.rigl_abs(scores_of(model, rule, targets, sources))
+    size = criteria.gradient_size(candidates(scores=scores_of(model, rule, targets, sources)))
     best = size.argsort(descending=True)[:48]
     expected = set((targets * 16 + sources)[best].tolist())
     # What wins although it was dropped goes on as before.
@@ -242,12 +245,8 @@ def test_chts_warms_up_and_scores_by_topology():
     probe = Probe(model, SHEET, *batch(presets.set(8, **FEW)), LOSSES)
     edges = probe.edges()
     pairs = probe.candidates(torch.tensor([0, 15]), torch.tensor([10, 3]))
-    mass = formulas.mass(probe.scores.at(slice(0, 64)))
-    expected = formulas.relative_importance(mass, model.graph)
-    assert torch.equal(rule.scoring.prune(edges), expected)
-    assert torch.equal(
-        rule.scoring.grow(pairs), formulas.ch2_l3n(model.graph, pairs.targets, pairs.sources)
-    )
+    assert torch.equal(rule.scoring.prune(edges), criteria.relative_importance(edges))
+    assert torch.equal(rule.scoring.grow(pairs), criteria.ch2_l3n(pairs))
 
 
 class Loud(nn.Module):
@@ -293,7 +292,7 @@ def test_homeostasis_by_hand():
     assert (born <= (memory["synaptic_elements_in"] - (graph.in_degree - 4)).clamp(min=0)).all()
     # Calcium is a moving average.
     model.activity = torch.ones(16) * 3
-    later = remember(Probe(model, SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES,
+    later = update_memory(Probe(model, SHEET, torch.zeros(2, 1), torch.zeros(2), LOSSES,
                             memory=memory).edges(), rate=2.0, decay=0.75)  # fmt: skip
     assert torch.equal(
         later["calcium"], 0.75 * torch.tensor(activity).double() + 0.25 * 3 * torch.ones(16)
@@ -357,6 +356,7 @@ def test_static_asks_for_nothing():
         (lambda: presets.gmp(100), "gmp prunes to a budget. Got degree=None"),
         (lambda: presets.wiring(100), "wiring keeps to a budget of wire"),
         (lambda: presets.set(100, start=0.5, stop=0.2), "start=0.5 and stop=0.2"),
+        (lambda: presets.set(100, magnitude="bias"), "Got 'bias'. It is now 'weight'"),
         (lambda: presets.set(100, every=0), "every and steps must be at least 1. Got 0 and 100"),
         (lambda: presets.homeostatic(9, activity=0.0), "a set point above 0. Got .*activity=0.0"),
         (lambda: presets.homeostatic(9, rate=-1.0), "rate > 0"),
@@ -367,23 +367,18 @@ def test_wrong_options(make, message):
         make()
 
 
-def test_growth_scores_see_the_candidates():
-    """Every score for growing, through the evidence, is the formula on the same pairs."""
+def test_criteria_for_growing_see_the_candidates():
+    """Every one, through a probe, is its formula on scores of the same pairs alone."""
     model, _ = trained()
     rule = presets.set(8, **FEW)
     targets, sources = torch.tensor([0, 3, 9]), torch.tensor([15, 12, 1])
     probe = Probe(model, SHEET, *batch(rule), LOSSES)
-    probe.edges()
     pairs = probe.candidates(targets, sources)
-    scores = scores_of(model, rule, targets, sources)
-    for name in ("rigl_abs", "advantage", "would_be_attention", "insertion"):
-        got, expected = getattr(grow, name)(pairs), getattr(formulas, name)(scores)
-        torch.testing.assert_close(got, expected)
-    length = SHEET.distance(targets, sources)
-    assert torch.equal(grow.distance(pairs, length=2.0), formulas.distance(length, length=2.0))
+    alone = candidates(scores=scores_of(model, rule, targets, sources))
+    for name in ("gradient_size", "advantage", "candidate_mass", "insertion_gain"):
+        criterion = getattr(criteria, name)
+        torch.testing.assert_close(criterion(pairs), criterion(alone))
+    expected = -SHEET.distance(targets, sources) / 2
+    torch.testing.assert_close(criteria.distance_kernel(pairs, length=2.0), expected)
     with pytest.raises(ValueError, match="candidates must be added once"):
         probe.candidates(targets, sources)
-    with pytest.raises(ValueError, match="curvature must be"):
-        grow.insertion(pairs, curvature="true")
-    with pytest.raises(ValueError, match="watch_movement"):
-        prune.movement(probe.edges())

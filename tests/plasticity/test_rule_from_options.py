@@ -10,9 +10,8 @@ from graphcolumns.plasticity import (
     Plasticity,
     Rule,
     Scoring,
-    grow,
+    criteria,
     presets,
-    prune,
     rule_from_options,
 )
 from graphcolumns.plasticity.rules.rule_from_options import RENAMED, VALUES
@@ -20,9 +19,9 @@ from graphcolumns.plasticity.rules.rule_from_options import RENAMED, VALUES
 
 def test_every_option_reaches_its_value():
     rule = rule_from_options(
-        prune=prune.mass, samples=32, accept="net_gain", margin=0.5, grace=2, fraction=0.1
+        prune=criteria.mass, samples=32, accept="net_gain", margin=0.5, grace=2, fraction=0.1
     )
-    assert (rule.scoring.prune, rule.scoring.samples) == (prune.mass, 32)
+    assert (rule.scoring.prune, rule.scoring.samples) == (criteria.mass, 32)
     assert rule.acceptance == Acceptance(accept="net_gain", margin=0.5)
     assert rule.newborns == Newborns(grace=2)
     assert rule.fraction == 0.1
@@ -46,7 +45,7 @@ def test_names_of_fields_are_unique_and_few():
     ],
 )
 def test_an_option_that_no_rule_has(option, message):
-    for make in (lambda **options: rule_from_options(prune=prune.mass, **options), rigl):
+    for make in (lambda **options: rule_from_options(prune=criteria.mass, **options), rigl):
         with pytest.raises(ValueError, match=message):
             make(**{option: 3})
 
@@ -82,7 +81,7 @@ def rigl(**options) -> Rule:
 )
 def test_values_refuse_what_cannot_be(options, error, message):
     with pytest.raises(error, match=message):
-        rule_from_options(**{"prune": prune.mass, "grow": grow.random, **options})
+        rule_from_options(**{"prune": criteria.mass, "grow": criteria.chance, **options})
 
 
 def test_pairs_that_cool_down_are_read_from_checkpoints_of_earlier_versions():

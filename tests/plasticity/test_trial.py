@@ -17,10 +17,9 @@ from graphcolumns.plasticity import (
     Plasticity,
     Rule,
     Selection,
-    grow,
+    criteria,
     node_mean,
     presets,
-    prune,
     rewire,
     rule_from_options,
 )
@@ -74,7 +73,7 @@ def test_a_copy_shares_all_that_is_not_per_edge():
 def test_newborns_get_no_more_than_their_share(share):
     model = learner(depth=1)
     descend(model, optimizer_of(model), 3)
-    rule = rule_from_options(prune=prune.random, newborn="epsilon", epsilon_share=share)
+    rule = rule_from_options(prune=criteria.chance, newborn="epsilon", epsilon_share=share)
     trial = trial_of(model, rule)
     rewiring = trial.rewiring(choice(born=[(0, 15), (5, 12), (9, 0)]))
     copied = changed(model, rewiring, trial.newborn(rewiring))
@@ -105,7 +104,7 @@ def test_a_tiny_change_does_what_was_predicted(start):
     kind = "node_mean" if start == "death" else start
     trial = trial_of(
         model,
-        rule_from_options(prune=prune.random, newborn=kind, epsilon_share=1e-4),
+        rule_from_options(prune=criteria.chance, newborn=kind, epsilon_share=1e-4),
         dtype=torch.float64,
     )
     verdict = trial.run(choice(drop=[6]) if start == "death" else choice(born=[(5, 12)]))
@@ -163,7 +162,7 @@ def limited(tolerance, **options) -> Rule:
         "samples": 8,
         "check_samples": 8,
     }
-    scores = {"prune": prune.random, "grow": grow.random}
+    scores = {"prune": criteria.chance, "grow": criteria.chance}
     return rule_from_options(tolerance=tolerance, **{**usual, **scores, **options})
 
 
@@ -220,7 +219,9 @@ def test_within_tolerance_the_loss_never_rises():
 
 
 def test_without_samples_everything_is_made():
-    rule = rule_from_options(prune=prune.random, grow=grow.random, samples=8, check_samples=0)
+    rule = rule_from_options(
+        prune=criteria.chance, grow=criteria.chance, samples=8, check_samples=0
+    )
     update = Plasticity(rule, SHEET).update(learner(), None, 1, *batch(rule), LOSSES)
     assert len(update.rewiring.born) == math.floor(0.3 * 64)
     assert "realised_change" not in update.metrics

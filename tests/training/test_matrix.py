@@ -17,7 +17,7 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.models.staged_columnformer import staged
-from graphcolumns.plasticity import grow, presets, prune, samplers
+from graphcolumns.plasticity import criteria, presets, samplers
 from graphcolumns.training import TERMS, train
 from tests.conftest import GEOMETRIES, RULES
 from tests.plasticity.nets import ConvNet
@@ -36,12 +36,12 @@ SHARES = {
 OTHERS = {
     "sernn": presets.sernn,
     "custom": partial(
-        presets.custom, prune=prune.length, grow=grow.distance, stop=1.0, samples=16,
+        presets.custom, prune=criteria.length, grow=criteria.distance_kernel, stop=1.0, samples=16,
         check_samples=16, sampler=partial(samplers.mixture, **SHARES),
     ),
     "custom, exact": partial(
-        presets.custom, prune=prune.fisher_taylor, grow=grow.insertion, accept="net_gain", stop=1.0,
-        samples=16, check_samples=16, newborn="epsilon", sampler=samplers.everything,
+        presets.custom, prune=criteria.fisher_taylor, grow=criteria.insertion_gain,
+        accept="net_gain", stop=1.0, samples=16, check_samples=16, newborn="epsilon", sampler=samplers.everything,
     ),
 }  # fmt: skip
 STILL = ("static", "sernn")

@@ -17,9 +17,8 @@ from graphcolumns.plasticity import (
     EdgeAdamW,
     Every,
     Rule,
-    grow,
+    criteria,
     presets,
-    prune,
     rule_from_options,
     samplers,
 )
@@ -30,7 +29,7 @@ from tests.plasticity.learners import SHEET, learner, rows
 
 FEW = {"every": 2, "stop": 1.0, "samples": 8, "check_samples": 8}
 MOVEMENT = rule_from_options(
-    prune=prune.movement, grow=grow.random, watch_movement=True, is_due=Every(3, start=3),
+    prune=criteria.movement, grow=criteria.chance, watch_movement=True, is_due=Every(3, start=3),
     samples=8, check_samples=0, grace=1, cool_down=2, reserve=0.5,
 )  # fmt: skip
 STORIES = {
@@ -236,9 +235,9 @@ def rigl(**options):
             {}, ValueError, "pass train.*geometry=",
         ),
         (
-            {"plasticity": rigl(magnitude="bias")}, {"attention": {"edge_bias": "none"}},
+            {"plasticity": rigl(magnitude="weight")}, {"attention": {"edge_bias": "none"}},
             ValueError,
-            "reads the edge bias, and the model has none",
+            "reads the weights of edges. Expected parameters per edge",
         ),
         (
             {"plasticity": partial(presets.gmp, degree=0.5, **FEW)}, {}, ValueError,
@@ -288,7 +287,7 @@ def summary_of(run: Path) -> dict:
         partial(presets.gmp, degree=2),
         partial(presets.granet, degree=2, initial=4),
         partial(presets.wiring, budget=20.0),
-        rule_from_options(prune=prune.mass, is_due=Every(100)),
+        rule_from_options(prune=criteria.mass, is_due=Every(100)),
     ],
     ids=["rigl", "gmp", "granet", "wiring", "own"],
 )
@@ -317,7 +316,7 @@ def test_a_budget_that_was_reached_is_said_to_be(tmp_path, name):
 def test_births_that_promise_nothing_leave_a_budget_unreached_and_the_summary_says_so(tmp_path):
     """Nothing gains enough: the same words whether or not the run was stopped."""
     rule = rule_from_options(
-        prune=prune.mass, grow=lambda pairs: torch.full((len(pairs),), -torch.inf),
+        prune=criteria.mass, grow=lambda pairs: torch.full((len(pairs),), -torch.inf),
         is_due=Every(2, 2, 5), fraction=0.0, budget=Budget(6, "mean_degree"), samples=8,
         check_samples=0,
     )  # fmt: skip
@@ -344,7 +343,7 @@ def test_births_that_promise_nothing_leave_a_budget_unreached_and_the_summary_sa
 def test_too_few_candidates_are_a_reason(tmp_path):
     """Two hops from self-edges lead nowhere."""
     rule = rule_from_options(
-        prune=prune.mass, grow=grow.random, sampler=samplers.two_hop, is_due=Every(2, 2),
+        prune=criteria.mass, grow=criteria.chance, sampler=samplers.two_hop, is_due=Every(2, 2),
         budget=Budget(2, "mean_degree"), samples=8, check_samples=0,
     )  # fmt: skip
     train(learner(degree=1), rows(), run=tmp_path / "run", plasticity=rule, **OPTIONS)
@@ -353,8 +352,8 @@ def test_too_few_candidates_are_a_reason(tmp_path):
 
 def test_a_budget_that_moves_on_after_the_last_update_is_in_the_summary(tmp_path):
     rule = rule_from_options(
-        prune=prune.mass, is_due=Every(3, 3), fraction=0.0, budget=Budget(lambda step: 64 - step),
-        samples=8, check_samples=0,
+        prune=criteria.mass, is_due=Every(3, 3), fraction=0.0,
+        budget=Budget(lambda step: 64 - step), samples=8, check_samples=0,
     )  # fmt: skip
     train(learner(), rows(), run=tmp_path / "run", plasticity=rule, **OPTIONS)
     assert summary_of(tmp_path / "run")["edges_missing"] == -1

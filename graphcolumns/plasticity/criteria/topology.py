@@ -1,6 +1,7 @@
-"""Growth scores from the edges alone: who shares neighbours, who closes paths of three."""
+"""Topology: who shares neighbours, and who closes paths of three, from the edges alone."""
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -9,33 +10,29 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity.criteria.kind import require_square
+from graphcolumns.plasticity.probe.evidence import Evidence
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
+Neighbours = Literal["in", "out", "all"]
+Norm = Literal["jaccard", "dice"]
 
 
 def matching_index(
-    graph: ColumnGraph,
-    targets: Tensor,
-    sources: Tensor,
-    neighbours: str = "all",
-    norm: str = "jaccard",
-    chunk: int = 2**16,
+    pairs: Evidence, neighbours: Neighbours = "all", norm: Norm = "jaccard", chunk: int = 2**16
 ) -> Tensor:
     r"""Shared neighbours, :math:`G = |\Gamma_i \cap \Gamma_j| / |\Gamma_i \cup \Gamma_j|`.
 
-    Edges of the two columns with themselves and with each other do not count; 0 where both have
-    no other. Hilgetag et al. 2002; the growth rule of Betzel et al. 2016
-    (https://doi.org/10.1016/j.neuroimage.2015.09.041) is
+    Highest grown. Edges of the two columns with themselves and with each other do not count; 0
+    where both have no other. For edges and candidates. The growth rule of Betzel et al. is
     :math:`p \propto d^\eta (G + 10^{-6})^\gamma`.
 
     Args:
-        graph: Square.
-        targets: ``[P]``.
-        sources: ``[P]``.
-        neighbours: ``"in"`` (whom a column hears), ``"out"``, or ``"all"``: both lists, one after
-            the other.
-        norm: ``"jaccard"``, or ``"dice"`` :math:`2 |\cap| / (|\Gamma_i| + |\Gamma_j|)` as in the
+        pairs: Evidence on edges or candidates.
+        neighbours: Neighbours of a column: ``"in"``, its sources, ``"out"``, its targets, or
+            ``"all"``, both lists one after the other.
+        norm: ``"jaccard"``, or ``"dice"``, :math:`2 |\cap| / (|\Gamma_i| + |\Gamma_j|)`, as in the
             Brain Connectivity Toolbox.
         chunk: Pairs at a time; memory is ``O(E + chunk * degree)``.
 
@@ -44,15 +41,19 @@ def matching_index(
 
     Raises:
         ValueError: A bipartite graph, unknown neighbours or an unknown norm.
+
+    Source: Hilgetag et al. 2002; Betzel et al. 2016
+    (https://doi.org/10.1016/j.neuroimage.2015.09.041).
     """
-    _check_square(graph, "matching_index")
-    if neighbours not in ("in", "out", "all") or norm not in ("jaccard", "dice"):
+    graph = pairs.graph
+    require_square(graph, "matching_index")
+    if neighbours not in get_args(Neighbours) or norm not in get_args(Norm):
         raise ValueError(
-            "neighbours must be 'in', 'out' or 'all' and norm 'jaccard' or 'dice', "
-            f"got {neighbours!r} and {norm!r}"
+            "neighbours must be 'in', 'out' or 'all' and norm 'jaccard' or 'dice'. "
+            f"Got {neighbours!r} and {norm!r}."
         )
-    heard = _adjacency(graph, self_loops=False)
-    lists = {"in": [heard], "out": [heard.T], "all": [heard, heard.T]}[neighbours]
+    sources = _adjacency(graph, self_loops=False)
+    lists = {"in": [sources], "out": [sources.T], "all": [sources, sources.T]}[neighbours]
     tables = [csr_array(table) for table in lists]
 
     def score(i: Ids, j: Ids) -> Floats:
@@ -60,7 +61,7 @@ def matching_index(
         total = first + second if norm == "dice" else first + second - common
         return (2 if norm == "dice" else 1) * common / np.maximum(total, 1)
 
-    return _in_chunks(score, targets, sources, chunk)
+    return _in_chunks(score, pairs, chunk)
 
 
 def _overlap(table: csr_array, i: Ids, j: Ids) -> Floats:
@@ -71,7 +72,7 @@ def _overlap(table: csr_array, i: Ids, j: Ids) -> Floats:
     return np.stack([common, *own])
 
 
-def ch2_l3n(graph: ColumnGraph, targets: Tensor, sources: Tensor, chunk: int = 2**12) -> Tensor:
+def ch2_l3n(pairs: Evidence, chunk: int = 2**12) -> Tensor:
     r"""Paths of three that stay in a local community, :math:`G = (W A)_{ij} + (W' A^\top)_{ji}`.
 
     :math:`A` is target by source. With the shared sources :math:`C = A A^\top`, the degree
@@ -81,26 +82,26 @@ def ch2_l3n(graph: ColumnGraph, targets: Tensor, sources: Tensor, chunk: int = 2
     .. math::
         W_{ik} = \frac{C_{ik} + 1}{e_{ik} + 1} \; [C_{ik} > 0],
 
-    and :math:`W'` likewise from the shared targets :math:`A^\top A`. Cannistraci-Hebb, the node
-    based form CH2-L3n of the soft rule (Zhang et al. 2025, https://arxiv.org/abs/2501.19107),
-    here on candidates only and never as a matrix. Works on bipartite graphs.
+    and :math:`W'` likewise from the shared targets :math:`A^\top A`. Highest grown; for edges and
+    candidates, also of bipartite graphs. No matrix of all pairs is made.
 
     Args:
-        graph: The edges.
-        targets: ``[P]``.
-        sources: ``[P]``.
+        pairs: Evidence on edges or candidates.
         chunk: Pairs at a time; memory is ``O(E + chunk * degree^2)``.
 
     Returns:
-        ``[P]`` float64.
+        ``[P]`` float64, at least 0.
+
+    Source: Zhang et al. 2025 (https://arxiv.org/abs/2501.19107): Cannistraci-Hebb, the node based
+    form CH2-L3n of the soft rule.
     """
-    heard = _adjacency(graph, self_loops=True)
-    told = csr_array(heard.T)
+    by_target = _adjacency(pairs.graph, self_loops=True)
+    by_source = csr_array(by_target.T)
 
     def score(i: Ids, j: Ids) -> Floats:
-        return _closed_paths(heard, told, i, j) + _closed_paths(told, heard, j, i)
+        return _closed_paths(by_target, by_source, i, j) + _closed_paths(by_source, by_target, j, i)
 
-    return _in_chunks(score, targets, sources, chunk)
+    return _in_chunks(score, pairs, chunk)
 
 
 def _closed_paths(table: csr_array, reverse: csr_array, i: Ids, j: Ids) -> Floats:
@@ -134,16 +135,9 @@ def _own(ids: Tensor) -> Ids:
     return copy
 
 
-def _in_chunks(
-    score: Callable[[Ids, Ids], Floats], targets: Tensor, sources: Tensor, chunk: int
-) -> Tensor:
-    pairs = zip(targets.split(chunk), sources.split(chunk), strict=True)
-    ids = ((_own(i), _own(j)) for i, j in pairs)
+def _in_chunks(score: Callable[[Ids, Ids], Floats], pairs: Evidence, chunk: int) -> Tensor:
+    ends = zip(pairs.targets.split(chunk), pairs.sources.split(chunk), strict=True)
+    ids = ((_own(i), _own(j)) for i, j in ends)
     parts = [score(i, j) for i, j in ids if len(i)]
     values = np.concatenate(parts) if parts else np.zeros(0)
-    return torch.from_numpy(values).to(targets.device)
-
-
-def _check_square(graph: ColumnGraph, name: str) -> None:
-    if graph.num_columns != graph.num_sources:
-        raise ValueError(f"{name} compares columns with columns: the graph must be square: {graph}")
+    return torch.from_numpy(values).to(pairs.targets.device)

@@ -8,10 +8,10 @@ All take `steps`, the length of the run, and share some options:
 - `degree`: mean in-degree at the end (default: as many edges as at the start);
 - further keywords go to :class:`~graphcolumns.plasticity.Rule`.
 
-The published rules prune weights of a layer by their size. An edge of a sheet has no weight of its
-own; the factor with which its message is multiplied is the attention :math:`p_{ij}`, so the size
-of an edge is its mean attention (`magnitude="mass"`), or, nearer to the letter, that of its learned
-score (`magnitude="bias"`).
+The published rules prune weights of a layer by their size. In attention the factor with which a
+message is multiplied is :math:`p_{ij}`, so the size of an edge is its mean attention
+(`magnitude="mass"`), or, nearer to the letter, that of its learned scores (`magnitude="weight"`).
+In linear layers both are the size of its weights.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
+from graphcolumns.plasticity import criteria
 from graphcolumns.plasticity.candidates import samplers
 from graphcolumns.plasticity.candidates.samplers import Sampler
-from graphcolumns.plasticity.criteria import grow as growth
-from graphcolumns.plasticity.criteria import homeostasis
-from graphcolumns.plasticity.criteria import prune as pruning
 from graphcolumns.plasticity.rules.budget import Budget, BudgetUnit
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.rules.rule_from_options import rule_from_options
@@ -40,7 +38,7 @@ from graphcolumns.plasticity.rules.schedules import (
 from graphcolumns.plasticity.rules.scoring import Score
 from graphcolumns.plasticity.selection.constraints import Constraints
 
-Magnitude = Literal["mass", "bias"]
+Magnitude = Literal["mass", "weight"]
 CURVES: dict[str, type[Linear]] = {
     "linear": Linear,
     "cosine": Cosine,
@@ -48,12 +46,19 @@ CURVES: dict[str, type[Linear]] = {
     "sigmoid": Sigmoid,
     "exponential": Exponential,
 }
-SIZES: dict[str, Score] = {"mass": pruning.mass, "bias": pruning.bias}
+SIZES: dict[str, Score] = {"mass": criteria.mass, "weight": criteria.weight_size}
+
+
+def _size(magnitude: str) -> Score:
+    if magnitude not in SIZES:
+        hint = " It is now 'weight'." if magnitude == "bias" else ""
+        raise ValueError(f"magnitude must be 'mass' or 'weight'. Got {magnitude!r}.{hint}")
+    return SIZES[magnitude]
 
 
 def static(steps: int) -> Rule:
     """Nothing ever changes: the baseline."""
-    return rule_from_options(prune=pruning.random, is_due=At(()), samples=2, check_samples=0)
+    return rule_from_options(prune=criteria.chance, is_due=At(()), samples=2, check_samples=0)
 
 
 def sernn(steps: int) -> Rule:
@@ -85,7 +90,7 @@ def set(
     return _rule(
         _when(steps, every, start, stop),
         degree,
-        {"prune": SIZES[magnitude], "grow": growth.random, "sampler": sampler, "per_grow": 2},
+        {"prune": _size(magnitude), "grow": criteria.chance, "sampler": sampler, "per_grow": 2},
         {"fraction": fraction, "cool_down": 0},
         options,
     )
@@ -117,7 +122,7 @@ def rigl(
     return _rule(
         when,
         degree,
-        {"prune": SIZES[magnitude], "grow": growth.rigl_abs, "sampler": sampler},
+        {"prune": _size(magnitude), "grow": criteria.gradient_size, "sampler": sampler},
         {
             "per_grow": per_grow,
             "fraction": _cosine(fraction, when),
@@ -156,7 +161,7 @@ def gmp(
     """
     when = _when(steps, every, start, stop)
     budget = _falling("gmp", when, degree, initial, Cubic)
-    parts: dict[str, Any] = {"prune": SIZES[magnitude], "fraction": 0.0, "budget": budget}
+    parts: dict[str, Any] = {"prune": _size(magnitude), "fraction": 0.0, "budget": budget}
     return _rule(when, None, parts, {}, options)
 
 
@@ -185,7 +190,7 @@ def granet(
     return _rule(
         when,
         None,
-        {"prune": SIZES[magnitude], "grow": growth.rigl_abs, "sampler": sampler},
+        {"prune": _size(magnitude), "grow": criteria.gradient_size, "sampler": sampler},
         {
             "per_grow": per_grow,
             "fraction": _cosine(fraction, when),
@@ -204,6 +209,7 @@ def chts(
     fraction: float = 0.3,
     degree: float | None = None,
     initial: float | None = None,
+    magnitude: Magnitude = "mass",
     temperature: tuple[float, float] = (1.0, 9.0),
     sampler: Sampler = samplers.two_hop,
     per_grow: float = 8.0,
@@ -225,7 +231,11 @@ def chts(
     return _rule(
         when,
         None,
-        {"prune": pruning.relative_importance, "grow": growth.ch2_l3n, "sampler": sampler},
+        {
+            "prune": partial(criteria.relative_importance, of=magnitude),
+            "grow": criteria.ch2_l3n,
+            "sampler": sampler,
+        },
         {
             "per_grow": per_grow,
             "fraction": _cosine(fraction, when),
@@ -259,7 +269,11 @@ def mest(
     return _rule(
         when,
         degree,
-        {"prune": partial(pruning.mest, weight=weight), "grow": growth.random, "sampler": sampler},
+        {
+            "prune": partial(criteria.mest, weight=weight),
+            "grow": criteria.chance,
+            "sampler": sampler,
+        },
         {"per_grow": 2, "fraction": Linear(fraction, 0.0, *_span(when)), "cool_down": 0},
         options,
     )
@@ -305,9 +319,11 @@ def homeostatic(
             f"rate={rate}, decay={decay} and activity={activity}."
         )
     parts: dict[str, Any] = {
-        "prune": pruning.random,
-        "update_memory": partial(homeostasis.remember, rate=rate, activity=activity, decay=decay),
-        "choose": partial(homeostasis.choose, length=length),
+        "prune": criteria.chance,
+        "update_memory": partial(
+            criteria.homeostasis.update_memory, rate=rate, activity=activity, decay=decay
+        ),
+        "choose": partial(criteria.homeostasis.choose, length=length),
         "sampler": samplers.uniform,
     }
     return _rule(_when(steps, every, start, stop), None, parts, {"cool_down": 0}, options)
@@ -337,8 +353,8 @@ def exact(
     share that is swapped is found by the rule.
     """
     when = _when(steps, every, start, stop)
-    grow = partial(growth.insertion, standard_errors=standard_errors)
-    parts = {"prune": pruning.fisher_taylor, "grow": grow, "sampler": sampler}
+    grow = partial(criteria.insertion_gain, standard_errors=standard_errors)
+    parts = {"prune": criteria.fisher_taylor, "grow": grow, "sampler": sampler}
     numbers = {
         "per_grow": per_grow,
         "fraction": _cosine(fraction, when),
@@ -409,9 +425,8 @@ def custom(
 
     Args:
         steps: length of the run.
-        prune: what an edge is worth, see `graphcolumns.plasticity.prune`.
-        grow: what a candidate would be worth, see `graphcolumns.plasticity.grow`; None: nothing is
-            born.
+        prune: what an edge is worth, see `graphcolumns.plasticity.criteria`.
+        grow: what a candidate would be worth, see there; None: nothing is born.
         sampler: where candidates come from.
         per_grow: candidates per edge that may be born.
         every: steps between updates.

@@ -35,8 +35,8 @@ def rule_from_options(**options: Any) -> Rule:
             today of one that was renamed), or what the values refuse.
 
     Example:
-        >>> from graphcolumns.plasticity import grow, prune, rule_from_options
-        >>> rule = rule_from_options(prune=prune.mass, grow=grow.random, samples=32, grace=1)
+        >>> from graphcolumns.plasticity import criteria, rule_from_options
+        >>> rule = rule_from_options(prune=criteria.mass, grow=criteria.chance, samples=32, grace=1)
         >>> rule.scoring.samples, rule.newborns.grace
         (32, 1)
     """

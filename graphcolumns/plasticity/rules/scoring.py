@@ -33,8 +33,8 @@ class Scoring:
         samples: Number of samples that scores are measured on.
         update_memory: Function from the evidence on the edges to tensors per column that are kept
             until the next update, in ``Evidence.memory``.
-        watch_movement: Whether ``-b dL/db`` of every edge bias is summed over the steps between two
-            updates, for ``prune.movement``.
+        watch_movement: Whether ``-w dL/dw`` of every weight of an edge is summed over the steps
+            between two updates, for ``criteria.movement``.
 
     Raises:
         ValueError: A number is out of range.

@@ -18,7 +18,7 @@ from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of, require_different_graphs
 from graphcolumns.nn.topology_state import keep_topology
-from graphcolumns.plasticity.criteria.worth import movement
+from graphcolumns.plasticity.criteria.gradient import movement_of_step
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import Losses
 from graphcolumns.plasticity.rewiring.cool_down import CoolDown
@@ -54,8 +54,8 @@ class Plasticity:
         graph: name of the graph of the model that is rewired (default: the first).
 
     Example:
-        >>> from graphcolumns.plasticity import Plasticity, Rule, Scoring, grow, prune
-        >>> rule = Rule(scoring=Scoring(prune=prune.mass, grow=grow.random))
+        >>> from graphcolumns.plasticity import Plasticity, Rule, Scoring, criteria
+        >>> rule = Rule(scoring=Scoring(prune=criteria.mass, grow=criteria.chance))
         >>> Plasticity(rule).updates
         0
     """
@@ -153,7 +153,7 @@ class Plasticity:
         total = self.memory.get("movement")
         for entry in edge_tensors(model, graph_of(model, self.graph)):
             if entry.tensor.grad is not None:
-                moved = movement(entry.tensor, entry.tensor.grad)
+                moved = movement_of_step(entry.tensor, entry.tensor.grad)
                 total = moved if total is None else total.to(moved) + moved
         if total is not None:
             self.memory["movement"] = total

@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from graphcolumns import ColumnGraph
-from graphcolumns.plasticity import scores
+from graphcolumns.plasticity import criteria
 from tests.ops.cases import graph_of
+from tests.plasticity.support.stand_in import candidates
 
 
 def all_pairs(columns: int, sources: int) -> Tensor:
     return torch.cartesian_prod(torch.arange(columns), torch.arange(sources)).T
+
+
+def on(graph: ColumnGraph, targets: Tensor, sources: Tensor):
+    return candidates(graph=graph, targets=targets, sources=sources)
 
 
 class TestMatchingByHand:
@@ -23,9 +28,8 @@ class TestMatchingByHand:
     graph = ColumnGraph.from_edge_index(torch.tensor(edges).T.flip(0), 6)
 
     def of(self, i: int, j: int, **options) -> float:
-        return float(
-            scores.matching_index(self.graph, torch.tensor([i]), torch.tensor([j]), **options)
-        )
+        pair = on(self.graph, torch.tensor([i]), torch.tensor([j]))
+        return float(criteria.matching_index(pair, **options))
 
     def test_in(self):
         # {2, 3, 4} and {3, 4, 5}: the edge 1 <- 0 between the two does not count.
@@ -55,7 +59,7 @@ class TestMatching:
     def test_equals_a_loop_over_sets(self, mask, neighbours, norm):
         count = len(mask)
         pairs = all_pairs(count, count)
-        got = scores.matching_index(graph_of(mask), *pairs, neighbours, norm, chunk=7)
+        got = criteria.matching_index(on(graph_of(mask), *pairs), neighbours, norm, chunk=7)
         for value, (i, j) in zip(got.tolist(), pairs.T.tolist(), strict=True):
             first, second = (self.around(mask, k, {i, j}, neighbours) for k in (i, j))
             common = len(first & second)
@@ -76,15 +80,15 @@ class TestMatching:
         free = list(networkx.non_edges(graph))
         if free:
             pairs = torch.tensor(free).T
-            got = scores.matching_index(graph_of(mask), *pairs, "in")
+            got = criteria.matching_index(on(graph_of(mask), *pairs), "in")
             expected = [value for *_, value in networkx.jaccard_coefficient(graph, free)]
             assert got.tolist() == pytest.approx(expected)
 
     def test_needs_a_square_graph_and_known_words(self):
-        with pytest.raises(ValueError, match="must be square"):
-            scores.matching_index(graph_of(torch.ones(2, 3) > 0), *all_pairs(2, 2))
-        with pytest.raises(ValueError, match="got 'near' and 'jaccard'"):
-            scores.matching_index(graph_of(torch.ones(2, 2) > 0), *all_pairs(2, 2), "near")
+        with pytest.raises(ValueError, match="Expected a square graph"):
+            criteria.matching_index(on(graph_of(torch.ones(2, 3) > 0), *all_pairs(2, 2)))
+        with pytest.raises(ValueError, match="Got 'near' and 'jaccard'"):
+            criteria.matching_index(on(graph_of(torch.ones(2, 2) > 0), *all_pairs(2, 2)), "near")
 
 
 class TestPathsOfThreeByHand:
@@ -93,7 +97,7 @@ class TestPathsOfThreeByHand:
     graph = graph_of(torch.tensor([[1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 1, 1, 1]]).bool())
 
     def of(self, i: int, j: int) -> float:
-        return float(scores.ch2_l3n(self.graph, torch.tensor([i]), torch.tensor([j])))
+        return float(criteria.ch2_l3n(on(self.graph, torch.tensor([i]), torch.tensor([j]))))
 
     def test_one_path(self):
         # 0 - 1 - 1' - 2. Column 1 shares one source with column 0 and has one edge that leaves:
@@ -115,7 +119,7 @@ class TestPathsOfThree:
     def test_equals_a_loop_over_paths(self, mask):
         columns, sources = mask.shape
         pairs = all_pairs(columns, sources)
-        got = scores.ch2_l3n(graph_of(mask), *pairs, chunk=7)
+        got = criteria.ch2_l3n(on(graph_of(mask), *pairs), chunk=7)
         heard = [set(row.nonzero().flatten().tolist()) for row in mask]
         told = [set(row.nonzero().flatten().tolist()) for row in mask.T]
         for value, (i, j) in zip(got.tolist(), pairs.T.tolist(), strict=True):
@@ -139,11 +143,11 @@ class TestPathsOfThree:
         order = torch.randperm(len(mask))
         pairs = all_pairs(len(mask), len(mask))
         renamed = graph_of(mask[order][:, order])
-        got = scores.ch2_l3n(renamed, *pairs)
-        expected = scores.ch2_l3n(graph_of(mask), *order[pairs])
+        got = criteria.ch2_l3n(on(renamed, *pairs))
+        expected = criteria.ch2_l3n(on(graph_of(mask), *order[pairs]))
         torch.testing.assert_close(got, expected)
 
     def test_an_empty_list(self):
         none = torch.zeros(0, dtype=torch.int64)
-        assert scores.ch2_l3n(graph_of(torch.ones(2, 2) > 0), none, none).shape == (0,)
-        assert scores.matching_index(graph_of(torch.ones(2, 2) > 0), none, none).shape == (0,)
+        assert criteria.ch2_l3n(on(graph_of(torch.ones(2, 2) > 0), none, none)).shape == (0,)
+        assert criteria.matching_index(on(graph_of(torch.ones(2, 2) > 0), none, none)).shape == (0,)
