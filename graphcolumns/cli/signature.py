@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from inspect import Parameter
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
 from graphcolumns.cli.former import renamed
 from graphcolumns.cli.groups import near
@@ -159,23 +160,44 @@ def _target(path: str, name: Any) -> Callable[..., Any]:
         raise ValueError(f"{path}._target_: there is no function {name}. {why}") from error
 
 
-def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+def _parameters(target: Callable[..., Any]) -> Mapping[str, Parameter] | None:
     """What a function takes; None for one that does not tell, such as `torch.tensor`."""
     try:
-        return inspect.signature(target).parameters
+        found = dict(inspect.signature(target).parameters)
     except ValueError:
         return None
+    for name, options in _unpacked(target).items():
+        del found[name]
+        found |= {key: Parameter(key, Parameter.KEYWORD_ONLY, default=None) for key in options}
+    return found
 
 
 def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of the arguments of a function."""
+    """The annotations of the arguments of a function, those of `**options` each by its name."""
+    hints = _hints(target)
+    for name, options in _unpacked(target).items():
+        del hints[name]
+        hints |= options
+    return hints
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(target)
     except NameError:  # an annotation that only exists for type checkers
         return {}
 
 
-def _is_named(parameter: inspect.Parameter) -> bool:
+def _unpacked(target: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    """By name the `**options` that are annotated `Unpack[Options]`, a dictionary of known keys."""
+    return {
+        name: get_type_hints(get_args(hint)[0])
+        for name, hint in _hints(target).items()
+        if get_origin(hint) is Unpack
+    }
+
+
+def _is_named(parameter: Parameter) -> bool:
     return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 
 

@@ -354,7 +354,11 @@ def test_static_asks_for_nothing():
     ("make", "message"),
     [
         (lambda: presets.gmp(100), "gmp prunes to a budget. Got degree=None"),
+        (lambda: presets.granet(100, initial=4), "Got initial=4 and degree=None"),
+        (lambda: presets.custom(100, criteria.mass, initial=4), "Got initial=4, budget=None"),
+        (lambda: presets.custom(9, criteria.mass, budget=4, degree=2), "keeps to one budget"),
         (lambda: presets.wiring(100), "wiring keeps to a budget of wire"),
+        (lambda: presets.wiring(100, 30.0, degree=4), "and no degree"),
         (lambda: presets.set(100, start=0.5, stop=0.2), "start=0.5 and stop=0.2"),
         (lambda: presets.set(100, magnitude="bias"), "Got 'bias'. It is now 'weight'"),
         (lambda: presets.set(100, every=0), "every and steps must be at least 1. Got 0 and 100"),

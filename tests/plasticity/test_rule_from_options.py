@@ -1,6 +1,7 @@
 """Options side by side are sorted into the values of a rule, and wrong ones are refused by name."""
 
 from dataclasses import fields
+from typing import get_type_hints
 
 import pytest
 
@@ -14,6 +15,7 @@ from graphcolumns.plasticity import (
     presets,
     rule_from_options,
 )
+from graphcolumns.plasticity.rules.options import PresetOptions, RuleOptions, SharedOptions
 from graphcolumns.plasticity.rules.rule_from_options import RENAMED, VALUES
 
 
@@ -26,6 +28,16 @@ def test_every_option_reaches_its_value():
     assert rule.newborns == Newborns(grace=2)
     assert rule.fraction == 0.1
     assert rule.num_samples == 32 + 64
+
+
+def test_options_have_the_names_and_types_of_the_fields():
+    """Said once more for type checkers and configurations, so they must agree."""
+    hints = {}
+    for kind in (Rule, *VALUES.values()):
+        hints |= get_type_hints(kind)
+    assert get_type_hints(RuleOptions) == {k: v for k, v in hints.items() if k not in VALUES}
+    shared = get_type_hints(SharedOptions)
+    assert shared.items() <= get_type_hints(PresetOptions).items()
 
 
 def test_names_of_fields_are_unique_and_few():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Unpack
 
 from graphcolumns.plasticity.rules.acceptance import Acceptance
 from graphcolumns.plasticity.rules.newborns import Newborns
+from graphcolumns.plasticity.rules.options import RuleOptions
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.rules.scoring import Scoring
 
@@ -24,7 +25,7 @@ RENAMED = {
 }
 
 
-def rule_from_options(**options: Any) -> Rule:
+def rule_from_options(**options: Unpack[RuleOptions]) -> Rule:
     """Sort options into the values of a rule. Names of fields are unique over all four.
 
     Args:
@@ -40,12 +41,13 @@ def rule_from_options(**options: Any) -> Rule:
         >>> rule.scoring.samples, rule.newborns.grace
         (32, 1)
     """
-    _require_known(options)
+    given: dict[str, Any] = {**options}
+    _require_known(given)
     values = {
-        name: kind(**{key: options.pop(key) for key in _names(kind) if key in options})
+        name: kind(**{key: given.pop(key) for key in _names(kind) if key in given})
         for name, kind in VALUES.items()
     }
-    return Rule(**values, **options)
+    return Rule(**values, **given)
 
 
 def _require_known(options: Mapping[str, Any]) -> None:
