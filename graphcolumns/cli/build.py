@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from types import MappingProxyType
@@ -14,13 +14,14 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from graphcolumns.cli.check import OPTIONAL, OPTIONS, Checked
+from graphcolumns.cli.graph_rules import map_rules
 from graphcolumns.cli.metrics import Table
 from graphcolumns.cli.order import (
     BEFORE_GRAPH,
     as_graph,
     names_no_column,
     reorders,
-    rule_in_order,
+    rules_in_order,
     takes,
 )
 from graphcolumns.cli.own import functions, optimizer_options, terms
@@ -30,6 +31,7 @@ from graphcolumns.data.spec import image_of
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import current_geometry
+from graphcolumns.nn.protocols import graph_of, graphs_of
 from graphcolumns.training import TrainOptions, derive
 from graphcolumns.training.noting import noting
 from graphcolumns.training.terms import Term
@@ -69,7 +71,7 @@ class Parts(NamedTuple):
     @torch.no_grad()
     def current(self) -> Parts:
         """The same with the edges of the model now, and its columns where it has moved them."""
-        graph: Any = self.model.graph
+        graph = graph_of(self.model)
         moving = getattr(self.model, "positions", None) is not None
         if not moving and graph.same_topology(self.graph.to(graph.device)):
             return self
@@ -94,12 +96,18 @@ def build(config: Checked) -> Parts:
         geometry, permutation = given.reorder()
     graph = _graph(config, given, geometry, permutation)
     if "plasticity" in called and config["reorder"] != BEFORE_GRAPH:
-        called["plasticity"] = partial(rule_in_order, called["plasticity"], permutation)
+        called["plasticity"] = rules_in_order(called["plasticity"], permutation)
     data = _call("data", config)
     if config["fold"] is not None:
         data = data.validation(config["fold"], FOLDS)
     torch.manual_seed(derive(config["seed"], "weights"))
     model = make_model(config, geometry, graph, permutation, data)
+    if reorders(config) and len(graphs_of(model)) > 1:
+        raise ValueError(
+            "columns can be put in another order for models with one graph. Got "
+            f"{', '.join(map(repr, graphs_of(model)))} in {type(model).__name__}; set "
+            "reorder=false."
+        )
     losses = terms(config["losses"])
     return Parts(geometry, permutation, graph, data, model, losses, options, called)
 
@@ -170,9 +178,9 @@ def _functions(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"metrics": functions(config["metrics"]), "learn": made.pop("learning"), **made}
 
 
-def _callable(name: str, config: Mapping[str, Any]) -> Callable[..., Any]:
-    function: Callable[..., Any] = instantiate(config[name], _partial_=True, _convert_="all")
-    return function
+def _callable(name: str, config: Mapping[str, Any]) -> Any:
+    """The function of a part, with its keys; of rules by graph, a mapping of functions."""
+    return map_rules(partial(instantiate, _partial_=True, _convert_="all"), config[name])
 
 
 def _call(name: str, config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NewType
 
+from graphcolumns.cli.graph_rules import graph_rules
 from graphcolumns.cli.own import OPTIMIZER, check_losses, check_metrics, check_optimizer
 from graphcolumns.cli.signature import check_call, check_keys, check_value, hints_of
 from graphcolumns.training import TrainOptions
@@ -68,9 +69,19 @@ def check(config: Mapping[str, Any]) -> Checked:
     check_metrics(config["metrics"])
     check_optimizer(config["optimizer"], hints)
     for name, later in BUILT.items():
-        if name not in OPTIONAL or config[name] is not None:
-            check_call(name, config[name], later)
+        if name in OPTIONAL and config[name] is None:
+            continue
+        rules = graph_rules(config[name]) if name == "plasticity" else None
+        for path, node in _paths(name, config[name], rules):
+            check_call(path, node, later)
     return Checked(dict(config))
+
+
+def _paths(name: str, node: Any, rules: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """A part of a configuration, or the rules of its graphs, with their places in it."""
+    if rules is None:
+        return [(name, node)]
+    return [(f"{name}.{graph}", rule) for graph, rule in rules.items()]
 
 
 __all__ = ["BUILT", "OPTIMIZER", "OPTIONAL", "OPTIONS", "VALUES", "Checked", "check"]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcolumns import connect
+from graphcolumns.cli.graph_rules import map_rules
 from graphcolumns.cli.targets import function_of, named_targets
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
@@ -90,6 +92,11 @@ def as_graph(made: Any, geometry: Geometry) -> ColumnGraph:
     return made
 
 
+def rules_in_order(rules: Any, permutation: Tensor) -> Any:
+    """`rule_in_order` of a rule, or of that of each graph, as functions of `steps`."""
+    return map_rules(lambda make: partial(rule_in_order, make, permutation), rules)
+
+
 def rule_in_order(make: Any, permutation: Tensor, steps: int) -> Rule:
     """The rule of a run of `steps`, with the columns that its constraints name in another order.
 
@@ -115,6 +122,9 @@ def check_rule(rule: Rule, graph: ColumnGraph, permutation: Tensor) -> None:
         graph: the first edges.
         permutation: the user's id of each column of the model, `[N]`.
     """
+    if graph.num_columns != len(permutation):  # of columns that no order has touched
+        rule.constraints.check(graph)
+        return
     back = permutation.argsort()
     rule.constraints.permute(back).check(graph.permute(back))
 

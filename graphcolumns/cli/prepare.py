@@ -12,7 +12,9 @@ from graphcolumns.cli.check import Checked
 from graphcolumns.cli.order import check_rule
 from graphcolumns.cli.own import try_metrics
 from graphcolumns.cli.report import in_memory
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.training.noting import noting
+from graphcolumns.training.plastic_updates import rules_by_graph
 from graphcolumns.training.training import Training
 from graphcolumns.training.trying import trying
 
@@ -44,7 +46,7 @@ def prepare(config: Checked, changes: Collection[str] = ()) -> Prepared:
     """
     parts = build(config)
     parts = parts._replace(options=replace(parts.options, changes=changes))
-    _check_rule(parts)
+    _check_rules(parts)
     training = Training(
         parts.model,
         parts.data,
@@ -61,14 +63,13 @@ def prepare(config: Checked, changes: Collection[str] = ()) -> Prepared:
     return Prepared(parts, training)
 
 
-def _check_rule(parts: Parts) -> None:
-    """Raise in the ids of the user if the first edges break a constraint of the rule."""
-    make = parts.functions.get("plasticity")
-    if make is None:
-        return
+def _check_rules(parts: Parts) -> None:
+    """Raise in the ids of the user if the first edges break a constraint of a rule."""
+    steps = parts.options.count_steps(parts.data.size("train"))
     with noting("while starting the rule of plasticity"):
-        rule = make(steps=parts.options.count_steps(parts.data.size("train")))
-        check_rule(rule, parts.graph, parts.permutation)
+        rules = rules_by_graph(parts.functions.get("plasticity"), parts.model)
+        for name, make in rules.items():
+            check_rule(make(steps=steps), graph_of(parts.model, name), parts.permutation)
 
 
 def _check_report(parts: Parts, training: Training) -> None:

@@ -47,10 +47,11 @@ def run_training(prepared: Prepared, run: Path, report: bool, resume: bool = Fal
     print(f"{'run':<20}{os.path.relpath(run)}")
     halves, metrics = (parts.data.held_out, "train"), parts.data.task.metrics
     scores = [f"{half}_{name}" for name in metrics for half in halves]
-    for name in dict.fromkeys((*SHOWN[:3], *scores, *SHOWN[3:])):
+    of_graphs = [name for name in summary if name.rpartition("/")[2] in SHOWN]
+    for name in dict.fromkeys((*SHOWN[:3], *scores, *SHOWN[3:], *of_graphs)):
         value = summary.get(name)
         if value is not None:
-            print(f"{name:<20}{value:.4g}" if isinstance(value, float) else f"{name:<20}{value}")
+            print(f"{name:<19} {value:.4g}" if isinstance(value, float) else f"{name:<19} {value}")
     if report:
         page = write_report(parts.current(), run)
         print(f"{'report':<20}{os.path.relpath(page)}")

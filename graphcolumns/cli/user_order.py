@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from graphcolumns.cli.build import Parts, make_model
-from graphcolumns.cli.order import rule_in_order, takes
+from graphcolumns.cli.order import rules_in_order, takes
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.protocols import graph_of
 from graphcolumns.plasticity import Rewiring, carry
@@ -34,7 +33,7 @@ def in_user_order(parts: Parts, config: Mapping[str, Any]) -> Parts:
     if torch.equal(user, torch.arange(count)):
         return parts
     place = user.argsort()
-    now: Any = parts.model.graph
+    now = graph_of(parts.model)
     geometry, graph = parts.geometry.permute(place), now.permute(place)
     model = _model(parts, config, place, graph)
     moved = parts._replace(
@@ -76,7 +75,7 @@ def _seen(node: Mapping[str, Any], receptive: Tensor) -> dict[str, Any]:
 def _rule(parts: Parts, place: Tensor) -> dict[str, Any]:
     """The rule of the run with its columns in the other order."""
     rule = parts.functions.get("plasticity")
-    return {} if rule is None else {"plasticity": partial(rule_in_order, rule, place)}
+    return {} if rule is None else {"plasticity": rules_in_order(rule, place)}
 
 
 @torch.no_grad()

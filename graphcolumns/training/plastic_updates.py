@@ -52,14 +52,12 @@ class PlasticUpdates:
                 update would refuse.
             TypeError: No rule, and no function that returns one.
         """
-        names = list(graphs_of(model))
-        wanted = _by_graph(plasticity, names)
         found = []
-        for name in (name for name in names if name in wanted):
+        for name, rule in rules_by_graph(plasticity, model).items():
             place = geometry
             if isinstance(plasticity, Mapping) and not _has_ends(geometry, graph_of(model, name)):
                 place = None
-            found.append(PlasticGraph.of(_rule(wanted[name], steps), model, name, place, seed))
+            found.append(PlasticGraph.of(_rule(rule, steps), model, name, place, seed))
             found[-1].require_measured(model, steps)
         for each in found:
             each.plasticity.start(model)
@@ -145,8 +143,13 @@ class PlasticUpdates:
             each.plasticity.load_state_dict(states[each.name])
 
 
-def _by_graph(plasticity: Rules | None, names: list[str]) -> Mapping[str, RuleMaker]:
-    """The rule of each graph that has one."""
+def rules_by_graph(plasticity: Rules | None, model: nn.Module) -> dict[str, Any]:
+    """The rule of each graph that has one, in the order of the graphs of the model.
+
+    Raises:
+        ValueError: A name of no graph.
+    """
+    names = list(graphs_of(model))
     if plasticity is None:
         return {}
     if not isinstance(plasticity, Mapping):
@@ -157,7 +160,7 @@ def _by_graph(plasticity: Rules | None, names: list[str]) -> Mapping[str, RuleMa
                 f"plasticity must name graphs of the model. Expected {', '.join(map(repr, names))}"
                 f". Got {name!r}."
             )
-    return plasticity
+    return {name: plasticity[name] for name in names if name in plasticity}
 
 
 def _rule(made: RuleMaker, steps: int) -> Rule:

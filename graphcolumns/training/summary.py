@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.protocols import graphs_of
 
 PACKAGES = ("torch", "torch_geometric", "numpy", "graphcolumns")
 
@@ -17,18 +18,24 @@ Value = float | int | str | None
 
 
 def describe_model(model: nn.Module, unit: str | None) -> dict[str, Value]:
-    """Edges, density, wiring length (sum over edges, in `unit`) and parameters."""
-    graph = getattr(model, "graph", None)
-    wire: dict[str, Value] = {"edges": None, "density": None, "wiring_length": None}
-    if isinstance(graph, ColumnGraph):
-        wire.update(edges=graph.num_edges, density=graph.density)
-        if graph.distance is not None:
-            wire["wiring_length"] = float(graph.distance.detach().double().sum())
+    """Edges, density, wiring length (sum over edges, in `unit`) and parameters.
+
+    Those of the second graph and of later ones have its name before theirs: `NAME/edges`.
+    """
+    wire: dict[str, Value] = {}
+    for name, graph in graphs_of(model).items():
+        prefix = f"{name}/" if wire else ""
+        wire |= {prefix + key: value for key, value in _wire(graph).items()}
     return {
         **wire,
         "wiring_length_unit": unit,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
+
+
+def _wire(graph: ColumnGraph) -> dict[str, Value]:
+    length = None if graph.distance is None else float(graph.distance.detach().double().sum())
+    return {"edges": graph.num_edges, "density": graph.density, "wiring_length": length}
 
 
 def describe_machine(device: torch.device) -> dict[str, Value]:

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from graphcolumns.data import Task
 from graphcolumns.data.tasks import task_named
+from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.training import losses
 
 # (model, its output, targets) -> scalar. An output has a prediction [B, K], state [N, B, C] and
@@ -31,8 +33,8 @@ def activity(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
 
 
 def smoothness(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
-    """`losses.feature_smoothness` of the last state along the model's graph."""
-    return losses.feature_smoothness(output.state, model.graph)  # type: ignore[arg-type]
+    """`losses.feature_smoothness` of the last state along the model's graph, or its first one."""
+    return losses.feature_smoothness(output.state, _graph(model))
 
 
 def variation(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
@@ -40,7 +42,7 @@ def variation(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
     maps = [module() for module in model.modules() if isinstance(module, Mixture)]
     if not maps:
         _missing(model, "variation", "no mixture of weights: build it with weights='mixture'")
-    values = [losses.total_variation(c, model.graph) for c in maps]  # type: ignore[arg-type]
+    values = [losses.total_variation(c, _graph(model)) for c in maps]
     return torch.stack(values).mean()
 
 
@@ -50,6 +52,11 @@ TERMS: Mapping[str, Term] = {
     "smoothness": smoothness,
     "variation": variation,
 }
+
+
+def _graph(model: nn.Module) -> ColumnGraph:
+    graph = getattr(model, "graph", None)
+    return graph if isinstance(graph, ColumnGraph) else graph_of(model)
 
 
 def _missing(model: nn.Module, name: str, remedy: str) -> NoReturn:

@@ -1,4 +1,8 @@
-"""A model of one's own, named in a configuration: trained, rewired, killed, resumed, reported."""
+"""Models of one's own, named in a configuration: trained, rewired, killed, resumed, reported.
+
+Each is a file of at most 30 lines outside the package: of classes, of a regression with gaps, of a
+reconstruction, and with two graphs.
+"""
 
 import os
 import signal
@@ -9,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from graphcolumns.checkpoint import read_step
+from graphcolumns.checkpoint import read_histories, read_step, replay
 from graphcolumns.cli import load, main
 
-MODEL = """
+CIRCUIT = """
 import torch
 from torch import nn
 
@@ -21,11 +25,11 @@ from graphcolumns.nn.protocols import ModelOutput
 
 
 class Circuit(nn.Module):
-    def __init__(self, graph, num_classes):
+    def __init__(self, graph, num_outputs):
         super().__init__()
         self.graph = graph
         self.edges = EdgeLinear(graph)
-        self.readout = nn.Linear(graph.num_columns, num_classes)
+        self.readout = nn.Linear(graph.num_columns, num_outputs)
 
     def rewired(self, graph):
         self.graph = graph
@@ -36,39 +40,121 @@ class Circuit(nn.Module):
             x = torch.tanh(x + self.edges(x, self.graph))
         return ModelOutput(self.readout(x[..., 0].t()), state=x)
 """
+DENOISER = """
+import torch
+from torch import nn
+
+from graphcolumns.nn import EdgeLinear
+from graphcolumns.nn.protocols import ModelOutput
+
+
+class Denoiser(nn.Module):
+    def __init__(self, graph):
+        super().__init__()
+        self.graph = graph
+        self.edges = EdgeLinear(graph)
+
+    def rewired(self, graph):
+        self.graph = graph
+
+    def forward(self, images):
+        x = images.flatten(1).t()[..., None]
+        x = x + self.edges(torch.tanh(x), self.graph)
+        return ModelOutput(x[..., 0].t().reshape(images.shape), state=x)
+"""
+TWO = """
+import torch
+from torch import nn
+
+from graphcolumns import connect
+from graphcolumns.nn import EdgeLinear
+from graphcolumns.nn.protocols import ModelOutput
+
+
+class Two(nn.Module):
+    def __init__(self, graph, geometry, num_classes):
+        super().__init__()
+        self.graphs = {"lateral": graph, "feedback": connect.random(geometry, degree=3, seed=1)}
+        self.lateral = EdgeLinear(graph)
+        self.feedback = EdgeLinear(self.graphs["feedback"])
+        self.readout = nn.Linear(graph.num_columns, num_classes)
+
+    def rewired(self, graph, name):
+        self.graphs[name] = graph
+
+    def forward(self, images):
+        x = seen = images.flatten(1).t()[..., None]
+        for _ in range(2):
+            x = torch.tanh(seen + self.lateral(x, self.graphs["lateral"]))
+            x = torch.tanh(seen + self.feedback(x, self.graphs["feedback"]))
+        return ModelOutput(self.readout(x[..., 0].t()), state=x)
+"""
+# Source, class, words, and the first row of the report.
+MODELS = {
+    "classes": (CIRCUIT, "Circuit", ["data.train_size=300"], "accuracy, test half"),
+    "regression": (CIRCUIT, "Circuit", ["data=responses", "data.units=6"], "r2 (higher is better)"),
+    "reconstruction": (
+        *(DENOISER, "Denoiser", ["data=natural_patches", "data.count=600"]),
+        "normalised error (lower is better)",
+    ),
+    "two": (TWO, "Two", ["data.train_size=300"], "accuracy, test half"),
+}
 WORDS = [
-    *("train", "--config-dir", "mine", "experiment=null", "model=circuit", "geometry=sheet"),
-    *("graph=nearest", "degree=6", "data.train_size=300", "plasticity.every=8"),
-    *("plasticity.samples=32", "progress=false"),
+    *("train", "--config-dir", "mine", "experiment=null", "model=mine", "geometry=sheet"),
+    *("graph=nearest", "degree=6", "progress=false"),
 ]
 
 
 @pytest.fixture(autouse=True)
-def module(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    Path("my_circuit.py").write_text(MODEL)
-    Path("mine/model").mkdir(parents=True)
-    Path("mine/model/circuit.yaml").write_text("_target_: my_circuit.Circuit\n")
     yield
-    sys.modules.pop("my_circuit", None)
+    sys.modules.pop("my_model", None)
+
+
+def words(kind: str, rule: str) -> list[str]:
+    """What is said to the command line, after the files of the user are written."""
+    source, name, more, _ = MODELS[kind]
+    assert len(source.strip().splitlines()) <= 30
+    Path("my_model.py").write_text(source)
+    for group in ("model", "plasticity"):
+        Path("mine", group).mkdir(parents=True, exist_ok=True)
+    Path("mine/model/mine.yaml").write_text(f"_target_: my_model.{name}\n")
+    options = "every=8", "samples=32"
+    if kind != "two":
+        chosen = [f"plasticity={rule}", *(f"plasticity.{option}" for option in options)]
+    else:
+        both = f"# A rule for each graph.\ndefaults:\n  - {rule}@lateral\n  - {rule}@feedback\n"
+        Path("mine/plasticity/both.yaml").write_text(both)
+        chosen = ["plasticity=both", "plasticity.feedback.every=6", "plasticity.lateral.every=8"]
+        chosen += [f"plasticity.{graph}.samples=32" for graph in ("lateral", "feedback")]
+    return [*WORDS, *more, *chosen]
 
 
 @pytest.mark.parametrize("rule", ["set", "rigl"])
-def test_it_is_rewired_and_reported(rule):
-    assert main([*WORDS, f"plasticity={rule}", "steps=30", "run=a"]) == 0
-    before, after = load("a").graph, load("a").model.graph
-    assert before.num_edges == after.num_edges == 384
-    assert Path("a/edges.jsonl").read_text().count('"born"') >= 2
+@pytest.mark.parametrize("kind", MODELS)
+def test_it_is_rewired_and_reported(kind, rule):
+    assert main([*words(kind, rule), "steps=30", "run=a"]) == 0
+    run, logs = load("a"), read_histories("a")
+    graphs = run.model.graphs if kind == "two" else {None: run.model.graph}
+    assert set(logs) == set(graphs)
+    for name, graph in graphs.items():
+        events = logs[name]
+        assert sum(event.born.shape[1] for event in events[1:]) > 0
+        assert replay(events, 64).same_topology(graph)
     page = Path("a/report.html").read_text()
     assert "Activity on the sheet" in page
-    assert "Wires on the sheet" in page
+    assert page.count("<h2>Wires on the sheet") == len(graphs)
+    first = page.partition('class="first"')[2].partition("</tr>")[0]
+    assert MODELS[kind][3] in first
 
 
-def test_killed_and_resumed_it_ends_bit_for_bit():
-    words = [*WORDS, "plasticity=rigl", "steps=200", "checkpoint_every=5", "report=false"]
-    assert main([*words, "run=whole"]) == 0
-    command = [sys.executable, "-m", "graphcolumns.cli", *words, "run=killed"]
+@pytest.mark.parametrize("kind", MODELS)
+def test_killed_and_resumed_it_ends_bit_for_bit(kind):
+    said = [*words(kind, "rigl"), "steps=200", "checkpoint_every=5", "report=false"]
+    assert main([*said, "run=whole"]) == 0
+    command = [sys.executable, "-m", "graphcolumns.cli", *said, "run=killed"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     while process.poll() is None and not _begun():
@@ -78,6 +164,21 @@ def test_killed_and_resumed_it_ends_bit_for_bit():
     assert main(["resume", "killed"]) == 0
     for name in ("metrics.jsonl", "edges.jsonl", "checkpoint/model.safetensors"):
         assert Path("killed", name).read_bytes() == Path("whole", name).read_bytes(), name
+
+
+def test_a_rule_for_a_graph_that_is_not_there_is_refused_before_training(capsys):
+    said = [*words("two", "set"), "+plasticity.wide=${plasticity.lateral}", "run=a"]
+    assert main(said) != 0
+    assert (
+        "plasticity must name graphs of the model. Expected 'lateral', 'feedback'. Got 'wide'"
+        in (capsys.readouterr().err)
+    )
+    assert not Path("a").exists()
+
+
+def test_an_option_of_a_rule_of_a_graph_is_checked(capsys):
+    assert main([*words("two", "set"), "+plasticity.lateral.evry=3", "run=a"]) != 0
+    assert "plasticity.lateral.evry" in capsys.readouterr().err
 
 
 def _begun() -> bool:
