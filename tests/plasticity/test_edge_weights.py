@@ -127,6 +127,17 @@ def test_a_bias_of_both_kinds_is_a_sum():
     torch.testing.assert_close(weight.centred(model.graph), expected)
 
 
+def test_a_bias_that_mixes_linearly_is_a_weight():
+    """There is no softmax, so a constant per column counts."""
+    for mode, is_score in (("mixing", True), ("linear_mixing", False)):
+        model = learner(attention={"edge_bias": "edge", "mode": mode})
+        with torch.no_grad():
+            edge_parameters(model)[0].normal_()
+        [weight] = edge_weights(model, model.graph)
+        assert weight.is_score is is_score
+        assert torch.equal(weight.centred(model.graph), weight.values) is not is_score
+
+
 @pytest.mark.parametrize("kind", ["edge", "head", "both"])
 def test_closed_edges(kind):
     """They have no size, no gradient, and are dropped first."""
