@@ -12,9 +12,9 @@ def counted():
 
 def test_path_of_an_update(counted):
     update = counted["update"]
-    assert update.files("plasticity/") <= 32
-    assert update.count() <= 299
-    assert update.depth <= 24
+    assert update.files("plasticity/") <= 30
+    assert update.count() <= 279
+    assert update.depth <= 22
 
 
 def test_an_update_measures_and_swaps(counted):

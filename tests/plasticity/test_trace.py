@@ -230,8 +230,9 @@ class TestOtherModels:
 
 class TestErrors:
     def test_no_records(self, batch):
-        with pytest.raises(ValueError, match="Got Linear with none; give your layer a recorder"):
-            trace(nn.Linear(4, 4), *batch, losses, *torch.zeros(2, 1).long())
+        graph = model_of().graph
+        with pytest.raises(ValueError, match="Got Flatten with none; give your layer a recorder"):
+            trace(nn.Flatten(), *batch, losses, *torch.zeros(2, 1).long(), graph=graph)
 
     def test_another_graph(self, batch):
         model = model_of()

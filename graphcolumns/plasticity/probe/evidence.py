@@ -1,4 +1,4 @@
-"""What a rule sees: edges or candidates, with everything that can be measured of them."""
+"""What a rule reads: edges or candidates, with everything that can be measured of them."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from graphcolumns.plasticity.probe.edge_weights import (
 )
 from graphcolumns.plasticity.probe.fisher import Answers, drawn
 from graphcolumns.plasticity.probe.score_sum import ScoreSum
-from graphcolumns.plasticity.probe.trace import Losses, iter_slices_together, trace
+from graphcolumns.plasticity.probe.trace import Losses, batch_slices, trace, trace_slice
 
 
 @dataclass(eq=False)
 class Probe:
-    """One look at a model: edges and candidates go through it together, and only if asked for.
+    """Measurements of a model: edges and candidates go through it together, and only on demand.
 
     Args:
-        model: as in `trace`.
-        geometry: where the columns are now.
-        inputs: samples `[B, ...]`, or a mapping of such tensors.
-        labels: `[B, ...]`.
-        losses: one loss per sample.
-        step: optimizer steps so far.
-        update: number of the update, from 1.
-        seed: of everything random.
-        age: updates that each edge has survived, `[E]`.
-        memory: what the rule keeps between updates, see ``Scoring.update_memory``.
-        slice_size: samples at a time.
-        name: which of the model's graphs is looked at (default: the first).
+        model: Model to measure, as in :func:`~graphcolumns.plasticity.probe.trace.trace`.
+        geometry: Places of the columns, or None.
+        inputs: Samples ``[B, ...]``, or a mapping of such tensors.
+        labels: Labels ``[B, ...]``.
+        losses: Function from the output and the labels to one loss per sample.
+        step: Optimizer steps so far.
+        update: Number of the update, from 1.
+        seed: Seed of the run.
+        age: Updates that each edge has survived, ``[E]`` (default: zeros).
+        memory: Tensors that the rule keeps between updates, see ``Scoring.update_memory``.
+        slice_size: Samples at a time.
+        name: Name of the model's graph that is measured (default: the first).
     """
 
     model: nn.Module
@@ -59,34 +59,32 @@ class Probe:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        # Where positions are learned, the graph is measured anew each time it is asked for.
+        # Where positions are learned, the graph is measured anew each time it is read.
         self.graph = graph_of(self.model, self.name)
         self.targets, self.sources = self.graph.target.long(), self.graph.source.long()
 
     def edges(self) -> Evidence:
         """The evidence on the edges."""
-        return Evidence(self, slice(0, self.graph.num_edges))
+        return self._evidence(slice(0, self.graph.num_edges))
 
     def candidates(self, targets: Tensor, sources: Tensor) -> Evidence:
         """The evidence on these pairs; to be called once, before anything is measured."""
-        if "scores" in vars(self) or len(self.targets) > self._edges:
+        edges = self.graph.num_edges
+        if "scores" in vars(self) or len(self.targets) > edges:
             raise ValueError("candidates must be added once, before a score is read. Got a second.")
         self.targets = torch.cat([self.targets, targets.long()])
         self.sources = torch.cat([self.sources, sources.long()])
-        return Evidence(self, slice(self._edges, len(self.targets)))
+        return self._evidence(slice(edges, len(self.targets)))
 
-    @property
-    def _edges(self) -> int:
-        return self.graph.num_edges
-
-    @property
-    def num_candidates(self) -> int:
-        """How many pairs that are no edges are looked at."""
-        return len(self.targets) - self._edges
+    def _evidence(self, place: slice) -> Evidence:
+        targets, sources = self.targets[place], self.sources[place]
+        age = torch.zeros_like(targets) if self.age is None else self.age
+        about = self.graph, self.step, self.update, self.seed, self.memory
+        return Evidence(self, place, targets, sources, age, *about)
 
     @cached_property
     def scores(self) -> EdgeScores:
-        """Of all edges, then of all candidates."""
+        """Scores of all edges, then of all candidates."""
         return trace(
             self.model, self.inputs, self.labels, self.losses, self.targets, self.sources,
             graph=self.graph, slice_size=self.slice_size,
@@ -95,33 +93,32 @@ class Probe:
     def fisher(self, place: slice) -> EdgeScores:
         """Second moments of some of them under the labels that the model itself predicts.
 
-        Asked for first, `scores` are measured on the way: samples run forward once for both.
-        Where labels are neither classes nor bits: under the true ones, those of `scores`.
+        Read first, ``scores`` are measured on the way: samples run forward once for both.
+        Where labels are neither classes nor bits: under the true ones, those of ``scores``.
         """
         labels = self.labels
         answers: Answers = "classes" if labels.dim() == 1 else "bits"
         if answers == "bits" and bool(((labels != 0) & (labels != 1)).any()):
             return self.scores.at(place)
         pairs = self.targets[place], self.sources[place]
-        tallies = [ScoreSum(self.graph, self.targets, self.sources), ScoreSum(self.graph, *pairs)]
-        samples = torch.arange(len(labels), device=labels.device)
-        of_draw = samples, drawn(answers, self.seed, self.update)
-        asked = [(labels, self.losses), of_draw]
-        if "scores" in vars(self):  # measured already: no second time
-            tallies, asked = tallies[1:], asked[1:]
-        slices = iter_slices_together(
-            self.model, self.inputs, asked, graph=self.graph, slice_size=self.slice_size
-        )
-        for parts in slices:
-            for tally in tallies:
-                tally.add(parts.pop(0))  # and nothing is kept for the next slice
-        if len(tallies) == 2:
-            self.scores = tallies[0].scores()
-        return tallies[-1].scores()
+        every, some = ScoreSum(self.graph, self.targets, self.sources), ScoreSum(self.graph, *pairs)
+        loss_of_draw = drawn(answers, self.seed, self.update)
+        samples = torch.arange(len(labels), device=labels.device).split(self.slice_size)
+        slices = batch_slices(self.inputs, labels, self.slice_size)
+        known = "scores" in vars(self)  # measured already: no second time
+        for (x, y), numbers in zip(slices, samples, strict=True):
+            asked = [(y, self.losses)] * (not known) + [(numbers, loss_of_draw)]
+            traces = trace_slice(self.model, x, asked, self.graph)
+            if not known:
+                every.add(traces.pop(0))  # and nothing is kept for the next slice
+            some.add(traces.pop(0))
+        if not known:
+            self.scores = every.scores()
+        return some.scores()
 
     @cached_property
     def activity(self) -> Tensor:
-        """The size of every column's last state on every sample, `[N, B]`."""
+        """The size of every column's last state on every sample, ``[N, B]``."""
         with torch.no_grad(), evaluating(self.model):
             parts = [
                 self._last_state(x).norm(dim=-1)
@@ -130,7 +127,7 @@ class Probe:
         return torch.cat(parts, 1)
 
     def _last_state(self, inputs: Inputs) -> Tensor:
-        """`output.state` `[N, b, C]`, or without one what the columns received last."""
+        """``output.state`` ``[N, b, C]``, or without one what the columns received last."""
         with recording(self.model, self.graph) as records:
             state = getattr(self.model(inputs), "state", None)
         if isinstance(state, Tensor):
@@ -152,25 +149,31 @@ class Evidence:
     is read. Those under *edges* are for edges only.
 
     Attributes:
-        probe: The look at the model that this is a part of.
-        place: Of these pairs in the probe.
+        probe: Measurements of the model that this is a part of.
+        place: Place of these pairs in the probe.
+        targets: Target column of each pair, ``[P]`` int64.
+        sources: Source column of each pair, ``[P]`` int64.
+        age: Edges. Updates survived, ``[E]`` int64.
+        graph: Edges as they are.
+        step: Optimizer steps so far.
+        update: Number of the update, from 1.
+        seed: Seed of the run.
+        memory: Tensors that the rule keeps between updates, see ``Scoring.update_memory``.
     """
 
     probe: Probe
     place: slice
+    targets: Tensor
+    sources: Tensor
+    age: Tensor
+    graph: ColumnGraph
+    step: int
+    update: int
+    seed: int
+    memory: Mapping[str, Tensor]
 
     def __len__(self) -> int:
         return len(self.targets)
-
-    @property
-    def targets(self) -> Tensor:
-        """Who would listen, `[P]` int64."""
-        return self.probe.targets[self.place]
-
-    @property
-    def sources(self) -> Tensor:
-        """To whom, `[P]` int64."""
-        return self.probe.sources[self.place]
 
     @property
     def are_edges(self) -> bool:
@@ -178,16 +181,11 @@ class Evidence:
         return self.place == slice(0, self.graph.num_edges)
 
     @property
-    def graph(self) -> ColumnGraph:
-        """The edges there are."""
-        return self.probe.graph
-
-    @property
     def geometry(self) -> Geometry:
-        """Where the columns are.
+        """Places of the columns.
 
         Raises:
-            ValueError: nobody said where.
+            ValueError: No geometry was given.
         """
         if self.probe.geometry is None:
             raise ValueError(
@@ -196,29 +194,9 @@ class Evidence:
             )
         return self.probe.geometry
 
-    @property
-    def step(self) -> int:
-        """Optimizer steps so far."""
-        return self.probe.step
-
-    @property
-    def update(self) -> int:
-        """Number of the update, from 1."""
-        return self.probe.update
-
-    @property
-    def seed(self) -> int:
-        """Of everything random."""
-        return self.probe.seed
-
-    @property
-    def memory(self) -> Mapping[str, Tensor]:
-        """Tensors that the rule keeps between updates, see ``Scoring.update_memory``."""
-        return self.probe.memory
-
     @cached_property
     def distance(self) -> Tensor:
-        """Their lengths, `[P]`, in the unit of the geometry."""
+        """Lengths of the pairs, ``[P]``, in the unit of the geometry."""
         if self.are_edges and self.graph.distance is not None:
             return self.graph.distance.detach()
         self.geometry.require_columns(self.graph.num_columns)
@@ -233,13 +211,13 @@ class Evidence:
 
     @cached_property
     def mass(self) -> Tensor:
-        """Edges. The attention that each gets, or the size of its weight, `[E]`.
+        """Edges. The attention that each gets, or the size of its weight, ``[E]``.
 
         A mean over samples, passes and heads. In a model without records of its edges: the mean
         size of the parameters that it keeps per edge.
 
         Raises:
-            ValueError: there are neither records nor parameters.
+            ValueError: There are neither records nor parameters.
         """
         model, graph = self.probe.model, self.graph
         if recorders(model):
@@ -260,14 +238,8 @@ class Evidence:
 
     @property
     def activity(self) -> Tensor:
-        """The size of every column's last state on every sample, `[N, B]`."""
+        """The size of every column's last state on every sample, ``[N, B]``."""
         return self.probe.activity
-
-    @property
-    def age(self) -> Tensor:
-        """Edges. Updates survived, `[E]` int64."""
-        age = self.probe.age
-        return torch.zeros_like(self.targets) if age is None else age
 
     @property
     def weight(self) -> Tensor:

@@ -1,7 +1,7 @@
 """Scores of edges where biases are large: counted from the highest bias of their column.
 
-A constant on all in-edges of a column changes nothing that it hears. Where it is large, `lse` has
-lost to rounding what tells edges apart, so the bias and `lse` are taken without it.
+A constant on all in-edges of a column changes nothing that it receives. Where it is large, ``lse``
+has lost to rounding what tells edges apart, so the bias and ``lse`` are taken without it.
 """
 
 import torch
@@ -15,13 +15,6 @@ from graphcolumns.plasticity.probe.stacked import AttentionTrace
 
 # From here on a float32 `lse` is off by more than one millionth.
 LARGE = 16.0
-
-
-def is_large(bias: Tensor | None) -> bool:
-    """Whether rounding could be felt in the masses of edges."""
-    if bias is None or not bias.numel():
-        return False
-    return float(bias.masked_fill(bias.isinf(), 0.0).abs().max()) > LARGE
 
 
 def from_highest(

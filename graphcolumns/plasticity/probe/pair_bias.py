@@ -10,11 +10,11 @@ def node_mean(bias: Tensor, graph: ColumnGraph) -> Tensor:
     r"""The mean score of the open in-edges of every column, :math:`\bar b_i`.
 
     A newborn with that score is neither favoured nor starved, and adding a constant to all scores
-    of a column, which changes nothing that it hears, changes no score of a candidate.
+    of a column, which changes nothing that it receives, changes no score of a candidate.
 
     Args:
         bias: ``[E]`` or ``[E, H]``; ``-inf`` closes an edge.
-        graph: The edges.
+        graph: Edges of the columns.
 
     Returns:
         ``[N]`` or ``[N, H]``, 0 for a column without open in-edges.
@@ -29,9 +29,9 @@ def node_mean(bias: Tensor, graph: ColumnGraph) -> Tensor:
     return total / count.clamp(min=1.0)
 
 
-def check_newborn(newborn: Tensor | None, pairs: int) -> None:
+def check_newborn(newborn: Tensor, pairs: int) -> None:
     """Raises ValueError unless there is one score, or one per head, for each pair."""
-    if newborn is not None and (newborn.dim() not in (1, 2) or len(newborn) != pairs):
+    if newborn.dim() not in (1, 2) or len(newborn) != pairs:
         raise ValueError(
             f"newborn_bias must hold one score per pair, [P] = [{pairs}] or [P, H], "
             f"got {list(newborn.shape)}"
@@ -50,7 +50,7 @@ def pair_bias(
     Args:
         bias: Of the edges: ``[E]``, ``[E, H]``, ``[T, E, H]`` or None.
         newborn: Of pairs that are no edges, ``[P]`` or ``[P, H]`` (default: :func:`node_mean`).
-        graph: The edges.
+        graph: Edges of the columns.
         ids: ``[P]``, see :func:`edge_ids`.
         targets: ``[P]``.
 
@@ -60,7 +60,8 @@ def pair_bias(
     Raises:
         ValueError: ``newborn`` of another shape.
     """
-    check_newborn(newborn, len(ids))
+    if newborn is not None:
+        check_newborn(newborn, len(ids))
     if bias is None:
         return None if newborn is None else _on_candidates(newborn, ids)
     if bias.dim() == 3:
@@ -68,7 +69,9 @@ def pair_bias(
         return torch.stack([x for x in steps if x is not None])
     born = node_mean(bias, graph).index_select(0, targets) if newborn is None else newborn
     there = bias.index_select(0, ids.clamp(min=0)) if len(bias) else torch.zeros_like(born)
-    there, born = both_per_head(there, born.to(bias.dtype))
+    born = born.to(bias.dtype)
+    if there.dim() != born.dim():
+        there, born = both_per_head(there, born)
     is_edge = ids >= 0
     return torch.where(is_edge if there.dim() == 1 else is_edge[:, None], there, born)
 

@@ -5,12 +5,13 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, num_samples, split_samples
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import AttentionRecord, evaluating, recording
 from graphcolumns.ops.column_attention.reference import dot
 from graphcolumns.ops.edge_scores.checks import check_pairs
 from graphcolumns.ops.precision import accumulator
 from graphcolumns.plasticity.probe.stacked import as_multiplied
-from graphcolumns.plasticity.probe.trace import never_recorded, recorded_graph
+from graphcolumns.plasticity.probe.trace import never_recorded
 
 
 @torch.no_grad()
@@ -27,8 +28,8 @@ def largest_gap(
     r"""The largest :math:`s^{qk}_{ij} - \mathrm{lse}_i` of pairs over samples and steps.
 
     With the bias :math:`b_0 = \mathrm{logit}(\varepsilon) - \mathrm{gap}` a newborn gets at most
-    :math:`\varepsilon` of the attention on all these inputs, so what its column hears moves by at
-    most :math:`\varepsilon \|v_j - \mathrm{out}_i\|`. Forward passes only, without dropout.
+    :math:`\varepsilon` of the attention on all these inputs, so what its column receives moves by
+    at most :math:`\varepsilon \|v_j - \mathrm{out}_i\|`. Forward passes only, without dropout.
 
     Args:
         model: As in :func:`~graphcolumns.plasticity.probe.trace.trace`.
@@ -41,14 +42,14 @@ def largest_gap(
 
     Returns:
         ``[P, H]``, at least float32, or ``[P, 1]``, the largest of all heads, where layers differ
-        in their number of heads; 0 where the target hears nobody, and its first edge would
+        in their number of heads; 0 where the target has no in-edge, and its first edge would
         get all attention whatever its bias.
 
     Raises:
         ValueError: As trace; inputs without samples.
         TypeError: Ids that are not integers.
     """
-    graph = recorded_graph(model, graph)
+    graph = graph_of(model) if graph is None else graph
     check_pairs(targets, sources, graph.num_columns, graph.num_sources)
     if not num_samples(inputs):
         raise ValueError("inputs must hold at least one sample, got none")
@@ -67,7 +68,7 @@ def largest_gap(
             "newborns with newborn='zero' or 'node_mean'."
         )
     if largest is None:
-        raise never_recorded(graph)
+        raise never_recorded(model, graph)
     return largest
 
 

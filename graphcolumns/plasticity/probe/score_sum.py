@@ -10,7 +10,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.keys import edge_ids
 from graphcolumns.ops import EdgeScores, edge_scores
 from graphcolumns.ops.edge_scores.checks import check_pairs
-from graphcolumns.plasticity.probe.large_bias import from_highest, is_large, lse_from_highest
+from graphcolumns.plasticity.probe.large_bias import LARGE, from_highest, lse_from_highest
 from graphcolumns.plasticity.probe.linear_scores import LinearEffects, linear_scores
 from graphcolumns.plasticity.probe.pair_bias import check_newborn, pair_bias
 from graphcolumns.plasticity.probe.stacked import AttentionTrace, Trace, same
@@ -33,8 +33,9 @@ class ScoreSum:
         backend: str = "auto",
     ) -> None:
         check_pairs(targets, sources, graph.num_columns, graph.num_sources)
-        check_newborn(newborn_bias, len(targets))
-        check_newborn(newborn_weight, len(targets))
+        for newborn in (newborn_bias, newborn_weight):
+            if newborn is not None:
+                check_newborn(newborn, len(targets))
         self.graph, self.chunk, self.backend = graph, chunk, backend
         self.order: Tensor | None = None
         # Sorted once here, not in every slice.
@@ -48,11 +49,10 @@ class ScoreSum:
         self.ids = edge_ids(graph, targets, sources)
         self.sole = (self.ids >= 0) & (graph.in_degree.index_select(0, targets) == 1)
         self.total: EdgeScores | None = None
-        # Scores of the edges: the same in every slice, unless they depend on the inputs.
-        self.known: Tensor | None = None
-        self.knows = False
-        self.bias: Tensor | None = None
-        # The known bias, where it is large.
+        # Scores of edges and of pairs: the same in every slice, unless they depend on the inputs.
+        self.edge_bias: Tensor | None = None
+        self.bias = pair_bias(None, newborn_bias, graph, self.ids, targets)
+        # The scores of the edges less the highest of their column, where they are large.
         self.from_highest: Tensor | None = None
 
     def add(self, part: Trace) -> None:
@@ -66,8 +66,8 @@ class ScoreSum:
         self.total = scores if self.total is None else self.total.add_(scores)
 
     def _attention(self, part: AttentionTrace) -> EdgeScores:
-        if not self.knows or not same(part.bias, self.known):
-            self._know(part.bias)
+        if not same(part.bias, self.edge_bias):
+            self._set_bias(part.bias)
         if self.from_highest is not None:
             part = part._replace(lse=lse_from_highest(part, self.from_highest, self.graph))
         scores = edge_scores(
@@ -105,11 +105,13 @@ class ScoreSum:
         assert found is not None
         return found.reshape(len(self.ids), -1)
 
-    def _know(self, bias: Tensor | None) -> None:
-        """Scores of the pairs from those of the edges."""
-        self.known, self.knows, self.from_highest = bias, True, None
+    def _set_bias(self, bias: Tensor | None) -> None:
+        """Take the scores of the pairs from those of the edges."""
+        self.edge_bias, self.from_highest = bias, None
         given = (self.newborn_bias, self.graph, self.ids, self.pairs[0])
-        if bias is not None and is_large(bias):
+        # Where scores are large, rounding could be felt in the masses of edges.
+        finite = None if bias is None or not bias.numel() else bias.masked_fill(bias.isinf(), 0.0)
+        if bias is not None and finite is not None and float(finite.abs().max()) > LARGE:
             self.bias, self.from_highest = from_highest(bias, *given)
         else:
             self.bias = pair_bias(bias, *given)

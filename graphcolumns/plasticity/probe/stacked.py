@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from graphcolumns.nn.recording import AttentionRecord, LinearRecord, Record
 from graphcolumns.ops import pages
 from graphcolumns.ops.precision import product_dtype
-from graphcolumns.plasticity.probe.padded import differ, filled, grown, padded, present
+from graphcolumns.plasticity.probe.padded import padded
 
 
 class AttentionTrace(NamedTuple):
@@ -28,7 +29,7 @@ class AttentionTrace(NamedTuple):
             None.
         scale: Scaling factor of the dot products.
         share: Share of the heads of all steps that are real; where layers differ in their number
-            of heads, the others are filled up with heads that hear nothing.
+            of heads, the others are filled up with heads that receive nothing.
     """
 
     q: Tensor
@@ -84,49 +85,36 @@ def as_multiplied(record: Record) -> Record:
 
 def traced(records: list[Record], grads: Sequence[Sequence[Tensor]]) -> list[Trace]:
     """One trace per list of gradients at the outputs of all records; empties the records."""
-    is_linear = [isinstance(record, LinearRecord) for record in records]
-    linear = [record for record in records if isinstance(record, LinearRecord)]
+    attends = [isinstance(record, AttentionRecord) for record in records]
     attention = [record for record in records if isinstance(record, AttentionRecord)]
+    linear = [record for record in records if isinstance(record, LinearRecord)]
     records.clear()
-    passed = [
-        tuple(
-            LinearTrace(record.x, record.weight, grad)
-            for record, grad in zip(linear, _only(each, is_linear, True), strict=True)
-        )
-        for each in grads
+    steps_of = [list(compress(each, attends)) for each in grads]
+    passes_of = [list(compress(each, (not one for one in attends))) for each in grads]
+    passes = [
+        tuple(LinearTrace(r.x, r.weight, grad) for r, grad in zip(linear, each, strict=True))
+        for each in passes_of
     ]
-    steps_of = [_only(each, is_linear, False) for each in grads]
-    return [Trace(*both) for both in zip(_stacked(attention, steps_of), passed, strict=True)]
+    stacked = stack(attention, steps_of) if attention else [None] * len(grads)
+    return [Trace(*both) for both in zip(stacked, passes, strict=True)]
 
 
-def _only(values: Sequence[Tensor], is_linear: Sequence[bool], wanted: bool) -> list[Tensor]:
-    return [x for x, linear in zip(values, is_linear, strict=True) if linear is wanted]
-
-
-def _stacked(
+def stack(
     records: list[AttentionRecord], grads: Sequence[list[Tensor]]
-) -> list[AttentionTrace | None]:
-    if not records:
-        return [None] * len(grads)
-    first = stack(records, grads[0])
-    heads, values = first.out.shape[3:]
-    others = ([filled(x, heads, values) for x in other] for other in grads[1:])
-    return [first, *(first._replace(grad_out=steps(other)) for other in others)]
-
-
-def stack(records: list[AttentionRecord], grads: Sequence[Tensor]) -> AttentionTrace:
-    """The steps of one slice as tensors; empties the list."""
-    share = present(records)
-    if differ(records):
-        records[:] = padded(records)
-    grads = grown(grads, records)
-    scale, width, bias = records[0].scale, records[0].q.shape[-1], _stack_bias(records)
+) -> Sequence[AttentionTrace | None]:
+    """The steps of one slice as tensors, for each list of gradients; empties the records."""
+    share = 1.0
+    if len({(x.q.shape, x.v.shape, x.scale) for x in records}) > 1:
+        share, grads = padded(records, grads)
+    scale, width, bias = records[0].scale, records[0].q.shape[-1], records[0].bias
+    if not all(same(record.bias, bias) for record in records):
+        bias = _biases(records)
     names = ("q", "k", "v", "lse", "out")
     lists = {name: [getattr(x, name).detach() for x in records] for name in names}
     records.clear()  # so that what is stacked is freed, one kind after the other
     q, k, v, lse, out = (steps(lists.pop(name)) for name in names)
     scale = width**-0.5 if scale is None else scale
-    return AttentionTrace(q, k, v, lse, out, steps(grads), bias, scale, share)
+    return [AttentionTrace(q, k, v, lse, out, steps(x), bias, scale, share) for x in grads]
 
 
 def steps(values: Sequence[Tensor]) -> Tensor:
@@ -136,20 +124,14 @@ def steps(values: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(values), out=joined)
 
 
-def _stack_bias(records: list[AttentionRecord]) -> Tensor | None:
-    biases = [record.bias for record in records]
-    if all(same(bias, biases[0]) for bias in biases):
-        return biases[0]
-    shape = (records[0].graph.num_edges, records[0].q.shape[2])
-    return torch.stack([_per_head(bias, shape, records[0].lse) for bias in biases])
-
-
 def same(x: Tensor | None, y: Tensor | None) -> bool:
     """Whether both are the same scores, or none."""
     return x is y or (x is not None and y is not None and torch.equal(x, y))
 
 
-def _per_head(bias: Tensor | None, shape: tuple[int, int], like: Tensor) -> Tensor:
-    if bias is None:
-        return like.new_zeros(shape)
-    return (bias[:, None] if bias.dim() == 1 else bias).to(like.dtype).expand(shape)
+def _biases(records: list[AttentionRecord]) -> Tensor:
+    """Scores of the edges that differ from step to step, ``[T, E, H]``."""
+    shape, like = (records[0].graph.num_edges, records[0].q.shape[2]), records[0].lse
+    biases = [like.new_zeros(shape) if x.bias is None else x.bias for x in records]
+    every = [(x[:, None] if x.dim() == 1 else x).to(like.dtype).expand(shape) for x in biases]
+    return torch.stack(every)

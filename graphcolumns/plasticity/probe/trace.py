@@ -20,25 +20,15 @@ from graphcolumns.plasticity.probe.stacked import Trace, as_multiplied, traced
 Losses = Callable[[Any, Tensor], Tensor]
 
 
-def recorded_graph(model: nn.Module, graph: ColumnGraph | None = None) -> ColumnGraph:
-    """The graph whose edges can be scored: the given one, or the first of the model.
-
-    Raises:
-        ValueError: The model has no layer that records what it computes along edges.
-        TypeError: No graph was given and the model has none.
-    """
+def never_recorded(model: nn.Module, graph: ColumnGraph) -> ValueError:
+    """What to raise where a model ran and no record along its graph was made."""
     if not recorders(model):
-        raise ValueError(
+        return ValueError(
             "scores of edges need records. Expected a model with ColumnAttention, ColumnConv or "
             f"EdgeLinear layers, or layers with a recorder. Got {type(model).__name__} with none; "
             "give your layer a recorder (graphcolumns.nn.protocols), or take a rule that reads no "
             "record, such as one by chance, age, length, paths or the size of weights."
         )
-    return graph_of(model) if graph is None else graph
-
-
-def never_recorded(graph: ColumnGraph) -> ValueError:
-    """What to raise where a model ran and no record along its graph was made."""
     return ValueError(
         "edges are scored where a layer records what it computes along them, and none was recorded "
         f"along {graph}. Layers record if they are called with the ColumnGraph that is model.graph "
@@ -100,12 +90,11 @@ def trace(
             arguments that do not fit.
         TypeError: Ids that are not integers, or a model without a graph.
     """
-    graph = recorded_graph(model, graph)
-    born = newborn_bias, newborn_weight
-    total = ScoreSum(graph, targets, sources, *born, chunk, backend)
-    for part in iter_slices(model, inputs, labels, losses, graph=graph, slice_size=slice_size):
-        total.add(part)
-        del part  # before the next slice goes through the model
+    graph = graph_of(model) if graph is None else graph
+    total = ScoreSum(graph, targets, sources, newborn_bias, newborn_weight, chunk, backend)
+    for x, y in batch_slices(inputs, labels, slice_size):
+        # Nothing of a slice is kept when the next one goes through the model.
+        total.add(trace_slice(model, x, [(y, losses)], graph).pop())
     return total.scores()
 
 
@@ -119,46 +108,39 @@ def iter_slices(
     slice_size: int = 8,
 ) -> Iterator[Trace]:
     """Yields what :func:`trace` scores, slice by slice; arguments and errors as there."""
-    for parts in iter_slices_together(
-        model, inputs, [(labels, losses)], graph=graph, slice_size=slice_size
-    ):
-        yield parts.pop()  # kept here no longer, when the next slice goes through the model
+    graph = graph_of(model) if graph is None else graph
+    for x, y in batch_slices(inputs, labels, slice_size):
+        yield trace_slice(model, x, [(y, losses)], graph).pop()
 
 
-def iter_slices_together(
-    model: nn.Module,
-    inputs: Inputs,
-    asked: Sequence[tuple[Tensor, Losses]],
-    *,
-    graph: ColumnGraph | None = None,
-    slice_size: int = 8,
-) -> Iterator[list[Trace]]:
-    """Yields what :func:`trace` scores for several labels and losses; slices run forward once."""
-    graph = recorded_graph(model, graph)
-    counts = [len(labels) for labels, _ in asked]
-    if slice_size < 1 or any(count != num_samples(inputs) for count in counts):
+def batch_slices(inputs: Inputs, labels: Tensor, size: int) -> Iterator[tuple[Inputs, Tensor]]:
+    """Inputs and labels, ``size`` samples at a time.
+
+    Raises:
+        ValueError: Other inputs than labels, or a size below 1.
+    """
+    if size < 1 or len(labels) != num_samples(inputs):
         raise ValueError(
             "inputs and labels must hold the same samples, taken at least one at a time, "
-            f"got {num_samples(inputs)}, {', '.join(map(str, counts))} and slice_size={slice_size}"
+            f"got {num_samples(inputs)}, {len(labels)} and slice_size={size}"
         )
-    for start in range(0, num_samples(inputs), slice_size):
-        place = slice(start, start + slice_size)
-        yield _slice(
-            model, select_samples(inputs, place), [(y[place], losses) for y, losses in asked], graph
-        )
+    for start in range(0, len(labels), size):
+        place = slice(start, start + size)
+        yield select_samples(inputs, place), labels[place]
 
 
 @torch.enable_grad()
-def _slice(
+def trace_slice(
     model: nn.Module, inputs: Inputs, asked: Sequence[tuple[Tensor, Losses]], graph: ColumnGraph
 ) -> list[Trace]:
+    """Runs a few samples forward once, and backward for each pair of labels and losses."""
     model = getattr(model, "_orig_mod", model)  # a compiled model would be compiled once more
     with evaluating(model):  # for the backward pass too: it may compute steps again
         with recording(model, graph, keep=_with_gradient) as records:
             output = model(inputs)
+            if not records:
+                raise never_recorded(model, graph)
             sums = [loss_sum(losses(output, labels), len(labels)) for labels, losses in asked]
-        if not records:
-            raise never_recorded(graph)
         outs = [record.out for record in records]
         grads = []
         while sums:

@@ -211,7 +211,9 @@ class Plasticity:
         missing = self._missing(rewiring, step)
         if missing:
             metrics["edges_missing"] = missing
-        self.shortfall = shortfall(rule, missing, chosen, looks[0].num_candidates)
+        self.shortfall = shortfall(
+            rule, missing, chosen, len(looks[0].targets) - rewiring.before.num_edges
+        )
         if verdict.predicted is not None and verdict.realised is not None:
             metrics |= {
                 "predicted_change": verdict.predicted,
