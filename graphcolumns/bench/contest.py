@@ -11,10 +11,11 @@ from torch import Tensor
 
 from graphcolumns.bench import peers
 from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
+from graphcolumns.bench.machine import recycled
 from graphcolumns.bench.memory import on_gpu, peak
 from graphcolumns.bench.peers import PEERS, Peer
 from graphcolumns.bench.problem import Problem, Shape, draw
-from graphcolumns.bench.report import Row, recycled
+from graphcolumns.bench.row import Row
 
 # Shapes whose peak memory is measured too, a process per peer.
 WEIGHED = (Shape(1024, 64, 8), Shape(4096, 16, 8))

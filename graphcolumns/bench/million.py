@@ -16,7 +16,7 @@ from tqdm import tqdm
 from graphcolumns import connect, plasticity
 from graphcolumns.bench.clock import Limits, Time, wait
 from graphcolumns.bench.memory import most
-from graphcolumns.bench.report import Row
+from graphcolumns.bench.row import Row
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, EdgeBias

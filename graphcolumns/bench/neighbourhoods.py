@@ -13,7 +13,7 @@ from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
 from graphcolumns.bench.contest import QUICK_ROUNDS, against
 from graphcolumns.bench.peers import PEERS, Peer
 from graphcolumns.bench.problem import Problem, Shape, draw
-from graphcolumns.bench.report import Row
+from graphcolumns.bench.row import Row
 from graphcolumns.ops.column_attention import column_attention
 from graphcolumns.ops.column_attention.tiled import tiled_attention
 from graphcolumns.ops.column_attention.windows import Windows

@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from graphcolumns.bench.report import Row
+from graphcolumns.bench.row import Row
 
 OURS = "ours"
 

@@ -12,7 +12,7 @@ from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
 from graphcolumns.bench.contest import QUICK_ROUNDS
 from graphcolumns.bench.memory import peak
 from graphcolumns.bench.problem import Shape, graph_of
-from graphcolumns.bench.report import Row
+from graphcolumns.bench.row import Row
 from graphcolumns.geometry import Geometry
 from graphcolumns.models.columnformer import Columnformer, sheet
 from graphcolumns.ops import untied_linear

@@ -4,54 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
-import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict
 from pathlib import Path
 from statistics import linear_regression
 from typing import Any
 
-import torch
-
-from graphcolumns.bench.clock import Limits, Time
+from graphcolumns.bench.machine import headline
+from graphcolumns.bench.row import Row
 
 BEYOND_CACHE = 16384  # columns from which no cache holds all rows
 GROWING = {"rewiring": "(edges + candidates)"}  # what a case is plotted against, if not its name
-PACKAGES = (
-    *("torch", "torch_geometric", "torch_scatter", "triton", "natten", "anemoi-models"),
-    *("numpy", "scipy"),
-)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One piece of work.
-
-    Attributes:
-        case: Name of the case.
-        shape: Sizes, in words.
-        who: Name of the peer, or ``ours``.
-        seconds: Time of one call, or None where it was not timed.
-        ratio: Median time over ours, or None.
-        limit: Share of the machine's limit that ours reached, or None.
-        memory: Peak bytes beyond its inputs, or None.
-        note: Remark, for example why it is missing.
-        values: Further numbers, by name.
-    """
-
-    case: str
-    shape: str
-    who: str
-    seconds: Time | None = None
-    ratio: float | None = None
-    limit: float | None = None
-    memory: float | None = None
-    note: str = ""
-    values: dict[str, float] = field(default_factory=dict)
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -111,31 +74,6 @@ def _bytes(number: float) -> str:
     return f"{number / 2**20:.3g} MiB" if number < 2**30 else f"{number / 2**30:.3g} GiB"
 
 
-def machine(limits: Limits, device: str) -> dict[str, Any]:
-    """Hardware, versions, date, commit, and what the machine can do."""
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": _commit(),
-        "hardware": torch.cuda.get_device_name() if device == "cuda" else _processor(),
-        "threads": torch.get_num_threads(),
-        "allocator": _allocator(),
-        "copy_gb_per_second": limits.bytes_per_second / 1e9,
-        "gflops_per_second": limits.flops_per_second / 1e9,
-        "versions": {name: _version(name) for name in PACKAGES if _version(name)},
-    }
-
-
-def headline(about: dict[str, Any]) -> str:
-    """The machine in a sentence."""
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    return (
-        f"{about['hardware']}, {about['threads']} threads, {about['allocator']}; copy "
-        f"{about['copy_gb_per_second']:.1f} GB/s, float32 products "
-        f"{about['gflops_per_second']:.0f} GFLOP/s in this run; {versions}; "
-        f"{about['date']}, commit {about['commit']}."
-    )
-
-
 def save(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> list[Path]:
     """Write ``bench.json``, ``bench.md`` and, with matplotlib, ``bench.png`` over earlier ones."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,40 +93,3 @@ def save(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> list[Path]
         new.write_bytes(data)
         new.replace(folder / name)
     return [folder / name for name in files]
-
-
-def recycled() -> bool:
-    """Whether glibc keeps large blocks that are freed, instead of giving them back."""
-    return os.environ.get("MALLOC_MMAP_MAX_") == "0"
-
-
-def _allocator() -> str:
-    """Peers that write large tensors depend on where their memory comes from."""
-    if recycled():
-        return "memory recycled (MALLOC_MMAP_MAX_=0)"
-    if os.environ.get("THP_MEM_ALLOC_ENABLE") == "1":
-        return "large pages for all tensors (THP_MEM_ALLOC_ENABLE=1)"
-    return "the default allocator"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -13,7 +13,7 @@ from graphcolumns import plasticity
 from graphcolumns.bench.clock import Limits, Time, wait
 from graphcolumns.bench.memory import alone, most
 from graphcolumns.bench.problem import Shape, geometry_of, graph_of
-from graphcolumns.bench.report import Row
+from graphcolumns.bench.row import Row
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention

@@ -11,10 +11,12 @@ from tqdm import tqdm
 from graphcolumns.bench import million, neighbourhoods, products, rewiring, sheet_step
 from graphcolumns.bench.clock import ROUNDS, Limits, limits, race
 from graphcolumns.bench.contest import QUICK_ROUNDS, against, growth
+from graphcolumns.bench.machine import headline, machine
 from graphcolumns.bench.memory import peak
 from graphcolumns.bench.names import NAMES, ON_REQUEST
 from graphcolumns.bench.problem import Shape
-from graphcolumns.bench.report import Row, headline, machine, markdown, save
+from graphcolumns.bench.report import markdown, save
+from graphcolumns.bench.row import Row
 
 Case = Callable[[str, bool, Limits], Iterator[Row]]
 

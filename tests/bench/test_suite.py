@@ -13,7 +13,8 @@ from graphcolumns.bench import million, rewiring, run, sheet_step
 from graphcolumns.bench.clock import Limits, Time, race
 from graphcolumns.bench.memory import alone, peak
 from graphcolumns.bench.problem import Shape, draw, graph_of
-from graphcolumns.bench.report import Row, markdown, slope
+from graphcolumns.bench.report import markdown, slope
+from graphcolumns.bench.row import Row
 from graphcolumns.bench.sheet_step import StepShape
 from graphcolumns.cli import main
 
