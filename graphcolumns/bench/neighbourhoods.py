@@ -14,9 +14,9 @@ from graphcolumns.bench.contest import QUICK_ROUNDS, against
 from graphcolumns.bench.peers import PEERS, Peer
 from graphcolumns.bench.problem import Problem, Shape, draw
 from graphcolumns.bench.row import Row
+from graphcolumns.bench.tiled.tiled_attention import tiled_attention
+from graphcolumns.bench.tiled.windows import Windows
 from graphcolumns.ops.column_attention import column_attention
-from graphcolumns.ops.column_attention.tiled import tiled_attention
-from graphcolumns.ops.column_attention.windows import Windows
 
 HALF = torch.bfloat16
 GRID = [Shape(1024, 7**2, 8, "grid")]

@@ -51,17 +51,16 @@ CASES = (
 )
 HUBS = ("triton_hub_cases.py",)
 ARITHMETIC = ("triton_arithmetic_cases.py",)
-TILES = ("triton_tile_cases.py",)
 
 
-def run_tests(*names: str, **environment: str) -> None:
-    """Runs files of this folder in pytest; its report is the message of a failure."""
+def run_tests(*names: str | Path, **environment: str) -> None:
+    """Runs files of this folder, or of another by their paths; the report of a failure is told."""
     inherited = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("PYTEST_", "TRITON_INTERPRET"))
     }
-    files = [str(Path(__file__).with_name(name)) for name in names]
+    files = [str(Path(__file__).parent / name) for name in names]
     # -P: an installed wheel comes before this folder.
     quiet = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     result = subprocess.run(
@@ -82,7 +81,6 @@ def run_tests(*names: str, **environment: str) -> None:
     [
         pytest.param(CASES, id="rows", marks=pytest.mark.slow),
         pytest.param(HUBS, id="hubs", marks=pytest.mark.slow),
-        pytest.param(TILES, id="tiles", marks=pytest.mark.slow),
         pytest.param(ARITHMETIC, id="arithmetic"),
     ],
 )
@@ -98,7 +96,7 @@ def test_kernels_compile_for_cuda(tmp_path):
 
 @pytest.mark.gpu
 def test_on_cuda():
-    run_tests(*CASES, *HUBS, *TILES, *ARITHMETIC)
+    run_tests(*CASES, *HUBS, *ARITHMETIC)
 
 
 def attend(backend: str) -> None:

@@ -10,11 +10,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from graphcolumns.ops.column_attention import tiled
-from graphcolumns.ops.column_attention.tiled import tiled_attention
 from graphcolumns.ops.column_attention.triton import backend as attention
 from graphcolumns.ops.column_attention.triton.hubs import Cut
-from graphcolumns.ops.column_attention.windows import Windows
 from graphcolumns.ops.edge_linear import triton as linear
 from graphcolumns.ops.edge_scores import triton as scores
 from graphcolumns.ops.views import Views
@@ -112,27 +109,6 @@ def test_attention_with_hubs(dtype, capability, built):
     cut.backward(*arriving, q, k, v, bias, cost, out, total, *parts, *rest)
     kernels = {"attend", "differentiate_columns", "differentiate_sources"}
     assert built.keys() >= kernels | {"merge_levels", "merge_rows"}
-
-
-@pytest.mark.parametrize(
-    ("dtype", "capability", "shape", "bias"),
-    [
-        (torch.float32, 90, (3, 4, 16), 4),
-        (torch.float32, 80, (2, 1, 128), 0),
-        (torch.bfloat16, 90, (1, 3, 24), 1),
-        (torch.bfloat16, 80, (2, 2, 128), 2),
-        (torch.float16, 90, (2, 2, 64), 0),
-    ],
-)
-def test_tiles(dtype, capability, shape, bias, built, monkeypatch):
-    monkeypatch.setattr(tiled, "check_triton", lambda *x: None)  # nothing runs
-    built["run"].capability = capability
-    graph = graph_of(torch.ones(40, 40, dtype=torch.bool))
-    q = torch.empty(40, *shape, dtype=dtype)
-    values = torch.empty(1600, bias).squeeze(1) if bias else None
-    tiled_attention(q, q, q, graph, Windows.of(graph), bias=values)
-    kernel = built["attend_tiles"]
-    assert "mma" in kernel.asm["ptx"] or dtype == torch.float32  # tensor cores
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphcolumns.ops.column_attention.windows import DENSITY, Windows
+from graphcolumns.bench.tiled.windows import DENSITY, Windows
 from tests.ops.cases import graph_of
 
 

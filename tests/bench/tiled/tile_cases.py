@@ -1,10 +1,10 @@
-"""Attention in tiles against the reference, forward and backward. See triton_cases."""
+"""Attention in tiles against the reference, forward and backward. See test_tiled."""
 
 import pytest
 import torch
 
-from graphcolumns.ops.column_attention.tiled import tiled_attention
-from graphcolumns.ops.column_attention.windows import Windows
+from graphcolumns.bench.tiled.tiled_attention import tiled_attention
+from graphcolumns.bench.tiled.windows import Windows
 from tests.ops.cases import Case, draw, exactly, gradients, random_mask
 from tests.ops.triton_cases import DEVICE, HALF, on_cuda, on_device, skewed
 
@@ -106,3 +106,13 @@ class TestRefuses:
         message = "tiles take float32, bfloat16 and float16, got torch.float64"
         with pytest.raises(TypeError, match=exactly(message)):
             run(case)
+
+
+def test_rows_sum_to_one(self):
+    case = draw(random_mask(20, 30, 0.4), 1, 2, 8, bias="E", cost=None)
+    ones = case._replace(v=torch.ones_like(case.v), bias=torch.full_like(case.bias, -1e9))
+    moved = on_device(ones)
+    windows = Windows.of(moved.graph, 0.0)
+    out, lse = tiled_attention(*moved[2:5], moved.graph, windows, bias=moved.bias)
+    torch.testing.assert_close(out.cpu(), torch.ones(out.shape), rtol=1e-6, atol=0.0)
+    assert (lse == -1e9).all()

@@ -1,4 +1,4 @@
-"""Columns in windows, and the sources that each window reads: the layout of ``tiled``."""
+"""Columns in windows, and the sources that each window reads: the layout of ``tiled_attention``."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from graphcolumns.bench.tiled.windows import WINDOW, Windows
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops import tiles
 from graphcolumns.ops.backend import check_triton
@@ -22,7 +23,6 @@ from graphcolumns.ops.column_attention.op import column_attention_backward_op
 from graphcolumns.ops.column_attention.triton import backend as triton
 from graphcolumns.ops.column_attention.triton import hubs
 from graphcolumns.ops.column_attention.triton.call import Call, per_edge
-from graphcolumns.ops.column_attention.windows import WINDOW, Windows
 from graphcolumns.ops.views import Views
 
 SLOTS = 32  # sources of a window that are read at a time
@@ -114,7 +114,7 @@ class _Tiled(torch.autograd.Function):
 
 
 def _launch(call: Call, windows: Windows, out: Tensor, highest: Tensor, log_mass: Tensor) -> None:
-    from graphcolumns.ops.column_attention.triton.tiles import attend_tiles
+    from graphcolumns.bench.tiled.kernel import attend_tiles
 
     given = {"q": call.q, "k": call.k, "v": call.v, "bias": call.bias}
     tensors = {name: call.q if x is None else x.contiguous() for name, x in given.items()}
