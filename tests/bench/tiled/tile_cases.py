@@ -108,7 +108,7 @@ class TestRefuses:
             run(case)
 
 
-def test_rows_sum_to_one(self):
+def test_rows_sum_to_one():
     case = draw(random_mask(20, 30, 0.4), 1, 2, 8, bias="E", cost=None)
     ones = case._replace(v=torch.ones_like(case.v), bias=torch.full_like(case.bias, -1e9))
     moved = on_device(ones)
