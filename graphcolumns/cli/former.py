@@ -9,7 +9,7 @@ from graphcolumns.cli.former_criteria import moved_criteria
 from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.targets import function_of, named_targets, why_missing
 from graphcolumns.models.options.former import FORMER
-from graphcolumns.plasticity.rules.rule_from_options import RENAMED
+from graphcolumns.plasticity.rules.former import RENAMED
 
 # Keys that runs of earlier versions lack, with what these did.
 EARLIER: dict[str, Any] = {

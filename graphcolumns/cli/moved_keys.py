@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from graphcolumns.cli.groups import near
 from graphcolumns.models.options.former import FORMER
-from graphcolumns.plasticity.rules.rule_from_options import RENAMED
+from graphcolumns.plasticity.rules.former import RENAMED
 
 MOVED_KEYS = {f"model.{was}": f"model.{now}" for was, now in FORMER.items()}
 MOVED_KEYS |= {f"plasticity.{was}": f"plasticity.{now}" for was, now in RENAMED.items()}

@@ -9,7 +9,7 @@ from typing import Any
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint.about import Change
 from graphcolumns.data import TASKS
-from graphcolumns.plasticity.rules.rule_from_options import RENAMED
+from graphcolumns.plasticity.rules.former import RENAMED
 from graphcolumns.training.describe import differs, shown
 
 # May be changed when a run is resumed, if the user says so.

@@ -39,7 +39,7 @@ UNCHECKED = (
     "graphcolumns/training/",
 )
 # Files that map former names to those of today.
-OF_THE_PAST = ("graphcolumns/cli/former.py",)
+OF_THE_PAST = ("graphcolumns/cli/former.py", "graphcolumns/plasticity/rules/former.py")
 
 CODE, PAGES, TESTS = "code", "pages", "tests"
 FILES = {

@@ -100,7 +100,7 @@ class TestSchedule:
     )
     def test_that_goes_on_after_the_last_update_is_refused(self, schedule, steps):
         rule = own(budget=Budget(schedule, "mean_degree"))
-        with pytest.raises(ValueError, match="must arrive within the run"):
+        with pytest.raises(ValueError, match="must reach its end within the run"):
             require_arrival(rule, GRAPH, steps, SHEET)
         require_arrival(rule, GRAPH, 100, SHEET)
 

@@ -13,7 +13,7 @@ def test_pairs_may_be_lists():
     one = Constraints(pinned=[[0, 1], [1, 2]], forbidden=[[], []])
     assert one.pinned.tolist() == [[0, 1], [1, 2]]
     one.check(GRAPH)
-    assert one.may_die(GRAPH).tolist() == [True, False, True, False, True]
+    assert one.may_prune(GRAPH).tolist() == [True, False, True, False, True]
 
 
 def test_permuted_pairs_name_the_same_columns():
@@ -26,8 +26,8 @@ def test_permuted_pairs_name_the_same_columns():
     assert changed.min_in == 1
     moved = GRAPH.permute(permutation)
     changed.check(moved)
-    before = rules.may_die(GRAPH)[GRAPH.permuted_edges(permutation)]
-    assert changed.may_die(moved).tolist() == before.tolist()
+    before = rules.may_prune(GRAPH)[GRAPH.permuted_edges(permutation)]
+    assert changed.may_prune(moved).tolist() == before.tolist()
 
 
 def test_without_pairs_nothing_changes():

@@ -15,8 +15,9 @@ from graphcolumns.plasticity import (
     presets,
     rule_from_options,
 )
+from graphcolumns.plasticity.rules.former import RENAMED
 from graphcolumns.plasticity.rules.options import PresetOptions, RuleOptions, SharedOptions
-from graphcolumns.plasticity.rules.rule_from_options import RENAMED, VALUES
+from graphcolumns.plasticity.rules.rule_from_options import VALUES
 
 
 def test_every_option_reaches_its_value():

@@ -388,7 +388,7 @@ def test_grace_and_cool_down(graph, grace, seed):
         absent = complement(graph)
         may = rules.may_grow(graph, *absent, table.cooling_down(update, waiting))
         absent = tuple(x[may] for x in absent)
-        die = rules.may_die(graph, age, grace)
+        die = rules.may_prune(graph, age, grace)
         drop = scores(graph.num_edges, seed + update)
         grow = scores(len(absent[0]), seed - update)
         choice = select(graph, drop, absent, grow, fraction=0.5, eligible=die, constraints=rules)

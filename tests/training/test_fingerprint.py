@@ -251,7 +251,7 @@ class TestDescribe:
 
     def test_functions_and_what_they_are_given(self):
         found = describe("rule", partial(presets.rigl, every=5))
-        assert found["rule"] == "graphcolumns.plasticity.rules.presets.rigl"
+        assert found["rule"] == "graphcolumns.plasticity.rules.presets.published.rigl"
         assert found["rule.every"] == 5
         assert found["rule.given"] == ["every"]
 

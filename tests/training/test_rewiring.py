@@ -335,7 +335,7 @@ def test_births_that_promise_nothing_leave_a_budget_unreached_and_the_summary_sa
         assert summary["not_reached"].startswith(
             "96 edges, the budget at the end of the run: there are 64, 32 too few; 0 of "
         )
-        assert "promised no gain" in summary["not_reached"]
+        assert "no predicted gain" in summary["not_reached"]
     whole, run = (summary_of(tmp_path / name)["not_reached"] for name in ("whole", "run"))
     assert whole == run
 

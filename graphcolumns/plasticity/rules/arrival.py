@@ -1,4 +1,4 @@
-"""Whether a rule can reach what it aims at within a run, said before the run begins."""
+"""Whether a rule can reach its budget within a run, checked before the run begins."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from graphcolumns.plasticity.rules.limits import fewest_edges, least_wire, most_
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.rules.schedules import At, Every
 
-NEARLY = 1e-3  # a budget of wire has arrived within a thousandth
+# Relative difference within which a budget of wire counts as reached.
+NEARLY = 1e-3
 
 
 def require_arrival(
     rule: Rule, graph: ColumnGraph, steps: int, geometry: Geometry | None = None
 ) -> None:
-    """Raise unless a run leaves a rule the updates that it needs, and constraints let it arrive.
+    """Raise unless a rule can reach its budget within a run, whatever it selects.
 
-    A run without any update is refused, but that of a rule which says so, `is_due=At(())`; so is a
-    schedule of a budget that goes on after the last update, and a budget at the last update that
-    no choice of edges could keep to.
+    A run without any update is refused, except for a rule with ``is_due=At(())``. So is a schedule
+    of a budget that goes on after the last update, and a budget at the last update that no edge set
+    could keep.
 
     Args:
-        rule: the rule.
-        graph: the first edges.
-        steps: optimizer steps of the run.
-        geometry: where the columns are, if it is known.
+        rule: Rule of the run.
+        graph: First edges.
+        steps: Optimizer steps of the run.
+        geometry: Positions of the columns, if they are known.
 
     Raises:
-        ValueError: it cannot arrive; the message has the numbers and what to change.
+        ValueError: The budget cannot be reached; the message has the numbers and what to change.
     """
     due = [step for step in range(1, steps + 1) if rule.is_due(step)]
     if not due:
@@ -60,7 +61,7 @@ def _no_update(rule: Rule, steps: int) -> str:
             remedy += ", or let updates stop later"
     return (
         f"a rule needs an update within the run of {steps} steps. Got {when}, which is due at none "
-        f"of them: nothing would change; {remedy}. A graph that stays as it is needs no rule "
+        f"of them: nothing would change; {remedy}. A graph that never changes needs no rule "
         "(plasticity=static, or null)."
     )
 
@@ -68,7 +69,7 @@ def _no_update(rule: Rule, steps: int) -> str:
 def _check_schedule(
     budget: Budget, rule: Rule, graph: ColumnGraph, due: list[int], steps: int
 ) -> None:
-    """The schedule has ended at the last update."""
+    """Raise unless the schedule of the budget has ended at the last update."""
     end = getattr(budget.value, "stop", None)
     if end is None or end <= due[-1]:
         return
@@ -84,14 +85,15 @@ def _check_schedule(
         what = "of wire" if budget.unit == "length" else "edges"
         count = "1 update" if len(due) == 1 else f"{len(due)} updates"
         raise ValueError(
-            f"a budget must arrive within the run. It goes to {final:g} {what} at step {end}. Got "
-            f"{count} in {steps} steps, the last at step {due[-1]}, where it is {now:g}; train "
-            "longer, update more often (lower every), or let the schedule end at the last update."
+            f"a budget must reach its end within the run. It goes to {final:g} {what} at step "
+            f"{end}. Got {count} in {steps} steps, the last at step {due[-1]}, where it is "
+            f"{now:g}; train longer, update more often (lower every), or let the schedule end at "
+            "the last update."
         )
 
 
 def _check_edges(rule: Rule, graph: ColumnGraph, due: list[int], geometry: Geometry | None) -> None:
-    """The number of edges at the last update can be had in so many updates."""
+    """Raise unless the number of edges at the last update can be reached in so many updates."""
     assert rule.budget is not None
     goal = rule.budget.edges(due[-1], graph, rule.constraints.self_loops)
     least = fewest_edges(rule, graph, len(due))
@@ -120,7 +122,7 @@ def _check_edges(rule: Rule, graph: ColumnGraph, due: list[int], geometry: Geome
 
 
 def _check_wire(rule: Rule, graph: ColumnGraph, due: list[int]) -> None:
-    """No budget of wire is below what must be kept."""
+    """Raise unless every budget of wire holds the edges that must be kept."""
     assert rule.budget is not None
     if graph.distance is None:
         raise ValueError(
@@ -129,7 +131,8 @@ def _check_wire(rule: Rule, graph: ColumnGraph, due: list[int]) -> None:
         )
     slow = rule.constraints.max_dropped or 0
     most = int(graph.in_degree.max()) if graph.num_columns else 0
-    drained = max(1, math.ceil(most / slow)) if slow else 1  # later updates could drop no more
+    # After so many updates no column has edges left that max_dropped still protects.
+    drained = max(1, math.ceil(most / slow)) if slow else 1
     for number, step in enumerate(due, 1):
         length = rule.budget.length(step)
         assert length is not None
@@ -138,7 +141,7 @@ def _check_wire(rule: Rule, graph: ColumnGraph, due: list[int]) -> None:
         if length < least:
             raise ValueError(
                 f"a budget of wire must be within reach. It is {length:g} at update {number}, step "
-                f"{step}. Got edges that leave at least {least:g} there: those that are pinned, "
-                "the shortest that min_in demands, and what max_dropped keeps so far. Raise the "
-                "budget, or start from a shorter graph."
+                f"{step}. Got edges of at least {least:g} that must be kept: pinned ones, the "
+                "shortest that min_in demands, and those that max_dropped protects so far. Raise "
+                "the budget, or start from a shorter graph."
             )

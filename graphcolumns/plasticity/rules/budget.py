@@ -1,4 +1,4 @@
-"""How many edges, or how much wire, there may be at a step."""
+"""The number of edges, or the length of wire, that an edge set may have at a step."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ BudgetUnit = Literal["edges", "mean_degree", "density", "length"]
 
 @dataclass(frozen=True)
 class Budget:
-    """A limit that the edge set keeps, a number or a schedule of it.
+    """A limit of the edge set, a number or a schedule.
 
     Args:
-        value: how much at every step.
-        unit: `"edges"`; `"mean_degree"`, in-edges per column; `"density"`, the share of all
-            allowed pairs, `N (N - 1)` without self-edges; or `"length"`, the summed length of all
-            edges in the unit of the geometry, such as millimetres.
+        value: Limit at every step.
+        unit: Unit of the limit: ``"edges"``; ``"mean_degree"``, in-edges per column;
+            ``"density"``, the share of all allowed pairs, ``N (N - 1)`` without self-edges; or
+            ``"length"``, the summed length of all edges in the unit of the geometry, such as
+            millimetres.
 
     Raises:
-        ValueError: an unknown unit.
+        ValueError: An unknown unit.
     """
 
     value: float | Schedule
@@ -34,18 +35,18 @@ class Budget:
         check_choice("the unit of a budget", self.unit, get_args(BudgetUnit))
 
     def edges(self, step: int, graph: ColumnGraph, self_loops: bool = False) -> int | None:
-        """How many edges there are to be after an update at `step`; None for a length.
+        """The number of edges after an update at ``step``; None for a length.
 
-        Whole numbers from float64: a density counted in float32 is off by several edges from some
-        30 million pairs on.
+        The number is rounded from float64: a density counted in float32 is off by several edges
+        from some 30 million pairs on.
 
         Args:
-            step: optimizer step.
-            graph: tells how many columns and sources there are.
-            self_loops: whether a column and itself are an allowed pair.
+            step: Optimizer step.
+            graph: Graph whose columns and sources are counted.
+            self_loops: Whether a column and itself are an allowed pair.
 
         Raises:
-            ValueError: the number is negative, not finite, or above the number of allowed pairs.
+            ValueError: The number is negative, not finite, or above the number of allowed pairs.
         """
         if self.unit == "length":
             return None
@@ -54,7 +55,8 @@ class Budget:
         size = {"edges": 1, "mean_degree": n, "density": pairs}[self.unit]
         value = value_at(self.value, step)
         count = round(value * size) if math.isfinite(value) else -1
-        if count > pairs == n * (n - 1):  # self-edges that are there may stay
+        # Self-edges of the first graph may stay.
+        if count > pairs == n * (n - 1):
             pairs += int((graph.source == graph.target).sum())
         if not 0 <= count <= pairs:
             raise ValueError(
@@ -64,10 +66,10 @@ class Budget:
         return count
 
     def length(self, step: int) -> float | None:
-        """The summed length that an update at `step` must not exceed; None for a number of edges.
+        """The largest summed length after an update at ``step``; None for a number of edges.
 
         Raises:
-            ValueError: it is negative or not finite.
+            ValueError: The length is negative or not finite.
         """
         if self.unit != "length":
             return None

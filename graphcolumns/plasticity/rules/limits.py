@@ -1,4 +1,4 @@
-"""How few and how many edges, and how little wire, a rule could leave after some updates."""
+"""The fewest and the most edges, and the least wire, that a rule could leave after some updates."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from graphcolumns.plasticity.rules.rule import Rule
 
 
 def fewest_edges(rule: Rule, graph: ColumnGraph, updates: int) -> int:
-    """The least number of edges after so many updates: what degrees and pinned edges leave."""
+    """The least number of edges after so many updates, by degrees and pinned edges."""
     if rule.constraints.same_in_degree:
         return graph.num_edges
-    pinned = ~rule.constraints.may_die(graph)
+    pinned = ~rule.constraints.may_prune(graph)
     into = _kept_in(rule, graph, updates)
     out = torch.bincount(graph.source[pinned], minlength=graph.num_sources)
     return max(int(into.sum()), int(out.clamp(min=rule.constraints.min_out).sum()))
 
 
 def most_edges(rule: Rule, graph: ColumnGraph, updates: int, geometry: Geometry | None) -> int:
-    """The largest number of edges after so many updates: pairs that may be edges, and degrees."""
+    """The largest number of edges after so many updates, by allowed pairs and degrees."""
     rules = rule.constraints
     if rules.same_in_degree or not rule.grows:
         return graph.num_edges
@@ -35,12 +35,13 @@ def most_edges(rule: Rule, graph: ColumnGraph, updates: int, geometry: Geometry 
 
 
 def least_wire(rule: Rule, graph: ColumnGraph, updates: int) -> float:
-    """The least summed length after so many updates that grow nothing: the shortest edges stay."""
+    """The least summed length after so many updates that grow nothing, the shortest edges kept."""
     assert graph.distance is not None
     length, target = graph.distance.detach().double().cpu(), graph.target.cpu()
-    free = rule.constraints.may_die(graph).cpu()
+    free = rule.constraints.may_prune(graph).cpu()
     order = length.argsort(stable=True)
-    for key in (free.long(), target):  # by target, the pinned first, then the shortest
+    # Sorted by target, pinned edges first, then the shortest.
+    for key in (free.long(), target):
         order = order[key[order].argsort(stable=True)]
     kept = _kept_in(rule, graph, updates)
     place = torch.arange(len(order)) - graph.rowptr.cpu()[:-1][target[order]]
@@ -48,9 +49,9 @@ def least_wire(rule: Rule, graph: ColumnGraph, updates: int) -> float:
 
 
 def _kept_in(rule: Rule, graph: ColumnGraph, updates: int) -> Tensor:
-    """In-edges that every column keeps at least, `[N]`."""
+    """The least number of in-edges of every column, ``[N]``."""
     rules, now = rule.constraints, graph.in_degree.cpu()
-    pinned = ~rules.may_die(graph)
+    pinned = ~rules.may_prune(graph)
     kept = torch.bincount(graph.target[pinned], minlength=graph.num_columns).cpu()
     kept = kept.clamp(min=rules.min_in)
     if rules.max_dropped is not None:

@@ -16,7 +16,7 @@ class Newborns:
     """How newborn edges start, and how long edges are protected and pairs excluded.
 
     Args:
-        newborn: First value of what is learned per edge. ``"node_mean"``: the mean over the
+        newborn: First value of the parameters per edge. ``"node_mean"``: the mean over the
             in-edges of its target. ``"zero"``: 0. ``"epsilon"``: so low that a newborn gets at most
             ``epsilon_share`` of the attention.
         epsilon_share: Largest share of the attention of a newborn, for ``"epsilon"``.

@@ -85,7 +85,7 @@ class Rule:
             )
 
     def _check_choose(self) -> None:
-        """Raise unless the rule asks of a custom ``choose`` only what that keeps."""
+        """Raise unless a custom ``choose`` keeps the budget and the constraints."""
         if self.choose is None:
             return
         rules = replace(self.constraints, self_loops=False, forbidden=None, min_in=0)

@@ -8,21 +8,13 @@ from difflib import get_close_matches
 from typing import Any, Unpack
 
 from graphcolumns.plasticity.rules.acceptance import Acceptance
+from graphcolumns.plasticity.rules.former import RENAMED
 from graphcolumns.plasticity.rules.newborns import Newborns
 from graphcolumns.plasticity.rules.options import RuleOptions
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.rules.scoring import Scoring
 
 VALUES: Mapping[str, type] = {"scoring": Scoring, "acceptance": Acceptance, "newborns": Newborns}
-# Options of earlier versions and their names of today.
-RENAMED = {
-    "check": "check_samples",
-    "errors": "standard_errors",
-    "remember": "update_memory",
-    "share": "epsilon_share",
-    "skip": "skip_optimizer_step",
-    "when": "is_due",
-}
 
 
 def rule_from_options(**options: Unpack[RuleOptions]) -> Rule:

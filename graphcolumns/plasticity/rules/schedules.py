@@ -1,9 +1,9 @@
-r"""Numbers that change while a model trains: pure functions of the step.
+r"""Numbers that change while a model trains, and the steps at which updates are due.
 
-A schedule is called with a step and returns a number, for a budget (edges, mean degree, density,
-millimetres), a fraction of edges to drop, or a temperature. Between `start` and `stop` it goes
-from `init` to `final` with the progress :math:`u = (t - start) / (stop - start)`; before and after
-it stays at its end, exactly.
+Both are pure functions of the number of optimizer steps. A schedule returns a number, for a budget
+(edges, mean degree, density, millimetres), a fraction of edges to prune, or a temperature. Between
+``start`` and ``stop`` it goes from ``init`` to ``final`` with the progress
+:math:`u = (t - start) / (stop - start)`; before and after it stays exactly at its ends.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Linear:
     r""":math:`f = f_0 + (f_1 - f_0)\, u`.
 
     Args:
-        init: the number up to `start`.
-        final: the number from `stop` on.
-        start: first step of the change.
-        stop: last step of the change.
+        init: Number up to ``start``.
+        final: Number from ``stop`` on.
+        start: First step of the change.
+        stop: Last step of the change.
 
     Raises:
-        ValueError: `stop` is not after `start`, or a number is not finite.
+        ValueError: ``stop`` is not after ``start``, or a number is not finite.
     """
 
     init: float
@@ -73,7 +73,7 @@ class Linear:
             )
 
     def __call__(self, step: int) -> float:
-        """The number at `step`."""
+        """The number at ``step``."""
         if step <= self.start:
             return self.init
         if step >= self.stop:
@@ -82,7 +82,7 @@ class Linear:
         return self.final + (self.init - self.final) * share
 
     def _left(self, u: float) -> float:
-        """The share of the way that is left at progress `u`, from 1 down to 0."""
+        """The share of the change that is left at progress ``u``, from 1 down to 0."""
         return 1 - u
 
 
@@ -93,7 +93,7 @@ class Cosine(Linear):
     Arguments and errors as :class:`Linear`.
 
     Source: Dettmers & Zettlemoyer, Sparse networks from scratch (2019); Evci et al., Rigging the
-    lottery, ICML 2020. It starts from `start`, not from step 0.
+    lottery, ICML 2020. It starts from ``start``, not from step 0.
     """
 
     def _left(self, u: float) -> float:
@@ -102,7 +102,7 @@ class Cosine(Linear):
 
 @dataclass(frozen=True)
 class Cubic(Linear):
-    r""":math:`f = f_1 + (f_0 - f_1)(1 - u)^3`: quick at first, when there is most to spare.
+    r""":math:`f = f_1 + (f_0 - f_1)(1 - u)^3`: fast at first, when most edges are redundant.
 
     Arguments and errors as :class:`Linear`.
 
@@ -118,12 +118,13 @@ class Sigmoid(Linear):
     r""":math:`f = f_1 + (f_0 - f_1)(\sigma(k - 2ku) - \sigma(-k)) / (\sigma(k) - \sigma(-k))`.
 
     Slow at both ends. The logistic curve reaches neither of its ends, so it is stretched to them;
-    with `k = 6` by half a percent.
+    with ``k = 6`` by half a percent.
 
-    Arguments as :class:`Linear`, and `steepness`: `k`, half the range of the logistic's argument.
+    Arguments as :class:`Linear`, and ``steepness``: ``k``, half the range of the logistic's
+    argument.
 
     Raises:
-        ValueError: as :class:`Linear`, or `steepness` is not positive.
+        ValueError: As :class:`Linear`, or ``steepness`` is not positive.
 
     Source: Zhang et al., Brain network science modelling of sparse neural networks, NeurIPS 2025
     (CHTss), for the density.
@@ -134,7 +135,7 @@ class Sigmoid(Linear):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.steepness < math.inf:
-            raise ValueError(f"steepness must be positive. Got {self.steepness}.")
+            raise ValueError(f"steepness must be positive and finite. Got {self.steepness}.")
 
     def _left(self, u: float) -> float:
         k = self.steepness
@@ -149,18 +150,19 @@ class Exponential(Linear):
     Arguments as :class:`Linear`.
 
     Raises:
-        ValueError: as :class:`Linear`, or a number is not positive.
+        ValueError: As :class:`Linear`, or a number is not positive.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.init, self.final) <= 0:
             raise ValueError(
-                f"an exponential goes between positive numbers. Got {self.init} and {self.final}."
+                "an exponential goes between positive numbers. Got "
+                f"init={self.init} and final={self.final}; use Linear to reach 0."
             )
 
     def __call__(self, step: int) -> float:
-        """The number at `step`."""
+        """The number at ``step``."""
         if not self.start < step < self.stop:
             return super().__call__(step)
         u = (step - self.start) / (self.stop - self.start)
@@ -174,7 +176,7 @@ class GrowOnly(Linear):
     Arguments as :class:`Linear`.
 
     Raises:
-        ValueError: as :class:`Linear`, or `final` is below `init`.
+        ValueError: As :class:`Linear`, or ``final`` is below ``init``.
     """
 
     def __post_init__(self) -> None:
@@ -188,20 +190,20 @@ class GrowOnly(Linear):
 
 @dataclass(frozen=True)
 class Cycles:
-    """`high` and `low` in turns, and `low` outside of `start` to `stop`.
+    """``high`` and ``low`` in turns, and ``low`` before ``start`` and from ``stop`` on.
 
-    Every period begins with `round(share * period)` steps at `high`.
+    Every period begins with ``round(share * period)`` steps at ``high``.
 
     Args:
-        high: the number while much is allowed.
-        low: the number while little is allowed, and at the end.
-        period: steps of one turn.
-        start: first step of the first period.
-        stop: first step of the last phase, at `low`.
-        share: part of each period at `high`, in (0, 1).
+        high: Number of the dense phases.
+        low: Number of the sparse phases, and at the end.
+        period: Steps of one dense and one sparse phase together.
+        start: First step of the first period.
+        stop: First step of the last phase, at ``low``.
+        share: Part of each period at ``high``, in (0, 1).
 
     Raises:
-        ValueError: a period below 2 steps, a share outside (0, 1), or `stop` before `start`.
+        ValueError: A period below 2 steps, a share outside (0, 1), or ``stop`` before ``start``.
 
     Source: Peste et al., AC/DC: alternating compressed/decompressed training, NeurIPS 2021.
     """
@@ -221,7 +223,7 @@ class Cycles:
             )
 
     def __call__(self, step: int) -> float:
-        """The number at `step`."""
+        """The number at ``step``."""
         if not self.start <= step < self.stop:
             return self.low
         up = (step - self.start) % self.period < round(self.share * self.period)
@@ -230,15 +232,15 @@ class Cycles:
 
 @dataclass(frozen=True)
 class Every:
-    """Updates every so many optimizer steps: at `start`, `start + every`, ... before `stop`.
+    """Updates at ``start``, ``start + every``, ... before ``stop``.
 
     Args:
-        every: steps between updates.
-        start: step of the first update.
-        stop: no update at this step or later (default: never).
+        every: Optimizer steps between updates.
+        start: Step of the first update.
+        stop: Step from which on no update is due (default: none).
 
     Raises:
-        ValueError: `every` is below 1, or `start` is negative.
+        ValueError: ``every`` is below 1, or ``start`` is negative.
     """
 
     every: int
@@ -253,24 +255,28 @@ class Every:
             )
 
     def __call__(self, step: int) -> bool:
-        """Whether an update is due at `step`."""
+        """Whether an update is due at ``step``."""
         inside = step >= self.start and (self.stop is None or step < self.stop)
         return inside and (step - self.start) % self.every == 0
 
 
 @dataclass(frozen=True)
 class At:
-    """Updates at these optimizer steps."""
+    """Updates at listed optimizer steps.
+
+    Args:
+        steps: Steps at which an update is due; ``()``: no update at all.
+    """
 
     steps: tuple[int, ...]
 
     def __call__(self, step: int) -> bool:
-        """Whether an update is due at `step`."""
+        """Whether an update is due at ``step``."""
         return step in self.steps
 
 
 def value_at(value: float | Schedule, step: int) -> float:
-    """The value at `step` of a number or a schedule."""
+    """The value at ``step`` of a number or a schedule."""
     return value(step) if callable(value) else value
 
 

@@ -115,7 +115,7 @@ class Constraints:
                 f"{graph}, which is not; use connect.union(graph, graph.reverse())."
             )
 
-    def may_die(self, graph: ColumnGraph, age: Tensor | None = None, grace: int = 0) -> Tensor:
+    def may_prune(self, graph: ColumnGraph, age: Tensor | None = None, grace: int = 0) -> Tensor:
         """Whether each edge may be dropped, ``[E]`` bool: not pinned, and ``age >= grace``.
 
         Args:

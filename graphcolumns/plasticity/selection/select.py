@@ -56,7 +56,7 @@ def select(
         length: Budget of summed length instead; what fits grows, whatever its number.
         pair_length: Lengths ``[K]``, needed with ``length``; infinitely long pairs never grow.
         eligible: Whether each edge may be dropped, ``[E]`` bool (default: all), see
-            ``Constraints.may_die``.
+            ``Constraints.may_prune``.
         constraints: Further rules (default: no new self-edges).
         margin: Least gain of a swap (default: swaps need not gain).
         least: Score that a pair must be above to grow.
@@ -103,7 +103,7 @@ def _droppable(
     graph, both = selector.graph, selector.both
     length = None if selector.length is None else graph.distance
     ends = graph.target, graph.source
-    may = selector.rules.may_die(graph).cpu()
+    may = selector.rules.may_prune(graph).cpu()
     may = may if eligible is None else may & eligible.cpu()
     every = edge_pairs(graph, *ends, score, length, both)
     if both:

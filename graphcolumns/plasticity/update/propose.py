@@ -42,7 +42,7 @@ def propose_swaps(
     worth = _score(rule, "prune", edges)
     options: dict[str, Any] = {
         **limits,
-        "eligible": rule.constraints.may_die(probe.graph, edges.age, rule.newborns.grace),
+        "eligible": rule.constraints.may_prune(probe.graph, edges.age, rule.newborns.grace),
         "regrow_score": _score(rule, "grow", edges) if rule.acceptance.regrow else None,
         "margin": None if rule.acceptance.accept == "always" else rule.acceptance.margin,
         "pair_length": pairs.distance if budget["length"] is not None else None,

@@ -22,7 +22,7 @@ def preset_rule(updates: Updates, options: PresetOptions, **parts: Unpack[RuleOp
         **parts: Fields of the rule that the preset says; options of the user win.
 
     Raises:
-        ValueError: An option that no rule has, or what `Rule` refuses.
+        ValueError: An option that no rule has, or what ``Rule`` refuses.
     """
     degree = options.pop("degree", None)
     if degree is not None:
