@@ -11,7 +11,7 @@ from torch import nn
 from geometries import cortex, from_file, grid, labels
 from graphcolumns import checkpoint, connect
 from graphcolumns.analysis import sweep
-from graphcolumns.analysis.experiment import read as read_experiment
+from graphcolumns.analysis.experiment import read_experiment as read_experiment
 from graphcolumns.cli import load, main
 from graphcolumns.data import image_folder, mnist
 from graphcolumns.data.idx import read_idx
@@ -94,14 +94,14 @@ def test_run_folders(way, tmp_path):
     checkpoint.check_free(way(run))
     checkpoint.save(way(run), model, step=7)
     assert checkpoint.load(way(run), model).step == 7
-    assert checkpoint.find(way(run)) == run / "checkpoint"
+    assert checkpoint.find_checkpoint(way(run)) == run / "checkpoint"
     assert checkpoint.read_topology(way(run)).graph.num_edges == 8
     assert checkpoint.has_checkpoint(way(run))
     assert checkpoint.read_step(way(run)) == 7
     assert checkpoint.read_about(way(run)).best is None
     assert checkpoint.read_changes(way(run)) == []
     checkpoint.keep_best(way(run))
-    assert checkpoint.find(way(run), "best") == run / "best"
+    assert checkpoint.find_checkpoint(way(run), "best") == run / "best"
     checkpoint.forget_start(way(run))
     assert run.is_dir()
     checkpoint.begin_history(way(run), 0, model.graph)

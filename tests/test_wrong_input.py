@@ -331,10 +331,10 @@ LAYERS = [
     bad("edge_attr missing", lambda: conv(X[:, 0], NEAR, edge_dim=2),
         "edge_attr must be [E, edge_dim] = [12, 2], got None"),
     bad("unknown weights", lambda: conv(X[:, 0], NEAR, weights="tied"),
-        "weights must be one of ('untied', 'shared', 'mixture', 'lowrank'), got 'tied'"),
+        "weights must be one of 'untied', 'shared', 'mixture', 'lowrank'. Got 'tied'."),
     bad("unknown attention mode", lambda: ColumnAttention(6, 4, mode="softmax"),
-        "mode must be one of ('attention', 'selection', 'mixing', 'linear_mixing', 'identity'), "
-        "got 'softmax'"),
+        "mode must be one of 'attention', 'selection', 'mixing', 'linear_mixing', 'identity'. "
+        "Got 'softmax'."),
     bad("heads not dividing channels", lambda: ColumnAttention(6, 4, heads=3),
         "heads must divide channels, got 3 heads and 4"),
     bad("mixing without scores", lambda: ColumnAttention(6, 4, mode="mixing"),
@@ -383,7 +383,7 @@ MODELS = [
         "give exactly one of channels, parameters, flops and leave the others None (null), got "
         "{'channels': 4, 'parameters': 1000}"),
     bad("unknown wiring", lambda: model(cost={"wiring": "length"}),
-        "wiring must be one of ('distance', 'gaussian', 'communicability'), got 'length'"),
+        "wiring must be one of 'distance', 'gaussian', 'communicability'. Got 'length'."),
     bad("permutation is a list", lambda: model(permutation=list(range(32))),
         "permutation must be int64 ids, got list", TypeError),
     bad("feed-forward run for longer",

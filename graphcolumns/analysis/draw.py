@@ -38,7 +38,7 @@ def scale(values: Floats, around_zero: bool = False) -> Normalize:
     return Normalize(low, high)
 
 
-def rows(
+def panel_rows(
     panels: Sequence[Panel], count: int, height: float = 1.7, width: float | None = None
 ) -> tuple[Figure, NDArray[np.object_]]:
     """A figure with ``count`` rows of panels: the figure and its axes ``[count, P]``."""
@@ -70,7 +70,7 @@ def paint(axes: Axes, panel: Panel, values: Floats, norm: Normalize, cmap: str =
         axes.margins(0.05)
 
 
-def mark(axes: Axes, panel: Panel, column: int) -> None:
+def ring_column(axes: Axes, panel: Panel, column: int) -> None:
     """A ring around one column that is on the panel; a faint one if a surface hides it."""
     across, up = panel.places[panel.members == column].T
     seen = panel.shows(column)
@@ -78,7 +78,7 @@ def mark(axes: Axes, panel: Panel, column: int) -> None:
     ring.set(markeredgewidth=1.6 if seen else 0.8, alpha=None if seen else 0.35)
 
 
-def wires(
+def edge_lines(
     axes: Axes, panel: Panel, targets: Ids, sources: Ids, values: Floats, norm: Normalize
 ) -> None:
     """Edges whose two ends are on the panel, as lines coloured by ``values`` ``[E]``."""

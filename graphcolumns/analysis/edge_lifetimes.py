@@ -124,7 +124,7 @@ def deaths(found: Lifetimes) -> Ids:
     return np.bincount(found.died, minlength=len(found.steps) + 1)[: len(found.steps)]
 
 
-def survival(found: Lifetimes, chosen: np.ndarray) -> tuple[Floats, Floats]:
+def edge_survival(found: Lifetimes, chosen: np.ndarray) -> tuple[Floats, Floats]:
     """Ages in updates, and the share of the chosen edges that live longer (Kaplan-Meier).
 
     Args:
@@ -134,7 +134,7 @@ def survival(found: Lifetimes, chosen: np.ndarray) -> tuple[Floats, Floats]:
     return lifetimes.survival(found.age[chosen], ~found.survived[chosen])
 
 
-def explored(found: Lifetimes) -> Ids:
+def edges_explored(found: Lifetimes) -> Ids:
     """Different edges that have been alive up to each moment, ``[M]``."""
     first = found.born[_first(found)]
     return np.cumsum(np.bincount(first, minlength=len(found.steps)))

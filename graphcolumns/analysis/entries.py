@@ -20,7 +20,7 @@ REWIRING = (
 )
 
 
-def read(run: Path) -> list[dict[str, Any]]:
+def metric_entries(run: Path) -> list[dict[str, Any]]:
     """One entry per step; none without the file."""
     path = run / "metrics.jsonl"
     if not path.is_file():

@@ -23,7 +23,7 @@ def installed() -> bool:
     return find_spec("plotly") is not None
 
 
-def script() -> str:
+def plotly_script() -> str:
     """The library that every view on a page shares (about 5 MB)."""
     from plotly.offline import get_plotlyjs
 

@@ -52,7 +52,7 @@ def table(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> str:
     return text.getvalue()
 
 
-def padded(values: np.ndarray, rows: np.ndarray) -> list[Any]:
+def padded_cells(values: np.ndarray, rows: np.ndarray) -> list[Any]:
     """Values with empty cells below them, one cell for each of ``rows``."""
     return [*values.tolist(), *[""] * (len(rows) - len(values))]
 

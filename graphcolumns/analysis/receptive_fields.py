@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.analysis.watch import run, state_of
+from graphcolumns.analysis.watch import run_with_states, state_of
 from graphcolumns.data.spec import TensorSpec
 from graphcolumns.nn.batches import Inputs
 
@@ -31,7 +31,7 @@ def receptive_fields(
     images = pixels.detach().clone().requires_grad_(pixels.is_floating_point())
     given = images if isinstance(inputs, Tensor) else {**inputs, image.name: images}
     with torch.enable_grad():
-        state = state_of(run(model, given))
+        state = state_of(run_with_states(model, given))
         if state is None or not state.requires_grad or not images.requires_grad:
             return None
         fields = [_field(state[column], images) for column in columns.tolist()]

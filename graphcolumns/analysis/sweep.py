@@ -89,7 +89,7 @@ def varied(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key for key in differ if key in kept.values()]
 
 
-def figure(
+def sweep_figure(
     rows: Sequence[Row],
     x: str | None = None,
     y: str | None = None,
@@ -130,7 +130,9 @@ def figure(
     return drawn
 
 
-def save(folder: str | os.PathLike[str], rows: Sequence[Row], drawn: Figure) -> tuple[Path, Path]:
+def save_sweep(
+    folder: str | os.PathLike[str], rows: Sequence[Row], drawn: Figure
+) -> tuple[Path, Path]:
     """Write ``sweep.csv`` and ``sweep.png`` into a folder, in place of earlier ones."""
     folder = Path(folder).expanduser()
     names = list(dict.fromkeys(key for row in rows for key in row))

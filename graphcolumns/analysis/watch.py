@@ -59,7 +59,7 @@ def watch(model: nn.Module, inputs: Inputs, batch_size: int) -> Watched:
     for batch in split_samples(inputs, batch_size):
         share = num_samples(batch) / total
         with _records(model) as records:
-            output = run(model, batch)
+            output = run_with_states(model, batch)
         predictions.append(prediction_of(output).float().cpu())
         states = _states(output, num_samples(batch))
         if states is not None:
@@ -72,7 +72,7 @@ def watch(model: nn.Module, inputs: Inputs, batch_size: int) -> Watched:
     return Watched(torch.cat(predictions), activity, dict(attention), {**kept, **weights})
 
 
-def run(model: nn.Module, inputs: Inputs) -> Any:
+def run_with_states(model: nn.Module, inputs: Inputs) -> Any:
     """The output of a model, with the states after every step where it offers them."""
     offered = "return_states" in inspect.signature(model.forward).parameters
     return model(inputs, return_states=True) if offered else model(inputs)

@@ -9,9 +9,9 @@ were chosen before the kernels were written. It runs without hydra:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphcolumns.bench.suite import CASES, run
+    from graphcolumns.bench.suite import CASES, run_suite
 
-__all__ = ["CASES", "run"]
+__all__ = ["CASES", "run_suite"]
 
 
 def __getattr__(name: str) -> Any:

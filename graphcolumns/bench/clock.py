@@ -27,7 +27,7 @@ class Time(NamedTuple):
         return f"{1e3 * self.median:.4g} ms"
 
 
-class Limits(NamedTuple):
+class MachineLimits(NamedTuple):
     """What the machine did in this run."""
 
     bytes_per_second: float  # of a copy, reads and writes together
@@ -71,14 +71,14 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def limits(device: str = "cpu") -> Limits:
+def limits(device: str = "cpu") -> MachineLimits:
     """Copy bandwidth and matrix product rate, the best of a few rounds."""
     source = torch.ones(COPY_BYTES // 4, device=device)
     target = torch.empty_like(source)
     factor = torch.ones(PRODUCT, PRODUCT, device=device)
     copies = [clock(lambda: target.copy_(source), device) for _ in range(ROUNDS)]
     products = [clock(lambda: factor @ factor, device) for _ in range(ROUNDS)]
-    return Limits(2 * COPY_BYTES / min(copies), 2 * PRODUCT**3 / min(products))
+    return MachineLimits(2 * COPY_BYTES / min(copies), 2 * PRODUCT**3 / min(products))
 
 
 def _time(seconds: list[float]) -> Time:

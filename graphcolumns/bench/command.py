@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from graphcolumns.bench.names import NAMES, ON_REQUEST
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def run_command(arguments: Sequence[str] | None = None) -> None:
     """Run benchmark cases: ``[--device cpu|cuda] [--quick] [--case NAME] [--out FOLDER]``."""
     options = parser().parse_args(arguments)
-    from graphcolumns.bench.suite import run  # torch and the peers: not for `--help`
+    from graphcolumns.bench.suite import run_suite  # torch and the peers: not for `--help`
 
-    run(options.device, options.quick, options.case, options.out)
+    run_suite(options.device, options.quick, options.case, options.out)
 
 
 def parser() -> argparse.ArgumentParser:

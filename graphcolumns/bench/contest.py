@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.bench import peers
-from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
+from graphcolumns.bench.clock import ROUNDS, MachineLimits, Work, race
 from graphcolumns.bench.machine import recycled
 from graphcolumns.bench.memory import on_gpu, peak
 from graphcolumns.bench.peers import PEERS, Peer
@@ -41,7 +41,7 @@ def against(
     shape: Shape,
     device: str,
     quick: bool,
-    machine: Limits,
+    machine: MachineLimits,
     field: Mapping[str, Peer] = PEERS,
     only: Sequence[str] | None = None,
     leave_out: Sequence[str] = (),
@@ -73,7 +73,7 @@ def against(
 
 
 def growth(
-    case: str, shapes: Sequence[Shape], device: str, quick: bool, machine: Limits
+    case: str, shapes: Sequence[Shape], device: str, quick: bool, machine: MachineLimits
 ) -> Iterator[Row]:
     """Our rows alone, with what they are plotted against."""
     for shape in shapes:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from graphcolumns.bench.clock import Limits
+from graphcolumns.bench.clock import MachineLimits
 
 PACKAGES = (
     *("torch", "torch_geometric", "torch_scatter", "triton", "natten", "anemoi-models"),
@@ -20,7 +20,7 @@ PACKAGES = (
 )
 
 
-def machine(limits: Limits, device: str) -> dict[str, Any]:
+def machine(limits: MachineLimits, device: str) -> dict[str, Any]:
     """Hardware, versions, date, commit, and what the machine can do."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

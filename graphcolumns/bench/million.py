@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from graphcolumns import connect, plasticity
-from graphcolumns.bench.clock import Limits, Time, wait
+from graphcolumns.bench.clock import MachineLimits, Time, wait
 from graphcolumns.bench.memory import most
 from graphcolumns.bench.row import Row
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.recurrence import run as step_of
+from graphcolumns.nn.recurrence import run_step as step_of
 from graphcolumns.ops import EdgeScores
 from graphcolumns.plasticity.probe.trace import trace
 
@@ -60,7 +60,7 @@ class Denoiser(nn.Module):
         self.graph = graph
 
 
-def rows(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def million_rows(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Connecting, then 20 training steps with shared and with mixed weights."""
     side = 100 if quick else SIDE
     start = time.perf_counter()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.bench import peers
-from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
+from graphcolumns.bench.clock import ROUNDS, MachineLimits, Work, race
 from graphcolumns.bench.contest import QUICK_ROUNDS, against
 from graphcolumns.bench.peers import PEERS, Peer
 from graphcolumns.bench.problem import Problem, Shape, draw
@@ -30,7 +30,7 @@ LONG_RANGE = [Shape(4096, 64, 8, far=far) for far in FAR]
 LONG_RANGE_GPU = [Shape(65536, 64, 8, dtype=HALF, far=far) for far in FAR]
 
 
-def grid(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def regular_grid(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Windows of a regular grid, which others are made for: expect to lose at large windows."""
     field = OURS | {name: PEERS[name] for name in ("NATTEN", "FlexAttention")}
     shapes = GRID_GPU if device == "cuda" else GRID
@@ -38,7 +38,7 @@ def grid(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
         yield from against("grid", shape, device, quick, machine, field, weigh=False)
 
 
-def long_range(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def long_range(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Near edges, and more and more that come from anywhere: rows against tiles against peers."""
     others = ("Anemoi", "FlexAttention", "torch.sparse")
     field = OURS | {"ours, tiles": TILES} | {name: PEERS[name] for name in others}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns import connect
-from graphcolumns.bench.clock import Limits
+from graphcolumns.bench.clock import MachineLimits
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
@@ -72,7 +72,7 @@ class Problem:
         backward = 8 * n * b * h * d * size + edges * (12 + 2 * h * size) + 8 * n * b * h
         return forward, backward
 
-    def least_seconds(self, limits: Limits) -> float:
+    def least_seconds(self, limits: MachineLimits) -> float:
         """Forward and backward at the rates of the machine, whichever binds."""
         return max(
             sum(self.bytes) / limits.bytes_per_second, sum(self.flops) / limits.flops_per_second
@@ -87,7 +87,7 @@ def geometry_of(shape: Shape) -> Geometry:
 
 
 @lru_cache(maxsize=2)
-def graph_of(shape: Shape) -> ColumnGraph:
+def graph_of_shape(shape: Shape) -> ColumnGraph:
     """Nearest neighbours of these points, some replaced by far ones; or windows of a grid.
 
     The last two are kept: a case takes a graph more than once, and a large one takes a while.
@@ -137,7 +137,7 @@ def with_far_edges(geometry: Geometry, degree: int, far: int) -> ColumnGraph:
 
 def draw(shape: Shape, device: str = "cpu") -> Problem:
     """A problem with normal inputs from seed 0."""
-    graph = graph_of(shape).to(device)
+    graph = graph_of_shape(shape).to(device)
     generator = torch.Generator().manual_seed(0)
     size = (shape.columns, shape.batch, shape.heads, shape.width)
 

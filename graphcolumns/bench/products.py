@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from graphcolumns.bench.clock import ROUNDS, Limits, Work, race
+from graphcolumns.bench.clock import ROUNDS, MachineLimits, Work, race
 from graphcolumns.bench.contest import QUICK_ROUNDS
 from graphcolumns.bench.memory import peak
-from graphcolumns.bench.problem import Shape, graph_of
+from graphcolumns.bench.problem import Shape, graph_of_shape
 from graphcolumns.bench.row import Row
 from graphcolumns.geometry import Geometry
 from graphcolumns.models.columnformer import Columnformer, sheet
@@ -39,7 +39,7 @@ SHAPES_GPU = [Maps(4096, 64, 8), Maps(65536, 64, 32)]
 STEPS = 8
 
 
-def rows(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def product_rows(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Untied linear maps against the batched products of torch, in shares of a copy's rate.
 
     Used once, forward and with the backward pass; and at every step of a recurrence, where torch
@@ -114,7 +114,7 @@ def depth_rows(device: str, quick: bool) -> Iterator[Row]:
 def recurrence(depth: int, memory: str, device: str) -> Work:
     """Forward and backward of a columnformer on 64 x 64 columns."""
     torch.manual_seed(0)
-    graph = graph_of(Shape(4096, 16, 8))
+    graph = graph_of_shape(Shape(4096, 16, 8))
     points = torch.rand(4096, 2, generator=torch.Generator().manual_seed(0))
     geometry, _ = Geometry(points, unit="mm").reorder()
     model: Columnformer = sheet(

@@ -74,7 +74,7 @@ def _bytes(number: float) -> str:
     return f"{number / 2**20:.3g} MiB" if number < 2**30 else f"{number / 2**30:.3g} GiB"
 
 
-def save(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> list[Path]:
+def save_report(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> list[Path]:
     """Write ``bench.json``, ``bench.md`` and, with matplotlib, ``bench.png`` over earlier ones."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"about": about, "rows": [asdict(row) for row in rows]}

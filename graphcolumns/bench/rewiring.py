@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns import plasticity
-from graphcolumns.bench.clock import Limits, Time, wait
+from graphcolumns.bench.clock import MachineLimits, Time, wait
 from graphcolumns.bench.memory import alone, most
-from graphcolumns.bench.problem import Shape, geometry_of, graph_of
+from graphcolumns.bench.problem import Shape, geometry_of, graph_of_shape
 from graphcolumns.bench.row import Row
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, EdgeBias
@@ -75,7 +75,7 @@ def losses(output: Tensor, wanted: Tensor) -> Tensor:
     return (output - wanted).square().mean((1, 2))
 
 
-class Update:
+class TimedUpdate:
     """A sheet, and one update of its edges per call."""
 
     def __init__(self, size: Size, device: str = "cpu") -> None:
@@ -83,7 +83,7 @@ class Update:
         shape = Shape(size.columns, size.degree, size.batch)
         self.size, self.count, self.seconds = size, 0, dict[str, float]()
         self.geometry = geometry_of(shape)
-        self.model = Sheet(size, graph_of(shape)).to(device)
+        self.model = Sheet(size, graph_of_shape(shape)).to(device)
         per_edge = plasticity.edge_parameters(self.model)
         others = [p for p in self.model.parameters() if not any(p is q for q in per_edge)]
         groups = [{"params": others}, {"params": per_edge, "edges": True}]
@@ -134,7 +134,7 @@ class Update:
         self.seconds[name], self._start = now - self._start, now
 
 
-def rows(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def rewiring_rows(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """A row per size, each measured in a process of its own: time, and its whole memory."""
     for columns in COLUMNS[:2] if quick else COLUMNS:
         size = Size(columns)
@@ -145,7 +145,7 @@ def rows(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
 
 def measure(size: Size, device: str, rounds: int) -> dict[str, Any]:
     """Seconds of every stage in every round, peak memory, seconds of a training step."""
-    update = Update(size, device)
+    update = TimedUpdate(size, device)
     update.step()  # kernels are compiled, moments are there
     update()
     stages, steps, cpu = [], [], []

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import scatter, softmax
 
 from graphcolumns.bench.clock import Work
-from graphcolumns.bench.problem import Shape, graph_of
+from graphcolumns.bench.problem import Shape, graph_of_shape
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, EdgeBias
 from graphcolumns.nn.attention import ColumnAttention
@@ -34,7 +34,7 @@ class StepShape(NamedTuple):
         return f"N={n} C={c} K={k} B={b} T={t}"
 
 
-def ours(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
+def our_step(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
     """One recurrent layer of untied columns, forward, backward and AdamW.
 
     ``inside`` the backward pass AdamW takes each gradient as soon as it is complete and frees it.
@@ -42,7 +42,7 @@ def ours(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
     return _step(shape, device, unrolled=True, inside=inside)
 
 
-def reference(shape: StepShape, device: str = "cpu") -> Work:
+def reference_step(shape: StepShape, device: str = "cpu") -> Work:
     """The same in plain torch, weight gradients by autograd."""
     with_reference = partial(column_attention, backend="reference")
     return _patched(_step(shape, device, unrolled=False), with_reference)
@@ -53,11 +53,15 @@ def pyg(shape: StepShape, device: str = "cpu", inside: bool = False) -> Work:
     return _patched(_step(shape, device, unrolled=False, inside=inside), _pyg_attention)
 
 
-STEPS = {"ours": ours, "our reference, autograd": reference, "PyG softmax and scatter": pyg}
-INSIDE = {"ours": ours, "PyG softmax and scatter": pyg}
+STEPS = {
+    "ours": our_step,
+    "our reference, autograd": reference_step,
+    "PyG softmax and scatter": pyg,
+}
+INSIDE = {"ours": our_step, "PyG softmax and scatter": pyg}
 
 
-def parts(shape: StepShape, device: str = "cpu") -> dict[str, Work]:
+def step_parts(shape: StepShape, device: str = "cpu") -> dict[str, Work]:
     """The attention and the untied products of one step alone, forward and backward."""
     from graphcolumns.bench import peers, problem
 
@@ -71,7 +75,7 @@ def parts(shape: StepShape, device: str = "cpu") -> dict[str, Work]:
 def _step(shape: StepShape, device: str, unrolled: bool, inside: bool = False) -> Work:
     torch.manual_seed(0)
     n, c, k, b, depth = shape
-    graph = graph_of(Shape(n, k, b)).to(device)
+    graph = graph_of_shape(Shape(n, k, b)).to(device)
     column = _column(graph, c).to(device)
     optimizers = [] if inside else [torch.optim.AdamW(column.parameters(), fused=True)]
     for parameter in column.parameters() if inside else ():
@@ -110,7 +114,7 @@ def _column(graph: ColumnGraph, channels: int) -> Column:
 def _products(shape: StepShape, device: str) -> Work:
     """The six linear maps of all steps."""
     n, c, _, b, depth = shape
-    column = _column(graph_of(Shape(n, 1, b)).to(device), c).to(device)
+    column = _column(graph_of_shape(Shape(n, 1, b)).to(device), c).to(device)
     maps = {f"attention.{name}": m for name, m in column.attention.linears().items()}
     maps |= {"hidden": column.hidden, "mlp": column.out}
     inputs = {
@@ -175,5 +179,7 @@ def _repeat(work: Work, times: int) -> Work:
 
 def parameters(shape: StepShape) -> int:
     """Numbers that the step trains."""
-    module: nn.Module = _column(graph_of(Shape(shape.columns, shape.degree, 1)), shape.channels)
+    module: nn.Module = _column(
+        graph_of_shape(Shape(shape.columns, shape.degree, 1)), shape.channels
+    )
     return sum(p.numel() for p in module.parameters())

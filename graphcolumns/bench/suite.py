@@ -9,16 +9,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from graphcolumns.bench import million, neighbourhoods, products, rewiring, sheet_step
-from graphcolumns.bench.clock import ROUNDS, Limits, limits, race
+from graphcolumns.bench.clock import ROUNDS, MachineLimits, limits, race
 from graphcolumns.bench.contest import QUICK_ROUNDS, against, growth
 from graphcolumns.bench.machine import headline, machine
 from graphcolumns.bench.memory import peak
 from graphcolumns.bench.names import NAMES, ON_REQUEST
 from graphcolumns.bench.problem import Shape
-from graphcolumns.bench.report import markdown, save
+from graphcolumns.bench.report import markdown, save_report
 from graphcolumns.bench.row import Row
 
-Case = Callable[[str, bool, Limits], Iterator[Row]]
+Case = Callable[[str, bool, MachineLimits], Iterator[Row]]
 
 SHARED = [Shape(1024, 16, 8), Shape(1024, 64, 8), Shape(4096, 16, 1), Shape(4096, 16, 8)]
 SHARED_GPU = [Shape(4096, 32, b) for b in (1, 8, 32)] + [Shape(65536, 64, 8)]
@@ -27,7 +27,7 @@ EDGES = [Shape(4096, k, 8) for k in (8, 16, 32, 64, 128)]
 COLUMNS = [Shape(4**n, 16, 1) for n in range(5, 10)]
 
 
-def shared_batch(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def shared_batch(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Attention on one sparse graph shared by a batch, forward and backward, against all peers."""
     shapes = SHARED_GPU if device == "cuda" else SHARED
     skipped = ("masked SDPA",) if device == "cpu" else ()
@@ -35,18 +35,18 @@ def shared_batch(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
         yield from against("shared batch", shape, device, quick, machine, leave_out=skipped)
 
 
-def dense(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def dense(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Against the dense columnformer, from few columns to many."""
     for shape in DENSE[:2] if quick else DENSE:
         yield from against("dense", shape, device, quick, machine, only=("masked SDPA",))
 
 
-def edges(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def edges(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Time and memory against the number of edges, columns fixed."""
     yield from growth("edges", EDGES[:3] if quick else EDGES, device, quick, machine)
 
 
-def columns(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def columns(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Time and memory against the number of columns, in-edges fixed; ids in space or at random."""
     shapes = COLUMNS[:3] if quick else COLUMNS
     for order in ("spatial", "random"):
@@ -54,13 +54,13 @@ def columns(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
         yield from growth("columns", ordered, device, quick, machine)
 
 
-def step(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def step(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """A whole training step of a sheet, and where its time goes."""
     shape = sheet_step.StepShape(512, 32, 16, 8, 2) if quick else sheet_step.StepShape()
     rounds = QUICK_ROUNDS if quick else ROUNDS
     # Each builds its own weights: one after the other, or together they would not fit a laptop.
     works = {name: build(shape, device) for name, build in sheet_step.STEPS.items()}
-    works |= sheet_step.parts(shape, device)
+    works |= sheet_step.step_parts(shape, device)
     times = race(works, rounds, device)
     held = 4 * 4 * sheet_step.parameters(shape)  # weights, gradients and two moments
     for name, seconds in times.items():
@@ -78,19 +78,19 @@ def step(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
         yield Row("step", str(shape), name, memory=memory, note=note)
 
 
-def memory(device: str, quick: bool, machine: Limits) -> Iterator[Row]:
+def memory(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Peak memory of a recurrence against its depth, activations stored or computed again."""
     yield from products.depth_rows(device, quick)
 
 
 _FUNCTIONS = (
-    *(shared_batch, dense, edges, columns, neighbourhoods.grid, neighbourhoods.long_range),
-    *(step, products.rows, memory, rewiring.rows, million.rows),
+    *(shared_batch, dense, edges, columns, neighbourhoods.regular_grid, neighbourhoods.long_range),
+    *(step, products.product_rows, memory, rewiring.rewiring_rows, million.million_rows),
 )
 CASES: Mapping[str, Case] = dict(zip(NAMES, _FUNCTIONS, strict=True))
 
 
-def run(
+def run_suite(
     device: str = "cpu",
     quick: bool = False,
     cases: Sequence[str] | None = None,
@@ -124,6 +124,8 @@ def run(
     for name in tqdm(names, desc="bench", unit="case", disable=not progress):
         for row in CASES[name](device, quick, rates):
             rows.append(row)
-        save(Path(out).expanduser(), rows, about)  # what is measured is kept, whatever comes next
+        save_report(
+            Path(out).expanduser(), rows, about
+        )  # what is measured is kept, whatever comes next
     print(f"{headline(about)}\n\n{markdown(rows)}")
     return rows

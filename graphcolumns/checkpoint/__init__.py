@@ -17,7 +17,7 @@ killed, ``checkpoint`` (or ``checkpoint.old``, between two renames) is whole. No
 
 from graphcolumns.checkpoint.about import About, Best, Change, read_about, read_changes
 from graphcolumns.checkpoint.disk import write_text
-from graphcolumns.checkpoint.folder import check_free, find, forget_start, has_checkpoint
+from graphcolumns.checkpoint.folder import check_free, find_checkpoint, forget_start, has_checkpoint
 from graphcolumns.checkpoint.history import (
     Event,
     begin_history,
@@ -39,7 +39,7 @@ __all__ = [
     "Topology",
     "begin_history",
     "check_free",
-    "find",
+    "find_checkpoint",
     "forget_start",
     "has_checkpoint",
     "keep_best",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from graphcolumns.checkpoint.disk import damaged, write_text
-from graphcolumns.checkpoint.folder import ABOUT, find
+from graphcolumns.checkpoint.folder import ABOUT, find_checkpoint
 from graphcolumns.checkpoint.lines import entry
 
 CHANGES = "changes.jsonl"
@@ -49,7 +49,7 @@ def read_about(run: str | os.PathLike[str], which: str = "last") -> About:
         FileNotFoundError: No checkpoint.
         ValueError: The file is damaged.
     """
-    path = find(run, which) / ABOUT
+    path = find_checkpoint(run, which) / ABOUT
     if not path.is_file():
         return About()
     try:

@@ -61,7 +61,7 @@ def forget_start(run: str | os.PathLike[str]) -> None:
     run.rmdir()
 
 
-def find(run: str | os.PathLike[str], which: str = "last") -> Path:
+def find_checkpoint(run: str | os.PathLike[str], which: str = "last") -> Path:
     """The folder of a whole checkpoint.
 
     Args:

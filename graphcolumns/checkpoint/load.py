@@ -16,7 +16,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from graphcolumns.checkpoint.disk import damaged, digest
-from graphcolumns.checkpoint.folder import READABLE, STATE, TOPOLOGY, WEIGHTS, find
+from graphcolumns.checkpoint.folder import READABLE, STATE, TOPOLOGY, WEIGHTS, find_checkpoint
 from graphcolumns.checkpoint.topology import Topology, check_same_edges, kept_graphs, read_topology
 from graphcolumns.nn.topology_state import keep_topology, topology_entries
 from graphcolumns.plasticity import Rewiring, carry
@@ -66,7 +66,7 @@ def load(
         ValueError: A damaged file, or a checkpoint of another topology, model, format or number of
             averages.
     """
-    folder = find(run, which)
+    folder = find_checkpoint(run, which)
     state = _read_state(folder / STATE)
     if state["weights_digest"] != digest(folder / WEIGHTS):
         raise damaged(folder / WEIGHTS, "its content does not match the digest in state.pt")
@@ -124,7 +124,7 @@ def read_step(run: str | os.PathLike[str], which: str = "last") -> int:
         FileNotFoundError: No checkpoint.
         ValueError: A damaged file, or another format.
     """
-    step: int = _read_state(find(run, which) / STATE)["step"]
+    step: int = _read_state(find_checkpoint(run, which) / STATE)["step"]
     return step
 
 

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from graphcolumns.checkpoint.about import About, write_about
 from graphcolumns.checkpoint.disk import digest, sync
-from graphcolumns.checkpoint.folder import ABOUT, FORMAT, STATE, TOPOLOGY, WEIGHTS, find
+from graphcolumns.checkpoint.folder import ABOUT, FORMAT, STATE, TOPOLOGY, WEIGHTS, find_checkpoint
 from graphcolumns.checkpoint.topology import check_permutation, write_topology
 from graphcolumns.nn.protocols import graphs_of
 
@@ -87,7 +87,7 @@ def keep_best(run: str | os.PathLike[str]) -> None:
     run = Path(run).expanduser()
     new = run / "best.tmp"
     shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(find(run), new)
+    shutil.copytree(find_checkpoint(run), new)
     for path in (*new.iterdir(), new):
         sync(path)
     _replace(run, new, "best")

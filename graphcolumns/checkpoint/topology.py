@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from graphcolumns.checkpoint.disk import damaged
-from graphcolumns.checkpoint.folder import TOPOLOGY, find
+from graphcolumns.checkpoint.folder import TOPOLOGY, find_checkpoint
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edges import first_difference, inverse
 from graphcolumns.nn.protocols import ONLY, graphs_of
@@ -54,11 +54,13 @@ class Topology(NamedTuple):
         graph = self.graph if name is None else self.graphs[name]
         permutation = self.permutation
         return (
-            graph if permutation is None else renamed(graph, inverse(permutation, len(permutation)))
+            graph
+            if permutation is None
+            else with_ids(graph, inverse(permutation, len(permutation)))
         )
 
 
-def renamed(graph: ColumnGraph, ids: Tensor) -> ColumnGraph:
+def with_ids(graph: ColumnGraph, ids: Tensor) -> ColumnGraph:
     """The same edges between columns with other ids.
 
     Args:
@@ -90,7 +92,7 @@ def read_topology(run: str | os.PathLike[str], which: str = "last") -> Topology:
         FileNotFoundError: No checkpoint.
         ValueError: The file is damaged.
     """
-    path = find(run, which) / TOPOLOGY
+    path = find_checkpoint(run, which) / TOPOLOGY
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get("graphcolumns", "{}"))
@@ -103,7 +105,7 @@ def read_topology(run: str | os.PathLike[str], which: str = "last") -> Topology:
     sources = about.get("graphs", {ONLY: about["num_sources"]})
     graphs = {name: _read(tensors, _prefix(name, sources), m) for name, m in sources.items()}
     if about.get("order") != USER and permutation is not None:
-        graphs = {name: renamed(graph, permutation) for name, graph in graphs.items()}
+        graphs = {name: with_ids(graph, permutation) for name, graph in graphs.items()}
     return Topology(MappingProxyType(graphs), permutation, about["wiring_norm"])
 
 
@@ -117,7 +119,7 @@ def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> 
     """
     graphs = dict(graphs_of(model))
     if permutation is not None:
-        graphs = {name: renamed(graph, permutation) for name, graph in graphs.items()}
+        graphs = {name: with_ids(graph, permutation) for name, graph in graphs.items()}
     parts = {"permutation": permutation}
     for name, graph in graphs.items():
         prefix = _prefix(name, graphs)
@@ -195,7 +197,7 @@ def check_same_edges(kept: Topology, model: nn.Module, path: Path) -> None:
         if here.same_topology(there):
             continue
         if kept.permutation is not None and here.num_columns == there.num_columns:
-            here, there = (renamed(each, kept.permutation) for each in (here, there))
+            here, there = (with_ids(each, kept.permutation) for each in (here, there))
         raise ValueError(
             f"{path} holds another topology{f' of {name!r}' if len(kept.graphs) > 1 else ''}: "
             f"{first_difference(there, here)}. Build the graph from the config.yaml of this run, "

@@ -13,6 +13,6 @@ def collect(arguments: list[str]) -> None:
     """Write the finished runs below FOLDER as FOLDER/sweep.csv and FOLDER/sweep.png."""
     asked = parser().parse_args(arguments)
     rows = sweep.collect(asked.folder, in_words_of_today)
-    drawn = sweep.figure(rows, asked.x, asked.y, asked.panel)
-    for path in sweep.save(asked.folder, rows, drawn):
+    drawn = sweep.sweep_figure(rows, asked.x, asked.y, asked.panel)
+    for path in sweep.save_sweep(asked.folder, rows, drawn):
         print(f"{len(rows)} runs -> {os.path.relpath(path)}")

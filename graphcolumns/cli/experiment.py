@@ -19,8 +19,8 @@ from graphcolumns.analysis.experiment import Experiment, Rows
 from graphcolumns.analysis.experiment.plan import (
     Filter,
     Planned,
-    combinations,
     final_runs,
+    grid_overrides,
     places,
     tuning_runs,
 )
@@ -85,7 +85,7 @@ def _check(definition: Experiment, chosen: Filter | None) -> None:
     runs = final_runs(_untuned(definition), [], chosen)
     for run in {(run.arm, run.variant): run for run in runs}.values():
         try:
-            check(plain(compose([*run.overrides, *combinations(definition, run.arm)[0]])))
+            check(plain(compose([*run.overrides, *grid_overrides(definition, run.arm)[0]])))
         except Exception as error:
             error.add_note(f"(in arm {run.arm!r}, variant {run.variant!r})")
             raise

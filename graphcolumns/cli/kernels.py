@@ -8,9 +8,9 @@ from graphcolumns.ops.extension import build_kernels as build
 
 def bench(arguments: list[str]) -> None:
     """Measure our kernels and layers against peers, see `graphcolumns bench --help`."""
-    from graphcolumns.bench.command import main  # its peers take a second to import
+    from graphcolumns.bench.command import run_command  # its peers take a second to import
 
-    main(arguments)
+    run_command(arguments)
 
 
 def build_kernels(arguments: list[str]) -> None:

@@ -58,7 +58,7 @@ def parts_of(run: str | os.PathLike[str], which: str = "last") -> Parts:
 
 
 def _trained(config: Mapping[str, Any], run: Path, which: str) -> Parts:
-    checkpoint.find(run, which)
+    checkpoint.find_checkpoint(run, which)
     parts = build(check(config))
     checkpoint.load(run, parts.model.eval(), which=which)
     return parts._replace(metrics=read_metrics(run))

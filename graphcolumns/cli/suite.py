@@ -63,7 +63,7 @@ def _option(key: str, text: str) -> Any:
 def read(name: str, extra: tuple[str, ...] = (), tune: bool = True) -> Experiment:
     """A shipped experiment by its name, or one of the user's by its file."""
     if name.endswith((".yaml", ".yml")):
-        return experiment.read(name, extra, tune)
+        return experiment.read_experiment(name, extra, tune)
     known = choices(SUITE)
     if name not in known:
         raise ValueError(
@@ -71,7 +71,7 @@ def read(name: str, extra: tuple[str, ...] = (), tune: bool = True) -> Experimen
             "give a YAML file."
         )
     with as_file(files("graphcolumns.configs") / SUITE / f"{name}.yaml") as path:
-        return experiment.read(path, extra, tune)
+        return experiment.read_experiment(path, extra, tune)
 
 
 def script(name: str) -> Script | None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from graphcolumns.analysis.entries import read, spikes
+from graphcolumns.analysis.entries import metric_entries, spikes
 from graphcolumns.cli.check import check
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
@@ -158,7 +158,7 @@ def _follow_parent() -> None:
 
 def _reported(run: Path) -> Result:
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    entries = read(run)
+    entries = metric_entries(run)
     series: dict[str, list[float]] = {}
     for entry in entries:
         for name, value in entry.items():

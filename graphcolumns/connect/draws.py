@@ -12,7 +12,7 @@ Ids = NDArray[np.int64]
 LogKernel = Callable[[Floats], Floats]
 
 
-def generator(seed: int) -> np.random.Generator:
+def numpy_generator(seed: int) -> np.random.Generator:
     """A counter-based generator, ``seed`` 0 or above."""
     if not hasattr(seed, "__index__") or seed < 0:
         raise ValueError(f"seed must be a whole number, 0 or above. Got {seed!r}.")

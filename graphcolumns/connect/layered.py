@@ -60,7 +60,7 @@ def _between(
     own = inside and self_loops
     available = len(sources) - (1 if inside and not own else 0)
     check_degree(degree, 1, available, f"columns in area {origin}")
-    ids = neighbours.nearest_columns(geometry, targets, sources, degree - own, own=not inside)
+    ids = neighbours.nearest_sources(geometry, targets, sources, degree - own, own=not inside)
     if own:
         ids = np.concatenate([ids, targets[:, None]], axis=1)
     source, row = edges_of_rows(ids)

@@ -9,9 +9,9 @@ from graphcolumns.connect import neighbours
 from graphcolumns.connect.checks import check_degree, check_length, num_others
 from graphcolumns.connect.measured_graph import (
     edges_of_rows,
+    edges_to_self,
     graph_from_rows,
     measured_graph,
-    self_edges,
 )
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.rounding import Rounding
@@ -32,7 +32,7 @@ def nearest(geometry: Geometry, degree: int, self_loops: bool = True) -> ColumnG
     """
     others = num_others(geometry, degree, self_loops)
     columns = np.arange(geometry.num_columns)
-    ids = neighbours.nearest_columns(geometry, columns, columns, others, own=False)
+    ids = neighbours.nearest_sources(geometry, columns, columns, others, own=False)
     return graph_from_rows(geometry, ids, self_loops)
 
 
@@ -53,7 +53,7 @@ def within_radius(geometry: Geometry, radius: float, self_loops: bool = True) ->
     pairs = torch.from_numpy(neighbours.pairs_within(geometry, radius)).t()
     edge_index = torch.cat([pairs, pairs.flip(0)], dim=1)
     if self_loops:
-        edge_index = torch.cat([edge_index, self_edges(geometry)], dim=1)
+        edge_index = torch.cat([edge_index, edges_to_self(geometry)], dim=1)
     return measured_graph(edge_index, geometry)
 
 
@@ -76,7 +76,7 @@ def bipartite(sources: Geometry, targets: Geometry, degree: int) -> ColumnGraph:
             "bipartite joins two sets of columns, and metric 'geodesic' measures within one mesh. "
             "Use nearest for the columns of one mesh, or metric='euclidean'."
         )
-    tree, queries = neighbours.tree(sources), neighbours.points(targets)
+    tree, queries = neighbours.tree(sources), neighbours.metric_points(targets)
     rounding = Rounding.of(targets.positions, sources.positions)
     edge_index = edges_of_rows(neighbours.nearest_ids(tree, queries, degree, rounding))
     return measured_graph(edge_index, targets, sources)

@@ -28,7 +28,7 @@ def graph_from_rows(geometry: Geometry, ids: Ids, self_loops: bool) -> ColumnGra
     """A graph in which row ``i`` of ``ids`` holds the sources of column ``i``."""
     edge_index = edges_of_rows(ids)
     if self_loops:
-        edge_index = torch.cat([edge_index, self_edges(geometry)], dim=1)
+        edge_index = torch.cat([edge_index, edges_to_self(geometry)], dim=1)
     return measured_graph(edge_index, geometry)
 
 
@@ -39,6 +39,6 @@ def edges_of_rows(ids: Ids) -> Tensor:
     return torch.stack([source.reshape(-1), target.reshape(-1)])
 
 
-def self_edges(geometry: Geometry) -> Tensor:
+def edges_to_self(geometry: Geometry) -> Tensor:
     """The edge of every column to itself, ``[2, N]``."""
     return torch.arange(geometry.num_columns).expand(2, -1)

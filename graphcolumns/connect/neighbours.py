@@ -16,7 +16,7 @@ SPARE = 8  # neighbours requested beyond the degree, so that most ties are seen 
 PAIRS = 2**18  # pairs that are measured at once
 
 
-def nearest_columns(
+def nearest_sources(
     geometry: Geometry, targets: Ids, sources: Ids, count: int, own: bool = True
 ) -> Ids:
     """The ``count`` of ``sources`` (ascending) nearest to each of ``targets``, ``[T, count]``.
@@ -25,14 +25,14 @@ def nearest_columns(
     its own source.
     """
     if geometry.metric == "geodesic":
-        return paths.nearest_ids(geometry, targets, sources, count, own)
+        return paths.nearest_on_mesh(geometry, targets, sources, count, own)
     place = None if own else np.searchsorted(sources, targets)
     rounding = Rounding.of(geometry.positions)
-    queries = points(geometry)[targets]
+    queries = metric_points(geometry)[targets]
     return sources[nearest_ids(tree(geometry, sources), queries, count, rounding, place)]
 
 
-def points(geometry: Geometry) -> Floats:
+def metric_points(geometry: Geometry) -> Floats:
     """Positions ``[N, 2 or 3]`` in which straight lines order pairs as the metric does.
 
     A chord grows with its arc, so on a sphere the positions themselves do, put exactly on it.
@@ -43,7 +43,7 @@ def points(geometry: Geometry) -> Floats:
     return positions * (geometry.radius / np.linalg.norm(positions, axis=1, keepdims=True))
 
 
-def length(geometry: Geometry, a: Floats, b: Floats) -> Floats:
+def pair_length(geometry: Geometry, a: Floats, b: Floats) -> Floats:
     """``Geometry.distance`` between points ``a`` and ``b`` ``[..., 2 or 3]``, which broadcast."""
     squared = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1])
     for axis in range(a.shape[-1]):
@@ -63,7 +63,7 @@ def length(geometry: Geometry, a: Floats, b: Floats) -> Floats:
 
 def tree(geometry: Geometry, ids: Ids | slice = slice(None)) -> cKDTree:
     """KD-tree of the columns ``ids``."""
-    return cKDTree(points(geometry)[ids], boxsize=geometry.period)
+    return cKDTree(metric_points(geometry)[ids], boxsize=geometry.period)
 
 
 def nearest_ids(
@@ -117,19 +117,19 @@ def _rank(
 def pairs_within(geometry: Geometry, radius: float) -> Ids:
     """All pairs ``i < j`` whose distance is at most ``radius`` up to rounding, ``[P, 2]``."""
     if geometry.metric == "geodesic":
-        return paths.pairs_within(geometry, radius)
+        return paths.pairs_on_mesh(geometry, radius)
     reach = radius * (1 + MOST)
     if geometry.radius is not None:
         angle = min(reach / geometry.radius, math.pi)
         # Near the antipode a chord says little of its arc: the reach is rounded up.
         reach = 2 * geometry.radius * (math.sin(angle / 2) + 4 * DOUBLE)
     pairs: Ids = tree(geometry).query_pairs(reach, output_type="ndarray")
-    rounding, places = Rounding.of(geometry.positions), points(geometry)
+    rounding, places = Rounding.of(geometry.positions), metric_points(geometry)
     far = np.linalg.norm(places, axis=1)
     near = np.empty(len(pairs), dtype=bool)
     for start in range(0, len(pairs), PAIRS):
         part = slice(start, start + PAIRS)
         a, b = pairs[part].T
         tie = rounding.tie(np.maximum(far[a], far[b]), radius)
-        near[part] = length(geometry, places[a], places[b]) <= radius + tie
+        near[part] = pair_length(geometry, places[a], places[b]) <= radius + tie
     return pairs[near].astype(np.int64)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphcolumns.connect.rank import Floats, Ids, first_ids, row_blocks
 from graphcolumns.geometry import Geometry
-from graphcolumns.geometry.geodesic import mean_edge, parts, shortest_paths
+from graphcolumns.geometry.geodesic import connected_parts, mean_edge, shortest_paths
 from graphcolumns.geometry.rounding import MOST, Rounding
 
 SUM = 4  # sums of edges differ so many times more by rounding than one straight line does
@@ -18,7 +18,7 @@ COLUMNS_PER_AREA = 3.0  # columns within r mean edges are about 3 r^2 on a mesh 
 SPARE = 8  # columns expected beyond the degree, so that most ties are seen at once
 
 
-def nearest_ids(geometry: Geometry, targets: Ids, sources: Ids, count: int, own: bool) -> Ids:
+def nearest_on_mesh(geometry: Geometry, targets: Ids, sources: Ids, count: int, own: bool) -> Ids:
     """The ``count`` columns of ``sources`` nearest to each of ``targets`` along the mesh.
 
     Every search goes a little further than the degree needs, and twice as far where that was not
@@ -57,7 +57,7 @@ def nearest_ids(geometry: Geometry, targets: Ids, sources: Ids, count: int, own:
     return result
 
 
-def pairs_within(geometry: Geometry, radius: float) -> Ids:
+def pairs_on_mesh(geometry: Geometry, radius: float) -> Ids:
     """All pairs ``i < j`` at most ``radius`` apart along the mesh up to rounding, ``[P, 2]``."""
     run, tie = shortest_paths(geometry), _tie(geometry)
     pairs = [np.empty((0, 2), dtype=np.int64)]
@@ -78,7 +78,7 @@ def _tie(geometry: Geometry) -> Callable[[Ids, Floats | float], Floats]:
 
 def reachable(geometry: Geometry, targets: Ids, sources: Ids, own: bool) -> Ids:
     """How many of ``sources`` each of ``targets`` can reach, ``[T]``, itself only with ``own``."""
-    label = parts(geometry)
+    label = connected_parts(geometry)
     number = np.bincount(label[sources], minlength=int(label.max()) + 1)[label[targets]]
     return number if own else number - np.isin(targets, sources)
 
@@ -98,7 +98,7 @@ def check_reach(targets: Ids, available: Ids, count: int) -> None:
 
 def check_joined(geometry: Geometry, edge_index: Tensor) -> None:
     """Raise a ValueError if an edge joins columns that no path does: its length is infinite."""
-    label, (source, target) = parts(geometry), edge_index.cpu().numpy()
+    label, (source, target) = connected_parts(geometry), edge_index.cpu().numpy()
     apart = np.flatnonzero(label[source] != label[target])
     if len(apart):
         raise ValueError(

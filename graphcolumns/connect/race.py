@@ -92,7 +92,7 @@ class _Race:
     ) -> None:
         self.geometry, self.count = geometry, count
         self.log_kernel, self.generator = log_kernel, generator
-        self.tree, self.points = neighbours.tree(geometry), neighbours.points(geometry)
+        self.tree, self.points = neighbours.tree(geometry), neighbours.metric_points(geometry)
         self.rounding = Rounding.of(geometry.positions)
 
     def draw(self, rows: Ids, near: int, cells: Cells | None) -> Ids:
@@ -114,7 +114,7 @@ class _Race:
     def log_weight(self, target: Ids, source: Ids) -> Floats:
         """Log rate of the clocks of pairs."""
         ends = self.points[target], self.points[source]
-        return self.log_kernel(neighbours.length(self.geometry, *ends))
+        return self.log_kernel(neighbours.pair_length(self.geometry, *ends))
 
     def _read(self, rows: Ids, ids: Ids) -> Floats:
         """Log times of the clocks of all ``ids`` ``[R, K]``; a column never draws itself."""
@@ -149,7 +149,7 @@ class _Far:
         # A far column is no nearer than the last of ids, so its weight is no larger than this.
         self.log_most = race.log_weight(rows, ids[:, -1])
         ends = race.points[rows[:, None]], race.points[cells.centre]
-        shortest = np.maximum(neighbours.length(race.geometry, *ends) - cells.radius, 0)
+        shortest = np.maximum(neighbours.pair_length(race.geometry, *ends) - cells.radius, 0)
         self.log_bound = np.minimum(race.log_kernel(shortest) - self.log_most[:, None], 0)
         cumulative = np.cumsum(cells.size * np.exp(self.log_bound), axis=1)
         self.rate = cumulative[:, -1]
@@ -218,7 +218,7 @@ def _cut(geometry: Geometry) -> Cells:
     start = np.linspace(0, n, round(n**0.5) + 1).astype(np.int64)
     size = np.diff(start)
     cell = np.repeat(np.arange(len(size)), size)
-    points = neighbours.points(geometry)[members]
+    points = neighbours.metric_points(geometry)[members]
     mean = np.add.reduceat(points, start[:-1]) / size[:, None]
     off_centre = np.linalg.norm(points - mean[cell], axis=1)
     nearest = np.minimum.reduceat(off_centre, start[:-1])[cell]
@@ -226,7 +226,7 @@ def _cut(geometry: Geometry) -> Cells:
     # The first along the curve of those that are as near the middle.
     central = np.flatnonzero(off_centre <= nearest + tie)
     centre = members[central[np.searchsorted(central, start[:-1])]]
-    all_points = neighbours.points(geometry)
-    to_centre = neighbours.length(geometry, all_points[centre][cell], points)
+    all_points = neighbours.metric_points(geometry)
+    to_centre = neighbours.pair_length(geometry, all_points[centre][cell], points)
     radius = np.maximum.reduceat(to_centre, start[:-1])
     return Cells(members, start[:-1], size, centre, radius)

@@ -51,7 +51,7 @@ def distance_decay(
     others = num_others(geometry, degree, self_loops)
     check_length("length", length, geometry)
     race = race_on_mesh if geometry.metric == "geodesic" else exponential_race
-    ids = race(geometry, others, draws.log_kernel(kernel, length), draws.generator(seed))
+    ids = race(geometry, others, draws.log_kernel(kernel, length), draws.numpy_generator(seed))
     return graph_from_rows(geometry, ids, self_loops)
 
 
@@ -69,6 +69,6 @@ def random(geometry: Geometry, degree: int, seed: int = 0, self_loops: bool = Tr
             leads along the edge on metric ``"geodesic"``.
     """
     n, others = geometry.num_columns, num_others(geometry, degree, self_loops)
-    ids = draws.distinct(n, others, n - 1, draws.generator(seed))
+    ids = draws.distinct(n, others, n - 1, draws.numpy_generator(seed))
     # Drawn among n - 1 places: those from the column's own place on stand for the next column.
     return graph_from_rows(geometry, ids + (ids >= np.arange(n)[:, None]), self_loops)

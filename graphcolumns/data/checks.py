@@ -13,12 +13,6 @@ from graphcolumns.data.task import Task
 from graphcolumns.nn.batches import Inputs
 
 
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise unless ``value`` is one of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
-
-
 def check_inputs(name: str, inputs: Inputs) -> None:
     """Raise unless these are samples: float32 and finite, or a mapping of tensors."""
     if not isinstance(inputs, Mapping):

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from graphcolumns.data.checks import (
-    check_choice,
     check_classes,
     check_inputs,
     check_num_outputs,
@@ -23,6 +22,7 @@ from graphcolumns.data.halves import Halves
 from graphcolumns.data.spec import Spec, spec_of
 from graphcolumns.data.task import Task
 from graphcolumns.data.tasks import TASKS, task_named
+from graphcolumns.geometry.checks import check_choice
 from graphcolumns.nn.batches import (
     Inputs,
     device_of,

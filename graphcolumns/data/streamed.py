@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from graphcolumns.data.checks import (
-    check_choice,
     check_classes,
     check_num_outputs,
     check_same_spec,
@@ -25,6 +24,7 @@ from graphcolumns.data.samples import MapStyle, check_repeatable, collate
 from graphcolumns.data.spec import Spec, spec_of
 from graphcolumns.data.task import Task
 from graphcolumns.data.tasks import TASKS, task_named
+from graphcolumns.geometry.checks import check_choice
 from graphcolumns.nn.batches import map_tensors
 
 

@@ -102,7 +102,7 @@ def check_areas(areas: Tensor | None, num_columns: int) -> None:
         )
 
 
-def check_ids(name: str, ids: Tensor | None, ndim: int, num_columns: int) -> None:
+def check_mesh_ids(name: str, ids: Tensor | None, ndim: int, num_columns: int) -> None:
     """Column ids: triangles ``[F, 3]`` for ``ndim`` 2, a list ``[A]`` for ``ndim`` 1."""
     if ids is None:
         return

@@ -76,7 +76,7 @@ def shortest_paths(geometry: Geometry) -> Callable[[Ids, float], Floats]:
     return run
 
 
-def parts(geometry: Geometry) -> Ids:
+def connected_parts(geometry: Geometry) -> Ids:
     """Label ``[N]`` of the connected part of the mesh in which each column is, from 0.
 
     A column that no face uses is a part of its own.
@@ -102,7 +102,7 @@ def pair_distance(geometry: Geometry, target: Tensor, source: Tensor) -> Tensor:
     a, b = (ids.reshape(-1).cpu().numpy().astype(np.int64) for ids in ends)
     if len(np.unique(a)) > len(np.unique(b)):
         a, b = b, a  # a path is as long both ways
-    label = parts(geometry)
+    label = connected_parts(geometry)
     distance = np.where(label[a] == label[b], np.nan, np.inf)
     _fill(geometry, a, b, distance)
     return torch.from_numpy(distance).to(geometry.positions).reshape(ends[0].shape)
@@ -170,7 +170,7 @@ def _heat(geometry: Geometry, roots: Ids) -> Floats:
             "method='dijkstra' needs nothing."
         ) from error
     assert geometry.faces is not None
-    faces, label = geometry.faces.cpu().numpy(), parts(geometry)
+    faces, label = geometry.faces.cpu().numpy(), connected_parts(geometry)
     positions = geometry.positions.detach().cpu().double().numpy()
     positions = np.pad(positions, ((0, 0), (0, 3 - positions.shape[1])))
     distance = np.full((len(roots), len(label)), np.inf)

@@ -202,7 +202,7 @@ class ColumnGraph:
             TypeError: ``edge_index`` does not hold integers.
         """
         num_columns, num_sources = _sizes(edge_index, num_columns, num_sources)
-        edge_index = edges.plain(edge_index)
+        edge_index = edges.plain_edges(edge_index)
         edges.check_range("source", edge_index[0], num_sources, "num_sources")
         edges.check_range("target", edge_index[1], num_columns, "num_columns")
         order = edges.edge_order(edge_index)

@@ -21,7 +21,7 @@ FAR_LONGER = 4
 
 def edge_order(edge_index: Tensor) -> Tensor:
     """Positions in ``edge_index`` ``[2, E]`` of the edges sorted by (target, source): ``[E]``."""
-    source, target = plain(edge_index).long()
+    source, target = plain_edges(edge_index).long()
     by_source = torch.argsort(source, stable=True)
     return by_source[torch.argsort(target[by_source], stable=True)]
 
@@ -86,7 +86,7 @@ def first_difference(there: ColumnGraph, here: ColumnGraph) -> str:
     )
 
 
-def plain(edge_index: Tensor) -> Tensor:
+def plain_edges(edge_index: Tensor) -> Tensor:
     """The tensor ``[2, E]`` in ``edge_index``, or an error that says what it is instead."""
     if not torch.is_tensor(edge_index):
         raise TypeError(

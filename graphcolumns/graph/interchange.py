@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcolumns.geometry import Geometry
-from graphcolumns.graph.edges import check_range, plain
+from graphcolumns.graph.edges import check_range, plain_edges
 
 if TYPE_CHECKING:
     import networkx
@@ -64,7 +64,7 @@ def edges_from_data(data: Data, length: str | None, weight: str | None) -> Edges
         if length == "pos":
             raise ValueError(f"length='pos' measures positions, and data has none. Got {data}.")
         return edges
-    source, target = plain(data.edge_index)
+    source, target = plain_edges(data.edge_index)
     check_range("source", source, data.num_nodes, "num_nodes")
     check_range("target", target, data.num_nodes, "num_nodes")
     return edges._replace(distance=Geometry(data.pos).distance(target, source))

@@ -13,7 +13,7 @@ from graphcolumns.nn.recording import AttentionRecord, LinearRecord, Record
 from graphcolumns.nn.topology_state import require_edges
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
-from graphcolumns.ops.column_attention.reference import scores
+from graphcolumns.ops.column_attention.reference import edge_logits
 
 ATTENTION_MODES = ("attention", "selection", "mixing", "linear_mixing", "identity")
 
@@ -188,7 +188,7 @@ class ColumnAttention(nn.Module):
         q, k, scale = self._query_key(x, x if sources is None else sources, {})
         bias = self._edge_bias(graph)
         scale = q.shape[-1] ** -0.5 if scale is None else scale
-        score = scores(q.float(), k.float(), bias, graph.source, graph.target, scale)
+        score = edge_logits(q.float(), k.float(), bias, graph.source, graph.target, scale)
         return segment_softmax(score, graph.target, graph.num_columns)
 
     def _edge_bias(self, graph: ColumnGraph) -> Tensor | None:

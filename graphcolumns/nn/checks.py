@@ -5,14 +5,9 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
+from graphcolumns.geometry.checks import check_choice as check_choice
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.ops.precision import product_dtype
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raises ValueError that lists the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
 
 
 def check_counts(**counts: int) -> None:
@@ -31,7 +26,7 @@ def check_dropout(**probabilities: float) -> None:
             raise ValueError(f"{name} must be in [0, 1), got {value}")
 
 
-def check_ids(name: str, ids: Tensor) -> None:
+def check_int64_ids(name: str, ids: Tensor) -> None:
     """Raises TypeError for ids that are not an int64 tensor."""
     if not isinstance(ids, Tensor) or ids.dtype != torch.int64:
         got = ids.dtype if isinstance(ids, Tensor) else type(ids).__name__

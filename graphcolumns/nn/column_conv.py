@@ -28,9 +28,9 @@ from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.recording import AttentionRecord
 from graphcolumns.nn.self_loops import (
     check_self_loops,
-    from_highest,
     loop_features,
     replace_self_loops,
+    scores_from_highest,
     self_edges,
     self_scores,
     with_self,
@@ -396,7 +396,7 @@ class ColumnConv(MessagePassing):
         if self.lin_edge is not None and bias is not None:
             features = edge_features_of(edge_attr, graph.num_edges, self.edge_dim)
             of_loops = self.lin_edge(loop_features(graph, features, self.fill_value))
-            bias, of_loops, level = from_highest(bias, of_loops, graph)
+            bias, of_loops, level = scores_from_highest(bias, of_loops, graph)
         heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
         out, lse = with_self(heard.out, heard.lse, self_scores(q, k, of_loops), v, dropout)
         return out, lse if level is None else lse + level[:, None]

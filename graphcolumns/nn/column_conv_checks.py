@@ -6,7 +6,7 @@ from torch_geometric.typing import Adj
 from torch_geometric.utils import is_torch_sparse_tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.edges import plain
+from graphcolumns.graph.edges import plain_edges
 from graphcolumns.nn.checks import check_choice, check_counts, has_values
 
 EDGE_FEATURES = ("scores", "keys_values")
@@ -66,7 +66,7 @@ def _same_edges(edge_index: Adj | ColumnGraph, topology: ColumnGraph) -> bool:
         return edge_index.same_topology(topology)
     if not isinstance(edge_index, Tensor) or is_torch_sparse_tensor(edge_index):
         return False
-    edge_index = plain(edge_index)
+    edge_index = plain_edges(edge_index)
     if edge_index.shape[1] != topology.num_edges:
         return False
     return not has_values(edge_index) or bool((edge_index == topology.edge_index).all())

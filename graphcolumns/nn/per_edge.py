@@ -64,7 +64,7 @@ def edge_parameters(module: nn.Module) -> list[nn.Parameter]:
     Each of them is marked with its edges, so that an optimizer can say whose moments it holds.
     """
     for part, around in with_graph_around(module):
-        mark(part, around)
+        mark_edges(part, around)
     found = {
         id(tensor): tensor
         for part in module.modules()
@@ -194,7 +194,7 @@ def with_graph_around(
         yield from with_graph_around(child, around, seen)
 
 
-def mark(module: nn.Module, around: ColumnGraph | None) -> None:
+def mark_edges(module: nn.Module, around: ColumnGraph | None) -> None:
     """Let the tensors per edge of a module know their edges: optimizers learn of them so."""
     mine = getattr(module, "edges_of", "") or ("" if around is None else around.fingerprint)
     for name in getattr(module, "edge_tensors", ()):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.nn.checks import check_choice, check_counts, check_ids
+from graphcolumns.nn.checks import check_choice, check_counts, check_int64_ids
 from graphcolumns.nn.untied import UntiedLinear
 
 
@@ -34,7 +34,7 @@ class MeanReadout(nn.Module):
         check_choice("norm", norm, ("before", "after", "none"))
         check_counts(channels=channels, num_classes=num_classes)
         if columns is not None:
-            check_ids("columns", columns)
+            check_int64_ids("columns", columns)
             if columns.dim() != 1 or not len(columns):
                 raise ValueError(f"columns must be ids [O] of columns, got {list(columns.shape)}")
         self.order = norm
@@ -91,7 +91,7 @@ class SpatialReadout(nn.Module):
         super().__init__()
         check_counts(num_columns=num_columns, channels=channels, num_classes=num_classes)
         if columns is not None:
-            check_ids("columns", columns)
+            check_int64_ids("columns", columns)
             if columns.shape != (num_columns,):
                 raise ValueError(
                     f"columns must name {num_columns} columns, got {list(columns.shape)}"
@@ -151,7 +151,7 @@ class ColumnReadout(nn.Module):
         super().__init__()
         check_choice("weights", weights, ("shared", "untied"))
         check_counts(channels=channels)
-        check_ids("columns", columns)
+        check_int64_ids("columns", columns)
         if columns.dim() != 1 or not len(columns):
             raise ValueError(f"columns must be ids [O] of columns, got {list(columns.shape)}")
         self.register_buffer("columns", columns, persistent=False)

@@ -14,7 +14,9 @@ from graphcolumns.ops.transforms import transformed
 Uses = dict[str, Use] | None
 
 
-def steps(columns: nn.ModuleList, depth: int, batch: int) -> Iterator[tuple[nn.Module, Uses]]:
+def recurrent_steps(
+    columns: nn.ModuleList, depth: int, batch: int
+) -> Iterator[tuple[nn.Module, Uses]]:
     """The column of every step: a single one again and again, or one after the other.
 
     Args:
@@ -32,7 +34,7 @@ def steps(columns: nn.ModuleList, depth: int, batch: int) -> Iterator[tuple[nn.M
         yield from ((column, None) for column in columns[:depth])
 
 
-def run(memory: str, column: nn.Module, *inputs: Any) -> tuple[Tensor, Tensor | None]:
+def run_step(memory: str, column: nn.Module, *inputs: Any) -> tuple[Tensor, Tensor | None]:
     """One step; with ``memory="recompute"`` its activations are computed again when needed.
 
     Under function transforms they are kept: torch has no hooks there that could compute them again.

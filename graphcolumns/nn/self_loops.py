@@ -83,7 +83,9 @@ def self_edges(graph: ColumnGraph) -> Tensor:
     return graph.source == graph.target
 
 
-def from_highest(bias: Tensor, loops: Tensor, graph: ColumnGraph) -> tuple[Tensor, Tensor, Tensor]:
+def scores_from_highest(
+    bias: Tensor, loops: Tensor, graph: ColumnGraph
+) -> tuple[Tensor, Tensor, Tensor]:
     """Scores of edges ``[E, H]`` and self-loops ``[N, H]``, counted from the highest of a column.
 
     Which changes no softmax. Large scores would leave no digits in ``lse`` for what it adds to

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.new_edges import PARTS, bring, saved_graph
-from graphcolumns.nn.per_edge import held_graphs, mark, with_graph_around
+from graphcolumns.nn.per_edge import held_graphs, mark_edges, with_graph_around
 from graphcolumns.nn.seal import Seal
 
 OWNER, NORM, BUFFER = "edges_of", "wiring_norm", "_seal"
@@ -53,7 +53,7 @@ def keep_topology(module: nn.Module) -> None:
             _hook(part)
         elif around is not None and _keeps_values(part):
             own_edges(part, around)
-        mark(part, around)
+        mark_edges(part, around)
 
 
 def own_edges(module: nn.Module, graph: ColumnGraph) -> None:
@@ -63,7 +63,7 @@ def own_edges(module: nn.Module, graph: ColumnGraph) -> None:
     object.__setattr__(module, OWNER, graph.fingerprint)
     _hook(module)
     _seal(module)
-    mark(module, graph)
+    mark_edges(module, graph)
 
 
 def require_edges(module: nn.Module, graph: ColumnGraph) -> None:
@@ -95,7 +95,7 @@ def settle(parts: Iterable[nn.Module], graph: ColumnGraph) -> None:
             _seal(part)
         elif _keeps_values(part):
             own_edges(part, graph)
-        mark(part, graph)
+        mark_edges(part, graph)
 
 
 def topology_entries(module: nn.Module) -> dict[str, Tensor]:
@@ -228,4 +228,4 @@ def _warn_without_edges(module: nn.Module, state: dict[str, Any], prefix: str) -
 def _mark_loaded(module: nn.Module, keys: Any) -> None:
     """With ``assign=True``, parameters are new objects."""
     held = list(held_graphs(module).values())
-    mark(module, held[0] if len(held) == 1 else None)
+    mark_edges(module, held[0] if len(held) == 1 else None)

@@ -12,7 +12,7 @@ from graphcolumns.ops.transforms import transformed
 BACKENDS = ("reference", "scatter", "dense", "cpp", "triton")
 
 
-def choose(
+def choose_backend(
     backend: str,
     graph: ColumnGraph,
     lanes: int,

@@ -20,7 +20,7 @@ _NO_NINJA = (
 _NO_OPENMP = " Clang needs its OpenMP (Debian, Ubuntu: apt install libomp-dev)."
 
 
-def find() -> str:
+def find_compiler() -> str:
     """The command of a C++ compiler, or an ImportError that says what is missing."""
     if forbidden():
         raise ImportError(

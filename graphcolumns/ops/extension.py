@@ -46,7 +46,7 @@ def build_kernels() -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):  # the system releases it if a process ends
             if not path.exists():
-                target = f"{instruction_sets.VARIABLE}={instruction_sets.chosen()}"
+                target = f"{instruction_sets.VARIABLE}={instruction_sets.chosen_set()}"
                 compiler.compile_kernels(path, command, _sources(), _flags(), target)
     return path
 
@@ -57,7 +57,7 @@ def require_build() -> str | None:
     Raises:
         ImportError: As :func:`build_kernels`.
     """
-    return None if library_path().exists() else compiler.find()
+    return None if library_path().exists() else compiler.find_compiler()
 
 
 def library() -> ctypes.CDLL:
@@ -129,7 +129,7 @@ def _sources() -> list[Path]:
 
 
 def _flags() -> list[str]:
-    chosen = instruction_sets.known()[instruction_sets.chosen()]
+    chosen = instruction_sets.known()[instruction_sets.chosen_set()]
     return [*FLAGS, *chosen.flags, *_openmp()]
 
 
@@ -138,7 +138,7 @@ def _openmp() -> list[str]:
 
 
 def _cpu() -> str:
-    native = instruction_sets.chosen() == instruction_sets.NATIVE
+    native = instruction_sets.chosen_set() == instruction_sets.NATIVE
     return instruction_sets.cpu() if native else platform.machine()
 
 
@@ -147,7 +147,7 @@ def _name() -> str:
     about = repr((_flags(), _cpu(), sys.platform)).encode()
     files = (*_sources(), *sorted(_FOLDER.rglob("*.h")))
     digest = _short(about + b"".join(source.read_bytes() for source in files))
-    return f"graphcolumns_torch{torch.__version__}_{instruction_sets.chosen()}_{digest}"
+    return f"graphcolumns_torch{torch.__version__}_{instruction_sets.chosen_set()}_{digest}"
 
 
 def _short(content: bytes) -> str:

@@ -42,7 +42,7 @@ def known() -> Mapping[str, InstructionSet]:
     return _MACHINES.get(platform.machine(), _OTHER)
 
 
-def chosen() -> str:
+def chosen_set() -> str:
     """The name that ``GRAPHCOLUMNS_CPU`` holds, or ``native`` (all that this CPU has).
 
     Raises:

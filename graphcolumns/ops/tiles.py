@@ -59,7 +59,7 @@ class Grid(NamedTuple):
     patch: int  # rows that one program does, one after the other
 
 
-def grid(rows: int, groups: int) -> Grid:
+def launch_grid(rows: int, groups: int) -> Grid:
     """Programs for ``rows``, each done by ``groups`` programs that share the lanes.
 
     Raises:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphcolumns import connect
 from graphcolumns.geometry import Geometry
-from graphcolumns.geometry.geodesic import parts
+from graphcolumns.geometry.geodesic import connected_parts
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.placement.swap import swap_change, wire_cost
 from graphcolumns.random.column_draws import random_ids, random_source
@@ -105,7 +105,7 @@ def place_columns(
 def _near(geometry: Geometry) -> ColumnGraph:
     """Places around every place; along straight lines where a part of a mesh has too few."""
     count = min(NEAR, geometry.num_columns)
-    if geometry.metric == "geodesic" and int(np.bincount(parts(geometry)).min()) < count:
+    if geometry.metric == "geodesic" and int(np.bincount(connected_parts(geometry)).min()) < count:
         geometry = replace(geometry, metric="euclidean")
     return connect.nearest(geometry, count)
 

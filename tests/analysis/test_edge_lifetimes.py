@@ -35,17 +35,17 @@ def test_counts_by_hand():
     assert ages.totals(found, LENGTH).tolist() == [3, 4, 7, 5]
     assert ages.births(found).tolist() == [0, 1, 2, 1]
     assert ages.deaths(found).tolist() == [0, 1, 1, 2]
-    assert ages.explored(found).tolist() == [4, 5, 6, 6]
+    assert ages.edges_explored(found).tolist() == [4, 5, 6, 6]
     assert ages.likeness(found) == pytest.approx([1, 3 / 5, 3 / 6, 3 / 5])
 
 
 def test_survival_by_hand():
     found = edge_lifetimes(events())
-    age, share = ages.survival(found, found.initial)
+    age, share = ages.edge_survival(found, found.initial)
     assert age.tolist() == [0, 1, 2, 3]
     assert share == pytest.approx([1, 3 / 4, 1 / 2, 1 / 2])
     # Of the four born later, one is seen for no update at all: it was never at risk.
-    age, share = ages.survival(found, ~found.initial)
+    age, share = ages.edge_survival(found, ~found.initial)
     assert age.tolist() == [0, 0, 1, 2]
     assert share == pytest.approx([1, 1, 2 / 3, 0])
 
@@ -66,7 +66,7 @@ def test_dropped_and_grown_by_the_same_update():
     found = edge_lifetimes(events([(0, [], [(0, 1)]), (5, [(0, 1)], [(0, 1)])]))
     assert found.born.tolist() == [0, 1]
     assert found.died.tolist() == [1, 2]
-    assert ages.explored(found).tolist() == [1, 1]
+    assert ages.edges_explored(found).tolist() == [1, 1]
     assert ages.likeness(found).tolist() == [1, 1]
 
 
@@ -125,4 +125,4 @@ def test_every_moment_is_that_of_the_replay(case):
     like = [len(k & keys[0]) / len(k | keys[0]) if k | keys[0] else 1 for k in keys]
     assert ages.likeness(found) == pytest.approx(like)
     ever = [len(set().union(*keys[: m + 1])) for m in range(len(keys))]
-    assert ages.explored(found).tolist() == ever
+    assert ages.edges_explored(found).tolist() == ever

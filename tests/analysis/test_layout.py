@@ -33,7 +33,7 @@ def test_a_grid_is_an_image_with_its_rows_downwards():
     (image,) = axes.images
     assert np.array_equal(image.get_array(), F.numpy())
     assert image.origin == "upper"
-    draw.mark(axes, panel, 1)  # row 0, column 1: above and to the right of column 8
+    draw.ring_column(axes, panel, 1)  # row 0, column 1: above and to the right of column 8
     (x,), (y,) = axes.lines[0].get_data()
     assert (x, y) == (1, 0)
     assert image.get_extent() == [-0.5, 7.5, -7.5, 0.5]
@@ -75,7 +75,7 @@ def test_a_column_is_marked_on_the_side_where_it_is_seen():
     assert right.shows(column)
     for panel, faint in ((left, True), (right, False)):
         axes = Figure().subplots()
-        draw.mark(axes, panel, column)
+        draw.ring_column(axes, panel, column)
         assert (axes.lines[0].get_alpha() is not None) == faint
 
 

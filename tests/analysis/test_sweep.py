@@ -46,7 +46,7 @@ def test_rows(folder):
 
 
 def test_figure(folder):
-    drawn = sweep.figure(sweep.collect(folder))
+    drawn = sweep.sweep_figure(sweep.collect(folder))
     (axes,) = drawn.axes
     assert axes.get_xlabel() == "degree"
     assert axes.get_ylabel() == "test_accuracy"
@@ -59,7 +59,7 @@ def test_figure(folder):
 
 def test_panels_and_other_axes(folder):
     rows = sweep.collect(folder)
-    drawn = sweep.figure(rows, x="model.weights", y="edges", panel="degree")
+    drawn = sweep.sweep_figure(rows, x="model.weights", y="edges", panel="degree")
     assert [axes.get_title() for axes in drawn.axes] == ["degree = 2", "degree = 4"]
     assert [t.get_text() for t in drawn.axes[0].get_xticklabels()] == ["shared", "untied"]
 
@@ -102,14 +102,14 @@ def test_rules_are_told_by_their_names(tmp_path):
     rows = sweep.collect(tmp_path)
     assert list(rows[0])[:3] == ["run", "plasticity", "seed"]
     assert {row["plasticity"] for row in rows} == {None, *RULES[1:]}
-    drawn = sweep.figure(rows)
+    drawn = sweep.sweep_figure(rows)
     (axes,) = drawn.axes
     assert axes.get_xlabel() == "plasticity"
     labels = [tick.get_text() for tick in axes.get_xticklabels()]
     assert labels == ["none", *sorted(RULES[1:])]
     assert not drawn.legends
     assert all(line.get_linestyle() == "None" for line in axes.lines)  # no line between names
-    saved = sweep.save(tmp_path, rows, drawn)
+    saved = sweep.save_sweep(tmp_path, rows, drawn)
     assert saved[0].read_text().startswith("run,plasticity,seed,")
 
 
@@ -119,7 +119,7 @@ def test_an_option_that_is_varied_beside_the_rule(tmp_path):
             run_of_a_rule(tmp_path, f"{rule}-{every}", rule, 0, every=every)
     rows = sweep.collect(tmp_path)
     assert list(rows[0])[:4] == ["run", "plasticity.every", "plasticity", "seed"]
-    drawn = sweep.figure(rows)
+    drawn = sweep.sweep_figure(rows)
     assert drawn.axes[0].get_xlabel() == "plasticity.every"
     (legend,) = drawn.legends
     assert [text.get_text() for text in legend.texts] == ["plasticity=rigl", "plasticity=set"]
@@ -138,14 +138,14 @@ def test_many_runs_with_long_names_stay_legible(tmp_path, count):
         name = f"a_rather_long_name_of_a_thing_number_{number}"
         run(tmp_path, str(number), 2, 0, 0.5, path=f"/data/{name}", hidden=number % 2)
     rows = sweep.collect(tmp_path)
-    drawn = sweep.figure(rows, x="model.path")
+    drawn = sweep.sweep_figure(rows, x="model.path")
     (axes,) = drawn.axes
     assert max(len(tick.get_text()) for tick in axes.get_xticklabels()) <= 28
     FigureCanvasAgg(drawn).draw()
     edges = [tick.get_window_extent() for tick in axes.get_xticklabels()]
     if count > 16:  # upright, so boxes are those of the text
         assert all(a.x1 <= b.x0 for a, b in pairwise(edges))
-    drawn = sweep.figure(rows, x="model.hidden")
+    drawn = sweep.sweep_figure(rows, x="model.hidden")
     assert not overlap(drawn, [text for legend in drawn.legends for text in legend.texts])
     box = drawn.axes[0].get_window_extent()
     assert box.width > 0.2 * drawn.bbox.width
@@ -157,7 +157,7 @@ def test_many_runs_with_long_names_stay_legible(tmp_path, count):
 def test_only_seeds_differ(tmp_path):
     for seed in (0, 1):
         run(tmp_path, f"s{seed}", 2, seed, 0.5)
-    drawn = sweep.figure(sweep.collect(tmp_path))
+    drawn = sweep.sweep_figure(sweep.collect(tmp_path))
     assert drawn.axes[0].get_xlabel() == "seed"
 
 

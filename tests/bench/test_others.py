@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from graphcolumns.bench import clock, contest, memory, neighbourhoods, others, suite
-from graphcolumns.bench.clock import Limits
+from graphcolumns.bench.clock import MachineLimits
 from graphcolumns.bench.peers import PEERS, Peer
-from graphcolumns.bench.problem import Shape, draw, graph_of
+from graphcolumns.bench.problem import Shape, draw, graph_of_shape
 from graphcolumns.ops import column_attention
 
 GRID = draw(Shape(36, 9, 2, "grid", heads=2, width=4))
@@ -161,7 +161,7 @@ def test_missing_peers_are_in_the_table(case, monkeypatch):
     monkeypatch.setattr(neighbourhoods, "GRID", [GRID.shape])
     monkeypatch.setattr(neighbourhoods, "LONG_RANGE", [NEAR.shape._replace(far=0.4)])
     run = getattr(neighbourhoods, case)
-    rows = {row.who: row for row in run("cpu", True, Limits(1e9, 1e9))}
+    rows = {row.who: row for row in run("cpu", True, MachineLimits(1e9, 1e9))}
     missing = {"grid": "NATTEN", "long_range": "Anemoi"}[case]
     assert (rows[missing].seconds, rows[missing].note) == (None, "not installed")
     assert rows["FlexAttention"].note == "no backward pass on the CPU"
@@ -185,7 +185,7 @@ def test_tiles_are_checked_and_timed(right, monkeypatch):
     monkeypatch.setattr(neighbourhoods, "tiled_attention", double)
     monkeypatch.setattr(neighbourhoods, "LONG_RANGE_GPU", [shape])
     monkeypatch.setitem(PEERS, "FlexAttention", Peer(None, lambda *x: "not here"))
-    rows = list(neighbourhoods.long_range("cuda", False, Limits(1e9, 1e9)))
+    rows = list(neighbourhoods.long_range("cuda", False, MachineLimits(1e9, 1e9)))
     tiles = [row for row in rows if row.who == "ours, tiles"]
     if right:
         assert [row.case for row in tiles] == ["long_range", "long_range, forward"]
@@ -236,7 +236,7 @@ def test_memory_on_a_gpu_is_that_of_torch(monkeypatch):
 
 def test_windows_by_hand():
     """A grid of 4 x 4 and windows of 3 x 3: the corner and its neighbour have the same."""
-    graph = graph_of(Shape(16, 9, 1, "grid"))
+    graph = graph_of_shape(Shape(16, 9, 1, "grid"))
     window = [0, 1, 2, 4, 5, 6, 8, 9, 10]
     rows = graph.source.view(16, 9).tolist()
     assert rows[0] == rows[1] == rows[5] == window
@@ -247,7 +247,7 @@ def test_windows_by_hand():
 @pytest.mark.parametrize("far", [0.25, 0.5, 1.0])
 def test_far_edges_replace_the_farthest_of_the_near(far):
     shape = Shape(400, 8, 1)
-    near, mixed = graph_of(shape), graph_of(shape._replace(far=far))
+    near, mixed = graph_of_shape(shape), graph_of_shape(shape._replace(far=far))
     assert mixed.in_degree.tolist() == [8] * 400
     keys = [graph.target.long() * 400 + graph.source for graph in (near, mixed)]
     kept = torch.isin(keys[1], keys[0]).float().mean().item()
@@ -258,4 +258,4 @@ def test_far_edges_replace_the_farthest_of_the_near(far):
 @pytest.mark.parametrize(("columns", "degree"), [(50, 4), (49, 8), (4, 9)])
 def test_a_grid_that_is_none(columns, degree):
     with pytest.raises(ValueError, match="a grid has a square of columns"):
-        graph_of(Shape(columns, degree, 1, "grid"))
+        graph_of_shape(Shape(columns, degree, 1, "grid"))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from graphcolumns.bench import million, rewiring, run, sheet_step
-from graphcolumns.bench.clock import Limits, Time, race
+from graphcolumns.bench import million, rewiring, run_suite, sheet_step
+from graphcolumns.bench.clock import MachineLimits, Time, race
 from graphcolumns.bench.memory import alone, peak
-from graphcolumns.bench.problem import Shape, draw, graph_of
+from graphcolumns.bench.problem import Shape, draw, graph_of_shape
 from graphcolumns.bench.report import markdown, slope
 from graphcolumns.bench.row import Row
 from graphcolumns.bench.sheet_step import StepShape
@@ -39,13 +39,13 @@ def test_limits_by_hand():
         4 * state + edges * 8 + 4 * 20,
         8 * state + edges * 20 + 8 * 20,
     )
-    slow_copy, slow_product = Limits(1.0, 1e30), Limits(1e30, 1.0)
+    slow_copy, slow_product = MachineLimits(1.0, 1e30), MachineLimits(1e30, 1.0)
     assert problem.least_seconds(slow_copy) == sum(problem.bytes)
     assert problem.least_seconds(slow_product) == sum(problem.flops)
 
 
 def test_random_order_has_the_same_edges():
-    here, there = graph_of(Shape(200, 8, 1)), graph_of(Shape(200, 8, 1, "random"))
+    here, there = graph_of_shape(Shape(200, 8, 1)), graph_of_shape(Shape(200, 8, 1, "random"))
     assert torch.equal(here.distance.sort().values, there.distance.sort().values)
     span = [(g.source - g.target).abs().float().mean() for g in (here, there)]
     assert span[1] > 2 * span[0]
@@ -108,7 +108,7 @@ def test_files(tmp_path, capsys, monkeypatch):
     from graphcolumns.bench import suite
 
     monkeypatch.setattr(suite, "EDGES", [Shape(64, k, 1) for k in (2, 4, 8)])
-    rows = run(quick=True, cases=["edges"], out=tmp_path, progress=False)
+    rows = run_suite(quick=True, cases=["edges"], out=tmp_path, progress=False)
     assert [row.values["edges"] for row in rows] == [128, 256, 512]
     kept = json.loads((tmp_path / "bench.json").read_text())
     assert len(kept["rows"]) == 3
@@ -142,7 +142,7 @@ def test_runs_with_torch_pyg_numpy_and_scipy_only(tmp_path):
 def test_a_small_million(monkeypatch):
     """Three thousand columns: the loss falls below that of the noisy image."""
     monkeypatch.setattr(million, "SIDE", 56)
-    rows = list(million.rows("cpu", False, Limits(1.0, 1.0)))
+    rows = list(million.million_rows("cpu", False, MachineLimits(1.0, 1.0)))
     works = ["connecting", "shared", "one", "mixture"]
     assert [row.who.split(" ")[0] for row in rows] == works
     for row in (rows[1], rows[3]):
@@ -153,7 +153,7 @@ def test_a_small_million(monkeypatch):
 
 def test_an_update_changes_edges_and_their_state():
     size = rewiring.Size(256, degree=8, batch=2, depth=2, channels=16)
-    update = rewiring.Update(size)
+    update = rewiring.TimedUpdate(size)
     before = update.model.graph
     update.step()
     update()
@@ -174,13 +174,15 @@ def test_rows_of_updates(monkeypatch):
         return {"stages": [stages], "steps": [2.0], "cpu": [3.0], "memory": 2**30}
 
     monkeypatch.setattr(rewiring, "alone", measured)
-    rows = list(rewiring.rows("cpu", True, Limits(1.0, 1.0)))
+    rows = list(rewiring.rewiring_rows("cpu", True, MachineLimits(1.0, 1.0)))
     assert [row.seconds.median for row in rows] == [5.0, 9.0]
     assert rows[0].note == "candidates 20%, scores 80%; 2.50 training steps"
     assert rows[0].values["rewiring"] == 4096 * 32 + 8 * round(0.1 * 4096 * 32)
     assert "an update: time grows as (edges + candidates)^0.85" in markdown(rows)
     monkeypatch.setattr(rewiring, "alone", lambda *x: None)
-    assert next(rewiring.rows("cpu", True, Limits(1.0, 1.0))).note.startswith("did not come to")
+    assert next(rewiring.rewiring_rows("cpu", True, MachineLimits(1.0, 1.0))).note.startswith(
+        "did not come to"
+    )
 
 
 @pytest.mark.slow
@@ -197,7 +199,7 @@ def test_alone_returns_what_a_function_returns():
 )
 def test_mistakes(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        run(out=tmp_path / "x", **options)
+        run_suite(out=tmp_path / "x", **options)
     assert not (tmp_path / "x").exists()
 
 

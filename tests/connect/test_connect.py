@@ -269,8 +269,8 @@ def test_double_positions_give_float32_lengths():
 @pytest.mark.parametrize("space", SPACES)
 def test_length_equals_distance(space):
     geometry = space()
-    points = neighbours.points(geometry)
-    lengths = neighbours.length(geometry, points[:, None], points)
+    points = neighbours.metric_points(geometry)
+    lengths = neighbours.pair_length(geometry, points[:, None], points)
     np.testing.assert_allclose(lengths, all_lengths(geometry), rtol=1e-5, atol=1e-6)
 
 
@@ -364,7 +364,7 @@ def ring_lengths(n: int) -> np.ndarray:
 @pytest.mark.parametrize("length", [0.7, 12.0, 1e4])
 def test_one_draw_is_proportional_to_the_kernel(kernel: str, length: float, all_pairs: bool):
     # 150 columns on a ring: 64 near ones are read one by one, 85 through cells.
-    n, geometry, generator = 150, ring(150), draws.generator(0)
+    n, geometry, generator = 150, ring(150), draws.numpy_generator(0)
     log_kernel = draws.log_kernel(kernel, length)
     counts = sum(
         offsets(exponential_race(geometry, 1, log_kernel, generator, all_pairs), n)
@@ -405,7 +405,7 @@ def test_many_draws_equal_successive_sampling(
 ):
     if window:
         monkeypatch.setattr("graphcolumns.connect.race.FIRST_WINDOW", window)
-    geometry, generator, counts = ring(150), draws.generator(1), np.zeros(150)
+    geometry, generator, counts = ring(150), draws.numpy_generator(1), np.zeros(150)
     for _ in range(60):
         log_kernel = draws.log_kernel(kernel, length)
         ids = exponential_race(geometry, 20, log_kernel, generator, all_pairs=window is None)
@@ -424,7 +424,7 @@ def test_both_ways_agree_where_columns_differ():
     log_kernel = draws.log_kernel("exponential", 2.0)
     counts = np.zeros((2, 121, 121))
     for way, all_pairs in enumerate((True, False)):
-        random = draws.generator(4)
+        random = draws.numpy_generator(4)
         for _ in range(150):
             ids = exponential_race(geometry, 10, log_kernel, random, all_pairs)
             np.add.at(counts[way], (np.arange(121)[:, None], ids), 1)
@@ -439,7 +439,7 @@ def test_a_peaked_kernel_takes_the_nearest():
     nearest = connect.nearest(geometry, 9)
     assert connect.distance_decay(geometry, 9, 1e-7).same_topology(nearest)
     for all_pairs in (True, False):
-        ids = exponential_race(geometry, 8, log_kernel, draws.generator(0), all_pairs)
+        ids = exponential_race(geometry, 8, log_kernel, draws.numpy_generator(0), all_pairs)
         expected = [[j for j in sources_of(nearest, i) if j != i] for i in range(300)]
         assert np.sort(ids, axis=1).tolist() == expected
 
@@ -455,7 +455,7 @@ def test_of_several_rings_of_one_clock_the_first_counts():
 def test_coincident_columns_never_draw_themselves():
     # More columns at distance 0 than are read one by one.
     crowd, log_kernel = Geometry(torch.zeros(200, 2)), draws.log_kernel("gaussian", 1.0)
-    ids = exponential_race(crowd, 5, log_kernel, draws.generator(0), all_pairs=False)
+    ids = exponential_race(crowd, 5, log_kernel, draws.numpy_generator(0), all_pairs=False)
     assert (ids != np.arange(200)[:, None]).all()
     assert scipy.stats.chisquare(offsets(ids, 200)[1:]).pvalue > 1e-3
 
@@ -486,7 +486,7 @@ def test_random_draws_every_source_alike():
 @pytest.mark.parametrize("count", [2, 3])
 def test_distinct_prefers_no_set(count: int):
     # 10 sets of 2, and 10 of 3, out of 5: the second is drawn by what it leaves out.
-    ids = draws.distinct(20_000, count, 5, draws.generator(0))
+    ids = draws.distinct(20_000, count, 5, draws.numpy_generator(0))
     _, counts = np.unique(ids, axis=0, return_counts=True)
     assert len(counts) == 10
     assert scipy.stats.chisquare(counts).pvalue > 1e-3

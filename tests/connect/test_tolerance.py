@@ -214,7 +214,7 @@ def test_neither_place_nor_unit_changes_the_draw_with_cells(scale, shift, kernel
 
     def draw(geometry: Geometry, length: float) -> list[list[int]]:
         log_kernel = draws.log_kernel(kernel, length)
-        return exponential_race(geometry, 5, log_kernel, draws.generator(3), False).tolist()
+        return exponential_race(geometry, 5, log_kernel, draws.numpy_generator(3), False).tolist()
 
     expected = draw(sheet, 4.0)
     assert draw(moved(sheet, scale, shift), 4.0 * scale) == expected

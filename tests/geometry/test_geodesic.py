@@ -16,7 +16,7 @@ from pygeodesic.geodesic import PyGeodesicAlgorithmExact
 from geometries import cortex, grid, sphere
 from graphcolumns.connect import nearest
 from graphcolumns.geometry import Geometry, geodesic, geodesic_distance
-from graphcolumns.geometry.geodesic import mesh_edges, parts
+from graphcolumns.geometry.geodesic import connected_parts, mesh_edges
 
 # A square of side 3 by 4, cut along the diagonal 0-2 of length 5; column 4 is in no face.
 #   3 --4-- 2
@@ -64,7 +64,7 @@ def test_edges_and_parts_of_a_square():
     edges, lengths = mesh_edges(SQUARE)
     assert edges.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [2, 3]]
     assert lengths.tolist() == [4, 5, 3, 3, 4]
-    assert parts(SQUARE).tolist() == [0, 0, 0, 0, 1]
+    assert connected_parts(SQUARE).tolist() == [0, 0, 0, 0, 1]
 
 
 def test_columns_in_one_place_are_joined_by_an_edge_of_length_0():
@@ -135,7 +135,7 @@ def test_distance_equals_rows_on_any_triangles(n: int, num_faces: int, seed: int
     pairs = torch.cartesian_prod(ids, ids)
     expected = rows(geometry, *range(n))
     torch.testing.assert_close(geometry.distance(*pairs.t()).view(n, n), expected)
-    same_part = torch.from_numpy(parts(geometry)[:, None] == parts(geometry))
+    same_part = torch.from_numpy(connected_parts(geometry)[:, None] == connected_parts(geometry))
     assert torch.equal(torch.isfinite(expected), same_part)
 
 

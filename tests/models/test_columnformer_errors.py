@@ -101,9 +101,9 @@ UNFIT = {
         r"ids into \[input; x\], in \[0, 16\), got ids in \[0, 16\]",
     ),
     "depth 0": ({"depth": 0}, "depth must be at least 1, got 0"),
-    "drive": ({"drive": "always"}, "drive must be one of .*'every_step'.*, got 'always'"),
-    "memory": ({"memory": "less"}, "memory must be one of .*'recompute'.*, got 'less'"),
-    "wiring": ({"wiring": "cubic"}, "wiring must be one of .*'gaussian'.*, got 'cubic'"),
+    "drive": ({"drive": "always"}, "drive must be one of .*'every_step'.* Got 'always'"),
+    "memory": ({"memory": "less"}, "memory must be one of .*'recompute'.* Got 'less'"),
+    "wiring": ({"wiring": "cubic"}, "wiring must be one of .*'gaussian'.* Got 'cubic'"),
     "wiring power": ({"wiring": "distance", "wiring_power": 0.0}, "need power > 0"),
     "wiring radius": ({"wiring": "gaussian", "wiring_sigma": -1.0}, "need sigma > 0. Got -1.0"),
     "wiring without lengths": (
@@ -130,27 +130,27 @@ def test_ids_are_whole_numbers(name):
 WRONG_SHEET = {
     "inputs": (
         {"interface": {"inputs": "all"}},
-        "inputs must be one of .*'first_sheet'.*, got 'all'",
+        "inputs must be one of .*'first_sheet'.* Got 'all'",
     ),
     "outputs": (
         {"interface": {"outputs": "first"}},
-        "outputs must be one of .*'last_sheet'.*, got 'first'",
+        "outputs must be one of .*'last_sheet'.* Got 'first'",
     ),
     "readout": (
         {"interface": {"readout": "max"}},
-        "readout must be one of .*'spatial'.*, got 'max'",
+        "readout must be one of .*'spatial'.* Got 'max'",
     ),
     "edge bias": (
         {"attention": {"edge_bias": "yes"}},
-        "edge_bias must be one of .*'both'.*, got 'yes'",
+        "edge_bias must be one of .*'both'.* Got 'yes'",
     ),
     "attention": (
         {"attention": {"mode": "mean"}},
-        "mode must be one of .*'identity'.*, got 'mean'",
+        "mode must be one of .*'identity'.* Got 'mean'",
     ),
     "weights": (
         {"weights": {"attention": "tied"}},
-        "weights.attention must be one of .*'lowrank'.*, got 'tied'",
+        "weights.attention must be one of .*'lowrank'.* Got 'tied'",
     ),
     "heads": ({"heads": 3}, "heads must divide channels, got 3 heads and 8"),
     "local start of nothing": (

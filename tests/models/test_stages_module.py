@@ -119,14 +119,14 @@ UNFIT = {
     "pools": ({"pools": [POOL]}, "pools must have 2 entries here, got 1"),
     "weights": (
         {"weights": {"attention": "mixture"}},
-        "weights.attention must be one of .*'lowrank'.*, got 'mixture'",
+        "weights.attention must be one of .*'lowrank'.* Got 'mixture'",
     ),
     "heads": ({"heads": 3}, "heads must divide channels"),
     "no block": ({"depths": (2, 0, 2)}, "depth must be at least 1, got 0"),
     "image": ({"image_size": 6}, "stage 0 must hear 36, got 64"),
     "pool from another sheet": ({"pools": [POOL, POOL]}, "for its 4 columns"),
-    "wiring": ({"cost": {"wiring": "cubic"}}, "wiring must be one of .*'gaussian'.*, got 'cubic'"),
-    "memory": ({"cost": {"memory": "less"}}, "memory must be one of .*'recompute'.*, got 'less'"),
+    "wiring": ({"cost": {"wiring": "cubic"}}, "wiring must be one of .*'gaussian'.* Got 'cubic'"),
+    "memory": ({"cost": {"memory": "less"}}, "memory must be one of .*'recompute'.* Got 'less'"),
 }
 
 

@@ -225,10 +225,10 @@ def test_errors():
     bias = EdgeBias(graph, 3, per_head=True)
     for match, call in [
         (
-            "mode must be one of .*'identity'.*, got 'soft'",
+            "mode must be one of .*'identity'.* Got 'soft'",
             lambda: ColumnAttention(N, C, mode="soft"),
         ),
-        ("value must be one of .*, got 'x'", lambda: ColumnAttention(N, C, value="x")),
+        ("value must be one of .* Got 'x'", lambda: ColumnAttention(N, C, value="x")),
         ("heads must divide channels, got 4 heads and 6", lambda: ColumnAttention(N, C, 4)),
         (r"pass edge_bias=EdgeBias\(graph\)", lambda: ColumnAttention(N, C, mode="mixing")),
         (

@@ -112,7 +112,7 @@ def test_errors():
         ("channels must be at least 1, got 0", lambda: PatchEmbed(4, 1, 0)),
         ("blur and padding must be at least 0, got -1.0 and 0", lambda: _embed(blur=-1.0)),
         ("blur and padding must be at least 0, got 0.0 and -1", lambda: _embed(padding=-1)),
-        ("weights must be one of .*, got 'lowrank'", lambda: _embed(weights="lowrank")),
+        ("weights must be one of .* Got 'lowrank'", lambda: _embed(weights="lowrank")),
         ("each of the 16 pixel ids once", lambda: _embed(permutation=torch.zeros(16))),
         (r"once, got \[15\]", lambda: _embed(permutation=torch.arange(15))),
         (r"must be \[B, 2, 4, 6\], got \[5, 2, 6, 4\]", lambda: embed(torch.randn(5, 2, 6, 4))),

@@ -118,14 +118,14 @@ def test_other_columns_are_not_read():
 
 def test_errors():
     for match, call in [
-        ("norm must be one of .*, got 'first'", lambda: MeanReadout(C, K, norm="first")),
+        ("norm must be one of .* Got 'first'", lambda: MeanReadout(C, K, norm="first")),
         ("num_classes must be at least 1, got 0", lambda: MeanReadout(C, 0)),
         (r"ids \[O\] of columns, got \[0\]", lambda: MeanReadout(C, K, torch.arange(0))),
         (r"ids \[O\] of columns, got \[\]", lambda: MeanReadout(C, K, torch.tensor(3))),
         (r"must name 4 columns, got \[3\]", lambda: SpatialReadout(4, C, K, COLUMNS)),
         ("num_columns must be at least 1, got 0", lambda: SpatialReadout(0, C, K)),
         (r"ids \[O\] of columns, got \[0\]", lambda: ColumnReadout(C, torch.arange(0))),
-        ("weights must be one of .*, got 'tied'", lambda: ColumnReadout(C, COLUMNS, "tied")),
+        ("weights must be one of .* Got 'tied'", lambda: ColumnReadout(C, COLUMNS, "tied")),
         ("channels must be at least 1, got 0", lambda: ColumnReadout(0, COLUMNS)),
     ]:
         with pytest.raises(ValueError, match=match):

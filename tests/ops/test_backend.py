@@ -13,15 +13,15 @@ SPARSE = graph_of(torch.eye(32).bool())
 
 
 def test_auto_takes_the_matrix_form_on_complete_graphs_only():
-    assert backends.choose("auto", COMPLETE, lanes=8, width=1) == "dense"
-    assert backends.choose("auto", SPARSE, lanes=8, width=32) == "reference"
+    assert backends.choose_backend("auto", COMPLETE, lanes=8, width=1) == "dense"
+    assert backends.choose_backend("auto", SPARSE, lanes=8, width=32) == "reference"
 
 
 def test_auto_is_bounded_by_memory(monkeypatch):
     monkeypatch.setattr(backends, "CPP_FROM", 2**40)  # else the kernels would take these
     monkeypatch.setattr(backends, "DENSE_LIMIT", 32 * 32 * 8)
-    assert backends.choose("auto", COMPLETE, lanes=8, width=32) == "dense"
-    assert backends.choose("auto", COMPLETE, lanes=9, width=32) == "reference"
+    assert backends.choose_backend("auto", COMPLETE, lanes=8, width=32) == "dense"
+    assert backends.choose_backend("auto", COMPLETE, lanes=9, width=32) == "reference"
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ def test_the_crossing_is_at_the_measured_numbers_per_pair(width, density):
     """Three numbers gathered per pair, but never below a density of 5 %."""
     edges = int(density * 40 * 40)
     at, below = (graph_of((torch.arange(1600) < n).view(40, 40)) for n in (edges, edges - 1))
-    assert backends.choose("auto", at, lanes=1, width=width) == "dense"
-    assert backends.choose("auto", below, lanes=1, width=width) == "reference"
+    assert backends.choose_backend("auto", at, lanes=1, width=width) == "dense"
+    assert backends.choose_backend("auto", below, lanes=1, width=width) == "reference"
 
 
 @pytest.mark.parametrize("density", [0.05, 1.0])
 def test_auto_runs_what_it_names(density):
     case = draw(random_mask(32, 32, density), width=4)
-    name = backends.choose("auto", case.graph, lanes=4, width=4)
+    name = backends.choose_backend("auto", case.graph, lanes=4, width=4)
     assert name == ("dense" if density == 1.0 else "reference")
     for x, y in zip(case.run("auto"), case.run(name), strict=True):
         assert torch.equal(x, y)
@@ -53,28 +53,28 @@ class TestCppByAuto:
 
     def test_size(self):
         width = backends.CPP_FROM // 32
-        assert backends.choose("auto", SPARSE, lanes=1, width=width) == "cpp"
-        assert backends.choose("auto", SPARSE, lanes=1, width=width - 1) == "reference"
+        assert backends.choose_backend("auto", SPARSE, lanes=1, width=width) == "cpp"
+        assert backends.choose_backend("auto", SPARSE, lanes=1, width=width - 1) == "reference"
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_half_types_stay_with_the_reference(self, dtype):
-        assert backends.choose("auto", SPARSE, 10**9, 1, torch.float64) == "cpp"
-        assert backends.choose("auto", SPARSE, 10**9, 1, dtype) == "reference"
+        assert backends.choose_backend("auto", SPARSE, 10**9, 1, torch.float64) == "cpp"
+        assert backends.choose_backend("auto", SPARSE, 10**9, 1, dtype) == "reference"
 
     def test_the_matrix_form_needs_more_numbers_per_pair_to_win(self, monkeypatch):
         monkeypatch.setattr(backends, "CPP_FROM", 1)
-        assert backends.choose("auto", COMPLETE, lanes=1, width=47) == "cpp"
-        assert backends.choose("auto", COMPLETE, lanes=1, width=48) == "dense"
+        assert backends.choose_backend("auto", COMPLETE, lanes=1, width=47) == "cpp"
+        assert backends.choose_backend("auto", COMPLETE, lanes=1, width=48) == "dense"
 
     def test_other_devices(self):
         there = SPARSE.to("meta")
-        assert backends.choose("auto", there, lanes=10**9, width=1) == "reference"
+        assert backends.choose_backend("auto", there, lanes=10**9, width=1) == "reference"
         message = (
             "backend='cpp' runs on the CPU, and the graph is on meta: use backend='auto', or move "
             "graph and tensors with .to('cpu')"
         )
         with pytest.raises(ValueError, match=exactly(message)):
-            backends.choose("cpp", there, lanes=1, width=1)
+            backends.choose_backend("cpp", there, lanes=1, width=1)
 
 
 @pytest.mark.cpp
@@ -84,7 +84,7 @@ def test_auto_with_cpp_compiles(monkeypatch):
 
     @torch.compile(fullgraph=True, backend="aot_eager")
     def run(graph, q, k, v):
-        assert backends.choose("auto", graph, 4, 3, q.dtype) == "cpp"
+        assert backends.choose_backend("auto", graph, 4, 3, q.dtype) == "cpp"
         return column_attention(q, k, v, graph).out
 
     torch._dynamo.reset()
@@ -93,7 +93,7 @@ def test_auto_with_cpp_compiles(monkeypatch):
 
 
 def test_a_named_backend_is_taken(backend):
-    assert backends.choose(backend, SPARSE, lanes=10**9, width=1) == backend
+    assert backends.choose_backend(backend, SPARSE, lanes=10**9, width=1) == backend
 
 
 UNKNOWN = f"backend must be 'auto' or one of {backends.BACKENDS}, got 'cudnn'"

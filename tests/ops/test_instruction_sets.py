@@ -43,11 +43,11 @@ def test_what_a_cpu_can_execute(kind, line, expected, machine):
 
 def test_native_unless_said_otherwise(machine, monkeypatch):
     machine("x86_64", HASWELL)
-    assert instruction_sets.chosen() == "native"
+    assert instruction_sets.chosen_set() == "native"
     monkeypatch.setenv("GRAPHCOLUMNS_CPU", "")
-    assert instruction_sets.chosen() == "native"
+    assert instruction_sets.chosen_set() == "native"
     monkeypatch.setenv("GRAPHCOLUMNS_CPU", "avx2")
-    assert instruction_sets.chosen() == "avx2"
+    assert instruction_sets.chosen_set() == "avx2"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_cannot_be_executed_is_refused(kind, name, reason, machine, monkeyp
         f"Expected one of {expected}. Got '{name}', {reason}; unset it for all that this CPU has."
     )
     with pytest.raises(ValueError, match=exactly(message)):
-        instruction_sets.chosen()
+        instruction_sets.chosen_set()
 
 
 def test_no_native_flag_where_compilers_know_none(machine):

@@ -64,4 +64,4 @@ def test_programs_that_cuda_cannot_count_are_refused():
     with pytest.raises(ValueError, match=r"at most 2147483647 programs, and .* split the list"):
         tiles.grid_of_blocks(2**36, 16)
     with pytest.raises(ValueError, match="split the batch"):
-        tiles.grid(2**31, 64)
+        tiles.launch_grid(2**31, 64)

@@ -52,15 +52,15 @@ def test_a_tile_has_powers_of_two_and_fits(degree, batch, heads, width, dtype):
 
 @given(rows=st.integers(0, 2**20), groups=st.integers(0, 2**8))
 def test_a_grid_covers_the_rows(rows, groups):
-    programs, patches, patch = tiles.grid(rows, groups)
+    programs, patches, patch = tiles.launch_grid(rows, groups)
     assert programs == patches * groups
     assert patches * patch >= rows > (patches - 1) * patch or rows == patches == 0
     assert 1 <= patch <= tiles.PATCH
 
 
 def test_small_graphs_get_a_program_for_every_row():
-    assert tiles.grid(1000, 4) == (4000, 1000, 1)
-    assert tiles.grid(65536, 32) == (65536, 2048, 32)
+    assert tiles.launch_grid(1000, 4) == (4000, 1000, 1)
+    assert tiles.launch_grid(65536, 32) == (65536, 2048, 32)
 
 
 def test_more_programs_than_cuda_starts():
@@ -69,7 +69,7 @@ def test_more_programs_than_cuda_starts():
         "and these heads need 3276800000: split the batch"
     )
     with pytest.raises(ValueError, match=exactly(message)):
-        tiles.grid(2**20, 10**5)
+        tiles.launch_grid(2**20, 10**5)
 
 
 @pytest.mark.parametrize(("number", "power"), [(0, 1), (1, 1), (2, 2), (3, 4), (64, 64), (65, 128)])

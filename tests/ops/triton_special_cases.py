@@ -156,6 +156,6 @@ class TestOp:
     @on_cuda
     def test_auto_takes_it_on_cuda(self):
         case = on_device(draw(torch.eye(200).bool()))
-        assert backends.choose("auto", case.graph, 4, 3) == "triton"
-        assert backends.choose("auto", case.graph, 4, 3, torch.float64) == "reference"
+        assert backends.choose_backend("auto", case.graph, 4, 3) == "triton"
+        assert backends.choose_backend("auto", case.graph, 4, 3, torch.float64) == "reference"
         assert torch.equal(case.run("auto").out, case.run("triton").out)

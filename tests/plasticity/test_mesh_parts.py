@@ -65,7 +65,10 @@ def test_there_are_no_parts_where_every_pair_has_a_length_or_none_has():
 @pytest.mark.parametrize("name", proposals(grid.sheet(2, 2)))
 def test_as_many_candidates_as_asked_for_and_all_have_a_length(mesh, name):
     geometry = MESHES[mesh]()
-    graph, label = connect.within_radius(geometry, 25.0), torch.from_numpy(parts(geometry))
+    graph, label = (
+        connect.within_radius(geometry, 25.0),
+        torch.from_numpy(connected_parts(geometry)),
+    )
     if mesh == "pieces":
         graph = connect.within_radius(geometry, 0.7)
     drawn = draw_candidates(

@@ -1,6 +1,6 @@
 """An experiment: arms x variants x seeds, tuned alike, as raw rows, one table and one figure."""
 
-from graphcolumns.analysis.experiment.definition import Experiment, read
+from graphcolumns.analysis.experiment.definition import Experiment, read_experiment
 from graphcolumns.analysis.experiment.figure import figure
 from graphcolumns.analysis.experiment.interval import Interval, mean_interval, paired_interval
 from graphcolumns.analysis.experiment.page import page
@@ -14,5 +14,5 @@ __all__ = [
     "mean_interval",
     "page",
     "paired_interval",
-    "read",
+    "read_experiment",
 ]

@@ -88,7 +88,9 @@ class Experiment:
     measure: Measure
 
 
-def read(path: str | os.PathLike[str], extra: Overrides = (), tune: bool = True) -> Experiment:
+def read_experiment(
+    path: str | os.PathLike[str], extra: Overrides = (), tune: bool = True
+) -> Experiment:
     """An experiment from its YAML file.
 
     Args:

@@ -7,7 +7,7 @@ from math import isnan
 
 from graphcolumns.analysis.experiment.definition import Experiment
 from graphcolumns.analysis.experiment.interval import CONFIDENCE, Interval
-from graphcolumns.analysis.experiment.plan import TUNE, Row, choose
+from graphcolumns.analysis.experiment.plan import TUNE, Row, best_trial
 from graphcolumns.analysis.experiment.points import VARIANT, Point, points
 
 SHOWN = ("edges", "wiring_length", "train_seconds")  # columns beside the measured ones
@@ -68,7 +68,12 @@ def _table(experiment: Experiment, found: Sequence[Point]) -> str:
     head += [label(name) for name in more] + ["seeds"]
     lines = [head, ["---"] * len(head)]
     for point in found:
-        cells = [point.arm, point.variant, shown(y, point.y), _difference(y, point.difference)]
+        cells = [
+            point.arm,
+            point.variant,
+            with_interval(y, point.y),
+            _difference(y, point.difference),
+        ]
         cells += [_number(name, point.mean(name)) for name in more] + [str(point.y.size)]
         lines.append(cells)
     return _lines(lines)
@@ -82,7 +87,7 @@ def _choices(experiment: Experiment, rows: Sequence[Row]) -> str:
     for arm, variant in dict.fromkeys((row["arm"], row["variant"]) for row in trials):
         own = [row for row in trials if (row["arm"], row["variant"]) == (arm, variant)]
         scores = [r["validation_accuracy"] for r in own if r.get("validation_accuracy") is not None]
-        chosen = choose(experiment, rows, arm, variant) or ()
+        chosen = best_trial(experiment, rows, arm, variant) or ()
         best, span = "-", "-"
         if scores:
             best, span = f"{100 * max(scores):.1f} %", f"from {100 * min(scores):.1f} %"
@@ -112,7 +117,7 @@ def is_share(name: str) -> bool:
     return name.endswith("_accuracy")
 
 
-def shown(name: str, interval: Interval) -> str:
+def with_interval(name: str, interval: Interval) -> str:
     """``97.3 [96.8, 97.8]``; a single seed has no interval."""
     centre, low, high = (_number(name, value) for value in interval[:3])
     return centre if isnan(interval.low) else f"{centre} [{low}, {high}]"

@@ -92,7 +92,7 @@ def tuning_runs(experiment: Experiment, chosen: Filter | None = None) -> list[Pl
     return [
         _planned(experiment, TUNE, arm, variant, tuning.seed, trial, tuned, f"fold={tuning.fold}")
         for arm, variant in dict.fromkeys(on)
-        for trial, tuned in enumerate(combinations(experiment, arm))
+        for trial, tuned in enumerate(grid_overrides(experiment, arm))
     ]
 
 
@@ -101,7 +101,7 @@ def final_runs(
 ) -> list[Planned]:
     """The runs that are reported, without those whose trials all failed or are not done."""
     seeds = [s for s in experiment.seeds if not chosen or not chosen.seeds or s in chosen.seeds]
-    best = {place: choose(experiment, rows, *place) for place in places(experiment, chosen)}
+    best = {place: best_trial(experiment, rows, *place) for place in places(experiment, chosen)}
     # Seed by seed, so that an experiment that is stopped early has all arms of the first seeds.
     return [
         _planned(experiment, FINAL, arm, variant, seed, None, tuned)
@@ -111,7 +111,9 @@ def final_runs(
     ]
 
 
-def choose(experiment: Experiment, rows: Sequence[Row], arm: str, variant: str) -> Overrides | None:
+def best_trial(
+    experiment: Experiment, rows: Sequence[Row], arm: str, variant: str
+) -> Overrides | None:
     """The combination with the best validation accuracy; among equals, the lowest loss.
 
     Returns:
@@ -127,10 +129,10 @@ def choose(experiment: Experiment, rows: Sequence[Row], arm: str, variant: str) 
     ]
     if not done:
         return None
-    return combinations(experiment, arm)[min(done, key=_rank)["trial"]]
+    return grid_overrides(experiment, arm)[min(done, key=_rank)["trial"]]
 
 
-def combinations(experiment: Experiment, arm: str) -> list[Overrides]:
+def grid_overrides(experiment: Experiment, arm: str) -> list[Overrides]:
     """Every combination of the grid of an arm, as overrides."""
     grid = experiment.arms[arm].grid
     return [
@@ -139,7 +141,7 @@ def combinations(experiment: Experiment, arm: str) -> list[Overrides]:
     ]
 
 
-def fingerprint(experiment: Experiment, arm: str, variant: str) -> str:
+def arm_fingerprint(experiment: Experiment, arm: str, variant: str) -> str:
     """Twelve hexadecimal digits that change with all that decides the runs of one arm and variant.
 
     Other arms, other variants, more seeds and the texts of the experiment are not in it.
@@ -148,7 +150,7 @@ def fingerprint(experiment: Experiment, arm: str, variant: str) -> str:
     parts = [experiment.base, own.overrides, own.variants[variant]]
     if tuning is not None:
         on = own.variants[own.tuned_on(variant)]
-        grid = combinations(experiment, arm)
+        grid = grid_overrides(experiment, arm)
         parts += [on, (str(tuning.seed), str(tuning.fold)), *grid]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
@@ -173,7 +175,7 @@ def _planned(
         *(*experiment.base, *own.overrides, *own.variants[variant]),
         *(*tuned, f"seed={seed}", *more),
     )
-    mark = fingerprint(experiment, arm, variant)
+    mark = arm_fingerprint(experiment, arm, variant)
     return Planned(kind, arm, variant, seed, trial, tuned, overrides, mark)
 
 

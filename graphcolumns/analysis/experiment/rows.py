@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graphcolumns.analysis.experiment.definition import Experiment
-from graphcolumns.analysis.experiment.plan import Key, Planned, Row, fingerprint, key_of
+from graphcolumns.analysis.experiment.plan import Key, Planned, Row, arm_fingerprint, key_of
 from graphcolumns.checkpoint import write_text
 
 # What every row has; the columns after these are what the run reported.
@@ -79,7 +79,7 @@ class Rows:
         for row in self._rows:
             arm, variant = row["arm"], row["variant"]
             known = arm in arms and variant in arms[arm].variants
-            if not known or row["fingerprint"] != fingerprint(self.experiment, arm, variant):
+            if not known or row["fingerprint"] != arm_fingerprint(self.experiment, arm, variant):
                 raise ValueError(
                     f"{self.path} was written by another definition of this experiment: its "
                     f"{row['kind']} run of arm {arm!r}, variant {variant!r} is not the planned "

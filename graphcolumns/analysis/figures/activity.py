@@ -51,7 +51,7 @@ def _steps(count: int) -> list[int]:
 
 def _maps(values: Floats, steps: list[int], geometry: Geometry) -> Figure:
     sides = panels(geometry)
-    figure, axes = draw.rows(sides, len(steps))
+    figure, axes = draw.panel_rows(sides, len(steps))
     norm = draw.scale(values)
     for row, step in zip(axes, steps, strict=True):
         for cell, side in zip(row, sides, strict=True):

@@ -25,7 +25,7 @@ def attention(seen: Observation, wiring: Wiring) -> Picture | None:
     received = np.stack([np.bincount(source, w, n) for w in weights]).mean(0)
     effective = np.stack([_effective(w, target, n) for w in weights]).mean(0)
     sides = panels(geometry)
-    figure, axes = draw.rows(sides, 2)
+    figure, axes = draw.panel_rows(sides, 2)
     maps = ((received, "attention received"), (effective, "effective sources"))
     for row, (values, label) in zip(axes, maps, strict=True):
         norm = draw.scale(values)
@@ -53,14 +53,14 @@ def attention(seen: Observation, wiring: Wiring) -> Picture | None:
     )
 
 
-def chosen(seen: Observation, wiring: Wiring) -> Picture | None:
+def attention_of_columns(seen: Observation, wiring: Wiring) -> Picture | None:
     """The sources of a few columns; None without weights, or a geometry of both ends."""
     geometry, weights = seen.sheet_of(wiring.graph), _mean_weights(wiring)
     if geometry is None or weights is None:
         return None
     source, target = wiring.graph.source.numpy(), wiring.graph.target.numpy()
     sides, signed = panels(geometry), bool((weights < 0).any())
-    figure, axes = draw.rows(sides, len(seen.chosen), height=1.4)
+    figure, axes = draw.panel_rows(sides, len(seen.chosen), height=1.4)
     edges = []
     for row, column in zip(axes, seen.chosen.tolist(), strict=True):
         own = target == column
@@ -71,7 +71,7 @@ def chosen(seen: Observation, wiring: Wiring) -> Picture | None:
         colours = "RdBu_r" if signed else "OrRd"
         for cell, side in zip(row, sides, strict=True):
             draw.paint(cell, side, values, norm, colours)
-            draw.mark(cell, side, column)
+            draw.ring_column(cell, side, column)
             cell.set_title(f"{side.title}\ncolumn {column}".strip(), fontsize=8)
         draw.bar(figure, row, norm, "weight", colours)
     ids = np.concatenate(edges)

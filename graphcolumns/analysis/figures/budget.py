@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from graphcolumns.analysis.draw import BORN, STAYED
-from graphcolumns.analysis.edge_lifetimes import Lifetimes, explored, likeness, totals
+from graphcolumns.analysis.edge_lifetimes import Lifetimes, edges_explored, likeness, totals
 from graphcolumns.analysis.entries import series
 from graphcolumns.analysis.layout import Floats, Ids
 from graphcolumns.analysis.picture import Picture, png, table
@@ -60,7 +60,7 @@ def exploration(
             is preferred.
         entries: Entries of ``metrics.jsonl``; ``explored`` is taken from them.
     """
-    ever, like = explored(found), likeness(found)
+    ever, like = edges_explored(found), likeness(found)
     steps, share = series(entries, "explored")
     of = "pairs that this rule may connect"
     if not len(steps):

@@ -13,7 +13,7 @@ from graphcolumns.analysis import draw
 from graphcolumns.analysis.draw import BORN, STAYED
 from graphcolumns.analysis.edge_lifetimes import Lifetimes, moments
 from graphcolumns.analysis.layout import Floats, Ids
-from graphcolumns.analysis.picture import Picture, padded, png, table
+from graphcolumns.analysis.picture import Picture, padded_cells, png, table
 
 BINS = 30
 
@@ -84,7 +84,10 @@ def degree_shift(found: Lifetimes, num_columns: int, num_sources: int | None = N
         _compare(axes, before, after)
         axes.set(xlabel=name, ylabel="columns")
         key = name.replace("-", "_")
-        columns |= {f"{key}_at_start": padded(before, ids), f"{key}_at_end": padded(after, ids)}
+        columns |= {
+            f"{key}_at_start": padded_cells(before, ids),
+            f"{key}_at_end": padded_cells(after, ids),
+        }
     silent = [int((out == 0).sum()) for _, out in (first, last)]
     return Picture(
         "degree_shift",

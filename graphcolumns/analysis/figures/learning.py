@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from graphcolumns.analysis.entries import is_of_update, read, series
+from graphcolumns.analysis.entries import is_of_update, metric_entries, series
 from graphcolumns.analysis.picture import Picture, png, table
 
 HALVES = ("train_", "test_", "validation_")
@@ -20,7 +20,7 @@ def learning(run: Path) -> Picture | None:
 
     What updates of the wiring note has pictures of its own.
     """
-    entries = read(run)
+    entries = metric_entries(run)
     if not entries:
         return None
     names = [name for name in dict.fromkeys(k for e in entries for k in e) if _is_shown(name)]

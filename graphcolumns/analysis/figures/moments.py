@@ -111,10 +111,10 @@ def _sides(geometry: Geometry) -> list[Panel]:
 def _cells(sides: list[Panel], count: int) -> tuple[Figure, NDArray[np.object_]]:
     """Axes ``[count, P]``; a single panel per moment leaves room for several in a row."""
     if len(sides) > 1:
-        return draw.rows(sides, count, height=2.4)
+        return draw.panel_rows(sides, count, height=2.4)
     wide = min(ROW, count)
     high = -(-count // wide)
-    figure, axes = draw.rows(sides * wide, high, height=2.7, width=2.7)
+    figure, axes = draw.panel_rows(sides * wide, high, height=2.7, width=2.7)
     for spare in axes.ravel()[count:]:
         spare.set_axis_off()
     return figure, axes.reshape(-1, 1)[:count]

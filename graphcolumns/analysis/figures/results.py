@@ -107,7 +107,7 @@ def answers(seen: Observation) -> Picture:
     geometry = seen.places(len(right))
     if geometry is not None:
         sides = panels(geometry)
-        figure, axes = draw.rows(sides, 1, height=2.6)
+        figure, axes = draw.panel_rows(sides, 1, height=2.6)
         norm = draw.scale(np.array([0.5, 1.0]))
         for cell, side in zip(axes[0], sides, strict=True):
             draw.paint(cell, side, right, norm)

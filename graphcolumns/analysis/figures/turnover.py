@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from graphcolumns.analysis.draw import BORN, DIED, STAYED, key_above
-from graphcolumns.analysis.edge_lifetimes import Lifetimes, births, deaths, survival, totals
+from graphcolumns.analysis.edge_lifetimes import Lifetimes, births, deaths, edge_survival, totals
 from graphcolumns.analysis.picture import Picture, png, table
 
 BINS = 40  # of ages, when there are more different ones
@@ -55,7 +55,7 @@ def ages(found: Lifetimes) -> Picture:
         ("born by an update", ~found.initial, BORN),
     ):
         if chosen.any():
-            age, share = survival(found, chosen)
+            age, share = edge_survival(found, chosen)
             right.step(age, share, where="post", color=colour, label=f"{name}: {chosen.sum():,}")
             kinds += [name] * len(age)
             columns["age"] += age.tolist()

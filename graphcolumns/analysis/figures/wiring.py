@@ -15,7 +15,7 @@ from graphcolumns.analysis.connectome import (
 from graphcolumns.analysis.interactive import spatial
 from graphcolumns.analysis.layout import Floats, panels
 from graphcolumns.analysis.observation import Observation, Wiring
-from graphcolumns.analysis.picture import Picture, padded, png, table
+from graphcolumns.analysis.picture import Picture, padded_cells, png, table
 
 LINES = 3000  # edges that are drawn
 BINS = 40
@@ -31,7 +31,7 @@ def wires(seen: Observation, wiring: Wiring) -> Picture | None:
     source, target = graph.source.numpy(), graph.target.numpy()
     ids = _some(np.flatnonzero(source != target))
     sides = panels(geometry)
-    figure, axes = draw.rows(sides, 1, height=3.2)
+    figure, axes = draw.panel_rows(sides, 1, height=3.2)
     norm = draw.scale(lengths[ids]) if len(ids) else draw.scale(np.zeros(1))
     for cell, side in zip(axes[0], sides, strict=True):
         cell.set_aspect("equal")
@@ -39,7 +39,7 @@ def wires(seen: Observation, wiring: Wiring) -> Picture | None:
         cell.set_title(side.title, fontsize=8)
         cell.plot(*side.places.T, ".", color="0.75", markersize=2)
         if len(ids):
-            draw.wires(cell, side, target[ids], source[ids], lengths[ids], norm)
+            draw.edge_lines(cell, side, target[ids], source[ids], lengths[ids], norm)
     draw.bar(figure, axes, norm, f"length ({unit})")
     columns = {"target": target, "source": source, "distance": lengths}
     shown = "All edges" if len(ids) == (source != target).sum() else f"{len(ids)} edges, at random"
@@ -134,7 +134,9 @@ def degrees(seen: Observation, wiring: Wiring) -> Picture:
         if square
         else "In-degree: number of sources of a column. Out-degree: number of targets of a source.",
         png(figure),
-        table({"column": ids, **{k.replace("-", "_"): padded(v, ids) for k, v in found.items()}}),
+        table(
+            {"column": ids, **{k.replace("-", "_"): padded_cells(v, ids) for k, v in found.items()}}
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from graphcolumns.analysis import interactive
 from graphcolumns.analysis.figures.activity import activity
-from graphcolumns.analysis.figures.attention import attention, chosen
+from graphcolumns.analysis.figures.attention import attention, attention_of_columns
 from graphcolumns.analysis.figures.fields import fields
 from graphcolumns.analysis.figures.learning import learning
 from graphcolumns.analysis.figures.results import results
@@ -108,7 +108,7 @@ def write(
                 for chapter in chapters
             ],
             config=config,
-            script=interactive.script() if any(picture.html for picture in pictures) else "",
+            script=interactive.plotly_script() if any(picture.html for picture in pictures) else "",
             turnable=geometry is not None and is_spatial(geometry) and not interactive.installed(),
         )
     )
@@ -125,7 +125,7 @@ def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
 
 def _of_edges(seen: Observation, wiring: Wiring) -> list[Picture | None]:
     """The pictures of one graph."""
-    drawn = (wires, attention, chosen, weights, lengths, degrees, adjacency)
+    drawn = (wires, attention, attention_of_columns, weights, lengths, degrees, adjacency)
     return [draw(seen, wiring) for draw in drawn]
 
 

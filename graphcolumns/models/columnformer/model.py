@@ -22,7 +22,7 @@ from graphcolumns.nn.paths import check_paths
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.nn.recording import recording
-from graphcolumns.nn.recurrence import embedding, run, steps
+from graphcolumns.nn.recurrence import embedding, recurrent_steps, run_step
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.wiring import distance_cost
 from graphcolumns.ops.column_attention.checks import check_graph
@@ -230,14 +230,14 @@ class Columnformer(nn.Module):
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """The last state; the states after every step if kept; the costs if edges have any."""
         x, states, costs = start, [], []
-        for t, (column, uses) in enumerate(steps(self.columns, depth, x.shape[1])):
+        for t, (column, uses) in enumerate(recurrent_steps(self.columns, depth, x.shape[1])):
             if t and self.direct_edges is not None:
                 x = torch.cat([start, x]).index_select(0, self.direct_edges)
             if t and self.drive == "every_step":
                 x = x + inputs
             if self.time is not None:
                 x = x + self.time[t]
-            x, expected = run(self.memory, column, x, self._graph, cost, uses)
+            x, expected = run_step(self.memory, column, x, self._graph, cost, uses)
             if keep:
                 states.append(x)
             if expected is not None:

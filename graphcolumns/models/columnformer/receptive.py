@@ -107,7 +107,7 @@ def check_direct_edges(direct_edges: Tensor | None, columns: int) -> None:
 
 def check_ids(name: str, ids: Tensor, columns: int) -> None:
     """Raises unless there is one int64 id per column."""
-    checks.check_ids(name, ids)
+    checks.check_int64_ids(name, ids)
     if ids.shape != (columns,):
         raise ValueError(
             f"{name} must hold one id per column, [N] = [{columns}], got {list(ids.shape)}"

@@ -10,7 +10,7 @@ from graphcolumns.models.staged_columnformer.cross import CrossColumn
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.moved import moved
 from graphcolumns.nn.pool import LearnedPool
-from graphcolumns.nn.recurrence import embedding, run, steps
+from graphcolumns.nn.recurrence import embedding, recurrent_steps, run_step
 from graphcolumns.nn.topology_state import keep_topology
 
 
@@ -115,10 +115,10 @@ class Stage(nn.Module):
             below = x
             x, paid = self.pool(below, self.pool_graph, keys, costs[0])
             yield x, paid
-            x, paid = run(memory, self.cross, x, below, self.pool_graph, costs[0])
+            x, paid = run_step(memory, self.cross, x, below, self.pool_graph, costs[0])
             yield x, paid
-        for column, uses in steps(self.columns, self.depth, x.shape[1]):
-            x, paid = run(memory, column, x, self.graph, costs[1], uses)
+        for column, uses in recurrent_steps(self.columns, self.depth, x.shape[1]):
+            x, paid = run_step(memory, column, x, self.graph, costs[1], uses)
             yield x, paid
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from graphcolumns.nn.recording.records import AttentionRecord
 from graphcolumns.ops import segment_softmax
-from graphcolumns.ops.column_attention.reference import scores
+from graphcolumns.ops.column_attention.reference import edge_logits
 from graphcolumns.ops.precision import accumulator
 
 
@@ -21,5 +21,5 @@ def attention_mass(record: AttentionRecord) -> Tensor:
     scale = q.shape[-1] ** -0.5 if record.scale is None else record.scale
     if q.shape[1] != k.shape[1]:  # queries that all samples share
         q = q.expand(-1, k.shape[1], -1, -1)
-    score = scores(q, k, record.bias, graph.source, graph.target, scale)
+    score = edge_logits(q, k, record.bias, graph.source, graph.target, scale)
     return segment_softmax(score, graph.target, graph.num_columns).mean((1, 2))

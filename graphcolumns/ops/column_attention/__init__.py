@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.ops.backend import choose
+from graphcolumns.ops.backend import choose_backend
 from graphcolumns.ops.column_attention import checks
 from graphcolumns.ops.column_attention.op import column_attention_op
 from graphcolumns.ops.column_attention.scatter import column_attention as _scatter
@@ -84,7 +84,7 @@ def column_attention(
         seed: Seed of the dropout mask, an int or a scalar int64 tensor (default: drawn from
             torch's generator).
         backend: ``"auto"``, ``"reference"``, ``"dense"``, ``"cpp"``, ``"triton"`` or
-            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`. Function transforms
+            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose_backend`. Function transforms
             (``torch.func``) and forward-mode differentiation always take plain torch.
 
     Returns:
@@ -113,7 +113,7 @@ def column_attention(
     checks.check(q, k, v, graph, bias, cost, scale, dropout, seed)
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     counter = _seed(seed, dropout, q.device)
-    backend = choose(backend, graph, k.shape[1] * k.shape[2], k.shape[3], q.dtype)
+    backend = choose_backend(backend, graph, k.shape[1] * k.shape[2], k.shape[3], q.dtype)
     if transformed():
         ends = (graph.source, graph.target)
         with as_given(q):

@@ -33,7 +33,7 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
     return torch.einsum("ebhd,ebhd->ebh", x, y)
 
 
-def scores(
+def edge_logits(
     q: Tensor, k: Tensor, bias: Tensor | None, source: Tensor, target: Tensor, scale: float
 ) -> Tensor:
     """``s_ij = scale * q_i . k_j + bias_ij - level_i``, ``[E, B, H]``.
@@ -75,7 +75,7 @@ def forward(
     the level of the biases, and 0 where nothing is received; ``log_mass`` is ``-inf`` there.
     """
     wide = accumulator(q.dtype)
-    s = scores(q.to(wide), k.to(wide), bias, source, target, scale)
+    s = edge_logits(q.to(wide), k.to(wide), bias, source, target, scale)
     highest = finite(segment_max(s, target, q.shape[0]))
     mass = torch.exp(s - highest.index_select(0, target))
     total_mass = segment_sum(mass, target, q.shape[0])
@@ -132,7 +132,7 @@ def backward(
     """
     dtype, wide = q.dtype, accumulator(q.dtype)
     q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
-    s = scores(q, k, bias, source, target, scale)
+    s = edge_logits(q, k, bias, source, target, scale)
     above = s - highest.index_select(0, target)
     closed = closed_edges(bias)
     p = without(torch.exp(above - finite(log_mass).index_select(0, target)), closed)

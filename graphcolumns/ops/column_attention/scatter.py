@@ -16,7 +16,7 @@ from graphcolumns.ops.column_attention.closed import (
     silent_edges,
     without,
 )
-from graphcolumns.ops.column_attention.reference import factors, scores
+from graphcolumns.ops.column_attention.reference import edge_logits, factors
 from graphcolumns.ops.precision import accumulator
 
 
@@ -35,7 +35,7 @@ def column_attention(
     from torch_scatter import gather_csr, segment_csr
 
     wide = accumulator(q.dtype)
-    s = scores(q.to(wide), k.to(wide), bias, graph.source, graph.target, scale)
+    s = edge_logits(q.to(wide), k.to(wide), bias, graph.source, graph.target, scale)
     highest = finite(segment_csr(s.detach(), graph.rowptr, reduce="max"))  # 0 for an empty row
     e = torch.exp(s - gather_csr(highest, graph.rowptr))
     total = segment_csr(e, graph.rowptr, reduce="sum")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.ops.backend import choose
+from graphcolumns.ops.backend import choose_backend
 from graphcolumns.ops.column_attention.checks import check_devices, check_graph
 from graphcolumns.ops.edge_linear import reference
 from graphcolumns.ops.edge_linear.op import edge_linear_op
@@ -32,7 +32,7 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
             one per channel.
         graph: Edges from sources to columns.
         backend: ``"auto"``, ``"reference"``, ``"dense"``, ``"cpp"``, ``"triton"`` or
-            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose`. Function transforms
+            ``"scatter"``; see :func:`~graphcolumns.ops.backend.choose_backend`. Function transforms
             (``torch.func``) and forward-mode differentiation always take plain torch.
 
     Returns:
@@ -56,7 +56,9 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
     heads = 1 if weight.dim() == 1 else weight.shape[1]
     weight = weight.reshape(-1, heads)
     per_head = x.reshape(*x.shape[:2], heads, x.shape[2] // heads)
-    backend = choose(backend, graph, heads, per_head.shape[1] * per_head.shape[3], per_head.dtype)
+    backend = choose_backend(
+        backend, graph, heads, per_head.shape[1] * per_head.shape[3], per_head.dtype
+    )
     if transformed():
         out = _transformed(per_head, weight, graph)
     elif backend == "scatter":

@@ -51,7 +51,7 @@ def _sum_rows(
     # As for attention with one head of all numbers; a tile is as wide as it may be.
     edges = tiles.tile(x.dtype, len(other) / max(rows, 1), numbers, 1, 1).edges
     wide = min(tiles.power_of_two(numbers), max(1, tiles.NUMBERS // edges))
-    grid = tiles.grid(rows, tiles.ceil_div(numbers, wide))
+    grid = tiles.launch_grid(rows, tiles.ceil_div(numbers, wide))
     if grid.programs == 0:
         return out
     with torch.cuda.device_of(x):

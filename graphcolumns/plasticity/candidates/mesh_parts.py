@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.geometry import Geometry
-from graphcolumns.geometry.geodesic import parts
+from graphcolumns.geometry.geodesic import connected_parts
 from graphcolumns.graph import ColumnGraph
 
 
@@ -25,7 +25,7 @@ def mesh_parts(graph: ColumnGraph, geometry: Geometry | None) -> Tensor | None:
     """
     if geometry is None or geometry.metric != "geodesic" or graph.distance is None:
         return None
-    label = torch.from_numpy(parts(geometry))
+    label = torch.from_numpy(connected_parts(geometry))
     return label if bool(label.any()) else None
 
 

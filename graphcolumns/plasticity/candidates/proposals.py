@@ -22,7 +22,7 @@ from graphcolumns.connect import draws
 from graphcolumns.connect.mesh_race import race_on_mesh
 from graphcolumns.connect.race import exponential_race
 from graphcolumns.geometry import Geometry
-from graphcolumns.geometry.geodesic import parts
+from graphcolumns.geometry.geodesic import connected_parts
 from graphcolumns.geometry.part import part
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.random.column_draws import random_ids, random_source, stratified_targets, weighted
@@ -96,7 +96,7 @@ def _drawn_on_mesh(
     geometry: Geometry, each: int, log_kernel: draws.LogKernel, generator: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """`each` sources per target, within each part of the mesh, or all others of a small part."""
-    label = torch.from_numpy(parts(geometry))
+    label = torch.from_numpy(connected_parts(geometry))
     pairs = []
     for number, size in enumerate(label.bincount().tolist()):
         if size == 1:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.edges import check_range, inverse, plain
+from graphcolumns.graph.edges import check_range, inverse, plain_edges
 from graphcolumns.graph.keys import checked_pairs, contains, edge_keys, pair_keys
 
 
@@ -158,7 +158,7 @@ class Constraints:
 
     def _keys(self, graph: ColumnGraph, pairs: Tensor) -> Tensor:
         """Sorted keys of pairs ``[2, P]``, with their reverses where edges are symmetric."""
-        sources, targets = plain(pairs)
+        sources, targets = plain_edges(pairs)
         targets, sources = checked_pairs(graph, targets, sources)
         keys = pair_keys(targets, sources, graph.num_sources)
         if self.symmetric:
@@ -167,7 +167,7 @@ class Constraints:
 
 
 def _renamed(name: str, pairs: Tensor, new_id: Tensor) -> Tensor:
-    pairs = plain(pairs).long()
+    pairs = plain_edges(pairs).long()
     for end, ids in zip(("source", "target"), pairs, strict=True):
         check_range(f"{end} in {name}:", ids, len(new_id), "the number of columns")
     return new_id.to(pairs.device)[pairs]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from graphcolumns.analysis.experiment import read
+from graphcolumns.analysis.experiment import read_experiment
 from tests.analysis.experiment.definitions import TINY, written
 
 
 def test_read(tmp_path):
-    found = read(written(tmp_path), ("z=3",))
+    found = read_experiment(written(tmp_path), ("z=3",))
     assert found.name == "tiny"
     assert found.base == ("a=1", "z=3")
     plain, rich, whole = found.arms.values()
@@ -23,15 +23,15 @@ def test_read(tmp_path):
 
 def test_each_variant_can_be_tuned_on_its_own(tmp_path):
     arms = TINY["arms"] | {"plain": {"overrides": [], "tuned_on": None}}
-    found = read(written(tmp_path, arms=arms))
+    found = read_experiment(written(tmp_path, arms=arms))
     assert found.arms["plain"].tuned_on("1%") == "1%"
 
 
 def test_without_tuning_grids_do_not_matter(tmp_path):
     arms = {"plain": [], "rich": {"overrides": [], "grid": {"c": [1]}}}
     for found in (
-        read(written(tmp_path, arms=arms, tuning=None)),
-        read(written(tmp_path, arms=arms), tune=False),
+        read_experiment(written(tmp_path, arms=arms, tuning=None)),
+        read_experiment(written(tmp_path, arms=arms), tune=False),
     ):
         assert found.tuning is None
         assert found.arms["rich"].grid == {}
@@ -61,19 +61,19 @@ def test_without_tuning_grids_do_not_matter(tmp_path):
 )
 def test_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
-        read(written(tmp_path, **changes))
+        read_experiment(written(tmp_path, **changes))
 
 
 def test_a_falsifier_must_be_said(tmp_path):
     path = written(tmp_path)
     path.write_text(path.read_text().replace("falsified_if", "hope"))
     with pytest.raises(ValueError, match="lacks falsified_if and has the unknown key hope"):
-        read(path)
+        read_experiment(path)
 
 
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no experiment"):
-        read(tmp_path / "no.yaml")
+        read_experiment(tmp_path / "no.yaml")
     (tmp_path / "no.yaml").write_text("a: [")
     with pytest.raises(ValueError, match="is no YAML"):
-        read(tmp_path / "no.yaml")
+        read_experiment(tmp_path / "no.yaml")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphcolumns.analysis.experiment import figure, page, read
+from graphcolumns.analysis.experiment import figure, page, read_experiment
 from graphcolumns.analysis.experiment.plan import final_runs, tuning_runs
 from graphcolumns.analysis.experiment.points import points
 from tests.analysis.experiment.definitions import TINY, scored, written
@@ -26,7 +26,7 @@ def results(experiment):
 
 @pytest.fixture
 def experiment(tmp_path):
-    return read(written(tmp_path))
+    return read_experiment(written(tmp_path))
 
 
 def test_points(experiment):
@@ -93,11 +93,13 @@ def test_figure(experiment):
 
 def test_variants_as_places(tmp_path):
     arms = {name: arm for name, arm in TINY["arms"].items() if name != "whole"}
-    numbers = read(written(tmp_path, arms=arms, measure={"y": "test_accuracy", "x": "variant"}))
+    numbers = read_experiment(
+        written(tmp_path, arms=arms, measure={"y": "test_accuracy", "x": "variant"})
+    )
     lines, _ = lines_of(figure(numbers, results(numbers)))
     # The other arm is at the same numbers: five hundredths of the range between the two.
     assert list(lines["plain"][0]) == pytest.approx([0.975, 1.975])
-    names = read(written(tmp_path, measure={"y": "test_accuracy", "x": "variant"}))
+    names = read_experiment(written(tmp_path, measure={"y": "test_accuracy", "x": "variant"}))
     lines, axes = lines_of(figure(names, results(names)))
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1%", "2%", "all"]
     # Side by side, and in the order of the definition.
@@ -106,6 +108,6 @@ def test_variants_as_places(tmp_path):
 
 
 def test_an_unknown_axis(tmp_path):
-    wrong = read(written(tmp_path, measure={"y": "test_loss", "x": "edges"}))
+    wrong = read_experiment(written(tmp_path, measure={"y": "test_loss", "x": "edges"}))
     with pytest.raises(ValueError, match=r"Got 'test_loss'; there are .*test_accuracy"):
         page(wrong, results(wrong))

@@ -2,13 +2,13 @@
 
 import pytest
 
-from graphcolumns.analysis.experiment import read
+from graphcolumns.analysis.experiment import read_experiment
 from graphcolumns.analysis.experiment.plan import (
     Filter,
-    choose,
-    combinations,
+    arm_fingerprint,
+    best_trial,
     final_runs,
-    fingerprint,
+    grid_overrides,
     tuning_runs,
 )
 from tests.analysis.experiment.definitions import TINY, scored, written
@@ -16,7 +16,7 @@ from tests.analysis.experiment.definitions import TINY, scored, written
 
 @pytest.fixture
 def experiment(tmp_path):
-    return read(written(tmp_path))
+    return read_experiment(written(tmp_path))
 
 
 def trials(experiment, **scores):
@@ -38,7 +38,7 @@ def test_every_arm_gets_the_same_trials_once(experiment):
 
 
 def test_combinations(experiment):
-    assert combinations(experiment, "rich") == [
+    assert grid_overrides(experiment, "rich") == [
         ("c=1", "d=true"), ("c=1", "d=null"), ("c=2", "d=true"), ("c=2", "d=null")
     ]  # fmt: skip
 
@@ -58,9 +58,9 @@ def test_ties_go_to_the_lower_loss_and_failures_do_not_count(experiment):
     for row, loss in zip(rows, (0.0, 2.0, 1.0, 0.0), strict=False):
         row["validation_loss"] = loss
     rows[3]["status"] = "failed"
-    assert choose(experiment, rows, "plain", "1%") == ("lr=0.3",)
+    assert best_trial(experiment, rows, "plain", "1%") == ("lr=0.3",)
     losses_only = [row | {"validation_accuracy": None} for row in rows]
-    assert choose(experiment, losses_only, "plain", "1%") == ("lr=0.1",)
+    assert best_trial(experiment, losses_only, "plain", "1%") == ("lr=0.1",)
 
 
 def test_an_arm_whose_trials_all_failed_is_not_reported(experiment):
@@ -103,6 +103,6 @@ def test_filters(experiment):
     ],
 )
 def test_a_fingerprint_changes_with_what_decides_a_run(tmp_path, experiment, changes, same):
-    other = read(written(tmp_path, "other", **changes))
-    marks = (fingerprint(e, "plain", "1%") for e in (experiment, other))
+    other = read_experiment(written(tmp_path, "other", **changes))
+    marks = (arm_fingerprint(e, "plain", "1%") for e in (experiment, other))
     assert (len(set(marks)) == 1) is same

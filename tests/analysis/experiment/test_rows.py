@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphcolumns.analysis.experiment import Rows, read
+from graphcolumns.analysis.experiment import Rows, read_experiment
 from graphcolumns.analysis.experiment.plan import tuning_runs
 from tests.analysis.experiment.definitions import TINY, written
 
@@ -11,7 +11,7 @@ GOOD = {"status": "ok", "error": "", "validation_accuracy": 0.1 + 0.2, "edges": 
 
 @pytest.fixture
 def experiment(tmp_path):
-    return read(written(tmp_path))
+    return read_experiment(written(tmp_path))
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def test_another_definition_is_refused(experiment, path, tmp_path):
     Rows(path, experiment).add(tuning_runs(experiment)[0], GOOD)
     for changes in ({"base": ["a=2"]}, {"variants": {"2%": ["e=4"]}}):
         with pytest.raises(ValueError, match=r"rows.csv was written by another definition .* '2%'"):
-            Rows(path, read(written(tmp_path, **changes)))
+            Rows(path, read_experiment(written(tmp_path, **changes)))
     arms = {name: arm for name, arm in TINY["arms"].items() if name != "plain"}
     with pytest.raises(ValueError, match="out=FOLDER"):
-        Rows(path, read(written(tmp_path, arms=arms, baseline="rich")))
+        Rows(path, read_experiment(written(tmp_path, arms=arms, baseline="rich")))
     more = TINY["arms"] | {"new": ["b=8"]}
-    assert len(Rows(path, read(written(tmp_path, arms=more, seeds=[0, 5]))).all()) == 1
+    assert len(Rows(path, read_experiment(written(tmp_path, arms=more, seeds=[0, 5]))).all()) == 1
 
 
 def test_damaged(experiment, path):

@@ -30,7 +30,9 @@ SAY = {word: say for say, words in BANNED_WORDS.items() for word in words.split(
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 PHRASES = [(re.compile(pattern, re.IGNORECASE), say) for pattern, say in BANNED_PHRASES.items()]
 ANY_PHRASE = re.compile("|".join(BANNED_PHRASES), re.IGNORECASE)
-OUTSIDE = re.compile(r"(?:\b|(?<=Test)|(?<=test_))[AI]\d{1,2}\b|\b(?:section|trap) \d+(?:\.\d+)*\b")
+OUTSIDE = re.compile(
+    r"(?:\b|(?<=Test)|(?<=test_))[AI]\d{1,2}(?![A-Za-z0-9])|\b(?:section|trap) \d+(?:\.\d+)*\b"
+)
 # Double backticks, roles and links, which keep theirs.
 LITERAL = re.compile(r"``.+?``|:[\w:+-]+:`[^`]+`|`[^`]+`__?", re.DOTALL)
 HEADING = re.compile(r"(Args|Attributes|Returns|\w+):")

@@ -51,7 +51,7 @@ class Call(NamedTuple):
         given = {"q": self.q, "k": self.k, "v": self.v, "bias": self.bias, "cost": self.cost}
         seed = None if self.seed is None else self.seed.to(self.q.device)
         given |= {"seed": seed, **tensors}
-        grid = tiles.grid(rows, groups)
+        grid = tiles.launch_grid(rows, groups)
         if grid.programs == 0:
             return
         with torch.cuda.device_of(self.q):

@@ -16,7 +16,7 @@ from graphcolumns.ops.column_attention.triton.lanes import (
     gather,
     lanes_of,
     numbers_of,
-    read,
+    read_lanes,
     without,
 )
 
@@ -111,16 +111,16 @@ def differentiate_columns(
             i = first + n
             begin, end = tl.load(rowptr + i), tl.load(rowptr + i + 1)
             mine = i * batch * H
-            query = read(q, i * query_lanes * D, query_at, width_exists)
-            arriving = read(grad_out, mine * DV, value_at, value_exists)
-            above = read(highest, mine, lane, exists)
-            rest = finite(read(log_mass, mine, lane, exists))
-            expected = tl.sum(arriving * read(out, mine * DV, value_at, value_exists), 1)
+            query = read_lanes(q, i * query_lanes * D, query_at, width_exists)
+            arriving = read_lanes(grad_out, mine * DV, value_at, value_exists)
+            above = read_lanes(highest, mine, lane, exists)
+            rest = finite(read_lanes(log_mass, mine, lane, exists))
+            expected = tl.sum(arriving * read_lanes(out, mine * DV, value_at, value_exists), 1)
             if GRAD_LSE:
-                expected -= read(grad_lse, mine, lane, exists)
+                expected -= read_lanes(grad_lse, mine, lane, exists)
             if COST > 0:
-                arriving_cost = read(grad_total, mine, lane, exists)
-                expected += arriving_cost * read(total, mine, lane, exists)
+                arriving_cost = read_lanes(grad_total, mine, lane, exists)
+                expected += arriving_cost * read_lanes(total, mine, lane, exists)
             tl.store(delta + mine + lane, expected, mask=exists)
             sum_query = tl.zeros([BATCH * HEADS, WIDTH], tl.float32)
             for start in range(begin, end, EDGES):

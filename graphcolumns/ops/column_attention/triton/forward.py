@@ -12,7 +12,7 @@ from graphcolumns.ops.column_attention.triton.lanes import (
     gather,
     lanes_of,
     numbers_of,
-    read,
+    read_lanes,
     without,
 )
 
@@ -64,7 +64,7 @@ def attend(
     for n in range(0, tl.minimum(patch, columns - first)):
         i = first + n
         begin, end = tl.load(rowptr + i), tl.load(rowptr + i + 1)
-        query = read(q, i * query_lanes * D, query_at, width_exists)
+        query = read_lanes(q, i * query_lanes * D, query_at, width_exists)
         highest = tl.full([BATCH * HEADS], float("-inf"), tl.float32)
         mass = tl.zeros([BATCH * HEADS], tl.float32)
         sum_cost = tl.zeros([BATCH * HEADS], tl.float32)

@@ -30,7 +30,7 @@ def numbers_of(lane, exists, D: tl.constexpr, WIDTH: tl.constexpr):
 
 
 @triton.jit
-def read(x, start, at, exists):
+def read_lanes(x, start, at, exists):
     """Numbers of one row as float32."""
     return tl.load(x + start + at, mask=exists, other=0.0).to(tl.float32)
 

@@ -95,7 +95,7 @@ class Segments(NamedTuple):
         """Runs ``kernel`` on all rows of ``size`` numbers, in blocks."""
         rows = len(self.first) - 1
         block = min(BLOCK, tiles.power_of_two(size))
-        grid = tiles.grid(rows, tiles.ceil_div(size, block))
+        grid = tiles.launch_grid(rows, tiles.ceil_div(size, block))
         if grid.programs == 0:
             return
         with torch.cuda.device_of(self.first):

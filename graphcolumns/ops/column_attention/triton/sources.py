@@ -16,7 +16,7 @@ from graphcolumns.ops.column_attention.triton.lanes import (
     gather,
     lanes_of,
     numbers_of,
-    read,
+    read_lanes,
     without,
 )
 
@@ -73,8 +73,8 @@ def differentiate_sources(
         j = first + n
         begin, end = tl.load(colptr + j), tl.load(colptr + j + 1)
         mine = j * batch * H
-        key = read(k, mine * D, at, width_exists)
-        value = read(v, mine * DV, value_at, value_exists)
+        key = read_lanes(k, mine * D, at, width_exists)
+        value = read_lanes(v, mine * DV, value_at, value_exists)
         sum_key = tl.zeros([BATCH * HEADS, WIDTH], tl.float32)
         sum_value = tl.zeros([BATCH * HEADS, VALUE_WIDTH], tl.float32)
         for start in range(begin, end, EDGES):
