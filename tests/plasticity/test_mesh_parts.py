@@ -6,7 +6,6 @@ import torch
 from geometries import cortex, grid, sphere
 from graphcolumns import connect
 from graphcolumns.geometry import Geometry
-from graphcolumns.geometry.geodesic import parts
 from graphcolumns.plasticity import criteria, draw_candidates, select
 from graphcolumns.plasticity.candidates.draw import Everything
 from graphcolumns.plasticity.candidates.mesh_parts import joined_share, mesh_parts

@@ -44,7 +44,10 @@ def chapter(
         return None
     wiring = seen.wiring if wiring is None else wiring
     first = wiring.name == seen.wiring.name
-    found, notes = edge_lifetimes(events), entries.of_graph(entries.metric_entries(run), wiring.name, first)
+    found, notes = (
+        edge_lifetimes(events),
+        entries.of_graph(entries.metric_entries(run), wiring.name, first),
+    )
     graph, geometry = wiring.graph, seen.sheet_of(wiring.graph)
     lengths = None if geometry is None else measured(found, geometry)
     text = words(found, lengths, seen.unit)

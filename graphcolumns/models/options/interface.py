@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from graphcolumns.nn.checks import check_choice, check_counts, check_ids
+from graphcolumns.nn.checks import check_choice, check_counts, check_int64_ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,6 @@ class InterfaceOptions:
 def _as_tuple(receptive: Tensor | Sequence[int]) -> tuple[int, ...]:
     """Ids that nobody can change, and that can be compared."""
     if isinstance(receptive, Tensor):
-        check_ids("receptive", receptive)
+        check_int64_ids("receptive", receptive)
         receptive = receptive.tolist()
     return tuple(receptive)
