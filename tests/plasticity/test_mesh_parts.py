@@ -6,6 +6,7 @@ import torch
 from geometries import cortex, grid, sphere
 from graphcolumns import connect
 from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.geodesic import connected_parts
 from graphcolumns.plasticity import criteria, draw_candidates, select
 from graphcolumns.plasticity.candidates.draw import Everything
 from graphcolumns.plasticity.candidates.mesh_parts import joined_share, mesh_parts
@@ -64,10 +65,8 @@ def test_there_are_no_parts_where_every_pair_has_a_length_or_none_has():
 @pytest.mark.parametrize("name", proposals(grid.sheet(2, 2)))
 def test_as_many_candidates_as_asked_for_and_all_have_a_length(mesh, name):
     geometry = MESHES[mesh]()
-    graph, label = (
-        connect.within_radius(geometry, 25.0),
-        torch.from_numpy(connected_parts(geometry)),
-    )
+    graph = connect.within_radius(geometry, 25.0)
+    label = torch.from_numpy(connected_parts(geometry))
     if mesh == "pieces":
         graph = connect.within_radius(geometry, 0.7)
     drawn = draw_candidates(
