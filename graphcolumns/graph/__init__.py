@@ -4,6 +4,7 @@
 Independent of layers and training.
 """
 
-from graphcolumns.graph.column_graph import NO_TENSOR, BySource, ColumnGraph
+from graphcolumns.graph.column_graph import NO_TENSOR, ColumnGraph
+from graphcolumns.graph.views import BySource
 
 __all__ = ["NO_TENSOR", "BySource", "ColumnGraph"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch_geometric.data import Data
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import edges, interchange
+from graphcolumns.graph.views import BySource, Views
 
 if TYPE_CHECKING:
     import networkx
@@ -25,18 +26,6 @@ NO_TENSOR = (
     "a ColumnGraph is no tensor [2, E] of edges, which PyG's explainers, samplers and transforms "
     "need. Pass graph.edge_index; what comes per edge is in its order."
 )
-
-
-class BySource(NamedTuple):
-    """The edges sorted by (source, target): the order of a backward pass over sources.
-
-    ``permutation[p]`` is the edge id at position ``p``. So ``x[permutation]`` brings a per-edge
-    tensor into this order, which is also the edge order of ``ColumnGraph.reverse()``.
-    """
-
-    colptr: Tensor  # [M + 1] int64
-    target: Tensor  # [E] int32
-    permutation: Tensor  # [E] int64
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,6 +144,11 @@ class ColumnGraph:
     def out_degree(self) -> Tensor:
         """Targets per source, ``[M]`` int64."""
         return self.by_source.colptr.diff()
+
+    @property
+    def views(self) -> Views:
+        """The edges by target and by source as plain tensors, as registered ops take them."""
+        return Views(self.rowptr, self.source, self.target, *self.by_source)
 
     @property
     def device(self) -> torch.device:

@@ -7,7 +7,6 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from graphcolumns.geometry.checks import check_choice as check_choice
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.ops.precision import product_dtype
 
 
 def check_counts(**counts: int) -> None:
@@ -38,15 +37,6 @@ def has_values(x: Tensor) -> bool:
     if torch.compiler.is_compiling() or get_proxy_mode() is not None:
         return False
     return not (x.is_meta or isinstance(x, FakeTensor))
-
-
-def check_precision(x: Tensor, weight: Tensor) -> None:
-    """Raises TypeError for an input that cannot be multiplied with the weights."""
-    if product_dtype(x) != product_dtype(weight):
-        raise TypeError(
-            f"x must be {weight.dtype} like the weights, got {x.dtype}: convert the input or the "
-            "module with .to(dtype), or use torch.autocast"
-        )
 
 
 def check_mixture(mixture: Mixture | None, num_columns: int, rank: int) -> None:

@@ -39,7 +39,7 @@ from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.untied import UntiedLinear
 from graphcolumns.ops import column_attention, segment_softmax
 from graphcolumns.ops.column_attention.closed import CLOSED, centred, closed_edges, without
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 
 HOOKED = ("propagate", "message", "aggregate", "edge_update")
 

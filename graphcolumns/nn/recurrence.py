@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.untied import Use
-from graphcolumns.ops.transforms import transformed
+from graphcolumns.ops.context import transformed
 
 Uses = dict[str, Use] | None
 

@@ -8,7 +8,7 @@ from torch_geometric.utils import add_self_loops, remove_self_loops
 from torch_geometric.utils.loop import compute_loop_attr
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 from graphcolumns.ops.segment import segment_max
 
 REDUCTIONS = ("add", "sum", "mean", "min", "max", "mul")

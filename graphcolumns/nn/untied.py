@@ -11,10 +11,10 @@ from graphcolumns.nn.checks import (
     check_choice,
     check_counts,
     check_mixture,
-    check_precision,
     has_values,
 )
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.ops.context import check_precision
 from graphcolumns.ops.untied_linear import Step, untied_linear
 
 WEIGHT_MODES = ("untied", "shared", "mixture", "lowrank")

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import torch
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.ops import extension, tiles
-from graphcolumns.ops.transforms import transformed
+from graphcolumns.ops import kernels, tiles
+from graphcolumns.ops.context import transformed
 
 BACKENDS = ("reference", "scatter", "dense", "cpp", "triton")
 
@@ -109,12 +109,12 @@ def cpp_wins(graph: ColumnGraph, lanes: int, width: int, dtype: torch.dtype) -> 
     The call alone decides whether they are looked for, not whether an earlier one has built them:
     the same run gives the same bits the first and the second time.
     """
-    if graph.device.type != "cpu" or dtype not in (torch.float32, torch.float64):
+    if graph.device.type != "cpu" or dtype not in kernels.DTYPES:
         return False
     edges, pairs = graph.num_edges, graph.num_columns * graph.num_sources
     if edges * lanes * width < CPP_FROM or edges * min(width, WIDEST) >= DENSE_FROM_CPP * pairs:
         return False
-    return extension.ready()
+    return kernels.ready()
 
 
 def triton_runs(graph: ColumnGraph, dtype: torch.dtype) -> bool:

@@ -1,12 +1,9 @@
-"""The C++ kernels: compiled on first use for this CPU, kept, and loaded by later processes."""
+"""Builds of the C++ kernels: compiled on first use for this CPU, and kept for later processes."""
 
-import ctypes
-import functools
 import hashlib
 import os
 import platform
 import sys
-import warnings
 from pathlib import Path
 
 import torch
@@ -60,39 +57,6 @@ def require_build() -> str | None:
     return None if library_path().exists() else compiler.find_compiler()
 
 
-def library() -> ctypes.CDLL:
-    """The loaded kernels; compiles them when they are not there yet.
-
-    Raises:
-        ImportError: As :func:`build_kernels`.
-    """
-    result = _attempt()
-    if isinstance(result, str):
-        raise ImportError(result)
-    return result
-
-
-def call(name: str, arguments: ctypes.Structure) -> None:
-    """Runs a kernel of the library.
-
-    Raises:
-        ImportError: As :func:`build_kernels`.
-        MemoryError: There is no memory for the buffers of a thread.
-    """
-    if getattr(library(), name)(ctypes.byref(arguments)) != 0:
-        raise MemoryError(f"{name} found no memory for its buffers")
-
-
-# To torch.compile a constant: while it traces, the kernels are built if they are needed.
-@torch.compiler.assume_constant_result
-def ready() -> bool:
-    """Whether the kernels are there, or could be compiled now; warns once when not."""
-    result = _attempt()
-    if isinstance(result, str):
-        _warn(result)
-    return not isinstance(result, str)
-
-
 def library_path() -> Path:
     """Where the build for these sources, this torch, CPU and compiler is kept.
 
@@ -108,20 +72,6 @@ def library_path() -> Path:
     if path.exists() or os.environ.get("CXX") or (command and not compiler.forbidden()):
         return path
     return min(root.glob(f"{name}_*/{_LIBRARY}"), default=path)
-
-
-@functools.cache
-def _attempt() -> ctypes.CDLL | str:
-    """The library, or why there is none: tried once in a process."""
-    try:
-        return ctypes.CDLL(str(build_kernels()))
-    except (ImportError, OSError) as error:
-        return str(error)
-
-
-@functools.cache
-def _warn(reason: str) -> None:
-    warnings.warn(f"backend='auto' takes the slower 'reference': {reason}", stacklevel=2)
 
 
 def _sources() -> list[Path]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 
 
 def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:

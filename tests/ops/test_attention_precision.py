@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from graphcolumns import column_attention
-from graphcolumns.ops.views import Views
 from tests.ops.cases import MASKS, Case, draw, gradients, graph_of, oracle, random_mask
 
 CPP = pytest.param("cpp", marks=pytest.mark.cpp)
@@ -134,7 +133,7 @@ class TestSavedMemory:
             for _ in range(self.steps):
                 options = {"bias": bias, "cost": bias, "dropout": 0.1, "seed": 1}
                 x = column_attention(x, x, x, graph, backend=backend, **options).out
-            edges = {tensor.data_ptr() for tensor in (*Views.of(graph), bias)}
+            edges = {tensor.data_ptr() for tensor in (*graph.views, bias)}
             return sum(size for at, size in kept.items() if at not in edges)
 
     @pytest.mark.parametrize("kernel", ["reference", "dense", CPP])

@@ -5,7 +5,7 @@ import torch
 
 from graphcolumns import column_attention, edge_linear
 from graphcolumns.ops import backend as backends
-from graphcolumns.ops import extension
+from graphcolumns.ops import kernels
 from tests.ops.cases import draw, exactly, graph_of, random_mask
 
 COMPLETE = graph_of(torch.ones(32, 32, dtype=torch.bool))
@@ -49,7 +49,7 @@ class TestCppByAuto:
 
     @pytest.fixture(autouse=True)
     def built(self, monkeypatch):
-        monkeypatch.setattr(extension, "ready", lambda: True)
+        monkeypatch.setattr(kernels, "ready", lambda: True)
 
     def test_size(self):
         width = backends.CPP_FROM // 32

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from graphcolumns import edge_linear
-from graphcolumns.ops import extension
+from graphcolumns.ops import kernels
 from graphcolumns.ops.column_attention import cpp
-from graphcolumns.ops.views import Views
 from tests.ops.cases import MASKS, Case, assert_same, draw, gradients, random_mask
 
 pytestmark = pytest.mark.cpp
@@ -129,7 +128,7 @@ def test_offsets_do_not_wrap_at_32_bits():
     """Sources from 2^30 on: rows lie 2^36 numbers behind a base address that nothing else reads."""
     far, rows = 2**30, torch.randn(2, 1, 4, 16)
     graph = draw(torch.ones(1, 2, dtype=torch.bool)).graph
-    views = Views.of(graph)
+    views = graph.views
     found = cpp.forward(rows[:1], rows, rows, None, None, views, 1.0, 0.0, None)
     expected, _, lse, highest, log_mass = found
     base = rows.data_ptr() - far * rows[0].nbytes
@@ -153,7 +152,7 @@ def test_offsets_do_not_wrap_at_32_bits():
         cost_values=1,
         scale=1.0,
     )
-    extension.call("attention_forward_float32", arguments)
+    kernels.call("attention_forward_float32", arguments)
     assert torch.equal(out, expected)
 
 
@@ -161,13 +160,13 @@ class TestBackward:
     @pytest.fixture
     def calls(self, monkeypatch) -> list[str]:
         """The names of the calls of the library."""
-        names, call = [], extension.call
+        names, call = [], kernels.call
 
         def counted(name, arguments):
             names.append(name)
             call(name, arguments)
 
-        monkeypatch.setattr(extension, "call", counted)
+        monkeypatch.setattr(kernels, "call", counted)
         return names
 
     def test_is_that_of_the_kernel(self, calls):

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from graphcolumns import ColumnGraph, edge_linear
 from graphcolumns.ops.edge_linear.op import edge_linear_op
-from graphcolumns.ops.views import Views
 from tests.ops.cases import MASKS, graph_of, random_mask
 
 GRAPH = ColumnGraph.from_edge_index(torch.tensor([[0, 1, 1], [0, 0, 2]]), 3, 2)
@@ -203,5 +202,5 @@ def test_neither_messages_nor_the_matrix_are_kept(backend):
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         edge_linear(*case[2:], case.graph, backend=backend)
-    edges = {view.data_ptr() for view in Views.of(case.graph)}  # the graph keeps them anyway
+    edges = {view.data_ptr() for view in case.graph.views}  # the graph keeps them anyway
     assert sum(size for at, size in kept if at not in edges) == sum(t.nbytes for t in case[2:])

@@ -14,7 +14,7 @@ from torch.utils import cpp_extension
 from graphcolumns import column_attention, edge_linear
 from graphcolumns.ops import backend as backends
 from graphcolumns.ops import compiler as compilers
-from graphcolumns.ops import extension, instruction_sets
+from graphcolumns.ops import extension, instruction_sets, kernels
 from tests.ops.cases import exactly, graph_of
 
 DIAGONAL = graph_of(torch.eye(40).bool())
@@ -39,10 +39,10 @@ def empty(monkeypatch, tmp_path) -> Path:
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
     for name in ("GRAPHCOLUMNS_COMPILE", "GRAPHCOLUMNS_CPU", "CXX"):
         monkeypatch.delenv(name, raising=False)
-    for cached in (extension._attempt, extension._warn):
+    for cached in (kernels._attempt, kernels._warn):
         cached.cache_clear()
     yield tmp_path
-    for cached in (extension._attempt, extension._warn):
+    for cached in (kernels._attempt, kernels._warn):
         cached.cache_clear()
 
 
@@ -250,7 +250,7 @@ def test_import_builds_nothing(empty):
 @pytest.mark.cpp
 @pytest.mark.slow
 def test_two_processes_compile_once(empty):
-    code = "from graphcolumns.ops import extension; extension.library()"
+    code = "from graphcolumns.ops import kernels; kernels.library()"
     options = {"stderr": subprocess.PIPE, "text": True}
     both = [subprocess.Popen([sys.executable, "-c", code], **options) for _ in range(2)]
     said = "".join(process.communicate()[1] for process in both)

@@ -289,9 +289,9 @@ def test_compiled(make):
 
 def test_large_calls_build_no_kernels(monkeypatch):
     """Plain torch takes over before a backend is chosen: ``auto`` compiles nothing for it."""
-    from graphcolumns.ops import extension
+    from graphcolumns.ops import kernels
 
-    monkeypatch.setattr(extension, "ready", lambda: pytest.fail("looked for the kernels"))
+    monkeypatch.setattr(kernels, "ready", lambda: pytest.fail("looked for the kernels"))
     edges, q = graph(), torch.randn(N, 512, 2, 8)
     vmap(lambda q: column_attention(q, q, q, edges).out)(q[None])
     vmap(lambda q: edge_linear(q.flatten(2), torch.ones(E), edges))(q[None])

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from graphcolumns import untied_linear
-from graphcolumns.ops import extension
+from graphcolumns.ops import kernels
 from graphcolumns.ops.untied_linear import choice, cpp, reference
 from graphcolumns.ops.untied_linear.op import gradient_op, transposed_op, untied_linear_op
 from tests.ops.cases import exactly
@@ -240,13 +240,13 @@ class TestWhatRuns:
     @pytest.fixture
     def calls(self, monkeypatch) -> list[str]:
         """Which kernels are called."""
-        names, call = [], extension.call
+        names, call = [], kernels.call
 
         def counted(name, arguments):
             names.append(name.removeprefix("untied_linear_").removesuffix("_float64"))
             call(name, arguments)
 
-        monkeypatch.setattr(extension, "call", counted)
+        monkeypatch.setattr(kernels, "call", counted)
         return names
 
     def test_all_three(self, calls):
@@ -312,7 +312,7 @@ class TestWhatRuns:
 
     def test_auto_without_kernels(self, calls, monkeypatch):
         monkeypatch.setattr(choice, "FUSED_FROM", 0)
-        monkeypatch.setattr(extension, "ready", lambda: False)
+        monkeypatch.setattr(kernels, "ready", lambda: False)
         case = draw()
         assert torch.equal(untied_linear(*case), reference.forward(*case))
         assert calls == []

@@ -14,7 +14,6 @@ from graphcolumns.ops.column_attention.triton import backend as attention
 from graphcolumns.ops.column_attention.triton.hubs import Cut
 from graphcolumns.ops.edge_linear import triton as linear
 from graphcolumns.ops.edge_scores import triton as scores
-from graphcolumns.ops.views import Views
 from tests.ops.cases import graph_of
 
 TYPES = {
@@ -78,7 +77,7 @@ def built(monkeypatch) -> dict:
 def test_attention(dtype, capability, shape, options, built):
     built["run"].capability = capability
     columns, _, heads, _ = shape
-    views = Views.of(graph_of(torch.ones(columns, columns, dtype=torch.bool)))
+    views = graph_of(torch.ones(columns, columns, dtype=torch.bool)).views
     edges = columns * columns
     q = k = v = torch.empty(shape, dtype=dtype)
     q = q[:, :1] if "shared" in options else q
@@ -100,7 +99,7 @@ def test_attention(dtype, capability, shape, options, built):
 )
 def test_attention_with_hubs(dtype, capability, built):
     built["run"].capability = capability
-    views = Views.of(graph_of(torch.ones(40, 40, dtype=torch.bool)))
+    views = graph_of(torch.ones(40, 40, dtype=torch.bool)).views
     q = k = v = torch.empty(40, 3, 3, 24, dtype=dtype)
     bias, cost = torch.empty(1600, 3), torch.empty(1600)
     cut, rest = Cut(16, 16), (views, 0.25, 0.0, None)
@@ -116,7 +115,7 @@ def test_attention_with_hubs(dtype, capability, built):
     [(torch.float32, 1, 64), (torch.bfloat16, 3, 16), (torch.float16, 48, 1)],
 )
 def test_edge_linear(dtype, heads, width, built):
-    views = Views.of(graph_of(torch.ones(20, 20, dtype=torch.bool)))
+    views = graph_of(torch.ones(20, 20, dtype=torch.bool)).views
     x, weight = torch.empty(20, 3, heads, width, dtype=dtype), torch.empty(400, heads)
     y = linear.forward(x, weight, views)
     linear.backward(torch.empty_like(y), x, weight, views)

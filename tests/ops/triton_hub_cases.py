@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from graphcolumns.graph.views import Views
 from graphcolumns.ops.column_attention import reference
 from graphcolumns.ops.column_attention.triton import backend as triton
 from graphcolumns.ops.column_attention.triton import hubs as triton_hubs
 from graphcolumns.ops.column_attention.triton.hubs import CUTS, Cut
 from graphcolumns.ops.column_attention.triton.segments import Segments
-from graphcolumns.ops.views import Views
 from tests.ops.cases import Case, draw, graph_of
 from tests.ops.triton_cases import DEVICE, HALF, OPTIONS, check, on_device, skewed
 
@@ -21,7 +21,7 @@ def of_degrees(degrees: tuple[int, ...], sources: int) -> torch.Tensor:
 def passes(kernel, case: Case, dropout: float = 0.0) -> list[torch.Tensor]:
     """Outputs and gradients of one implementation, called as the op calls it."""
     seed = torch.tensor(7, device=case.q.device) if dropout else None
-    inputs, views = [None if x is None else x.detach() for x in case[2:]], Views.of(case.graph)
+    inputs, views = [None if x is None else x.detach() for x in case[2:]], case.graph.views
     edges = views if hasattr(kernel, "columns") or kernel is triton else (views[1], views[2])
     edges = (edges,) if isinstance(edges, Views) else edges
     rest = (*edges, 0.4, dropout, seed)
@@ -140,12 +140,11 @@ class TestGraphs:
     def test_the_pass_that_meets_the_hub_is_cut(self):
         inward = graph_of(of_degrees((0, 1, 40, 257, 3, 0), 257))
         outward = inward.reverse()
-        cuts = [CUTS[triton_hubs.for_graph("triton", graph)] for graph in (inward, outward)]
+        cuts = [CUTS[triton_hubs.for_graph(graph)] for graph in (inward, outward)]
         assert cuts == [Cut(256, None), Cut(None, 256)]
         mask = torch.eye(300).bool()
         mask[0] = mask[:, 0] = True
-        assert CUTS[triton_hubs.for_graph("triton", graph_of(mask))] == Cut(256, 256)
-        assert triton_hubs.for_graph("cpp", inward) == "cpp"
+        assert CUTS[triton_hubs.for_graph(graph_of(mask))] == Cut(256, 256)
 
     def test_backward_may_be_differentiated(self):
         case = draw(of_degrees((257, 1, 0, 2), 257), 1, 1, 1, 1, bias=None, cost=None)
@@ -165,4 +164,4 @@ class TestGraphs:
         case = draw(of_degrees((0, 1, 256), 256), 1, 1, 1, 1, bias=None, cost=None)
         on_device(case).run("triton")
         full = graph_of(torch.ones(2, 300).bool()).to(DEVICE)  # long, but none longer than others
-        assert triton_hubs.for_graph("triton", full) == "triton"
+        assert triton_hubs.for_graph(full) == "triton"

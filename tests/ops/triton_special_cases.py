@@ -6,7 +6,6 @@ import torch
 from graphcolumns.ops import backend as backends
 from graphcolumns.ops.column_attention.op import column_attention_op
 from graphcolumns.ops.dropout import edge_dropout
-from graphcolumns.ops.views import Views
 from tests.ops.cases import MASKS, Case, draw, gradients, random_mask
 from tests.ops.triton_cases import (
     DEVICE,
@@ -141,7 +140,7 @@ class TestOp:
     def test_opcheck(self, dtype, options):
         case = on_device(draw(MASKS["more sources"], **OPTIONS[options]), dtype)
         seed = torch.tensor(3, device=DEVICE)
-        arguments = (*case[2:], *Views.of(case.graph), 0.5, 0.5, seed, "triton")
+        arguments = (*case[2:], *case.graph.views, 0.5, 0.5, seed, "triton")
         torch.library.opcheck(column_attention_op, arguments)
 
     def test_full_graph(self):

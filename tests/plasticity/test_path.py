@@ -25,4 +25,4 @@ def test_an_update_measures_and_swaps(counted):
 def test_path_of_a_forward_and_backward_pass(counted):
     step = counted["forward and backward"]
     assert not step.files("plasticity/")
-    assert step.files() <= 28
+    assert step.files() <= 22

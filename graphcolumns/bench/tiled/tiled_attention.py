@@ -23,7 +23,6 @@ from graphcolumns.ops.column_attention.op import column_attention_backward_op
 from graphcolumns.ops.column_attention.triton import backend as triton
 from graphcolumns.ops.column_attention.triton import hubs
 from graphcolumns.ops.column_attention.triton.call import Call, per_edge
-from graphcolumns.ops.views import Views
 
 SLOTS = 32  # sources of a window that are read at a time
 WIDEST = 128  # numbers of a head: tiles of more do not fit every GPU
@@ -105,9 +104,9 @@ class _Tiled(torch.autograd.Function):
     def backward(ctx: Any, grad_out: Tensor, grad_lse: Tensor) -> tuple[Tensor | None, ...]:
         """See :func:`~graphcolumns.ops.column_attention.triton.backend.backward`."""
         q, k, v, bias, out, highest, log_mass = ctx.saved_tensors
-        none, backend = highest.new_empty(0), hubs.for_graph("triton", ctx.graph)
+        none, backend = highest.new_empty(0), hubs.for_graph(ctx.graph)
         saved = (q, k, v, bias, None, out, none, highest, log_mass)
-        rest = (*Views.of(ctx.graph), ctx.scale, 0.0, None, backend)
+        rest = (*ctx.graph.views, ctx.scale, 0.0, None, backend)
         grads = column_attention_backward_op(grad_out, None, grad_lse, *saved, *rest)
         grad_q, grad_k, grad_v, grad_bias, _ = grads
         return grad_q, grad_k, grad_v, None if bias is None else grad_bias, None, None, None

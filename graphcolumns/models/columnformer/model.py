@@ -192,6 +192,8 @@ class Columnformer(nn.Module):
 
         Differentiable in learned positions.
         """
+        if self.wiring is None:
+            return None
         graph = self._graph if self.positions is None else self.positions(self._graph)
         return edge_cost(graph, self.wiring, self.wiring_power, self.wiring_sigma, self.wiring_norm)
 

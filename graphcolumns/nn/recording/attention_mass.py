@@ -5,7 +5,7 @@ from torch import Tensor
 from graphcolumns.nn.recording.records import AttentionRecord
 from graphcolumns.ops import segment_softmax
 from graphcolumns.ops.column_attention.reference import edge_logits
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 
 
 def attention_mass(record: AttentionRecord) -> Tensor:

@@ -13,9 +13,7 @@ from graphcolumns.ops.column_attention.op import column_attention_op
 from graphcolumns.ops.column_attention.scatter import column_attention as _scatter
 from graphcolumns.ops.column_attention.transformed import forward as _transformed
 from graphcolumns.ops.column_attention.triton import hubs
-from graphcolumns.ops.precision import as_given, product_dtype
-from graphcolumns.ops.transforms import transformed
-from graphcolumns.ops.views import Views
+from graphcolumns.ops.context import as_given, product_dtype, transformed
 
 __all__ = ["Attention", "column_attention"]
 
@@ -121,9 +119,9 @@ def column_attention(
     if backend == "scatter":
         with as_given(q):
             return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))
-    backend = hubs.for_graph(backend, graph)
+    backend = hubs.for_graph(graph) if backend == "triton" else backend
     out, total, lse, *_ = column_attention_op(
-        q, k, v, bias, cost, *Views.of(graph), scale, dropout, counter, backend
+        q, k, v, bias, cost, *graph.views, scale, dropout, counter, backend
     )
     return Attention(out, None if cost is None else total, lse)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 from graphcolumns.ops.segment import segment_max
 
 CLOSED = float("-inf")

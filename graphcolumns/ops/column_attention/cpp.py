@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcolumns.ops import extension, pages
+from graphcolumns.graph.views import Views
+from graphcolumns.ops import kernels
 from graphcolumns.ops.column_attention import reference
-from graphcolumns.ops.views import Views
 
-DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 _TENSORS = (
     *("q", "k", "v", "bias", "cost", "out", "total", "lse", "highest", "log_mass"),
     *("grad_out", "grad_total", "grad_lse", "centred", "state"),
@@ -49,7 +48,7 @@ def forward(
     seed: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """See :func:`~graphcolumns.ops.column_attention.reference.forward`, which takes half types."""
-    if q.dtype not in DTYPES:
+    if q.dtype not in kernels.DTYPES:
         ends = views.source, views.target
         return reference.forward(q, k, v, bias, cost, *ends, scale, dropout, seed)
     shape = (q.shape[0], *v.shape[1:3])
@@ -60,7 +59,7 @@ def forward(
         **{name: q.new_empty(shape) for name in ("lse", "highest", "log_mass")},
     }
     results = list(tensors.values())[5:]
-    pages.advise(*results)
+    kernels.advise(*results)
     _run("attention_forward", tensors, views, scale, dropout, seed)
     return tuple(results)  # type: ignore[return-value]
 
@@ -84,7 +83,7 @@ def backward(
     seed: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
     """See :func:`~graphcolumns.ops.column_attention.reference.backward`; not differentiable."""
-    if q.dtype not in DTYPES:
+    if q.dtype not in kernels.DTYPES:
         saved = (q, k, v, bias, cost, out, total, highest, log_mass)
         arrived, ends = (grad_out, grad_total, grad_lse), (views.source, views.target)
         return reference.backward(*arrived, *saved, *ends, scale, dropout, seed)  # type: ignore[arg-type]
@@ -94,7 +93,7 @@ def backward(
     }
     columns, *lanes = highest.shape
     state = highest.new_empty((columns, 3, *lanes))
-    pages.advise(state, *grads.values())
+    kernels.advise(state, *grads.values())
     given: dict[str, Tensor | None]
     given = {"out": out, "total": total, "highest": highest, "log_mass": log_mass}
     given |= {"grad_out": grad_out, "grad_total": grad_total, "grad_lse": grad_lse}
@@ -163,7 +162,7 @@ def _run(
     }
     arguments = Arguments(**pointers, **numbers, scale=scale, dropout=dropout)
     # `given` holds the tensors until the kernel, which runs without the interpreter lock, is done.
-    extension.call(f"{name}_{DTYPES[q.dtype]}", arguments)
+    kernels.call(f"{name}_{kernels.DTYPES[q.dtype]}", arguments)
 
 
 def _per_edge(values: Tensor | None) -> int:

@@ -21,7 +21,7 @@ from graphcolumns.ops.column_attention.closed import (
     sound,
 )
 from graphcolumns.ops.column_attention.reference import factors
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 
 
 def scatter_edges(

@@ -6,12 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphcolumns.graph.views import Views
 from graphcolumns.ops.column_attention import cpp, dense, reference
 from graphcolumns.ops.column_attention.triton import backend as triton
 from graphcolumns.ops.column_attention.triton import hubs
-from graphcolumns.ops.precision import accumulator, as_given
-from graphcolumns.ops.transforms import batched
-from graphcolumns.ops.views import Views
+from graphcolumns.ops.context import accumulator, as_given, batched
 
 PLAIN = {"reference": reference, "dense": dense}  # plain torch: autograd differentiates them again
 FUSED: Mapping[str, Any] = {

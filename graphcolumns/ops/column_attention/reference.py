@@ -20,10 +20,9 @@ from graphcolumns.ops.column_attention.closed import (
     silent_edges,
     without,
 )
+from graphcolumns.ops.context import accumulator, batched
 from graphcolumns.ops.dropout import edge_dropout
-from graphcolumns.ops.precision import accumulator
 from graphcolumns.ops.segment import segment_max, segment_sum
-from graphcolumns.ops.transforms import batched
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from graphcolumns.ops.column_attention.closed import (
     without,
 )
 from graphcolumns.ops.column_attention.reference import edge_logits, factors
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 
 
 def column_attention(

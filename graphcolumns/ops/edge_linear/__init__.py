@@ -6,12 +6,10 @@ from torch import Tensor
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.backend import choose_backend
 from graphcolumns.ops.column_attention.checks import check_devices, check_graph
+from graphcolumns.ops.context import accumulator, as_given, transformed
 from graphcolumns.ops.edge_linear import reference
 from graphcolumns.ops.edge_linear.op import edge_linear_op
 from graphcolumns.ops.edge_linear.scatter import edge_linear as _scatter
-from graphcolumns.ops.precision import accumulator, as_given
-from graphcolumns.ops.transforms import transformed
-from graphcolumns.ops.views import Views
 
 __all__ = ["edge_linear"]
 
@@ -65,7 +63,7 @@ def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph, *, backend: str =
         with as_given(x):
             out = _scatter(per_head, weight, graph)
     else:
-        out = edge_linear_op(per_head, weight, *Views.of(graph), backend)
+        out = edge_linear_op(per_head, weight, *graph.views, backend)
     return out.reshape(graph.num_columns, *x.shape[1:])
 
 

@@ -5,8 +5,8 @@ import ctypes
 import torch
 from torch import Tensor
 
-from graphcolumns.ops import extension, pages
-from graphcolumns.ops.views import Views
+from graphcolumns.graph.views import Views
+from graphcolumns.ops import kernels
 
 _TENSORS = ("x", "weight", "grad", "out", "grad_weight", "pointers", "edge", "other")
 
@@ -29,7 +29,7 @@ def backward(grad: Tensor, x: Tensor, weight: Tensor, views: Views) -> tuple[Ten
     """See :func:`~graphcolumns.ops.edge_linear.reference.backward`; not differentiable."""
     grad_x = _sum_rows(grad, weight, views.colptr, views.csc_target, views.csc_edge)
     grad_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
-    pages.advise(grad_weight)
+    kernels.advise(grad_weight)
     given = {"grad": grad, "grad_weight": grad_weight, "other": views.source}
     _run("edge_linear_weight_gradient", x, views.rowptr, **given)
     return grad_x, grad_weight
@@ -40,7 +40,7 @@ def _sum_rows(
 ) -> Tensor:
     """Rows of ``x`` at ``other``, times the weights of their edges, summed between ``pointers``."""
     out = x.new_empty((pointers.shape[0] - 1, *x.shape[1:]))
-    pages.advise(out)
+    kernels.advise(out)
     given = {"weight": weight, "other": other, "edge": edge}
     _run("edge_linear_sum_rows", x, pointers, out=out, **given)
     return out
@@ -53,6 +53,5 @@ def _run(name: str, x: Tensor, pointers: Tensor, **tensors: Tensor | None) -> No
     batch, heads, width = x.shape[1:]
     rows = pointers.shape[0] - 1
     arguments = Arguments(**fields, rows=rows, batch=batch, heads=heads, width=width)
-    dtype = "float32" if x.dtype == torch.float32 else "float64"
     # `kept` holds the tensors until the kernel, which runs without the interpreter lock, is done.
-    extension.call(f"{name}_{dtype}", arguments)
+    kernels.call(f"{name}_{kernels.DTYPES[x.dtype]}", arguments)

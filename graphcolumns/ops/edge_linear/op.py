@@ -5,10 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphcolumns.graph.views import Views
+from graphcolumns.ops.context import accumulator, as_given, batched
 from graphcolumns.ops.edge_linear import cpp, dense, reference, triton
-from graphcolumns.ops.precision import accumulator, as_given
-from graphcolumns.ops.transforms import batched
-from graphcolumns.ops.views import Views
 
 PLAIN = {"reference": reference, "dense": dense}  # plain torch: autograd differentiates them again
 # Kernels of their own; a second derivative is that of the reference.

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from graphcolumns.ops.context import batched
 from graphcolumns.ops.segment import segment_sum
-from graphcolumns.ops.transforms import batched
 
 
 def forward(x: Tensor, weight: Tensor, source: Tensor, target: Tensor, num_columns: int) -> Tensor:

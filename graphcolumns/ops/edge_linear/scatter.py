@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 
 
 def edge_linear(x: Tensor, weight: Tensor, graph: ColumnGraph) -> Tensor:

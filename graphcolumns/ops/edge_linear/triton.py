@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from graphcolumns.graph.views import Views
 from graphcolumns.ops import tiles
 from graphcolumns.ops.edge_linear import reference
-from graphcolumns.ops.views import Views
 
 
 def forward(x: Tensor, weight: Tensor, views: Views) -> Tensor:

@@ -5,11 +5,11 @@ import math
 import torch
 from torch import Tensor
 
-from graphcolumns.ops import extension, tiles
+from graphcolumns.ops import kernels, tiles
 from graphcolumns.ops.backend import CPP_FROM, check_scatter, check_triton, has_triton
+from graphcolumns.ops.context import as_given
 from graphcolumns.ops.edge_scores import checks, cpp, reference, scatter, triton
 from graphcolumns.ops.edge_scores.sums import EdgeScores
-from graphcolumns.ops.precision import as_given
 
 __all__ = ["EdgeScores", "edge_scores"]
 
@@ -140,7 +140,7 @@ def _choose(backend: str, q: Tensor, v: Tensor, pairs: int) -> str:
         raise ValueError(f"backend must be 'auto' or one of {tuple(KERNELS)}, got {backend!r}")
     if backend == "cpp" and q.device.type != "cpu":
         raise ValueError(f"backend='cpp' runs on the CPU, got tensors on {q.device}")
-    if backend == "cpp" and q.dtype not in cpp.DTYPES:
+    if backend == "cpp" and q.dtype not in kernels.DTYPES:
         raise TypeError(f"backend='cpp' takes float32 and float64, got {q.dtype}: use 'reference'")
     if backend == "scatter":
         check_scatter()
@@ -150,6 +150,6 @@ def _choose(backend: str, q: Tensor, v: Tensor, pairs: int) -> str:
         return backend
     if q.device.type == "cuda" and q.dtype in tiles.DTYPES and has_triton():
         return "triton"
-    fits = q.device.type == "cpu" and q.dtype in cpp.DTYPES
+    fits = q.device.type == "cpu" and q.dtype in kernels.DTYPES
     large = pairs * q.shape[0] * v.shape[2:].numel() >= CPP_FROM
-    return "cpp" if fits and large and extension.ready() else "reference"
+    return "cpp" if fits and large and kernels.ready() else "reference"

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from graphcolumns.graph.edges import pointers
-from graphcolumns.ops import extension
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops import kernels
+from graphcolumns.ops.context import accumulator
 
-DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 _TENSORS = ("q", "k", "v", "grad", "lse", "delta", "bias", "sums", "pointers", "source", "sole")
 _NUMBERS = (
     *("steps", "columns", "sources", "batch", "heads", "width", "value_width", "pairs"),
@@ -98,5 +97,7 @@ def _run(
     }
     fields = {name: x.data_ptr() for name, x in kept.items()}
     # `kept` holds the tensors until the kernel, which runs without the interpreter lock, is done.
-    extension.call(f"edge_scores_{DTYPES[k.dtype]}", Arguments(**fields, **numbers, scale=scale))
+    kernels.call(
+        f"edge_scores_{kernels.DTYPES[k.dtype]}", Arguments(**fields, **numbers, scale=scale)
+    )
     return sums

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.column_attention.reference import dot
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 
 # 1 - p is at least this where it divides: what an edge leaves to the others is a difference of
 # rounded numbers, and below it nothing of it is right.

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from graphcolumns.graph.edges import pointers
+from graphcolumns.ops.context import accumulator
 from graphcolumns.ops.edge_scores.reference import CLIP
-from graphcolumns.ops.precision import accumulator
 
 
 def edge_scores(

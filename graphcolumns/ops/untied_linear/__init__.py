@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from graphcolumns.ops.transforms import transformed
+from graphcolumns.ops.context import transformed
 from graphcolumns.ops.untied_linear import reference
 from graphcolumns.ops.untied_linear.choice import kernel_runs, takes_kernel
 from graphcolumns.ops.untied_linear.op import untied_linear_op

@@ -2,10 +2,8 @@
 
 from torch import Tensor
 
-from graphcolumns.ops import extension
-from graphcolumns.ops.precision import product_dtype
-from graphcolumns.ops.transforms import transformed
-from graphcolumns.ops.untied_linear.cpp import DTYPES
+from graphcolumns.ops import kernels
+from graphcolumns.ops.context import product_dtype, transformed
 
 BACKENDS = ("reference", "cpp")
 # Numbers of the weights from which on the kernels are taken. On two cores of an AMD EPYC, channels
@@ -41,7 +39,7 @@ def takes_kernel(backend: str, weight: Tensor) -> bool:
         )
     if backend == "reference" or not _multiplies(weight):
         return False
-    return backend == "cpp" or (_wins(weight) and extension.ready())
+    return backend == "cpp" or (_wins(weight) and kernels.ready())
 
 
 def kernel_runs(weight: Tensor, *others: Tensor | None) -> bool:
@@ -61,7 +59,7 @@ def kernel_runs(weight: Tensor, *others: Tensor | None) -> bool:
 
 def _multiplies(weight: Tensor) -> bool:
     on_cpu = weight.device.type == "cpu"
-    return on_cpu and weight.dtype in DTYPES and product_dtype(weight) == weight.dtype
+    return on_cpu and weight.dtype in kernels.DTYPES and product_dtype(weight) == weight.dtype
 
 
 def _wins(weight: Tensor) -> bool:

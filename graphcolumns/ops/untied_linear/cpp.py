@@ -6,9 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from graphcolumns.ops import extension, pages
-
-DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+from graphcolumns.ops import kernels
 
 
 class Batches(ctypes.Structure):
@@ -30,7 +28,7 @@ class Arguments(ctypes.Structure):
 def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """See :func:`~graphcolumns.ops.untied_linear.reference.forward`; float32 and float64."""
     y = x.new_empty(*x.shape[:2], weight.shape[2])
-    pages.advise(y)
+    kernels.advise(y)
     _run(
         "forward", [_rows(x)], [y], weight.contiguous(), bias if bias is None else bias.contiguous()
     )
@@ -40,7 +38,7 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def transposed(grad: Tensor, weight: Tensor) -> Tensor:
     """See :func:`~graphcolumns.ops.untied_linear.reference.transposed`; not differentiable."""
     x = grad.new_empty(*grad.shape[:2], weight.shape[1])
-    pages.advise(x)
+    kernels.advise(x)
     _run("transposed", [x], [_rows(grad)], weight.contiguous(), None)
     return x
 
@@ -50,7 +48,7 @@ def gradient(xs: Sequence[Tensor], grads: Sequence[Tensor]) -> tuple[Tensor, Ten
     columns, _, cin = xs[0].shape
     weight = xs[0].new_empty(columns, cin, grads[0].shape[2])
     bias = xs[0].new_empty(columns, grads[0].shape[2])
-    pages.advise(weight)
+    kernels.advise(weight)
     _run("gradient", [_rows(x) for x in xs], [_rows(grad) for grad in grads], weight, bias)
     return weight, bias
 
@@ -80,7 +78,7 @@ def _run(
         cin=cin,
         cout=cout,
     )
-    extension.call(f"untied_linear_{name}_{DTYPES[weight.dtype]}", arguments)
+    kernels.call(f"untied_linear_{name}_{kernels.DTYPES[weight.dtype]}", arguments)
 
 
 def _require(dtype: torch.dtype, *tensors: tuple[Tensor, tuple[int, ...]]) -> None:

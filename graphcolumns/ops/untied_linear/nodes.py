@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.precision import as_given
+from graphcolumns.ops.context import as_given
 from graphcolumns.ops.untied_linear import reference
 from graphcolumns.ops.untied_linear.op import (
     gradient_op,

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.precision import as_given
-from graphcolumns.ops.transforms import batched
+from graphcolumns.ops.context import as_given, batched
 from graphcolumns.ops.untied_linear import cpp, reference
 
 

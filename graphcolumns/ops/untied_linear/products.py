@@ -6,8 +6,8 @@ Where the C++ kernels run (see choice.py) they form the sum instead.
 import torch
 from torch import Tensor
 
-from graphcolumns.ops import pages
-from graphcolumns.ops.transforms import batched
+from graphcolumns.ops import kernels
+from graphcolumns.ops.context import batched
 
 # On a CPU the gradient is updated in place, once per so many rows: copying more pairs together
 # costs more than another pass over a gradient that is in the cache.
@@ -62,7 +62,7 @@ def _in_place(
     x, y = pairs[0][0][0], pairs[0][1][0]
     columns, cin, cout = x.shape[0], x.shape[2], y.shape[2]
     weight, bias = x.new_empty(columns, cin, cout), y.new_zeros(columns, cout)
-    pages.advise(weight)
+    kernels.advise(weight)
     copied = x.shape[1] * len(pairs[0][0]) * (cin + cout) if len(pairs[0][0]) > 1 else 0
     width = BLOCK // (x.element_size() * max(cin * cout, 4 * copied))
     if frugal and copied:

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphcolumns.ops.precision import product_dtype
-from graphcolumns.ops.transforms import transformed
+from graphcolumns.ops.context import product_dtype, transformed
 from graphcolumns.ops.untied_linear.choice import takes_kernel
 from graphcolumns.ops.untied_linear.nodes import StepLinear, Unroll
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops import EdgeScores
-from graphcolumns.ops.precision import accumulator
+from graphcolumns.ops.context import accumulator
 from graphcolumns.plasticity.probe.stacked import LinearTrace
 
 # Numbers gathered at a time by default.

@@ -8,8 +8,8 @@ from graphcolumns.nn.batches import Inputs, num_samples, split_samples
 from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import AttentionRecord, evaluating, recording
 from graphcolumns.ops.column_attention.reference import dot
+from graphcolumns.ops.context import accumulator
 from graphcolumns.ops.edge_scores.checks import check_pairs
-from graphcolumns.ops.precision import accumulator
 from graphcolumns.plasticity.probe.stacked import as_multiplied
 from graphcolumns.plasticity.probe.trace import never_recorded
 

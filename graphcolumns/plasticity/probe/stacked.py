@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from graphcolumns.nn.recording import AttentionRecord, LinearRecord, Record
-from graphcolumns.ops import pages
-from graphcolumns.ops.precision import product_dtype
+from graphcolumns.ops import kernels
+from graphcolumns.ops.context import product_dtype
 from graphcolumns.plasticity.probe.padded import padded
 
 
@@ -120,7 +120,7 @@ def stack(
 def steps(values: Sequence[Tensor]) -> Tensor:
     """The values of all steps in one tensor."""
     joined = values[0].new_empty((len(values), *values[0].shape))
-    pages.advise(joined)
+    kernels.advise(joined)
     return torch.stack(list(values), out=joined)
 
 

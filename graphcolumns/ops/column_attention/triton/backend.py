@@ -10,12 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from graphcolumns.graph.views import Views
 from graphcolumns.ops import tiles
 from graphcolumns.ops.column_attention import reference
 from graphcolumns.ops.column_attention.closed import centred, raised
 from graphcolumns.ops.column_attention.triton.call import Call
 from graphcolumns.ops.column_attention.triton.segments import Segments
-from graphcolumns.ops.views import Views
 
 
 def forward(

@@ -38,6 +38,6 @@ CUTS = {
 _NAMES = dict(zip([(True, False), (False, True), (True, True)], CUTS, strict=True))
 
 
-def for_graph(backend: str, graph: ColumnGraph) -> str:
-    """``backend``, or what takes its place on this graph."""
-    return _NAMES.get(graph.hubs, backend) if backend == "triton" else backend
+def for_graph(graph: ColumnGraph) -> str:
+    """``triton``, or what takes its place on this graph."""
+    return _NAMES.get(graph.hubs, "triton")

@@ -5,19 +5,19 @@ import mmap
 import pytest
 import torch
 
-from graphcolumns.ops import pages
+from graphcolumns.ops import kernels
 
 
 @pytest.fixture
 def asked(monkeypatch):
     calls = []
-    monkeypatch.setattr(pages, "_madvise", lambda: lambda *call: calls.append(call))
+    monkeypatch.setattr(kernels, "_madvise", lambda: lambda *call: calls.append(call))
     return calls
 
 
 def test_whole_pages_inside_a_large_tensor(asked):
-    tensor = torch.empty(pages.LARGE + 1000, dtype=torch.uint8)
-    pages.advise(tensor, None)
+    tensor = torch.empty(kernels.LARGE + 1000, dtype=torch.uint8)
+    kernels.advise(tensor, None)
     ((start, size, _),) = asked
     begin, end = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
     assert begin <= start < begin + mmap.PAGESIZE
@@ -26,9 +26,9 @@ def test_whole_pages_inside_a_large_tensor(asked):
 
 
 def test_small_and_other_tensors_are_left_alone(asked):
-    pages.advise(
-        torch.empty(pages.LARGE - 1, dtype=torch.uint8),
-        torch.empty(pages.LARGE, device="meta"),
+    kernels.advise(
+        torch.empty(kernels.LARGE - 1, dtype=torch.uint8),
+        torch.empty(kernels.LARGE, device="meta"),
         torch.empty(0),
         None,
     )
@@ -36,11 +36,11 @@ def test_small_and_other_tensors_are_left_alone(asked):
 
 
 def test_systems_without_it(monkeypatch):
-    monkeypatch.setattr(pages, "_madvise", lambda: None)
-    pages.advise(torch.empty(pages.LARGE))
+    monkeypatch.setattr(kernels, "_madvise", lambda: None)
+    kernels.advise(torch.empty(kernels.LARGE))
 
 
 def test_the_contents_stay():
-    tensor = torch.arange(pages.LARGE // 4 + 5, dtype=torch.int32)
-    pages.advise(tensor)
-    assert torch.equal(tensor, torch.arange(pages.LARGE // 4 + 5, dtype=torch.int32))
+    tensor = torch.arange(kernels.LARGE // 4 + 5, dtype=torch.int32)
+    kernels.advise(tensor)
+    assert torch.equal(tensor, torch.arange(kernels.LARGE // 4 + 5, dtype=torch.int32))
