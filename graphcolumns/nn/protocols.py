@@ -26,6 +26,9 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
     A method called after every optimizer step, for rules that parameters must keep to.
 ``no_weight_decay``
     Names of its parameters that are never decayed.
+``mixture_maps()`` and ``mixture_graphs()``
+    Methods of the model that return the learned mixture coefficients of its columns, each [N, R],
+    and the graph under each of them (default: the first graph), for the loss term ``variation``.
 ``recorder``
     A class attribute, normally None; set only while records of what the module computes along
     edges are kept, see ``graphcolumns.nn.recording``.

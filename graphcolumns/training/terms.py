@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,6 @@ from torch import Tensor, nn
 from graphcolumns.data import Task
 from graphcolumns.data.tasks import task_named
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.protocols import graph_of
 from graphcolumns.training import losses
 
@@ -38,11 +38,15 @@ def smoothness(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
 
 
 def variation(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
-    """`losses.total_variation`, averaged over the mixtures of the model."""
-    maps = [module() for module in model.modules() if isinstance(module, Mixture)]
+    """`losses.total_variation`, averaged over the learned mixtures of the model."""
+    several: Any = model
+    maps: list[Tensor] = several.mixture_maps() if hasattr(model, "mixture_maps") else []
     if not maps:
-        _missing(model, "variation", "no mixture of weights: build it with weights='mixture'")
-    values = [losses.total_variation(c, _graph(model)) for c in maps]
+        remedy = "build it with weights={'attention': 'mixture'}, or give it a method mixture_maps"
+        _missing(model, "variation", f"no learned mixture of weights: {remedy}")
+    own = hasattr(model, "mixture_graphs")
+    graphs = several.mixture_graphs() if own else [_graph(model)] * len(maps)
+    values = [losses.total_variation(c, graph) for c, graph in zip(maps, graphs, strict=True)]
     return torch.stack(values).mean()
 
 
@@ -71,7 +75,26 @@ def task_term(task: Task) -> Term:
     return lambda model, output, targets: task.loss(output.prediction, targets)
 
 
-def per_sample(task: Task | str) -> Callable[[Any, Tensor], Tensor]:
-    """From what a model returned and the targets to the task's loss of every sample, `[B]`."""
-    given = task_named(task)
-    return lambda output, targets: given.per_sample(output.prediction, targets)
+@dataclass(frozen=True)
+class SampleLosses:
+    """The loss of every sample, ``[B]``, from what a model returned and the targets.
+
+    Attributes:
+        task: Task whose loss it is.
+    """
+
+    task: Task
+
+    @property
+    def answers(self) -> Literal["classes", "bits"] | None:
+        """Kind of labels that the model's own prediction defines, as the task says."""
+        return self.task.answers
+
+    def __call__(self, output: Any, targets: Tensor) -> Tensor:
+        """The losses of a batch."""
+        return self.task.per_sample(output.prediction, targets)
+
+
+def per_sample(task: Task | str) -> SampleLosses:
+    """The loss of every sample of a task, or of the task of that name."""
+    return SampleLosses(task_named(task))

@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graphcolumns.plasticity.probe.evidence import Probe
-from graphcolumns.plasticity.probe.fisher import fisher
+from graphcolumns.plasticity.probe.fisher import answers_of, fisher
 from graphcolumns.plasticity.probe.trace import trace
+from graphcolumns.training.terms import per_sample
 from tests.models.variants import make
 from tests.plasticity.learners import LOSSES, SHEET, learner, rows
 
@@ -67,6 +68,41 @@ def test_a_model_that_is_sure_stays_finite(model, images):
             parameter.mul_(1e4)
     assert fisher(model, images, *PAIRS, draws=2).insertion_squares.isfinite().all()
     assert fisher(model, images, *PAIRS).insertion_squares.isfinite().all()
+
+
+LABELS = {
+    "classes": ("classification", torch.tensor([0, 1, 2]), "classes"),
+    "bits": ("multi_label", torch.tensor([[0.0, 1, 1, 0]] * 3), "bits"),
+    "responses that happen to be 0 and 1": ("regression", torch.tensor([[0.0, 1, 1, 0]] * 3), None),
+    "binary images": ("reconstruction", torch.tensor([[0.0, 1, 1, 0]] * 3), None),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_the_task_says_what_its_answers_are(case):
+    """Labels that look alike are not: only a classifier predicts classes or bits."""
+    task, labels, expected = LABELS[case]
+    losses = per_sample(task)
+    assert answers_of(losses, labels) == expected
+    probe = Probe(learner(), SHEET, rows().train_inputs[:3], labels, losses, seed=3, update=2)
+    place = slice(0, 64)
+    got = probe.fisher(place).deletion_squares
+    empirical = probe.scores.at(place).deletion_squares
+    assert torch.equal(got, empirical) is (expected is None)
+
+
+def test_losses_that_do_not_say_it():
+    def losses(output, labels):
+        return output.prediction.square().mean(1)
+
+    assert answers_of(losses, torch.tensor([0, 3])) == "classes"
+    assert answers_of(losses, torch.tensor([0.5, 3.0])) is None
+    assert answers_of(losses, torch.tensor([[0, 1], [1, 1]])) is None
+    losses.answers = "bits"
+    assert answers_of(losses, torch.tensor([[0, 1], [1, 1]])) == "bits"
+    losses.answers = "words"
+    with pytest.raises(ValueError, match=r"'classes', 'bits' or None. Got 'words'"):
+        answers_of(losses, torch.tensor([0, 3]))
 
 
 def test_what_it_does_not_take(model, images):

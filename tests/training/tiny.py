@@ -37,6 +37,9 @@ class Tiny(nn.Module):
         self.mixture = Mixture(columns, 2)
         self.dropout = dropout
 
+    def mixture_maps(self) -> list[Tensor]:
+        return [self.mixture()]
+
     def forward(self, inputs: Tensor) -> Output:
         pixels = inputs.flatten(1).t()[:, :, None]  # [N, B, 1]
         own = torch.tanh(pixels * self.gain[:, None] + self.bias[:, None])

@@ -21,7 +21,7 @@ from graphcolumns.plasticity.probe.edge_weights import (
     edge_weights,
     weight_gradient,
 )
-from graphcolumns.plasticity.probe.fisher import Answers, drawn
+from graphcolumns.plasticity.probe.fisher import answers_of, drawn
 from graphcolumns.plasticity.probe.score_sum import ScoreSum
 from graphcolumns.plasticity.probe.trace import Losses, batch_slices, trace, trace_slice
 
@@ -94,11 +94,12 @@ class Probe:
         """Second moments of some of them under the labels that the model itself predicts.
 
         Read first, ``scores`` are measured on the way: samples run forward once for both.
-        Where labels are neither classes nor bits: under the true ones, those of ``scores``.
+        Where its prediction defines no labels, see ``answers_of``: under the true ones, those of
+        ``scores``.
         """
         labels = self.labels
-        answers: Answers = "classes" if labels.dim() == 1 else "bits"
-        if answers == "bits" and bool(((labels != 0) & (labels != 1)).any()):
+        answers = answers_of(self.losses, labels)
+        if answers is None:
             return self.scores.at(place)
         pairs = self.targets[place], self.sources[place]
         every, some = ScoreSum(self.graph, self.targets, self.sources), ScoreSum(self.graph, *pairs)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -104,6 +104,26 @@ def fisher(
         total = part if total is None else total.add_(part)
     assert total is not None
     return replace(total, samples=num_samples(inputs))
+
+
+def answers_of(losses: Losses, labels: Tensor) -> Answers | None:
+    """The kind of labels that the prediction of a model defines, or None.
+
+    Losses say it by their attribute ``answers``, as those of a task do. Of losses that do not,
+    integer labels ``[B]`` are classes, and nothing is known of others.
+
+    Args:
+        losses: Function from the output and the labels to one loss per sample.
+        labels: ``[B, ...]``.
+
+    Raises:
+        ValueError: Another kind.
+    """
+    ids = labels.dim() == 1 and not labels.is_floating_point()
+    found: Answers | None = getattr(losses, "answers", "classes" if ids else None)
+    if found not in (None, *get_args(Answers)):
+        raise ValueError(f"losses.answers must be 'classes', 'bits' or None. Got {found!r}.")
+    return found
 
 
 def drawn(answers: Answers, seed: int = 0, update: int = 0) -> Losses:

@@ -50,7 +50,7 @@ class Effects(NamedTuple):
 
 @pytest.fixture(params=MODELS, name="case", scope="module")
 def made(request):
-    """A probe with candidates, and the effects ``[B, heads of all passes, E + P, 7]``."""
+    """A probe, its candidates, and the effects ``[B, heads of all passes, E + P, 7]``."""
     torch.manual_seed(4)
     make, shape = MODELS[request.param]
     model = make().double()
@@ -63,8 +63,8 @@ def made(request):
     is_edge[graph.target.long(), graph.source.long()] = True
     absent = (~is_edge).nonzero()[::7]
     probe = Probe(model, None, *batch, LOSSES, slice_size=2, seed=5, update=3)
-    probe.candidates(*absent.T)
-    return probe, by_loop(model, batch, LOSSES, probe.targets, probe.sources)
+    pairs = probe.candidates(*absent.T)
+    return probe, pairs, by_loop(model, batch, LOSSES, probe.targets, probe.sources)
 
 
 def by_loop(model: nn.Module, batch, losses, targets: Tensor, sources: Tensor) -> Tensor:
@@ -155,14 +155,14 @@ def of(effects: Tensor, name: str) -> Tensor:
 
 def test_heads_cancel(case):
     """Else the order of sums and sizes would make no difference."""
-    _, effects = case
+    *_, effects = case
     for name in ("deletion", "attention_gradient", "gate"):
         values = of(effects, name)
         assert (values.sum(1).abs() < 0.5 * values.abs().sum(1)).any()
 
 
 def test_criteria_of_edges(case):
-    probe, effects = case
+    probe, _, effects = case
     edges = probe.edges()
     effects = effects[:, :, : len(edges)]
     u = of(effects, "deletion").sum(1)
@@ -179,10 +179,8 @@ def test_criteria_of_edges(case):
 
 
 def test_criteria_of_candidates(case):
-    probe, effects = case
-    place = slice(probe.graph.num_edges, None)
-    pairs = type(probe.edges())(probe, slice(probe.graph.num_edges, len(probe.targets)))
-    effects = effects[:, :, place]
+    _, pairs, effects = case
+    effects = effects[:, :, -len(pairs) :]
     u = of(effects, "insertion").sum(1)
     expected = {
         "candidate_mass": of(effects, "would_be").mean((0, 1)),
@@ -198,7 +196,7 @@ def test_criteria_of_candidates(case):
 
 
 def test_curvature_under_the_labels_that_the_model_predicts(case):
-    probe, effects = case
+    probe, _, effects = case
     edges = probe.edges()
     numbered = probe.inputs, torch.arange(3)
     losses = drawn("classes", probe.seed, probe.update)
@@ -211,7 +209,7 @@ def test_curvature_under_the_labels_that_the_model_predicts(case):
 
 def test_mest_and_movement_take_heads_one_by_one(case):
     """The gradient of each weight alone, by autograd on the mean loss of the batch."""
-    probe, _ = case
+    probe, *_ = case
     model, edges = probe.model, probe.edges()
     with evaluating(model):
         loss = F.cross_entropy(model(probe.inputs).prediction, probe.labels)
