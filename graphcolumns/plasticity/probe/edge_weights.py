@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.batches import Inputs, num_samples, split_samples
+from graphcolumns.nn.batches import Inputs, num_samples
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.pair_bias import node_mean
-from graphcolumns.plasticity.probe.trace import Losses, loss_sum
+from graphcolumns.plasticity.probe.trace import Losses, batch_slices, loss_sum
 
 
 class EdgeWeight(NamedTuple):
@@ -102,8 +102,7 @@ def weight_gradient(
     parameters = [weight.parameter for weight in weights]
     total = [torch.zeros_like(parameter) for parameter in parameters]
     with torch.enable_grad(), evaluating(model), _differentiable(parameters):
-        slices = zip(split_samples(inputs, slice_size), labels.split(slice_size), strict=True)
-        for x, y in slices:
+        for x, y in batch_slices(inputs, labels, slice_size):
             loss = loss_sum(losses(model(x), y), len(y))
             parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
             for sum_, part in zip(total, parts, strict=True):
