@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 
 def _is_command() -> bool:
-    """Whether this process is `graphcolumns ...` or `python -m graphcolumns.cli`, or `.bench`."""
-    if sys.argv[:1] == ["-m"]:  # what stands there while Python looks for the module
+    """Whether this process is ``graphcolumns``, ``python -m graphcolumns.cli`` or ``.bench``."""
+    # While Python looks for the module of ``-m``, that is all that stands in its place.
+    if sys.argv[:1] == ["-m"]:
         return any(argument.startswith("graphcolumns.") for argument in sys.orig_argv)
     return bool(sys.argv) and PurePath(sys.argv[0]).stem == "graphcolumns"
 
 
 # A command loads names at their first use: `--help` does not wait for torch, and what OpenMP reads
-# when torch is loaded can be set before. Everybody else gets them at once: importing the package
+# when torch is loaded can be set before. All others get them at once: importing the package
 # also registers its ops and values with torch, and `torch.load` then reads a ColumnGraph.
 if TYPE_CHECKING or not _is_command():
     from graphcolumns.geometry import Geometry

@@ -1,4 +1,4 @@
-"""The command line `graphcolumns`, and `load`, which reads a run folder back."""
+"""The command line ``graphcolumns``, and ``load``, which reads a run folder back."""
 
 from typing import TYPE_CHECKING, Any
 

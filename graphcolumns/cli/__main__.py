@@ -1,4 +1,4 @@
-"""`python -m graphcolumns.cli` is `graphcolumns`."""
+"""``python -m graphcolumns.cli`` is ``graphcolumns``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What each command can be asked. Importing this imports nothing heavy, so `--help` is quick."""
+"""The arguments of each command. Nothing heavy is imported here, so ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def train() -> argparse.ArgumentParser:
-    """Of `graphcolumns train`; what is left over is for hydra."""
+    """Of ``graphcolumns train``; what is left over is for hydra."""
     parser = argparse.ArgumentParser(
         "graphcolumns train",
         usage="graphcolumns train [-m] [--config-dir FOLDER] [--cfg job] [KEY=VALUE ...]",
@@ -27,7 +27,7 @@ def train() -> argparse.ArgumentParser:
 
 
 def resume() -> argparse.ArgumentParser:
-    """Of `graphcolumns resume`."""
+    """Arguments of ``graphcolumns resume``."""
     parser = _of_a_run("resume", "Continue a run that was stopped, from its last checkpoint.")
     parser.add_argument(
         "overrides",
@@ -40,7 +40,7 @@ def resume() -> argparse.ArgumentParser:
 
 
 def evaluate() -> argparse.ArgumentParser:
-    """Of `graphcolumns evaluate`."""
+    """Arguments of ``graphcolumns evaluate``."""
     parser = _of_a_run(
         "evaluate", "Score a run on its held-out half, the test half or its validation fold."
     )
@@ -54,12 +54,12 @@ def evaluate() -> argparse.ArgumentParser:
 
 
 def report() -> argparse.ArgumentParser:
-    """Of `graphcolumns report`."""
+    """Arguments of ``graphcolumns report``."""
     return _of_a_run("report", "Write report.html into a run folder, from its last checkpoint.")
 
 
 def collect() -> argparse.ArgumentParser:
-    """Of `graphcolumns collect`."""
+    """Arguments of ``graphcolumns collect``."""
     parser = argparse.ArgumentParser(
         "graphcolumns collect",
         description="Write the finished runs below FOLDER as FOLDER/sweep.csv and sweep.png.",
@@ -74,7 +74,7 @@ def collect() -> argparse.ArgumentParser:
 
 
 def experiment() -> argparse.ArgumentParser:
-    """Of `graphcolumns experiment`."""
+    """Arguments of ``graphcolumns experiment``."""
     parser = argparse.ArgumentParser(
         "graphcolumns experiment",
         description="Run the arms of an experiment over its seeds, and compare them.",
@@ -92,14 +92,14 @@ def experiment() -> argparse.ArgumentParser:
 
 
 def bench() -> argparse.ArgumentParser:
-    """Of `graphcolumns bench`."""
+    """Arguments of ``graphcolumns bench``."""
     from graphcolumns.bench.command import parser
 
     return parser()
 
 
 def build_kernels() -> argparse.ArgumentParser:
-    """Of `graphcolumns build-kernels`."""
+    """Arguments of ``graphcolumns build-kernels``."""
     return argparse.ArgumentParser(
         "graphcolumns build-kernels",
         description="Compile the C++ kernels for this machine, and say where they are.",

@@ -13,7 +13,7 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from graphcolumns.cli.check import OPTIONAL, OPTIONS, Checked
+from graphcolumns.cli.check import OPTIONAL, OPTIONS, CheckedConfig
 from graphcolumns.cli.graph_rules import map_rules
 from graphcolumns.cli.metrics import Table
 from graphcolumns.cli.order import (
@@ -42,20 +42,22 @@ FOLDS = 5
 class Parts(NamedTuple):
     """What one configuration stands for. Geometry, graph and model have one order of columns.
 
-    From `graphcolumns.load` that is the user's order, that of the geometry function and of
-    every file; `permutation` is then 0, 1, 2, ... While a run trains it may be another one, see
-    `graphcolumns.cli.order`.
+    From ``graphcolumns.load`` that is the user's order, that of the geometry function and of
+    every file; ``permutation`` is then 0, 1, 2, ... While a run trains it may be another one, see
+    ``graphcolumns.cli.order``.
 
     Attributes:
-        geometry: where the columns are.
-        permutation: the user's id of each column, `[N]` int64.
-        graph: who listens to whom.
-        data: what is learned.
-        model: the model.
-        losses: name -> (weight, term).
-        options: the numbers of the run.
-        functions: the other keyword arguments of `train`: what it is given to call.
-        metrics: of a run that is read back, a number per step by name, see `read_metrics`.
+        geometry: Positions of the columns.
+        permutation: The user's id of each column, ``[N]`` int64.
+        graph: Edges between columns: the first graph of the model.
+        data: Data set, which says the task.
+        model: Model, which keeps all of its graphs.
+        losses: Weight and term of extra losses by name.
+        options: Numbers of the run.
+        functions: The other keyword arguments of ``train``: ``metrics``, ``learn``, and, where the
+            configuration has them, ``augmentation`` and ``plasticity``.
+        metrics: Numbers of a run that is read back, an array per name with a row per step, see
+            ``read_metrics``.
     """
 
     geometry: Geometry
@@ -79,15 +81,15 @@ class Parts(NamedTuple):
         return self._replace(geometry=geometry, graph=graph.to("cpu"))
 
 
-def build(config: Checked) -> Parts:
+def build(config: CheckedConfig) -> Parts:
     """Build all that a configuration names. Trains nothing, and writes nothing.
 
-    Geometry, data and graph first, then the model, whose initial weights depend on `seed` only.
-    Columns may be put in another order inside, see `graphcolumns.cli.order`. Whether the parts go
-    together is tried by `graphcolumns.cli.prepare`.
+    Geometry, data and graph first, then the model, whose initial weights depend on ``seed`` only.
+    Columns may be put in another order inside, see ``graphcolumns.cli.order``. Whether the parts go
+    together is tried by ``graphcolumns.cli.prepare``.
 
     Raises:
-        ValueError, TypeError, FileNotFoundError: whatever is wrong with it.
+        ValueError, TypeError, FileNotFoundError: Whatever is wrong with the configuration.
     """
     options, called = _options(config), _functions(config)
     given = _call("geometry", config)
@@ -120,17 +122,17 @@ def make_model(
     data: AnyDataset,
     **more: Any,
 ) -> nn.Module:
-    """The model that a configuration names, for columns in the order of `geometry`.
+    """The model that a configuration names, for columns in the order of ``geometry``.
 
     It gets those of these arguments that it has.
 
     Args:
-        config: the configuration.
-        geometry: where the columns are.
-        graph: who listens to whom, in the same order.
-        permutation: the user's id of each column, `[N]`.
-        data: what is learned.
-        more: further arguments, which take the place of those of the configuration.
+        config: Configuration of the run.
+        geometry: Positions of the columns.
+        graph: Edges in the same order.
+        permutation: The user's id of each column, ``[N]``.
+        data: Data set, which says what the model gets and returns.
+        more: Further arguments, which take the place of those of the configuration.
     """
     columns = {"geometry": geometry, "graph": graph, "permutation": permutation}
     known = columns | {"num_classes": data.num_classes}
@@ -150,7 +152,10 @@ def make_model(
 def _graph(
     config: Mapping[str, Any], given: Geometry, geometry: Geometry, permutation: Tensor
 ) -> ColumnGraph:
-    """The edges in the order of `geometry`; only functions that name no column are called in it."""
+    """The edges, in the order of ``geometry``.
+
+    Functions that name no column are called in that order, all others in the user's.
+    """
     if config["reorder"] == BEFORE_GRAPH or names_no_column(config["graph"]):
         try:
             graph: ColumnGraph = _call("graph", config, geometry)
@@ -163,7 +168,7 @@ def _graph(
 
 
 def _options(config: Mapping[str, Any]) -> TrainOptions:
-    """The numbers of `train`, checked."""
+    """The numbers of ``train``, checked."""
     known = {field.name for field in fields(TrainOptions)}
     given = {name: config[name] for name in OPTIONS} | optimizer_options(config["optimizer"])
     if given["steps"] is not None:
@@ -172,7 +177,7 @@ def _options(config: Mapping[str, Any]) -> TrainOptions:
 
 
 def _functions(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What `train` is given to call."""
+    """The functions that ``train`` is given."""
     named = ["learning", *(name for name in OPTIONAL if config[name] is not None)]
     made = {name: _callable(name, config) for name in named}
     return {"metrics": functions(config["metrics"]), "learn": made.pop("learning"), **made}

@@ -1,4 +1,4 @@
-"""What may change when a run is resumed: `graphcolumns resume RUN KEY=VALUE`."""
+"""What may change when a run is resumed: ``graphcolumns resume RUN KEY=VALUE``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from graphcolumns.checkpoint import Change
-from graphcolumns.cli.check import OPTIMIZER, Checked, check
+from graphcolumns.cli.check import OPTIMIZER, CheckedConfig, check
 from graphcolumns.cli.moved_keys import meant
 from graphcolumns.training.fingerprint import CHANGEABLE, FREE, REASONS
 
-# Keys of this call alone, which decide nothing that a run remembers.
+# Keys of this call alone, which change nothing that a run keeps.
 PASSING = ("progress", "report", "tensorboard")
 WHY = {
     "fold": "data",
@@ -26,16 +26,16 @@ WHY = {
 
 def with_overrides(
     config: Mapping[str, Any], overrides: Sequence[str]
-) -> tuple[Checked, list[str]]:
+) -> tuple[CheckedConfig, list[str]]:
     """A configuration with what a resumed run is to change, and the names of its options.
 
     Args:
-        config: of the run as it is.
-        overrides: `KEY=VALUE`.
+        config: Configuration of the run as it is.
+        overrides: Changes, each ``KEY=VALUE``.
 
     Raises:
-        ValueError: no `KEY=VALUE`, an unknown key, or one that cannot change.
-        TypeError: a value of the wrong type.
+        ValueError: No ``KEY=VALUE``, an unknown key, or one that cannot change.
+        TypeError: A value of the wrong type.
     """
     changed, names = deepcopy(dict(config)), []
     for override in overrides:
@@ -62,7 +62,7 @@ def with_changes(config: Mapping[str, Any], changes: Sequence[Change]) -> dict[s
 
 
 def _option(key: str) -> str:
-    """The option of `train` that a key sets; an error if a resumed run cannot change it."""
+    """The option of ``train`` that a key sets; an error if a resumed run cannot change it."""
     if key == "epochs":
         return "steps"
     name = key.removeprefix("optimizer.")

@@ -11,7 +11,7 @@ from graphcolumns.cli.signature import check_call, check_keys, check_value, hint
 from graphcolumns.training import TrainOptions
 
 # A configuration that `check` has found in order.
-Checked = NewType("Checked", dict[str, Any])
+CheckedConfig = NewType("CheckedConfig", dict[str, Any])
 
 # Fields of `TrainOptions` that stand at the top of a configuration.
 OPTIONS = (
@@ -46,15 +46,15 @@ VALUES: Mapping[str, Any] = {
 }
 
 
-def check(config: Mapping[str, Any]) -> Checked:
+def check(config: Mapping[str, Any]) -> CheckedConfig:
     """Check a resolved configuration, and return it.
 
     Args:
-        config: plain dictionaries, lists and values.
+        config: Configuration of plain dictionaries, lists and values.
 
     Raises:
-        ValueError: an unknown key (with the known ones), or a `_target_` that does not exist.
-        TypeError: a value of the wrong type.
+        ValueError: An unknown key (with the known ones), or a ``_target_`` that does not exist.
+        TypeError: A value of the wrong type.
     """
     known = (*BUILT, *VALUES, *OPTIONS)
     check_keys("", config, known)
@@ -74,7 +74,7 @@ def check(config: Mapping[str, Any]) -> Checked:
         rules = graph_rules(config[name]) if name == "plasticity" else None
         for path, node in _paths(name, config[name], rules):
             check_call(path, node, later)
-    return Checked(dict(config))
+    return CheckedConfig(dict(config))
 
 
 def _paths(name: str, node: Any, rules: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
@@ -84,4 +84,4 @@ def _paths(name: str, node: Any, rules: Mapping[str, Any] | None) -> list[tuple[
     return [(f"{name}.{graph}", rule) for graph, rule in rules.items()]
 
 
-__all__ = ["BUILT", "OPTIMIZER", "OPTIONAL", "OPTIONS", "VALUES", "Checked", "check"]
+__all__ = ["BUILT", "OPTIMIZER", "OPTIONAL", "OPTIONS", "VALUES", "CheckedConfig", "check"]

@@ -1,4 +1,4 @@
-"""`graphcolumns collect`."""
+"""``graphcolumns collect``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from graphcolumns.cli.former import in_words_of_today
 
 def collect(arguments: list[str]) -> None:
     """Write the finished runs below FOLDER as FOLDER/sweep.csv and FOLDER/sweep.png."""
-    asked = parser().parse_args(arguments)
-    rows = sweep.collect(asked.folder, in_words_of_today)
-    drawn = sweep.sweep_figure(rows, asked.x, asked.y, asked.panel)
-    for path in sweep.save_sweep(asked.folder, rows, drawn):
+    args = parser().parse_args(arguments)
+    rows = sweep.collect(args.folder, in_words_of_today)
+    drawn = sweep.sweep_figure(rows, args.x, args.y, args.panel)
+    for path in sweep.save_sweep(args.folder, rows, drawn):
         print(f"{len(rows)} runs -> {os.path.relpath(path)}")

@@ -25,15 +25,15 @@ CONFIGS, NAME = "graphcolumns.configs", "train"
 def compose(
     overrides: Sequence[str], config_dir: str | None = None, whole: bool = False
 ) -> DictConfig:
-    """The configuration of `graphcolumns train OVERRIDES`, without hydra's own part.
+    """The configuration of ``graphcolumns train OVERRIDES``, without hydra's own part.
 
     Args:
-        overrides: `KEY=VALUE`, `GROUP=CHOICE`, as on the command line.
-        config_dir: a further folder with config groups of the user.
-        whole: with hydra's own part.
+        overrides: Overrides as on the command line: ``KEY=VALUE``, ``GROUP=CHOICE``.
+        config_dir: A further folder with config groups of the user.
+        whole: Whether hydra's own part is kept.
 
     Raises:
-        ValueError: an unknown key or choice (the message names the known ones), or a value that
+        ValueError: An unknown key or choice (the message names the known ones), or a value that
             must be given.
     """
     try:
@@ -56,7 +56,10 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 
 def variations(overrides: Sequence[str]) -> list[list[str]]:
-    """The sweep `a=1,2 b=3,4` with one key varied at a time: `a=1 b=3`, `a=2 b=3`, `a=1 b=4`."""
+    """The runs of a sweep with one key varied at a time.
+
+    Of ``a=1,2 b=3,4`` these are ``a=1 b=3``, ``a=2 b=3`` and ``a=1 b=4``.
+    """
     options = [_options(override) for override in overrides]
     first = [values[0] for values in options]
     others = [
@@ -109,7 +112,7 @@ def for_hydra(overrides: Sequence[str], multirun: bool) -> list[str]:
     """The same in hydra's own words.
 
     A sweeper of hydra first composes without what is varied: there a key of a group that is varied
-    may be unknown, so it is added by force (`++`). Whether it exists is known from `compose`.
+    may be unknown, so it is added by force (``++``). Whether it exists is known from ``compose``.
     """
     with composing() as loader:
         words = without_nulls(overrides, loader)

@@ -1,4 +1,4 @@
-"""`graphcolumns experiment`."""
+"""``graphcolumns experiment``."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ from graphcolumns.cli.workers import Job, Workers
 
 
 def experiment(arguments: list[str]) -> None:
-    """Run the arms of an experiment over its seeds, and compare them: `[NAME] [KEY=VALUE ...]`."""
-    asked = parser().parse_intermixed_args(arguments)
-    if asked.name is None:
+    """Run the arms of an experiment over its seeds and compare them: ``[NAME] [KEY=VALUE ...]``."""
+    args = parser().parse_intermixed_args(arguments)
+    if args.name is None:
         print(overview())
         return
-    options, extra = separate(Path(asked.name).stem, asked.overrides)
-    command = script(asked.name)
+    options, extra = separate(Path(args.name).stem, args.overrides)
+    command = script(args.name)
     if command is not None:
-        _decide(command, asked, options.out)
+        _decide(command, args, options.out)
         return
-    definition = read(asked.name, extra, options.tuning)
-    chosen = Filter(asked.only, asked.variants, asked.seeds)
+    definition = read(args.name, extra, options.tuning)
+    chosen = Filter(args.only, args.variants, args.seeds)
     rows = Rows(options.out / "rows.csv", definition)
-    if asked.dry_run:
+    if args.dry_run:
         print(_plan(definition, rows, chosen))
         return
-    if asked.retry:
+    if args.retry:
         rows.drop_failed()
     _check(definition, chosen)
     try:
@@ -63,18 +63,16 @@ def experiment(arguments: list[str]) -> None:
     _conclude(definition, rows, options.out)
 
 
-def _decide(command: Script, asked: argparse.Namespace, out: Path) -> None:
+def _decide(command: Script, args: argparse.Namespace, out: Path) -> None:
     """Run an experiment that is a command; leave with its status if that is not 0."""
-    given = [text for text in asked.overrides if not text.startswith("out=")]
-    given += [
-        f"--{name}" for name in ("only", "variants", "seeds", "retry") if getattr(asked, name)
-    ]
+    given = [text for text in args.overrides if not text.startswith("out=")]
+    given += [f"--{name}" for name in ("only", "variants", "seeds", "retry") if getattr(args, name)]
     if given:
         raise ValueError(
             f"{command.name!r} trains no arms but runs one command; only out=FOLDER and --dry-run "
             f"can be given. Got {shlex.join(given)}."
         )
-    if asked.dry_run:
+    if args.dry_run:
         print(shlex.join(command.words(out)))
     elif status := command.run(out):
         sys.exit(status)

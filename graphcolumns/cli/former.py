@@ -90,7 +90,7 @@ def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:
     their names of today. A configuration of today is returned as it is.
 
     Args:
-        config: Plain dictionaries, lists and values.
+        config: Configuration of plain dictionaries, lists and values.
 
     Raises:
         ValueError: A function of the library that is gone.

@@ -13,7 +13,7 @@ def graph_rules(node: Any) -> Mapping[str, Any] | None:
     each graph that it names.
 
     Args:
-        node: The part ``plasticity`` of a configuration, or what was made of it.
+        node: Part ``plasticity`` of a configuration, or what was made of it.
     """
     several = isinstance(node, Mapping) and node and "_target_" not in node
     return node if several else None

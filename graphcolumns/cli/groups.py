@@ -16,10 +16,10 @@ SEVERAL = ("experiment",)
 
 
 def without_nulls(overrides: Sequence[str], loader: ConfigLoader) -> list[str]:
-    """The same, with `GROUP=null` in the words of hydra: `~GROUP`.
+    """The same, with ``GROUP=null`` in the words of hydra: ``~GROUP``.
 
     Raises:
-        ValueError: null for a group that is needed, or anything else that is no choice.
+        ValueError: Null for a group that is needed, or anything else that is no choice.
     """
     parser = OverridesParser.create(config_loader=loader)
     return [_translated(text, parser.parse_override(text), loader) for text in overrides]
@@ -50,7 +50,7 @@ def _translated(text: str, override: Override, loader: ConfigLoader) -> str:
 
 
 def choices_of(group: str, known: Sequence[str]) -> str:
-    """`Choices: a, b.`, with null if the group may be left out."""
+    """``Choices: a, b.``, with null if the group may be left out."""
     names = [name for name in known if name and ":" not in name]
     return f"Choices: {', '.join([*names, 'null'] if group in OPTIONAL else names)}."
 

@@ -1,4 +1,4 @@
-"""What `graphcolumns --help` prints."""
+"""What ``graphcolumns --help`` prints."""
 
 from __future__ import annotations
 

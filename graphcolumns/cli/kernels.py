@@ -1,4 +1,4 @@
-"""`graphcolumns bench` and `graphcolumns build-kernels`."""
+"""``graphcolumns bench`` and ``graphcolumns build-kernels``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from graphcolumns.ops.extension import build_kernels as build
 
 
 def bench(arguments: list[str]) -> None:
-    """Measure our kernels and layers against peers, see `graphcolumns bench --help`."""
+    """Measure our kernels and layers against peers, see ``graphcolumns bench --help``."""
     from graphcolumns.bench.command import run_command  # its peers take a second to import
 
     run_command(arguments)

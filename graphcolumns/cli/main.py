@@ -45,14 +45,14 @@ HELP = ("-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `graphcolumns ARGUMENTS`.
+    """Run ``graphcolumns ARGUMENTS``.
 
     Args:
-        arguments: what follows the name of the program (default: from the command line).
+        arguments: Words after the name of the program (default: those of the command line).
 
     Returns:
-        The exit code: 0, or 1 if runs of a sweep failed, or 2 after a mistake of the user, told
-        without a traceback (`HYDRA_FULL_ERROR=1` shows it), or 130 after Ctrl-C.
+        The exit code: 0, or 1 if runs of a sweep failed, or 2 after a mistake of the user, shown
+        without a traceback (``HYDRA_FULL_ERROR=1`` shows it), or 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # OpenMP threads that spin while they wait make a step ten times slower on a busy machine. Read
@@ -116,9 +116,9 @@ def _version() -> str:
 
 
 def _import_from_here() -> None:
-    """Let `_target_` name modules of the current folder; what is installed comes first.
+    """Let ``_target_`` name modules of the current folder; what is installed comes first.
 
-    An installed command, unlike `python -m`, has the folder of the program on its path instead.
+    An installed command, unlike ``python -m``, has the folder of the program on its path instead.
     """
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())

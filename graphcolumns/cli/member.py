@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from graphcolumns import checkpoint
-from graphcolumns.cli.check import Checked
+from graphcolumns.cli.check import CheckedConfig
 from graphcolumns.cli.members import differences
 from graphcolumns.cli.paths import plain
 from graphcolumns.cli.prepare import prepare
@@ -31,8 +31,8 @@ def state(run: Path, config: Mapping[str, Any]) -> State:
     """What is in the folder of a run.
 
     Raises:
-        FileExistsError: a run of another configuration, or files that are no run.
-        ValueError: its configuration is damaged.
+        FileExistsError: A run of another configuration, or files that are no run.
+        ValueError: Its configuration is damaged.
     """
     if any((run / name).exists() for name in STARTED):
         found = differences(_decisive(read_config(run)), _decisive(config))
@@ -60,17 +60,17 @@ def run_member(config: DictConfig) -> float | None:
     """What hydra's launchers call, in this process or in another; the folder is there already.
 
     Args:
-        config: The configuration of the run, which was checked before any run of the sweep began.
+        config: Configuration of the run, checked before any run of the sweep began.
 
     Returns:
         The accuracy on the held-out half, for sweepers.
 
     Raises:
-        Exception: whatever stops the run; `error.log` in its folder has it too.
+        Exception: Whatever stops the run; it is also written to ``error.log`` in its folder.
     """
     settings = HydraConfig.get()
     run = Path(settings.runtime.output_dir)
-    values = Checked(plain(config, Path(settings.runtime.cwd)))
+    values = CheckedConfig(plain(config, Path(settings.runtime.cwd)))
     if state(run, values) == "done":
         return _accuracy(run)
     (run / ERROR).unlink(missing_ok=True)
@@ -84,7 +84,7 @@ def run_member(config: DictConfig) -> float | None:
 
 
 def reason(run: Path) -> str:
-    """Why a run has no summary: the first paragraph of its `error.log`."""
+    """Why a run has no summary: the first paragraph of its ``error.log``."""
     if not (run / ERROR).exists():
         return "its process ended without a word; out of memory?"
     return (run / ERROR).read_text(encoding="utf-8").partition("\n\n")[0]

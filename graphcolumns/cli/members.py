@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from graphcolumns.cli.check import Checked, check
+from graphcolumns.cli.check import CheckedConfig, check
 from graphcolumns.cli.compose import compose, without_hydra
 from graphcolumns.cli.folder_name import folder_name
 from graphcolumns.cli.paths import plain
@@ -28,7 +28,7 @@ class Member(NamedTuple):
     overrides: tuple[str, ...]  # without those of hydra
     run: Path
     subdir: str  # of hydra.sweep.dir
-    config: Checked
+    config: CheckedConfig
 
     def __str__(self) -> str:
         return " ".join(self.overrides) or "no overrides"
@@ -38,7 +38,7 @@ def combinations(overrides: Sequence[str], loader: ConfigLoader) -> list[tuple[s
     """All combinations of the values, the last key fastest; of a key that is said twice, the last.
 
     Raises:
-        ValueError: an interval.
+        ValueError: An interval.
     """
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     values = {override.get_key_element(): _values(override) for override in parsed}
@@ -67,14 +67,14 @@ def members(
     """Compose and check every run.
 
     Args:
-        found: the overrides of each.
-        settings: overrides of hydra, the same for all.
-        config_dir: a further folder with config groups of the user.
-        first: the whole configuration of the first, which knows when the sweep began.
+        found: Overrides of each run.
+        settings: Overrides of hydra, the same for all runs.
+        config_dir: A further folder with config groups of the user.
+        first: Whole configuration of the first run, which has the time when the sweep began.
 
     Raises:
-        ValueError, TypeError: what is wrong with the first faulty one; a note names it, and says
-            how many others are faulty. Two runs in one folder; a name that is too long.
+        ValueError, TypeError: A run is faulty; a note names it and counts the others that are. Two
+            runs would share a folder, or a name is too long.
     """
     made, faults = list[Member](), list[tuple[str, Exception]]()
     for number, overrides in enumerate(found):
@@ -111,7 +111,7 @@ def _member(
 
 
 def _resolved(whole: DictConfig) -> tuple[str, str]:
-    """`hydra.sweep.dir` and `subdir`; `${hydra:...}` in them reads a global configuration."""
+    """``hydra.sweep.dir`` and ``subdir``; ``${hydra:...}`` in them reads a global configuration."""
     known = HydraConfig.instance()
     before = known.cfg
     known.set_config(whole)
@@ -140,7 +140,7 @@ def _check_folders(made: Sequence[Member]) -> None:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """What two configurations say differently: `degree is 4 there and 9 here`."""
+    """What two configurations say differently: ``degree is 4 there and 9 here``."""
     said = []
     for key in dict.fromkeys([*old, *new]):
         a, b = old.get(key, "absent"), new.get(key, "absent")

@@ -16,8 +16,8 @@ def meant(key: str, known: Sequence[str]) -> str:
     """What an unknown key is now, or the question whether a known one was meant, or nothing.
 
     Args:
-        key: with the keys above it, joined by dots.
-        known: keys beside it that there are.
+        key: Unknown key with the keys above it, joined by dots.
+        known: Known keys beside it.
     """
     groups = MOVED_KEYS.get(key, "").split(".")[1:-1]
     if key in MOVED_KEYS and set(groups) <= set(known):

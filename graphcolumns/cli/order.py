@@ -2,13 +2,13 @@
 
 Everything that is given or written has the ids of the user: the order of the geometry function or
 file. Inside, columns may be put along a space-filling curve, so that neighbours are near each other
-in memory too. `build` permutes in one place, the run folder keeps the permutation, and what writes
-or reads ids maps them.
+in memory too. ``build`` permutes in one place, the run folder keeps the permutation, and what
+writes or reads ids maps them.
 
 Functions of your own never meet the inner order without saying so. A graph function is called with
 the user's geometry, and its edges are permuted. Nothing is reordered where a function of your own
-would see columns by position: a model without the argument `permutation`, and parts of a rule, of
-losses and of metrics. The key `reorder` of a configuration decides otherwise.
+would see columns by position: a model without the argument ``permutation``, and parts of a rule, of
+losses and of metrics. The key ``reorder`` of a configuration decides otherwise.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ SEEING = ("plasticity", "losses", "metrics")
 
 def reorders(config: Mapping[str, Any]) -> bool:
     """Whether the columns of a run are put along a space-filling curve."""
-    asked = config["reorder"]
-    if asked is not None:
-        return bool(asked)
+    choice = config["reorder"]
+    if choice is not None:
+        return bool(choice)
     seen = [target for name in SEEING for _, target in named_targets(config.get(name))]
     return takes(config["model"], "permutation") and all(map(_is_ours, seen))
 
@@ -69,13 +69,13 @@ def as_graph(made: Any, geometry: Geometry) -> ColumnGraph:
     """What a graph function returned, as a graph: edges that are no ColumnGraph are measured.
 
     Args:
-        made: a ColumnGraph, a PyG `Data` (its `edge_index` is taken), or edges `[2, E]` (row 0
-            source, row 1 target), a tensor or an array.
-        geometry: the one that the function was called with.
+        made: Result of the function: a ColumnGraph, a PyG ``Data`` (its ``edge_index`` is taken),
+            or edges ``[2, E]`` (row 0 source, row 1 target) as a tensor or an array.
+        geometry: Geometry that the function was called with.
 
     Raises:
-        TypeError: it is something else.
-        ValueError: edges of other columns.
+        TypeError: The result is something else.
+        ValueError: The edges are of other columns.
     """
     if isinstance(made, Data) and made.edge_index is not None:
         made = made.edge_index
@@ -93,17 +93,17 @@ def as_graph(made: Any, geometry: Geometry) -> ColumnGraph:
 
 
 def rules_in_order(rules: Any, permutation: Tensor) -> Any:
-    """`rule_in_order` of a rule, or of that of each graph, as functions of `steps`."""
+    """``rule_in_order`` of a rule, or of that of each graph, as functions of ``steps``."""
     return map_rules(lambda make: partial(rule_in_order, make, permutation), rules)
 
 
 def rule_in_order(make: Any, permutation: Tensor, steps: int) -> Rule:
-    """The rule of a run of `steps`, with the columns that its constraints name in another order.
+    """The rule of a run of ``steps``, with the columns that its constraints name in another order.
 
     Args:
-        make: a function of `steps` that returns the rule in the user's order.
-        permutation: the user's id of each column of the model, `[N]`.
-        steps: length of the run.
+        make: Function of ``steps`` that returns the rule in the user's order.
+        permutation: The user's id of each column of the model, ``[N]``.
+        steps: Length of the run.
     """
     rule = make(steps=steps)
     if not isinstance(rule, Rule):
@@ -118,9 +118,9 @@ def check_rule(rule: Rule, graph: ColumnGraph, permutation: Tensor) -> None:
     """Raise in the ids of the user unless a graph keeps to the constraints of a rule.
 
     Args:
-        rule: in the order of the model, as `graph`.
-        graph: the first edges.
-        permutation: the user's id of each column of the model, `[N]`.
+        rule: Rule in the order of the model, as ``graph``.
+        graph: First edges of the run.
+        permutation: The user's id of each column of the model, ``[N]``.
     """
     if graph.num_columns != len(permutation):  # of columns that no order has touched
         rule.constraints.check(graph)
@@ -130,5 +130,5 @@ def check_rule(rule: Rule, graph: ColumnGraph, permutation: Tensor) -> None:
 
 
 def _is_ours(target: str) -> bool:
-    """Whether a function is of this library, or of torch, which knows no columns."""
+    """Whether a function is of this library, or of torch, which has no columns."""
     return target.split(".")[0] in ("graphcolumns", "geometries", "torch")

@@ -1,4 +1,4 @@
-"""Losses, metrics, optimizers and schedules of the user, named by `_target_`."""
+"""Losses, metrics, optimizers and schedules of the user, named by ``_target_``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ def check_metrics(metrics: Mapping[str, Any]) -> None:
 
 
 def check_optimizer(optimizer: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
-    """The numbers of AdamW; or, with `_target_`, what `train` takes and arguments of the target."""
+    """Check the group ``optimizer``.
+
+    It has the numbers of AdamW; or, with ``_target_``, what ``train`` takes and arguments of the
+    target.
+    """
     ours = OURS if TARGET in optimizer else OPTIMIZER
     numbers = {key: value for key, value in optimizer.items() if key in ours}
     others = {key: v for key, v in optimizer.items() if key not in (*ours, "schedule")}
@@ -80,7 +84,7 @@ def functions(metrics: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
 
 
 def optimizer_options(optimizer: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `train` that the group `optimizer` stands for."""
+    """The keyword arguments of ``train`` that the group ``optimizer`` stands for."""
     options = {key: value for key, value in optimizer.items() if key != "schedule"}
     if TARGET in optimizer:
         others = {key: value for key, value in options.items() if key not in OURS}

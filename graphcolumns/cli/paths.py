@@ -17,21 +17,21 @@ NAMES = ("path", "paths", "file", "folder", "directory", "dirname", "filename", 
 
 
 def plain(config: DictConfig, base: Path | None = None) -> dict[str, Any]:
-    """A configuration as resolved plain values; with `base`, relative paths start there."""
+    """A configuration as resolved plain values; with ``base``, relative paths start there."""
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     return values if base is None else with_absolute_paths(values, base)
 
 
 def absolute_paths(node: Any, base: Path) -> Any:
-    """The same configuration with the paths in it absolute, and `~` as the home folder.
+    """The same configuration with the paths in it absolute, and ``~`` as the home folder.
 
-    A path is an argument whose function says so (`str | Path`, `os.PathLike`), or whose name does
-    (`path`, `..._file`), or a relative one that leads to something that is there. So a run reads
-    the same files wherever it is resumed, and wherever hydra runs it.
+    A path is an argument that its function annotates as one (``str | Path``, ``os.PathLike``) or
+    names as one (``path``, ``..._file``), or a relative path that leads to something that is there.
+    So a run reads the same files wherever it is resumed, and wherever hydra runs it.
 
     Args:
-        node: a part of a configuration.
-        base: the folder that relative paths start from.
+        node: Part of a configuration.
+        base: Folder that relative paths start from.
     """
     if isinstance(node, list):
         return [_resolved("", value, False, base) for value in node]
@@ -64,7 +64,8 @@ def _path_arguments(target: Any) -> set[str]:
     try:
         function = function_of(target)
         hints = get_type_hints(function if inspect.isfunction(function) else function.__init__)
-    except Exception:  # a function that does not exist is told of by `check`
+    except Exception:
+        # `check` has an error for a function that does not exist.
         return set()
     return {name for name, hint in hints.items() if _is_path(hint)}
 

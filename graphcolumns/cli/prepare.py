@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from graphcolumns.analysis.report import check_report
 from graphcolumns.cli.build import Parts, build
-from graphcolumns.cli.check import Checked
+from graphcolumns.cli.check import CheckedConfig
 from graphcolumns.cli.order import check_rule
 from graphcolumns.cli.own import try_metrics
 from graphcolumns.cli.report import in_memory
@@ -23,15 +23,15 @@ class Prepared(NamedTuple):
     """A run before its first step.
 
     Attributes:
-        parts: What the configuration names.
-        training: The training of these parts, tried and ready to start.
+        parts: Parts that the configuration names.
+        training: Training of these parts, tried and ready to start.
     """
 
     parts: Parts
     training: Training
 
 
-def prepare(config: Checked, changes: Collection[str] = ()) -> Prepared:
+def prepare(config: CheckedConfig, changes: Collection[str] = ()) -> Prepared:
     """Build what a configuration names and try it, report included. Writes nothing.
 
     Prints what the report of the run will leave out, if it has one.

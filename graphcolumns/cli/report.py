@@ -1,4 +1,4 @@
-"""`graphcolumns report`."""
+"""``graphcolumns report``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAMPLES = 1024  # of each half of data that is read when it is needed
 
 
 def report(arguments: list[str]) -> None:
-    """Write report.html into a run folder, from its last checkpoint: `RUN`."""
+    """Write report.html into a run folder, from its last checkpoint: ``RUN``."""
     run = parser().parse_args(arguments).run
     print(f"{'report':<20}{os.path.relpath(write_report(parts_of(run), run))}")
 

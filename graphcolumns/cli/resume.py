@@ -1,4 +1,4 @@
-"""`graphcolumns resume`."""
+"""``graphcolumns resume``."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ SHOWN = (
 
 
 def resume(arguments: list[str]) -> None:
-    """Continue a run that was stopped, from its last checkpoint: `RUN [KEY=VALUE ...]`."""
-    asked = parser().parse_args(arguments)
-    config, changes = with_overrides(read_config(asked.run), asked.overrides)
+    """Continue a run that was stopped, from its last checkpoint: ``RUN [KEY=VALUE ...]``."""
+    args = parser().parse_args(arguments)
+    config, changes = with_overrides(read_config(args.run), args.overrides)
     prepared = prepare(config, [name for name in changes if name not in FREE])
-    if asked.overrides and not checkpoint.has_checkpoint(asked.run):
-        # Stopped before its first checkpoint, a run begins now, as it is asked for now.
-        checkpoint.check_free(asked.run)
-        write_config(asked.run, config)
-    run_training(prepared, asked.run, config["report"], resume=True)
+    if args.overrides and not checkpoint.has_checkpoint(args.run):
+        # Stopped before its first checkpoint, a run begins now, as it is args for now.
+        checkpoint.check_free(args.run)
+        write_config(args.run, config)
+    run_training(prepared, args.run, config["report"], resume=True)
 
 
 def run_training(prepared: Prepared, run: Path, report: bool, resume: bool = False) -> float | None:
     """Train, print the summary, and return the accuracy on the held-out half (for sweepers).
 
     Args:
-        prepared: What to train.
+        prepared: Run to train.
         run: Run folder.
         report: Whether to write its report too.
         resume: Whether to continue what is in the folder.

@@ -22,23 +22,23 @@ from graphcolumns.cli.user_order import in_user_order
 def load(run: str | os.PathLike[str], which: str = "last") -> Parts:
     """Model (with its trained weights), graph, geometry and data of a run, in the user's order.
 
-    Column `n` of the geometry, of the graph, of `model(inputs).state` and of every parameter per
-    column is column `n` of the geometry function or file that the configuration names, whatever
-    order the run was trained in (`parts_of` gives that one). Sums over edges and columns are taken
-    in another order then, so outputs differ from those while training by rounding.
+    Column ``n`` of the geometry, of the graph, of ``model(inputs).state`` and of every parameter
+    per column is column ``n`` of the geometry function or file that the configuration names,
+    whatever order the run was trained in (``parts_of`` gives that one). Sums over edges and columns
+    are taken in another order then, so outputs differ from those while training by rounding.
 
     Args:
-        run: a run folder with a checkpoint.
-        which: `"last"`, or `"best"`, the checkpoint with the best validation score.
+        run: Run folder with a checkpoint.
+        which: Checkpoint to read: ``"last"``, or ``"best"``, the one of the best validation score.
 
     Returns:
-        All that the run was made of; `Parts` lists it. The model is in evaluation mode. Where
+        All that the run was made of; ``Parts`` lists it. The model is in evaluation mode. Where
         positions were learned, geometry and graph have the positions and lengths at the end.
-        `metrics` maps names to arrays with a row per step: `plt.plot(m["step"], m["loss"])`.
+        ``metrics`` maps names to arrays with a row per step: ``plt.plot(m["step"], m["loss"])``.
 
     Raises:
-        FileNotFoundError: no run folder, no config.yaml or no checkpoint in it.
-        ValueError: a damaged file, or a model whose columns cannot be put in another order.
+        FileNotFoundError: There is no run folder, or no config.yaml or no checkpoint in it.
+        ValueError: A file is damaged, or the columns of the model cannot be put in another order.
 
     Example:
         >>> import graphcolumns
@@ -50,9 +50,9 @@ def load(run: str | os.PathLike[str], which: str = "last") -> Parts:
 
 
 def parts_of(run: str | os.PathLike[str], which: str = "last") -> Parts:
-    """The same as `load`, in the order in which the run was trained.
+    """The same as ``load``, in the order in which the run was trained.
 
-    Column `n` is column `permutation[n]` of the user.
+    Column ``n`` is column ``permutation[n]`` of the user.
     """
     return _trained(read_config(Path(run).expanduser()), Path(run).expanduser(), which).current()
 
@@ -75,8 +75,8 @@ def read_config(run: Path) -> dict[str, Any]:
     """The configuration of a run, as plain values: config.yaml, and what was changed since.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged.
+        FileNotFoundError: There is none.
+        ValueError: It is damaged.
     """
     path = run / "config.yaml"
     if not path.is_file():

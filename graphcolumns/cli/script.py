@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]  # of the repository, where this is not install
 class Script(NamedTuple):
     """A claim, what would falsify it, and the command whose output says which.
 
-    In the command `python` is this interpreter and `{out}` the folder of the results.
+    In the command ``python`` is this interpreter and ``{out}`` the folder of the results.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Script(NamedTuple):
         """From the content of a definition; None if it defines arms.
 
         Raises:
-            ValueError: a key is missing or unknown, or the command is no list of words.
+            ValueError: A key is missing or unknown, or the command is no list of words.
         """
         if not isinstance(content, dict) or "command" not in content:
             return None
@@ -51,7 +51,7 @@ class Script(NamedTuple):
         """Say what is claimed, run the command at the root of the repository, return its status.
 
         Raises:
-            FileNotFoundError: a script that only the repository has.
+            FileNotFoundError: A script that only the repository has.
         """
         missing = [w for w in self.command if w.startswith("tests/") and not (ROOT / w).exists()]
         if missing:

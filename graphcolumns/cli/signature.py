@@ -18,12 +18,13 @@ HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 
 
 def check_call(path: str, node: Any, later: Sequence[str] | None = None) -> None:
-    """Check a mapping with `_target_` against the signature of the function that it names.
+    """Check a mapping with ``_target_`` against the signature of the function that it names.
 
     Args:
-        path: where it stands in the configuration.
-        node: the mapping.
-        later: arguments that it will be called with; None: any, if it is `_partial_`.
+        path: Place of the mapping in the configuration.
+        node: Mapping to check.
+        later: Arguments that the function will be called with besides; None for any, if it is
+            ``_partial_``.
     """
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise TypeError(f"{path} must name a function under the key _target_. Got {node!r}.")
@@ -44,16 +45,17 @@ def check_call(path: str, node: Any, later: Sequence[str] | None = None) -> None
 
 
 def check_function(path: str, node: Any, called: Sequence[str], named: Sequence[str] = ()) -> None:
-    """Check a mapping with `_target_` whose function will be called with arguments by position.
+    """Check a mapping with ``_target_`` whose function will be called with arguments by position.
 
     Args:
-        path: where it stands in the configuration.
-        node: the mapping.
-        called: what the arguments by position are, in words; their names do not matter.
-        named: further arguments by name.
+        path: Place of the mapping in the configuration.
+        node: Mapping to check.
+        called: Names of the arguments by position, for the message; the function may name them
+            otherwise.
+        named: Names of further arguments.
 
     Raises:
-        ValueError, TypeError: as `check_call`; a function that cannot be called so.
+        ValueError, TypeError: As ``check_call``, or the function cannot be called so.
     """
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise TypeError(f"{path} must name a function under the key _target_. Got {node!r}.")
@@ -131,7 +133,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _all_fit(values: list[Any], hints: tuple[Any, ...]) -> bool:
-    """`list[T]` and `tuple[T, ...]` take any length, `tuple[S, T]` exactly two."""
+    """``list[T]`` and ``tuple[T, ...]`` take any length, ``tuple[S, T]`` exactly two."""
     kinds = [hint for hint in hints if hint is not Ellipsis]
     if len(kinds) > 1 and len(kinds) != len(values):
         return False
@@ -161,7 +163,7 @@ def _target(path: str, name: Any) -> Callable[..., Any]:
 
 
 def _parameters(target: Callable[..., Any]) -> Mapping[str, Parameter] | None:
-    """What a function takes; None for one that does not tell, such as `torch.tensor`."""
+    """What a function takes; None for one that does not tell, such as ``torch.tensor``."""
     try:
         found = dict(inspect.signature(target).parameters)
     except ValueError:
@@ -173,7 +175,7 @@ def _parameters(target: Callable[..., Any]) -> Mapping[str, Parameter] | None:
 
 
 def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of the arguments of a function, those of `**options` each by its name."""
+    """The annotations of the arguments of a function, those of ``**options`` each by its name."""
     hints = _hints(target)
     for name, options in _unpacked(target).items():
         del hints[name]
@@ -189,7 +191,7 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _unpacked(target: Callable[..., Any]) -> dict[str, dict[str, Any]]:
-    """By name the `**options` that are annotated `Unpack[Options]`, a dictionary of known keys."""
+    """The keys of every ``**options`` that is annotated ``Unpack[Options]``, by its name."""
     return {
         name: get_type_hints(get_args(hint)[0])
         for name, hint in _hints(target).items()
@@ -202,7 +204,7 @@ def _is_named(parameter: Parameter) -> bool:
 
 
 def _name(hint: Any) -> str:
-    """A type in words: `int or null`, `one of 'a', 'b'`."""
+    """A type in words: ``int or null``, ``one of 'a', 'b'``."""
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(_name(choice) for choice in get_args(hint))
     if get_origin(hint) is Literal:

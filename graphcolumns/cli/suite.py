@@ -1,4 +1,4 @@
-"""Which experiments there are, and what is asked of one."""
+"""The experiments that there are, and the options of one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUITE = "suite"
 
 
 class Options(NamedTuple):
-    """What is asked of the harness itself: KEY=VALUE without a meaning for `graphcolumns train`."""
+    """Options of the harness itself: KEY=VALUE without a meaning for ``graphcolumns train``."""
 
     out: Path
     processes: int = 2

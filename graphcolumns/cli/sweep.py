@@ -1,4 +1,4 @@
-"""`graphcolumns train -m`: every combination, each in a folder of its own."""
+"""``graphcolumns train -m``: every combination, each in a folder of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OURS = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def is_of_hydra(override: str) -> bool:
-    """Whether an override changes hydra itself: `hydra.sweep.dir=...`, `hydra/launcher=...`."""
+    """Whether an override changes hydra itself: ``hydra.sweep.dir=...``, ``hydra/launcher=...``."""
     return override.lstrip("+~").startswith(("hydra.", "hydra/"))
 
 
@@ -31,20 +31,20 @@ def sweep(overrides: Sequence[str], config_dir: str | None) -> int | None:
     """Run what is missing of a sweep, and say what failed.
 
     Runs that are done are kept, and runs that were stopped continue; both only if their
-    configuration is the one that is asked for. All is checked before anything runs. A run that
-    fails leaves `error.log` in its folder, and the others go on.
+    configuration is the same now as then. All is checked before anything runs. A run that
+    fails leaves ``error.log`` in its folder, and the others go on.
 
     Args:
-        overrides: `KEY=A,B,C`, ...
-        config_dir: a further folder with config groups of the user.
+        overrides: Values to combine, each ``KEY=A,B,C``.
+        config_dir: A further folder with config groups of the user.
 
     Returns:
         0; 1 if runs failed; 130 after Ctrl-C; None if another sweeper was chosen, and nothing is
         done.
 
     Raises:
-        ValueError, TypeError: a run that cannot be; a note names it.
-        FileExistsError: another run is in one of the folders.
+        ValueError, TypeError: A run is faulty; a note names it.
+        FileExistsError: One of the folders holds another run.
     """
     settings = [text for text in overrides if is_of_hydra(text)]
     varied = [text for text in overrides if not is_of_hydra(text)]

@@ -1,4 +1,4 @@
-"""What a `_target_` names, and why it names nothing."""
+"""What a ``_target_`` names, and why it names nothing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from graphcolumns.cli.groups import near
 
 
 def function_of(name: Any) -> Callable[..., Any]:
-    """What a dotted path names, as `hydra.utils.get_method`, which also writes errors to the log.
+    """What a dotted path names, as ``hydra.utils.get_method``, which also writes errors to the log.
 
     Raises:
-        ValueError: nothing that can be called; or whatever an import raises.
+        ValueError: Nothing that can be called; or whatever an import raises.
     """
     found = _locate(str(name))
     if not callable(found):

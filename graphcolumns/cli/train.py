@@ -1,4 +1,4 @@
-"""`graphcolumns train`."""
+"""``graphcolumns train``."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ FOLDERS = ("run", "hydra.run.dir", "hydra.sweep.dir")
 
 
 def train(arguments: list[str]) -> int | None:
-    """Train from a configuration: `[-m] [KEY=VALUE ...]`, and hydra's own flags.
+    """Train from a configuration: ``[-m] [KEY=VALUE ...]``, and hydra's own flags.
 
     Everything is checked, and for a single run everything is built, before a folder is made.
     """
-    asked, rest = parser().parse_known_args(arguments)
+    args, rest = parser().parse_known_args(arguments)
     rest = [_at_home(argument) for argument in rest]
     overrides = [argument for argument in rest if not argument.startswith("-")]
-    shown = overrides != rest or asked.cfg is not None  # hydra is asked to show, not to run
+    shown = overrides != rest or args.cfg is not None  # hydra is args to show, not to run
     prepared = None
-    if asked.multirun and not shown:
+    if args.multirun and not shown:
         _check_no_run_folder(overrides)
-        status = sweep(overrides, asked.config_dir)
+        status = sweep(overrides, args.config_dir)
         if status is not None:
             return status
-        _check_variations(overrides, asked.config_dir)
+        _check_variations(overrides, args.config_dir)
     elif not shown:
-        config = check(plain(compose(overrides, asked.config_dir), Path.cwd()))
+        config = check(plain(compose(overrides, args.config_dir), Path.cwd()))
         checkpoint.check_free(Path(config["run"]))
         prepared = prepare(config)
     # Flags first: hydra's parser takes `a=1 -m b=2,3` for a mistake.
-    flags = ["--multirun"] * asked.multirun
-    flags += [] if asked.config_dir is None else ["--config-dir", asked.config_dir]
-    flags += [] if asked.cfg is None else ["--cfg", asked.cfg]
+    flags = ["--multirun"] * args.multirun
+    flags += [] if args.config_dir is None else ["--config-dir", args.config_dir]
+    flags += [] if args.cfg is None else ["--cfg", args.cfg]
     if overrides == rest:
-        rest = for_hydra(overrides, asked.multirun)
-    _hand_to_hydra([*flags, *rest], prepared, asked.multirun)
+        rest = for_hydra(overrides, args.multirun)
+    _hand_to_hydra([*flags, *rest], prepared, args.multirun)
     return None
 
 
 def _at_home(argument: str) -> str:
-    """`run=~/x` with the home folder: shells expand a `~` only where a word begins."""
+    """``run=~/x`` with the home folder: shells expand a ``~`` only where a word begins."""
     key, _, folder = argument.partition("=")
     if key in FOLDERS and folder.startswith("~"):
         return f"{key}={Path(folder).expanduser()}"
@@ -83,7 +83,8 @@ def _hand_to_hydra(arguments: list[str], prepared: Prepared | None, multirun: bo
 
     @hydra.main(version_base="1.3", config_path=f"pkg://{CONFIGS}", config_name=NAME)
     def job(config: DictConfig) -> float | None:
-        if multirun:  # a sweeper of the user chose the values, so nobody has checked them
+        if multirun:
+            # A sweeper of the user chose the values, so they have not been checked.
             check(plain(config, Path(HydraConfig.get().runtime.cwd)))
             return run_member(config)
         run = Path(HydraConfig.get().runtime.output_dir)

@@ -23,11 +23,11 @@ def in_user_order(parts: Parts, config: Mapping[str, Any]) -> Parts:
     """Parts whose geometry, graph and model have the user's order of columns.
 
     Args:
-        parts: of a run, in any order.
-        config: its configuration.
+        parts: Parts of a run, in any order.
+        config: Configuration of the run.
 
     Raises:
-        ValueError: the model cannot be put in another order, or answers otherwise in it.
+        ValueError: The model cannot be put in another order, or its outputs differ in it.
     """
     user, count = parts.permutation, len(parts.permutation)
     if torch.equal(user, torch.arange(count)):
@@ -66,7 +66,7 @@ def _model(parts: Parts, config: Mapping[str, Any], place: Tensor, graph: Column
 
 
 def _seen(node: Mapping[str, Any], receptive: Tensor) -> dict[str, Any]:
-    """The argument by which a model is told what its columns see, if it has one."""
+    """The argument that says what the columns of a model see, if it has one."""
     if takes(node, "interface") and ("interface" in node or not takes(node, "receptive")):
         return {"interface": {**node.get("interface", {}), "receptive": receptive}}
     return {"receptive": receptive} if takes(node, "receptive") else {}

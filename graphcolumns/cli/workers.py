@@ -42,14 +42,14 @@ class Job(NamedTuple):
 
 
 class Workers:
-    """A pool of processes that train; leave it with `with`, and the runs in flight are stopped.
+    """A pool of processes that train; leave it with ``with``, and the runs in flight are stopped.
 
-    A process that dies (out of memory, say) takes the pool along: what was in flight then runs
-    again, one at a time in new pools, and only what dies once more has failed.
+    A process that is killed (out of memory, say) takes the pool along: what was in flight then runs
+    again, one at a time in new pools, and only what is killed once more has failed.
 
     Args:
-        processes: how many at a time; 0: here, one run after the other.
-        task: what they do with each job, a function that can be imported.
+        processes: Number of processes; 0 runs everything here, one job after the other.
+        task: Function that each job is passed to; it must be importable (default: ``fit``).
     """
 
     def __init__(self, processes: int, task: Callable[[Any], Any] | None = None) -> None:
@@ -64,7 +64,7 @@ class Workers:
         self._stop(at_once=kind is not None)
 
     def execute(self, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Run all jobs; gives the place of each in `jobs` with its result, as they end."""
+        """Run all jobs; gives the place of each in ``jobs`` with its result, as they end."""
         waiting = list(range(len(jobs)))
         while waiting:
             try:
@@ -85,7 +85,7 @@ class Workers:
         pool = self._pool = self._pool or _new_pool(self.processes)
         queue, flying = iter(list(places)), dict[Future[Any], int]()
         while True:
-            # No more than can run: what was handed over cannot be told from what has begun.
+            # No more than can run: what was handed over looks the same as what has begun.
             for place in islice(queue, self.processes - len(flying)):
                 flying[pool.submit(self.task, jobs[place])] = place
             if not flying:
@@ -112,12 +112,12 @@ class Workers:
 
 
 def fit(job: Job) -> Result:
-    """Train as `graphcolumns train` does; an error is a result too.
+    """Train as ``graphcolumns train`` does; an error is a result too.
 
     Returns:
-        `status`, `error`, all of `summary.json`, and of `metrics.jsonl` the last value of what the
-        summary lacks (`last_KEY`), the mean of what only some steps have (`mean_KEY`), and how much
-        the training loss rose at an update (`mean_spike`).
+        ``status``, ``error``, all of ``summary.json``, and of ``metrics.jsonl`` the last value of
+        what the summary lacks (``last_KEY``), the mean of what only some steps have (``mean_KEY``),
+        and how much the training loss rose at an update (``mean_spike``).
     """
     shutil.rmtree(job.run, ignore_errors=True)  # what a run that was stopped left
     try:
@@ -149,7 +149,7 @@ def _begin() -> None:
 
 
 def _follow_parent() -> None:
-    """End when the parent ends, also by SIGKILL: nobody would read the result."""
+    """End when the parent ends, also by SIGKILL: the result would not be read."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

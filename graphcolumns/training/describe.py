@@ -28,11 +28,11 @@ def describe(name: str, value: Any) -> Flat:
     """What a value is: scalars as they are, functions by name, tensors by shape and content.
 
     Floating tensors are described by two sums, which rounding on another machine hardly changes,
-    see `differs`; others by a hash.
+    see ``differs``; others by a hash.
 
     Args:
-        name: of the value; parts of it are `name.part`.
-        value: anything; what is not known is described by its type alone.
+        name: Name of the value; parts of it are ``name.part``.
+        value: Value of any type; other types than those above are described by their name alone.
     """
     if isinstance(value, SCALARS):
         return {name: value}
@@ -67,7 +67,7 @@ def describe(name: str, value: Any) -> Flat:
 
 
 def describe_all(**values: Any) -> Flat:
-    """Several values by their names, see `describe`."""
+    """Several values by their names, see ``describe``."""
     found: Flat = {}
     for name, value in values.items():
         found |= describe(name, value)

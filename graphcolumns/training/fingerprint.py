@@ -12,12 +12,12 @@ from graphcolumns.data import TASKS
 from graphcolumns.plasticity.rules.former import RENAMED
 from graphcolumns.training.describe import differs, shown
 
-# May be changed when a run is resumed, if the user says so.
+# May be changed when a run is resumed, if the user names them.
 CHANGEABLE = (
     *("steps", "lr", "weight_decay", "betas", "warmup", "min_lr", "clip"),
     *("grad_accumulation", "amp"),
 )
-# Decide what is written and where it is computed, not what is learned: noted, never refused.
+# Decide what is written and where it is computed, not the weights: noted, never refused.
 FREE = ("device", "compile", "checkpoint_every", "evaluate_every", "evaluate_test", "best")
 REASONS = {
     "seed": "it decides all samples, dropout and edges to come",
@@ -27,7 +27,7 @@ REASONS = {
     "model": "the weights are those of another model",
     "geometry": "lengths before and after would not be of the same columns",
     "permutation": "the columns are those of another order",
-    "plasticity": "what the rule remembers is of another rule",
+    "plasticity": "the memory of the rule is of another rule",
     "optimizer": "its moments are those of another optimizer",
     "schedule": "the rate of the steps that are done followed another schedule",
     "learn": "the steps that are done followed another rule",
@@ -56,17 +56,17 @@ def check_same_run(
     """Raise unless a run is resumed as it was begun, but for what may change and is named.
 
     Args:
-        run: the run folder.
-        fingerprint: of the run as it would be resumed.
-        done: optimizer steps done.
-        changes: names, of `CHANGEABLE`, that are meant to differ.
+        run: Run folder.
+        fingerprint: Fingerprint of the run as it would be resumed.
+        done: Optimizer steps done.
+        changes: Names, of ``CHANGEABLE``, that are meant to differ.
 
     Returns:
-        What changes, to be recorded.
+        The change, to be recorded.
 
     Raises:
-        ValueError: something differs that is not named or cannot change, or `steps` are fewer than
-            those done.
+        ValueError: Something differs that is not named or cannot change, or ``steps`` are fewer
+            than those done.
     """
     unknown = [name for name in changes if name not in (*CHANGEABLE, *FREE)]
     if unknown:
@@ -126,8 +126,8 @@ def _renamed_option(name: str, value: Any) -> tuple[str, Any]:
     return now, value
 
 
-def told(changes: list[Change]) -> str:
-    """What was changed, in words: `after step 10: steps 10 -> 20, lr 0.003 -> 0.001`."""
+def describe_changes(changes: list[Change]) -> str:
+    """Changes in words: ``after step 10: steps 10 -> 20, lr 0.003 -> 0.001``."""
     return "; ".join(
         f"after step {change.step}: "
         + ", ".join(

@@ -43,8 +43,8 @@ def check_fit(
         augmentation: Augmentation of training batches, as in ``train``.
 
     Raises:
-        ValueError: The prediction has another shape than the task asks for, a weight is not finite,
-            a name is reserved, no loss moves the learned positions; or whatever model, losses and
+        ValueError: The prediction has another shape than the task takes, a weight is not finite, a
+            name is reserved, no loss moves the learned positions; or whatever model, losses and
             augmentation raise.
         TypeError: ``model.graph`` is not a ColumnGraph, a loss is not a pair of a number and a
             function, or the output has no prediction.
@@ -66,7 +66,7 @@ def check_fit(
 
 
 def check_schedule(schedule: Callable[[int, int], float] | None, steps: int, lr: float) -> None:
-    """Ask a schedule of the user for the rate of the first and of the last step.
+    """Call a schedule of the user for the first and for the last step.
 
     Raises:
         TypeError, ValueError: As ``optim.scheduled``; or whatever the schedule raises.

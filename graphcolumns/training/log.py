@@ -12,18 +12,18 @@ from graphcolumns.checkpoint.lines import cut
 
 
 class Log:
-    """Appends to `metrics.jsonl`, and to TensorBoard if asked.
+    """Appends to ``metrics.jsonl``, and to TensorBoard if it is wanted.
 
     Entries hold no wall times, so that two runs of one configuration write the same bytes.
 
     Args:
-        run: the run folder.
-        step: steps already done; later entries, left by a run that was killed, are cut off.
-        tensorboard: also write event files to `run/tensorboard`.
+        run: Run folder.
+        step: Number of steps done; later entries, left by a run that was killed, are cut off.
+        tensorboard: Whether to write event files to ``run/tensorboard`` too.
 
     Raises:
-        ValueError: the file that is there is not such a log.
-        ImportError: TensorBoard is asked for and not installed.
+        ValueError: The file that is there is not such a log.
+        ImportError: TensorBoard is wanted and not installed.
     """
 
     def __init__(self, run: Path, step: int = 0, tensorboard: bool = False) -> None:
@@ -46,7 +46,7 @@ class Log:
             self._writer.close()
 
     def write(self, entry: dict[str, float]) -> None:
-        """Add one entry; it must have the key `step`."""
+        """Add one entry; it must have the key ``step``."""
         self._file.write(json.dumps(entry) + "\n")
         if self._writer is not None:
             for name, value in entry.items():

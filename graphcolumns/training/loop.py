@@ -59,11 +59,11 @@ def train(
         losses: Weight and term of extra losses by name; the task's own loss has weight 1.
         metrics: Functions of (model, data) by name, logged when evaluating and in the summary.
         augmentation: Function ``augmentation(inputs, generator=...)`` of every training batch.
-        plasticity: Rule by which edges die and are born, or a function of ``steps`` that returns
-            one, such as ``presets.rigl``. Of a model with several graphs it changes the first;
-            a mapping from names of graphs gives each its own. Births and deaths are written to
+        plasticity: Rule that prunes and grows edges, or a function of ``steps`` that returns one,
+            such as ``presets.rigl``. Of a model with several graphs it changes the first; a mapping
+            from names of graphs gives each its own. Edges that come and go are written to
             ``run/edges.jsonl``.
-        geometry: Places of the columns, in the order of the graph: measures newborn edges, and
+        geometry: Positions of the columns, in the order of the graph: measures newborn edges, and
             names the unit of lengths in the summary.
         permutation: The user's id of each column, ``[N]``, kept in the checkpoint.
         learn: Learning rule that fills ``.grad``, see ``graphcolumns.learning``.

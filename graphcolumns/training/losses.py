@@ -14,10 +14,10 @@ def wiring(cost: Tensor) -> Tensor:
     r"""Expected wiring cost: the mean of :math:`\sum_j p_{ij} c_{ij}` over everything.
 
     With :math:`c = d^p / D_0` uniform attention on the initial graph costs 1; with the Gaussian
-    surprise of `graphcolumns.nn.wiring.gaussian_cost` this is a cross-entropy in nats.
+    surprise of ``graphcolumns.nn.wiring.gaussian_cost`` this is a cross-entropy in nats.
 
     Args:
-        cost: what attention paid, `[T, N, B, H]` (any shape).
+        cost: Expected cost of attention, ``[T, N, B, H]`` (any shape).
 
     Source: Columnformer and TopoMoE (Lane, 2023-24).
     """
@@ -30,11 +30,11 @@ def total_variation(coefficients: Tensor, graph: ColumnGraph) -> Tensor:
     Self-edges are not counted; without other edges the result is 0.
 
     Args:
-        coefficients: share of each of `R` weight sets in each column, `[N, R]`.
-        graph: edges among these columns.
+        coefficients: Share of each of ``R`` weight sets in each column, ``[N, R]``.
+        graph: Edges among these columns.
 
     Raises:
-        ValueError: the graph has other sources than columns.
+        ValueError: The sources of the graph are not its columns.
 
     Source: the total variation of Columnformer's mixture-of-experts maps (Lane, 2024).
     """
@@ -49,7 +49,7 @@ def activity_sparsity(state: Tensor) -> Tensor:
     r"""Mean activity: :math:`\operatorname{mean} |x|`.
 
     Args:
-        state: `[N, B, C]` (any shape).
+        state: State of the columns, ``[N, B, C]`` (any shape).
     """
     return state.float().abs().mean()
 
@@ -58,14 +58,14 @@ def feature_smoothness(state: Tensor, graph: ColumnGraph) -> Tensor:
     r"""Disagreement along edges: :math:`\operatorname{mean}_{ij, b} (1 - \cos(x_{ib}, x_{jb}))`.
 
     Self-edges are not counted; without other edges the result is 0. A column that is exactly 0
-    has cosine 0 with everything. Computed as `<y_i, sum_j y_j>` of the unit vectors y.
+    has cosine 0 with everything. Computed as ``<y_i, sum_j y_j>`` of the unit vectors y.
 
     Args:
-        state: `[N, B, C]`.
-        graph: edges among these columns.
+        state: State of the columns, ``[N, B, C]``.
+        graph: Edges among these columns.
 
     Raises:
-        ValueError: the graph has other sources than columns.
+        ValueError: The sources of the graph are not its columns.
 
     Source: the feature-agreement penalty proposed for Columnformer (Lane, 2023).
     """

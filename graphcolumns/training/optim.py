@@ -21,12 +21,12 @@ def adamw(
 ) -> AdamW:
     """Fused AdamW in two groups: parameters that decay, and those that do not.
 
-    Where edges change (`plastic`), parameters per edge have groups of their own in an
-    `EdgeAdamW`, in which every edge counts its own steps.
+    Where edges change (``plastic``), parameters per edge have groups of their own in an
+    ``EdgeAdamW``, in which every edge counts its own steps.
 
-    Not decayed: scalars and vectors (`ndim <= 1`), and parameters that their module names in its
-    class attribute `no_weight_decay`: biases, norms, embeddings. The names are needed because the
-    parameters of untied columns carry a leading column axis, so a bias is `[N, out]`.
+    Not decayed: scalars and vectors (``ndim <= 1``), and parameters that their module names in its
+    class attribute ``no_weight_decay``: biases, norms, embeddings. The names are needed because the
+    parameters of untied columns carry a leading column axis, so a bias is ``[N, out]``.
 
     Source: Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019.
     """
@@ -37,17 +37,17 @@ def adamw(
 def custom(
     make: Callable[..., Optimizer], model: nn.Module, lr: float, weight_decay: float
 ) -> Optimizer:
-    """An optimizer of the user: `make(groups, lr=lr)`, with the weight decay of each group in it.
+    """An optimizer of the user: ``make(groups, lr=lr)``, with the weight decay of each group in it.
 
     Args:
-        make: a class of `torch.optim`, or a function of (groups of parameters, lr).
-        model: the model.
-        lr: the highest learning rate.
-        weight_decay: of the parameters that decay, see `adamw`.
+        make: Class of ``torch.optim``, or a function of (groups of parameters, lr).
+        model: Model whose parameters are optimised.
+        lr: Highest learning rate.
+        weight_decay: Weight decay of the parameters that decay, see ``adamw``.
 
     Raises:
-        TypeError: it makes something else.
-        ValueError: a weight decay that the optimizer does not know.
+        TypeError: ``make`` returns something else than an optimizer.
+        ValueError: The optimizer has no weight decay, and one is given.
     """
     optimizer = make(groups(model, weight_decay), lr=lr)
     if not isinstance(optimizer, Optimizer):
@@ -93,15 +93,16 @@ def undecayed(model: nn.Module) -> set[nn.Parameter]:
 def learning_rate(step: int, steps: int, lr: float, warmup: float, min_lr: float) -> float:
     r"""Linear warm-up, then half a cosine.
 
-    With `W = warmup * steps`: from `min_lr * lr` at step 0 straight up to `lr` at step `W`, then
-    :math:`lr\,(m + (1 - m)(1 + \cos \pi s) / 2)` with `s` from 0 at step `W` to 1 at the last step.
+    With :math:`W` = ``warmup * steps``: from ``min_lr * lr`` at step 0 straight up to ``lr`` at
+    step :math:`W`, then :math:`lr\,(m + (1 - m)(1 + \cos \pi s) / 2)` with :math:`s` from 0 at step
+    :math:`W` to 1 at the last step.
 
     Args:
-        step: from 0 to `steps - 1`.
-        steps: length of the run.
-        lr: the highest rate.
-        warmup: fraction of the steps spent warming up, in [0, 1].
-        min_lr: the lowest rate as a fraction `m` of `lr`.
+        step: Number of the step, from 0 to ``steps - 1``.
+        steps: Length of the run.
+        lr: Highest learning rate.
+        warmup: Share of the steps spent warming up, in [0, 1].
+        min_lr: Lowest learning rate as a share :math:`m` of ``lr``.
     """
     rising = round(warmup * steps)
     if step < rising:
@@ -112,11 +113,11 @@ def learning_rate(step: int, steps: int, lr: float, warmup: float, min_lr: float
 
 
 def scheduled(schedule: Callable[[int, int], float], step: int, steps: int, lr: float) -> float:
-    """The rate by a schedule of the user: `lr * schedule(step, steps)`.
+    """The rate by a schedule of the user: ``lr * schedule(step, steps)``.
 
     Raises:
-        ValueError: the share is negative or not finite.
-        TypeError: it is no number.
+        ValueError: The share is negative or not finite.
+        TypeError: It is no number.
     """
     share = float(schedule(step, steps))
     if not (share >= 0 and isfinite(share)):

@@ -46,7 +46,7 @@ class TrainOptions:
             kept in ``run/best``: ``"loss"``, a metric of the task such as ``"accuracy"`` or
             ``"r2"``, ``"auto"`` (the main one of the task), or None. Nothing is kept without a
             validation fold.
-        seed: Seed of everything random in the run.
+        seed: Seed of the run.
         progress: Whether to show a progress bar.
         tensorboard: Whether to write TensorBoard events as well.
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.

@@ -42,20 +42,20 @@ def start(
     """Read the last checkpoint, or write the first one.
 
     Args:
-        run: the run folder.
-        model: receives the weights.
-        optimizer: receives its moments; its numbers are those of now.
-        scaler: receives its state.
-        plasticity: receives the state of its rules.
-        fingerprint: of the run as it is started now.
-        resume: continue what is in the folder.
-        changes: names that are meant to differ from the run that is resumed.
-        save: `save(step=..., seconds=..., best=...)` writes a checkpoint.
-        averages: receive what they averaged.
+        run: Run folder.
+        model: Model that receives the weights.
+        optimizer: Optimizer that receives its moments; its numbers stay those given now.
+        scaler: Scaler that receives its state.
+        plasticity: Rules that receive their state.
+        fingerprint: Fingerprint of the run as it is started now.
+        resume: Whether to continue what is in the folder.
+        changes: Names of options that are meant to differ from the run that is resumed.
+        save: Function that writes a checkpoint, called with ``step``, ``seconds`` and ``best``.
+        averages: Moving averages that receive their values.
 
     Raises:
-        FileExistsError: the folder is not free and `resume` is False, or it holds no run.
-        ValueError: the run was begun otherwise.
+        FileExistsError: The folder is not free and ``resume`` is False, or it holds no run.
+        ValueError: The run was begun otherwise.
     """
     if not (resume and checkpoint.has_checkpoint(run)):
         checkpoint.check_free(run)

@@ -73,7 +73,7 @@ def train_step(
 
 
 def after_step(model: nn.Module) -> None:
-    """Lets every module that has a method `after_step()` bring its parameters back to its rules.
+    """Lets every module that has a method ``after_step()`` bring its parameters back to its rules.
 
     That is how learned positions keep their distance. It must be a function of the parameters: a
     resumed run repeats it from a checkpoint.

@@ -18,9 +18,9 @@ Value = float | int | str | None
 
 
 def describe_model(model: nn.Module, unit: str | None) -> dict[str, Value]:
-    """Edges, density, wiring length (sum over edges, in `unit`) and parameters.
+    """Edges, density, wiring length (sum over edges, in ``unit``) and parameters.
 
-    Those of the second graph and of later ones have its name before theirs: `NAME/edges`.
+    Those of the second graph and of later ones have its name before theirs: ``NAME/edges``.
     """
     wire: dict[str, Value] = {}
     for name, graph in graphs_of(model).items():
@@ -51,7 +51,7 @@ def describe_machine(device: torch.device) -> dict[str, Value]:
 def package_version(name: str) -> str:
     """The installed version of a package, or "unknown" for a bare checkout."""
     if name == "torch":
-        # The file that was installed knows no build: 2.13.0 is "2.13.0+cpu" or "2.13.0+cu130".
+        # The metadata of the package leave out the build: 2.13.0 is "2.13.0+cpu" or "2.13.0+cu130".
         return str(torch.__version__)
     try:
         return version(name)

@@ -1,4 +1,4 @@
-"""Loss terms: a loss of `losses`, applied to what a model returned."""
+"""Loss terms: a loss of ``losses``, applied to what a model returned."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Term = Callable[[nn.Module, Any, Tensor], Tensor]
 
 
 def wiring(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
-    """`losses.wiring` of the cost that the model's attention paid."""
+    """``losses.wiring`` of the cost that the model's attention paid."""
     if output.cost is None:
         _missing(model, "wiring", "no cost: build it with wiring='distance' or 'gaussian'")
     return losses.wiring(output.cost)
 
 
 def activity(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
-    """`losses.activity_sparsity` of the last state."""
+    """``losses.activity_sparsity`` of the last state."""
     return losses.activity_sparsity(output.state)
 
 
 def smoothness(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
-    """`losses.feature_smoothness` of the last state along the model's graph, or its first one."""
+    """``losses.feature_smoothness`` of the last state along the model's graph, or its first one."""
     return losses.feature_smoothness(output.state, _graph(model))
 
 
 def variation(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
-    """`losses.total_variation`, averaged over the learned mixtures of the model."""
+    """``losses.total_variation``, averaged over the learned mixtures of the model."""
     several: Any = model
     maps: list[Tensor] = several.mixture_maps() if hasattr(model, "mixture_maps") else []
     if not maps:

@@ -26,7 +26,7 @@ from graphcolumns.random.streams import batch_indices, generator
 from graphcolumns.training.best import best_metric, better
 from graphcolumns.training.describe import describe_all
 from graphcolumns.training.evaluate import evaluate
-from graphcolumns.training.fingerprint import told
+from graphcolumns.training.fingerprint import describe_changes
 from graphcolumns.training.fit import check_fit, check_schedule
 from graphcolumns.training.log import Log
 from graphcolumns.training.optim import adamw, custom, learning_rate, scheduled, set_learning_rate
@@ -45,7 +45,7 @@ WATCHING = ("epochs", "progress", "tensorboard", "changes")
 
 
 class Training:
-    """A training run, tried and ready to start. Arguments are those of `train`.
+    """A training run, tried and ready to start. Arguments are those of ``train``.
 
     Every part is called once, so that what cannot work together fails before anything is written.
     """
@@ -222,7 +222,7 @@ class Training:
         )
 
     def _scores(self, held_out: bool) -> dict[str, float]:
-        """Scores of the training half, of the held-out half if asked, and the metrics."""
+        """Scores of the training half, of the held-out half if it is due, and the metrics."""
         halves = {"train": "train"} | ({self.data.held_out: "test"} if held_out else {})
         scores = {
             f"{name}_{key}": value
@@ -239,7 +239,7 @@ class Training:
             self.best = won
             self._save(self.steps, self.seconds, self.best)
             checkpoint.keep_best(self.run)
-        best = self.best
+        best, changes = self.best, checkpoint.read_changes(self.run)
         summary = {
             **dict.fromkeys(("test_accuracy", "train_accuracy")),
             **scores,
@@ -249,7 +249,7 @@ class Training:
             "seed": self.options.seed,
             "steps": self.steps,
             **self.plasticity.summary(self.model, self.steps),
-            **({"changes": told(noted)} if (noted := checkpoint.read_changes(self.run)) else {}),
+            **({"changes": describe_changes(changes)} if changes else {}),
             "train_seconds": self.seconds,
             **describe_machine(torch.device(self.options.device)),
         }

@@ -86,7 +86,7 @@ def test_more_epochs(run):
         (["data.train_size=70"], "data.train_size cannot change"),
         (["graph.degree=4"], "graph.degree cannot change when a run is resumed (the weights"),
         (["model.depth=3"], "model.depth cannot change when a run is resumed (the weights"),
-        (["plasticity=rigl"], "plasticity cannot change when a run is resumed (what the rule"),
+        (["plasticity=rigl"], "plasticity cannot change when a run is resumed (the memory of"),
         (["losses.activity=1"], "losses.activity cannot change when a run is resumed"),
         (["run=b"], "Resume with one of steps, optimizer.lr, "),
         (["steps=2"], "4 steps are done in a. Got steps=2; give at least 4."),
