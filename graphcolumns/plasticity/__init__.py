@@ -1,9 +1,10 @@
 """An edge set that is pruned and regrown while the model trains.
 
-A `Rule` is two scores and a few numbers; `Plasticity` is a rule at work on a model; `presets` are
-the rules of the literature, and ours. One update: `candidates` draws pairs that are not edges,
-`select` decides from scores which edges die and which pairs are born, `rewire` makes the new
-graph, and `carry` brings every parameter, moment and average along with its edge.
+A ``Rule`` holds criteria, schedules and a budget; ``Plasticity`` applies a rule to a model;
+``presets`` are the rules of the literature, and ours. One update: ``draw_candidates`` draws pairs
+that are not edges, ``select`` decides from scores which edges are pruned and which pairs are grown,
+``rewire`` makes the new graph, and ``carry`` moves every parameter, moment and average with its
+edge.
 """
 
 from graphcolumns.nn.per_edge import edge_parameters

@@ -1,6 +1,8 @@
 """Options side by side are sorted into the values of a rule, and wrong ones are refused by name."""
 
-from dataclasses import fields
+import copy
+from dataclasses import fields, replace
+from functools import partial
 from typing import get_type_hints
 
 import pytest
@@ -17,7 +19,7 @@ from graphcolumns.plasticity import (
 )
 from graphcolumns.plasticity.rules.former import RENAMED
 from graphcolumns.plasticity.rules.options import PresetOptions, RuleOptions, SharedOptions
-from graphcolumns.plasticity.rules.rule_from_options import VALUES
+from graphcolumns.plasticity.rules.values import VALUES
 
 
 def test_every_option_reaches_its_value():
@@ -103,6 +105,27 @@ def test_pairs_that_cool_down_are_read_from_checkpoints_of_earlier_versions():
     later = Plasticity(rigl())
     later.load_state_dict(state)
     assert not len(later.cool_down.keys)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("prune", r"prune is now scoring\.prune: write Rule\(scoring=Scoring\(prune=\.\.\.\)\)"),
+        ("grace", r"grace is now newborns\.grace"),
+        ("check", r"check is now acceptance\.check_samples: .* rule_from_options\(check_samples="),
+        ("when", r"when is now is_due: write Rule\(is_due="),
+        ("nothing", "unexpected keyword argument 'nothing'"),
+    ],
+)
+def test_a_field_of_an_earlier_version_is_refused_with_its_place_of_today(option, message):
+    for make in (Rule, partial(replace, rigl())):
+        with pytest.raises(TypeError, match=message):
+            make(**{option: 3})
+
+
+def test_a_rule_is_copied():
+    for copied in (copy.deepcopy(rigl()), replace(rigl(), fraction=0.5)):
+        assert copied.scoring.prune is criteria.mass
 
 
 def test_a_rule_needs_a_score():

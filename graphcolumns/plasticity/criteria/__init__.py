@@ -1,9 +1,9 @@
 """Criteria: how much an edge is worth, and how much a candidate would be.
 
 A criterion is a function from :class:`~graphcolumns.plasticity.Evidence` on ``P`` pairs to one
-number per pair, ``[P]``. It changes neither the model nor the graph. ``Rule(prune=...)`` drops the
-edges of the lowest values, ``Rule(grow=...)`` grows the candidates of the highest. One file holds
-one family.
+number per pair, ``[P]``. It changes neither the model nor the graph. ``Scoring(prune=...)`` prunes
+the edges of the lowest values, ``Scoring(grow=...)`` grows the candidates of the highest. One file
+holds one family.
 """
 
 from graphcolumns.plasticity.criteria import homeostasis

@@ -9,7 +9,7 @@ def require_edges(pairs: Evidence, name: str) -> None:
     if not pairs.are_edges:
         raise ValueError(
             f"criteria.{name} says how much edges are worth. Expected the evidence on edges, as "
-            f"in Rule(prune=criteria.{name}). Got candidates; choose a criterion for growing, "
+            f"in Scoring(prune=criteria.{name}). Got candidates; choose a criterion for growing, "
             "such as criteria.insertion_gain."
         )
 
@@ -19,7 +19,7 @@ def require_candidates(pairs: Evidence, name: str, instead: str) -> None:
     if pairs.are_edges:
         raise ValueError(
             f"criteria.{name} says how much candidates would be worth. Expected the evidence on "
-            f"candidates, as in Rule(grow=criteria.{name}). Got edges; drop them by "
+            f"candidates, as in Scoring(grow=criteria.{name}). Got edges; drop them by "
             f"criteria.{instead}, and with regrow=True grow by criteria.gradient_size."
         )
 

@@ -1,4 +1,10 @@
-"""Options of rules that have another name today."""
+"""Options of rules that have another name or another place today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graphcolumns.plasticity.rules.values import VALUES, names_of
 
 RENAMED = {
     "check": "check_samples",
@@ -8,3 +14,17 @@ RENAMED = {
     "skip": "skip_optimizer_step",
     "when": "is_due",
 }
+
+
+def require_own_fields(names: Iterable[str]) -> None:
+    """Raise a TypeError for a field of one of the three values, or a former name of a field."""
+    for name in names:
+        now = RENAMED.get(name, name)
+        for value, kind in VALUES.items():
+            if now in names_of(kind):
+                raise TypeError(
+                    f"{name} is now {value}.{now}: write Rule({value}={kind.__name__}({now}=...)), "
+                    f"or rule_from_options({now}=...)."
+                )
+        if name in RENAMED:
+            raise TypeError(f"{name} is now {now}: write Rule({now}=...).")

@@ -9,6 +9,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity.probe.evidence import Evidence
 from graphcolumns.plasticity.rules.acceptance import Acceptance
 from graphcolumns.plasticity.rules.budget import Budget
+from graphcolumns.plasticity.rules.former import require_own_fields
 from graphcolumns.plasticity.rules.newborns import Newborns
 from graphcolumns.plasticity.rules.ranges import require_share
 from graphcolumns.plasticity.rules.schedules import Every, Schedule, value_at
@@ -59,6 +60,11 @@ class Rule:
     reserve: float = 0.0
     skip_optimizer_step: bool = False
     choose: Choose | None = None
+
+    def __new__(cls, **given: object) -> Rule:
+        """Refuse the fields of earlier versions, ``Rule(prune=...)``, with their place of today."""
+        require_own_fields(given)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         require_share("reserve", self.reserve)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, Unpack
 
-from graphcolumns.plasticity.rules.acceptance import Acceptance
 from graphcolumns.plasticity.rules.former import RENAMED
-from graphcolumns.plasticity.rules.newborns import Newborns
 from graphcolumns.plasticity.rules.options import RuleOptions
 from graphcolumns.plasticity.rules.rule import Rule
-from graphcolumns.plasticity.rules.scoring import Scoring
-
-VALUES: Mapping[str, type] = {"scoring": Scoring, "acceptance": Acceptance, "newborns": Newborns}
+from graphcolumns.plasticity.rules.values import VALUES, names_of
 
 
 def rule_from_options(**options: Unpack[RuleOptions]) -> Rule:
@@ -36,7 +31,7 @@ def rule_from_options(**options: Unpack[RuleOptions]) -> Rule:
     given: dict[str, Any] = {**options}
     _require_known(given)
     values = {
-        name: kind(**{key: given.pop(key) for key in _names(kind) if key in given})
+        name: kind(**{key: given.pop(key) for key in names_of(kind) if key in given})
         for name, kind in VALUES.items()
     }
     return Rule(**values, **given)
@@ -44,7 +39,7 @@ def rule_from_options(**options: Unpack[RuleOptions]) -> Rule:
 
 def _require_known(options: Mapping[str, Any]) -> None:
     """Raise unless every name is a field of a rule, outside the three values of it."""
-    known = [name for kind in (*VALUES.values(), Rule) for name in _names(kind)]
+    known = [name for kind in (*VALUES.values(), Rule) for name in names_of(kind)]
     known = [name for name in known if name not in VALUES]
     for name in options:
         if name not in known:
@@ -58,7 +53,3 @@ def _suggestion(name: str, known: list[str]) -> str:
     if name in RENAMED:
         return f" It is now {RENAMED[name]!r}."
     return "".join(f" Did you mean {near!r}?" for near in get_close_matches(name, known, 1))
-
-
-def _names(kind: type) -> list[str]:
-    return [entry.name for entry in fields(kind)]
