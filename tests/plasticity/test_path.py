@@ -12,8 +12,8 @@ def counted():
 
 def test_path_of_an_update(counted):
     update = counted["update"]
-    assert update.files("plasticity/") <= 30
-    assert update.count() <= 279
+    assert update.files("plasticity/") <= 27
+    assert update.count() <= 264
     assert update.depth <= 22
 
 

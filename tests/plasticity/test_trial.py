@@ -304,6 +304,6 @@ def test_a_look_keeps_nothing_of_earlier_slices():
         trial.rule, trial.model, SHEET, trial.scored, trial.inputs, trial.labels, losses,
         slice_size=4,
     )  # fmt: skip
-    foresight = trial._foresee(trial.rewiring(choice([3], [(0, 15)])))
+    foresight = trial._predict(trial.rewiring(choice([3], [(0, 15)])))
     assert held == [0, 0, 0, 0]
     assert foresight.loss == trial.loss(trial.model)

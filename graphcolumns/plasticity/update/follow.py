@@ -15,22 +15,22 @@ from graphcolumns.plasticity.update.trial import changed
 
 @torch.no_grad()
 def require_following(model: nn.Module, inputs: Inputs, graph: ColumnGraph) -> None:
-    """Raise if a layer attends along the old edges when `model.graph` has new ones.
+    """Raise if a layer computes along the old edges when ``model.graph`` has new ones.
 
     Tried on a copy without one edge. A model that keeps its edges somewhere else too, an
-    `edge_index` of its own or a graph in a list, would be scored and never change.
+    ``edge_index`` of its own or a graph in a list, would be scored and never change.
 
     Args:
-        model: a model that records what it computes along the graph.
-        inputs: a few samples `[b, ...]`.
-        graph: the graph of the model that would change.
+        model: Model that records what it computes along the graph.
+        inputs: A few samples ``[b, ...]``.
+        graph: Graph of the model that would change.
 
     Raises:
-        ValueError: it does.
+        ValueError: A layer does.
     """
     if not graph.num_edges or not recorders(model):
         return
-    if not _attends(model, inputs, graph):  # whoever reads scores will say so
+    if not _attends(model, inputs, graph):  # no record: scores are refused where they are read
         return
     none = torch.empty(0, dtype=torch.int64, device=graph.device)
     last = torch.tensor([graph.num_edges - 1], device=graph.device)
@@ -45,6 +45,6 @@ def require_following(model: nn.Module, inputs: Inputs, graph: ColumnGraph) -> N
 
 
 def _attends(model: nn.Module, inputs: Inputs, graph: ColumnGraph) -> bool:
-    with evaluating(model), recording(model) as heard:
+    with evaluating(model), recording(model) as records:
         model(inputs)
-    return any(exchange.graph.same_topology(graph) for exchange in heard)
+    return any(record.graph.same_topology(graph) for record in records)

@@ -1,4 +1,4 @@
-"""What happened to the edges, in numbers that cost `O(E)` and can be logged at every update."""
+"""What happened to the edges, in numbers that cost ``O(E)`` and can be logged at every update."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 
 @dataclass(frozen=True, eq=False)
 class Past:
-    """What metrics remember of earlier graphs. A frozen value; sorted int64 keys of edges.
+    """Earlier graphs, as far as metrics need them. A frozen value; sorted int64 keys of edges.
 
-    `Past.start(graph)` before the first update, `past.after(rewiring)` after each; its three
+    ``Past.start(graph)`` before the first update, ``past.after(rewiring)`` after each; its three
     tensors are all that a checkpoint needs.
 
     Args:
-        first: the edges at the start, `[E0]`.
-        ever: all edges that there have been, `[U]`.
-        newborn: the edges that the last update grew, `[G]`.
+        first: Edges at the start, ``[E0]``.
+        ever: All edges that there have been, ``[U]``.
+        newborn: Edges that the last update grew, ``[G]``.
     """
 
     first: Tensor
@@ -40,7 +40,7 @@ class Past:
         return cls(keys, keys, keys[:0])
 
     def after(self, rewiring: Rewiring) -> Past:
-        """With the newborns of one more update; the union is sorted again, `O(U log U)`."""
+        """With the newborns of one more update; the union is sorted again, ``O(U log U)``."""
         born = edge_keys(rewiring.graph)[rewiring.born]
         fresh = born[~contains(self.ever, born)]
         return Past(self.first, torch.cat([self.ever, fresh]).sort().values, born)
@@ -53,22 +53,30 @@ def describe(
     outputs: Tensor | None = None,
     pairs: int | None = None,
 ) -> dict[str, float]:
-    """The metrics of one update, under the names that they have in `metrics.jsonl`.
+    """The metrics of one update, under the names that they have in ``metrics.jsonl``.
 
     Args:
-        graph: the edges after the update.
-        rewiring: the update, if there was one: adds `edges_born`, `edges_died`, `churn`.
-        past: what was before this update: adds `explored`, `explored_beyond` and `jaccard_first`,
-            and after an update that grew something `newborn_survival`.
-        outputs: ids of the columns that are read, for `dead_columns` (default: all).
-        pairs: allowed pairs, for both `explored` (default: all `N M`, self-edges counted).
+        graph: Edges after the update.
+        rewiring: Change of the update, if there was one: adds ``edges_born``, ``edges_died``,
+            ``churn``.
+        past: Graphs before this update: adds ``explored``, ``explored_beyond`` and
+            ``jaccard_first``, and after an update that grew something ``newborn_survival``.
+        outputs: Ids of the columns that are read, for ``dead_columns`` (default: all).
+        pairs: Number of allowed pairs, for both ``explored`` (default: all ``N M``, self-edges
+            counted).
 
     Returns:
-        Always `edges`, `degree_gini` (of in-degrees), `dead_columns`; of a graph with distances
-        `wiring_length`, the sum, and `mean_length`, over edges between different columns, in the
-        unit of the graph. What cannot be said is left out.
+        Always ``edges``, ``degree_gini`` (of in-degrees), ``dead_columns``; of a graph with
+        distances ``wiring_length``, the sum, and ``mean_length``, over edges between different
+        columns, in the unit of the graph. What is not known is left out.
     """
-    entry: dict[str, float] = {"edges": graph.num_edges, **_wire(graph)}
+    entry: dict[str, float] = {"edges": graph.num_edges}
+    if graph.distance is not None:
+        entry["wiring_length"] = float(graph.distance.detach().double().sum())
+        bipartite = graph.num_columns != graph.num_sources
+        between = graph.num_edges if bipartite else int((graph.source != graph.target).sum())
+        if between:
+            entry["mean_length"] = entry["wiring_length"] / between
     entry["degree_gini"] = gini(graph.in_degree)
     entry["dead_columns"] = int(dead_columns(graph, outputs).sum())
     if rewiring is not None:
@@ -76,8 +84,9 @@ def describe(
         entry["churn"] = churn(rewiring)
     if past is not None:
         now = past if rewiring is None else past.after(rewiring)
-        entry["explored"] = explored(now, _pairs(graph, pairs))
-        entry["explored_beyond"] = explored_beyond(now, _pairs(graph, pairs))
+        allowed = graph.num_columns * graph.num_sources if pairs is None else pairs
+        entry["explored"] = explored(now, allowed)
+        entry["explored_beyond"] = explored_beyond(now, allowed)
         entry["jaccard_first"] = jaccard(past.first, edge_keys(graph))
         if rewiring is not None and len(past.newborn):
             entry["newborn_survival"] = newborn_survival(past, rewiring)
@@ -85,9 +94,9 @@ def describe(
 
 
 def churn(rewiring: Rewiring) -> float:
-    r"""How much of the wiring one update exchanged, :math:`(D + G) / (E + E')`, from 0 to 1.
+    r"""Share of the wiring that one update exchanged, :math:`(D + G) / (E + E')`, from 0 to 1.
 
-    With a constant number of edges that is (deaths + births) / 2E. Of no edges at all: 0.
+    With a constant number of edges that is (dropped + grown) / 2E. Of no edges at all: 0.
     """
     total = rewiring.before.num_edges + rewiring.graph.num_edges
     return (len(rewiring.died) + len(rewiring.born)) / total if total else 0.0
@@ -106,8 +115,8 @@ def explored(past: Past, pairs: int) -> float:
 def explored_beyond(past: Past, pairs: int) -> float:
     r"""Share of the pairs that were no edges at the start and have been tried since.
 
-    :math:`R_s^* = (U - E_0) / (P - E_0)`, for `U` different edges so far among `P` pairs: 0 for a
-    static graph and 1 when everything was tried, whatever the budget, where Rs starts at the
+    :math:`R_s^* = (U - E_0) / (P - E_0)`, for ``U`` different edges so far among ``P`` pairs: 0 for
+    a static graph and 1 when everything was tried, whatever the budget, where Rs starts at the
     density.
     """
     _check_pairs(past, pairs)
@@ -125,8 +134,8 @@ def jaccard(first: Tensor, second: Tensor) -> float:
     """Common edges over all edges of two graphs, 1 for two empty ones.
 
     Args:
-        first: `edge_keys` of one graph.
-        second: of the other, with as many sources.
+        first: Keys of the edges of one graph, ``edge_keys``.
+        second: Keys of the other, with as many sources.
     """
     shared = int(contains(first, second).sum())
     union = len(first) + len(second) - shared
@@ -134,10 +143,10 @@ def jaccard(first: Tensor, second: Tensor) -> float:
 
 
 def gini(values: Tensor) -> float:
-    """Inequality of counts: 0 if all are equal, `1 - 1/n` if one of `n` has everything.
+    """Inequality of counts: 0 if all are equal, ``1 - 1/n`` if one of ``n`` has everything.
 
     Args:
-        values: `[n]`, not negative, such as `graph.in_degree`.
+        values: Counts ``[n]``, not negative, such as ``graph.in_degree``.
 
     Source: Gini (1912), as half the relative mean absolute difference.
     """
@@ -150,43 +159,30 @@ def gini(values: Tensor) -> float:
 
 
 def dead_columns(graph: ColumnGraph, outputs: Tensor | None = None) -> Tensor:
-    """Columns that listen to nobody, or from which no path leads to a column that is read.
+    """Columns without in-edges, or from which no path leads to a column that is read.
 
     Args:
-        graph: edges among columns, or from sources to columns.
-        outputs: ids of the columns that are read (default: all, so that every path is one).
+        graph: Edges among columns, or from sources to columns.
+        outputs: Ids of the columns that are read (default: all, so that every path is one).
 
     Returns:
-        `[N]` bool.
+        ``[N]`` bool.
     """
-    deaf = graph.in_degree == 0
+    isolated = graph.in_degree == 0
     if outputs is None or graph.num_columns != graph.num_sources:
-        return deaf
-    return deaf | ~torch.from_numpy(_heard(graph, outputs)).to(deaf.device)
+        return isolated
+    return isolated | ~torch.from_numpy(_reached(graph, outputs)).to(isolated.device)
 
 
-def _heard(graph: ColumnGraph, outputs: Tensor) -> NDArray[np.bool_]:
-    """Columns that an output hears, over any number of edges: a walk against the edges."""
+def _reached(graph: ColumnGraph, outputs: Tensor) -> NDArray[np.bool_]:
+    """Columns that reach an output over any number of edges: a walk against the edges."""
     n = graph.num_columns
-    listener = np.concatenate([graph.target.cpu().numpy(), np.full(len(outputs), n)])
-    speaker = np.concatenate([graph.source.cpu().numpy(), outputs.cpu().numpy()])
-    links = coo_array((np.ones(len(listener)), (listener, speaker)), shape=(n + 1, n + 1)).tocsr()
+    receiver = np.concatenate([graph.target.cpu().numpy(), np.full(len(outputs), n)])
+    sender = np.concatenate([graph.source.cpu().numpy(), outputs.cpu().numpy()])
+    links = coo_array((np.ones(len(receiver)), (receiver, sender)), shape=(n + 1, n + 1)).tocsr()
     found = np.zeros(n + 1, dtype=np.bool_)
     found[breadth_first_order(links, n, return_predecessors=False)] = True
     return found[:n]
-
-
-def _wire(graph: ColumnGraph) -> dict[str, float]:
-    if graph.distance is None:
-        return {}
-    total = float(graph.distance.detach().double().sum())
-    bipartite = graph.num_columns != graph.num_sources
-    between = graph.num_edges if bipartite else int((graph.source != graph.target).sum())
-    return {"wiring_length": total} | ({"mean_length": total / between} if between else {})
-
-
-def _pairs(graph: ColumnGraph, pairs: int | None) -> int:
-    return graph.num_columns * graph.num_sources if pairs is None else pairs
 
 
 def _check_pairs(past: Past, pairs: int) -> None:

@@ -1,4 +1,4 @@
-"""From a rule and a look at the model to the edges that die and the pairs that are born."""
+"""From a rule and measurements of the model to edges to drop and pairs to grow."""
 
 from __future__ import annotations
 
@@ -22,39 +22,45 @@ def propose_swaps(
     cooling_down: Tensor | None = None,
     second: Probe | None = None,
 ) -> Selection:
-    """The swaps of one update.
+    """The swaps of one update: candidates are drawn, scored, and selected.
 
     Args:
-        rule: what decides.
-        probe: the look at the model.
-        cooling_down: sorted keys of the pairs that may not grow yet, see `CoolDown`.
-        second: for `accept="split"`, a look on other samples.
+        rule: Rule that decides.
+        probe: Measurements of the model.
+        cooling_down: Sorted keys of the pairs that may not grow yet, see ``CoolDown``.
+        second: Measurements on other samples, for ``accept="split"``.
 
     Raises:
-        ValueError: what `candidates` and `select` refuse, or a score of another shape.
+        ValueError: Whatever ``draw_candidates`` and ``select`` refuse, or a score of another shape.
     """
-    edges = probe.edges()
-    budget = _budget(rule, probe)
-    pairs = probe.candidates(*_drawn(rule, edges, budget, cooling_down))
+    graph, edges = probe.graph, probe.edges()
+    number = length = None
+    if rule.budget is not None:
+        number = rule.budget.edges(probe.step, graph, rule.constraints.self_loops)
+        length = rule.budget.length(probe.step)
+    fraction = rule.fraction_at(probe.step)
+    pairs = probe.candidates(*_drawn(rule, edges, fraction, number, cooling_down))
     if rule.choose is not None:
         return rule.choose(edges, pairs)
-    limits = {**budget, "constraints": rule.constraints, "overhead": rule.overhead}
-    worth = _score(rule, "prune", edges)
-    options: dict[str, Any] = {
+    limits: dict[str, Any] = {"edges": number, "length": length, "overhead": rule.overhead}
+    chosen = select(
+        graph,
+        _score(rule, "prune", edges),
+        (pairs.targets, pairs.sources),
+        _score(rule, "grow", pairs),
+        fraction=fraction,
+        eligible=rule.constraints.may_prune(graph, edges.age, rule.newborns.grace),
+        regrow_score=_score(rule, "grow", edges) if rule.acceptance.regrow else None,
+        margin=None if rule.acceptance.accept == "always" else rule.acceptance.margin,
+        pair_length=None if length is None else pairs.distance,
+        constraints=rule.constraints,
         **limits,
-        "eligible": rule.constraints.may_prune(probe.graph, edges.age, rule.newborns.grace),
-        "regrow_score": _score(rule, "grow", edges) if rule.acceptance.regrow else None,
-        "margin": None if rule.acceptance.accept == "always" else rule.acceptance.margin,
-        "pair_length": pairs.distance if budget["length"] is not None else None,
-        "fraction": rule.fraction_at(probe.step),
-    }
-    ends = pairs.targets, pairs.sources
-    chosen = select(probe.graph, worth, ends, _score(rule, "grow", pairs), **options)
+    )
     return chosen if second is None else _confirmed(rule, second, chosen, limits)
 
 
 def _confirmed(rule: Rule, probe: Probe, chosen: Selection, limits: dict[str, Any]) -> Selection:
-    """What of `chosen` still gains on other samples: the same choice, among the chosen only."""
+    """Those of ``chosen`` that gain on other samples, too: the same test among the chosen only."""
     edges, pairs = probe.edges(), probe.candidates(chosen.targets, chosen.sources)
     offered = torch.zeros(len(edges), dtype=torch.bool)
     offered[chosen.drop] = True
@@ -66,42 +72,36 @@ def _confirmed(rule: Rule, probe: Probe, chosen: Selection, limits: dict[str, An
         fraction=1.0,
         eligible=offered,
         margin=rule.acceptance.margin,
-        pair_length=pairs.distance if limits["length"] is not None else None,
+        pair_length=None if limits["length"] is None else pairs.distance,
+        constraints=rule.constraints,
         **limits,
     )
 
 
-def _budget(rule: Rule, probe: Probe) -> dict[str, Any]:
-    if rule.budget is None:
-        return {"edges": None, "length": None}
-    step, graph = probe.step, probe.graph
-    edges = rule.budget.edges(step, graph, rule.constraints.self_loops)
-    return {"edges": edges, "length": rule.budget.length(step)}
-
-
 def _drawn(
-    rule: Rule, edges: Evidence, budget: dict[str, Any], cooling_down: Tensor | None
+    rule: Rule, edges: Evidence, fraction: float, budget: int | None, cooling_down: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """As many candidates per edge that may be born as the rule wants."""
+    """Candidates, as many per edge that may be grown as the rule wants."""
     if not rule.grows:
         return edges.targets[:0], edges.sources[:0]
-    now = len(edges)
-    swaps = rule.fraction_at(edges.step) * now
-    more = 0 if budget["edges"] is None else max(0, budget["edges"] - now)
+    now, geometry = len(edges), edges.probe.geometry
+    more = 0 if budget is None else max(0, budget - now)
+    # Pairs of two parts of a mesh have no length.
+    meshed = geometry is not None and geometry.metric == "geodesic"
     return draw_candidates(
         edges.graph,
         rule.scoring.sampler(edges),
-        math.ceil(rule.scoring.per_grow * (swaps + more)),
+        math.ceil(rule.scoring.per_grow * (fraction * now + more)),
         seed=edges.seed,
         update=edges.update,
         constraints=rule.constraints,
         cooling_down=cooling_down,
-        parts=mesh_parts(edges.graph, edges.probe.geometry),
+        parts=mesh_parts(edges.graph, geometry) if meshed else None,
     )
 
 
 def _score(rule: Rule, name: str, evidence: Evidence) -> Tensor:
-    """The score of a rule as `select` takes it: drawn with a temperature if it has one."""
+    """The score of a rule as ``select`` takes it: drawn with a temperature if it has one."""
     score = getattr(rule.scoring, name)
     if score is None or not len(evidence):
         return torch.zeros(len(evidence), dtype=torch.float64)
@@ -121,10 +121,11 @@ def _score(rule: Rule, name: str, evidence: Evidence) -> Tensor:
             f"the {name} score of a rule must be a number for every pair. Got NaN for (source "
             f"{int(evidence.sources[where])}, target {int(evidence.targets[where])})."
         )
-    temperature = rule.scoring.temperature_at(evidence.step)
-    if temperature is None:
+    if rule.scoring.temperature is None:
         return values
-    # Weight 0 is drawn last; it stays a number, because `-inf` never grows at all.
+    temperature = rule.scoring.temperature_at(evidence.step)
+    assert temperature is not None
+    # Weight 0 is drawn last; it stays a number, because ``-inf`` never grows at all.
     weight = values.double().clamp(min=torch.finfo(torch.float64).tiny).log() * temperature
     ends = evidence.targets, evidence.sources
     purpose = {"prune": "drop", "grow": "grow"}[name]

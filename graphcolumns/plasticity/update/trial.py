@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -30,26 +30,31 @@ from graphcolumns.plasticity.state.newborn import Newborn, epsilon, node_mean, r
 
 
 class TrialResult(NamedTuple):
-    """What was made of the swaps that were chosen.
+    """The swaps that were made, of those that were chosen, and what they did.
 
-    `predicted` and `realised` are changes of the mean loss on the same samples, of the swaps that
-    were made, and None where nothing was measured.
+    Attributes:
+        rewiring: Change of topology.
+        predicted: Predicted change of the mean loss, or None where nothing was measured.
+        realised: Measured change of the mean loss on the same samples, or None.
+        offered: Number of edges that were chosen to be dropped or grown.
+        made: Number of those that were dropped or grown.
     """
 
     rewiring: Rewiring
     predicted: float | None
     realised: float | None
-    offered: int  # births and deaths that were chosen
-    made: int  # those that were made
+    offered: int
+    made: int
 
 
 class PredictedChange(NamedTuple):
-    """What one look at a model says of a change before it is made.
+    """A change as the scores predict it before it is made.
 
     Attributes:
-        rewiring: The change.
-        alone: What each death, then each birth, would do to the mean loss on its own, `[D + G]`.
-        loss: The mean loss before it.
+        rewiring: Change of topology.
+        alone: Effect of each dropped, then of each grown edge on the mean loss, on its own,
+            ``[D + G]``.
+        loss: Mean loss before the change.
     """
 
     rewiring: Rewiring
@@ -57,7 +62,9 @@ class PredictedChange(NamedTuple):
     loss: float
 
     def of(self, part: Rewiring) -> float:
-        r"""Of a part of it, :math:`\Delta L \approx \sum_{dies} E[u^-] + \sum_{born} E[u^+]`."""
+        r"""Of a part, :math:`\Delta L \approx \sum_{dropped} E[u^-] + \sum_{grown} E[u^+]`."""
+        if part is self.rewiring:
+            return float(self.alone.sum())
         made = [
             torch.isin(all_, some)
             for all_, some in zip(_keys(self.rewiring), _keys(part), strict=True)
@@ -70,16 +77,16 @@ class Trial:
     """Tries changes of topology on samples set aside, on copies of what is kept per edge.
 
     Args:
-        rule: how newborns start, and what is tolerated.
-        model: the model, which is not changed.
-        geometry: measures newborns.
-        scored: the samples that scores were measured on; a start at `"epsilon"` holds for them.
-        inputs: the samples set aside `[B, ...]`; with none, every swap is made.
-        labels: `[B, ...]`.
-        losses: one loss per sample.
-        length: budget of summed length that partial changes have to keep, if there is one.
-        slice_size: samples at a time.
-        name: which of the model's graphs changes (default: the first).
+        rule: Rule that says how newborns start, and what is tolerated.
+        model: Model that would change; it is not changed.
+        geometry: Geometry that measures newborns.
+        scored: Samples that scores were measured on; a start at ``"epsilon"`` holds for them.
+        inputs: Samples set aside ``[B, ...]``; with none, every swap is made.
+        labels: Labels ``[B, ...]``.
+        losses: Function from the output and the labels to one loss per sample.
+        length: Budget of summed length that partial changes have to keep, if there is one.
+        slice_size: Samples at a time.
+        name: Name of the graph of the model that changes (default: the first).
     """
 
     rule: Rule
@@ -92,55 +99,53 @@ class Trial:
     length: float | None = None
     slice_size: int = 32
     name: str | None = None
+    graph: ColumnGraph = field(init=False)
 
-    @property
-    def graph(self) -> ColumnGraph:
-        """The edges as they are."""
-        return graph_of(self.model, self.name)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "graph", graph_of(self.model, self.name))
 
     def run(self, chosen: Selection) -> TrialResult:
         """Make the swaps, or those groups of them after which the loss is no higher."""
-        chosen = self._without_regrown(chosen) if self.rule.acceptance.regrow else chosen
-        offered = _size(chosen)
+        if self.rule.acceptance.regrow:
+            chosen = self._without_regrown(chosen)
+        offered, rewiring = len(chosen.drop) + len(chosen.targets), self.rewiring(chosen)
         if not len(self.labels):
-            return TrialResult(self.rewiring(chosen), None, None, offered, offered)
+            return TrialResult(rewiring, None, None, offered, offered)
         if not offered:
-            return TrialResult(self.rewiring(chosen), 0.0, 0.0, 0, 0)
-        foresight = self._foresee(self.rewiring(chosen))
-        before = foresight.loss
+            return TrialResult(rewiring, 0.0, 0.0, 0, 0)
+        change, made = self._predict(rewiring), chosen
         if self.rule.acceptance.tolerance is None:
-            made, after = chosen, self._after(self.rewiring(chosen))
+            after = self._loss_after(rewiring)
         else:
-            made, after = self._tolerated(chosen, before, self.rule.acceptance.tolerance)
-        rewiring = self.rewiring(made)
-        return TrialResult(rewiring, foresight.of(rewiring), after - before, offered, _size(made))
+            made, after = self._tolerated(chosen, change.loss, self.rule.acceptance.tolerance)
+            rewiring = self.rewiring(made)
+        number = len(made.drop) + len(made.targets)
+        return TrialResult(rewiring, change.of(rewiring), after - change.loss, offered, number)
 
     def rewiring(self, chosen: Selection) -> Rewiring:
         """The change of topology."""
-        graph = self.graph
-        born = chosen.targets, chosen.sources
-        geometry, again = self.geometry, self.rule.acceptance.regrow
-        return rewire(graph, chosen.drop, born, geometry=geometry, keep_regrown=again)
+        grown, regrow = (chosen.targets, chosen.sources), self.rule.acceptance.regrow
+        return rewire(self.graph, chosen.drop, grown, geometry=self.geometry, keep_regrown=regrow)
 
     def _without_regrown(self, chosen: Selection) -> Selection:
-        """What is dropped and grown goes on: it is neither a death nor a birth."""
-        graph = self.graph
-        dropped = edge_keys(graph)[chosen.drop]
-        grown = pair_keys(chosen.targets, chosen.sources, graph.num_sources)
-        dies, born = ~torch.isin(dropped, grown), ~torch.isin(grown, dropped)
-        ends = chosen.targets[born], chosen.sources[born]
-        return Selection(chosen.drop[dies], *ends, chosen.missing)
+        """An edge that is dropped and regrown is kept; it counts as neither."""
+        dropped = edge_keys(self.graph)[chosen.drop]
+        grown = pair_keys(chosen.targets, chosen.sources, self.graph.num_sources)
+        drop, grow = ~torch.isin(dropped, grown), ~torch.isin(grown, dropped)
+        ends = chosen.targets[grow], chosen.sources[grow]
+        return Selection(chosen.drop[drop], *ends, chosen.missing)
 
     def newborn(self, rewiring: Rewiring) -> Newborn:
-        """How newborns start; `"epsilon"` measures the model before the change."""
-        if self.rule.newborns.newborn != "epsilon":
-            return {"node_mean": node_mean, "zero": zero}[self.rule.newborns.newborn]
+        """How newborns start; ``"epsilon"`` measures the model before the change."""
+        newborns = self.rule.newborns
+        if newborns.newborn != "epsilon":
+            return {"node_mean": node_mean, "zero": zero}[newborns.newborn]
         after, born = rewiring.graph, rewiring.born
         ends = after.target[born].long(), after.source[born].long()
         gap = largest_gap(
             self.model, self.scored, *ends, graph=self.graph, slice_size=self.slice_size
         )
-        return epsilon(self.rule.newborns.epsilon_share, gap)
+        return epsilon(newborns.epsilon_share, gap)
 
     @torch.no_grad()
     def loss(self, model: nn.Module) -> float:
@@ -154,24 +159,26 @@ class Trial:
             each = [self.losses(model(x), y) for x, y in parts]
         return float(torch.cat(each).double().mean())
 
-    def _after(self, rewiring: Rewiring) -> float:
+    def _loss_after(self, rewiring: Rewiring) -> float:
         return self.loss(changed(self.model, rewiring, self.newborn(rewiring)))
 
     def _tolerated(
         self, chosen: Selection, before: float, tolerance: float
     ) -> tuple[Selection, float]:
-        """Group after group, what the budget demands first."""
+        """The groups that are made, and the loss after them."""
         made, loss, forced = None, before, True
         for group in self._groups(chosen):
             tried = group if made is None else joined(made, group)
-            if not _size(tried):  # the budget demands nothing
+            # First what the budget demands, whatever it costs; it may be nothing.
+            if not len(tried.drop) + len(tried.targets):
                 made, forced = tried, False
                 continue
             rewiring = self.rewiring(tried)
             allowed = self._allowed(rewiring)
             if not allowed and not forced:
                 continue
-            after = self._after(rewiring)
+            # Groups are judged on top of what was made before, because effects do not add up.
+            after = self._loss_after(rewiring)
             if forced or after <= loss + tolerance:
                 # What breaks a rule takes the next group along: all of them together keep to it.
                 made, loss, forced = tried, after, not allowed
@@ -205,12 +212,11 @@ class Trial:
             return False
         return True
 
-    def _foresee(self, rewiring: Rewiring) -> PredictedChange:
-        """Look once at the model as it is, along the edges that would die and be born."""
+    def _predict(self, rewiring: Rewiring) -> PredictedChange:
+        """The effects of the edges that would be dropped and grown, from the model as it is."""
         before, after = rewiring.before, rewiring.graph
-        gone, born = rewiring.died, rewiring.born
-        targets = torch.cat([before.target[gone], after.target[born]]).long()
-        sources = torch.cat([before.source[gone], after.source[born]]).long()
+        targets = torch.cat([before.target[rewiring.died], after.target[rewiring.born]]).long()
+        sources = torch.cat([before.source[rewiring.died], after.source[rewiring.born]]).long()
         seen: list[Tensor] = []
 
         def losses(output: Any, labels: Tensor) -> Tensor:
@@ -218,18 +224,21 @@ class Trial:
             seen.append(each.detach())  # or the activations of every slice would be kept
             return each
 
+        # Births at the mean of their column are what scores assume.
+        usual = self.rule.newborns.newborn == "node_mean"
         scores = trace(
             self.model, self.inputs, self.labels, losses, targets, sources, graph=self.graph,
-            newborn_bias=self._start(rewiring), newborn_weight=self._start_weight(targets),
+            newborn_bias=None if usual else self._start(rewiring),
+            newborn_weight=None if usual else self._start_weight(targets),
             slice_size=self.slice_size,
         )  # fmt: skip
-        died = len(gone)
+        died = len(rewiring.died)
         alone = torch.cat([scores.deletion[:died], scores.insertion[died:]]).double()
         loss = float(torch.cat(seen).double().mean())
         return PredictedChange(rewiring, alone / scores.samples, loss)
 
     def _start_weight(self, targets: Tensor) -> Tensor | None:
-        """The weight of births in linear layers, where they do not start at the mean."""
+        """The weight of newborns in linear layers, which do not start at the mean."""
         return (
             targets.new_zeros(len(targets), dtype=torch.float64)
             if self.rule.newborns.newborn == "zero"
@@ -237,9 +246,9 @@ class Trial:
         )
 
     def _start(self, rewiring: Rewiring) -> Tensor | None:
-        """The bias of deaths (any) and births, where births do not start at the mean."""
+        """The bias of dropped edges (any) and of newborns, which do not start at the mean."""
         biases = edge_biases(self.model, self.graph)
-        if self.rule.newborns.newborn == "node_mean" or not biases:
+        if not biases:
             return None
         newborn, bias = self.newborn(rewiring), biases[0]  # the same in all of them
         names = [name for name in bias.edge_tensors if getattr(bias, name) is not None]
@@ -252,12 +261,8 @@ class Trial:
         return every[:, 0] if bool((every == every[:, :1]).all()) else every
 
 
-def _size(chosen: Selection) -> int:
-    return len(chosen.drop) + len(chosen.targets)
-
-
 def _keys(rewiring: Rewiring) -> tuple[Tensor, Tensor]:
-    """Of the edges that die, and of those that are born."""
+    """Keys of the edges that are dropped, and of those that are grown."""
     return edge_keys(rewiring.before)[rewiring.died], edge_keys(rewiring.graph)[rewiring.born]
 
 
