@@ -1,10 +1,14 @@
 """Edges from sources to columns: a frozen value, its edges sorted by (target, source).
 
-``column_graph`` has the value; the other files bring edges in and out.
+``column_graph`` has the value, ``interchange`` its ways from and to other libraries, ``edges`` the
+checks and ``keys`` the pairs as single numbers. ``edge_file`` reads edges.
 Independent of layers and training.
 """
 
 from graphcolumns.graph.column_graph import NO_TENSOR, ColumnGraph
+from graphcolumns.graph.pytree import register as _register
 from graphcolumns.graph.views import BySource
 
 __all__ = ["NO_TENSOR", "BySource", "ColumnGraph"]
+
+_register()

@@ -5,22 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
-from torch_geometric import EdgeIndex
-from torch_geometric.data import Data
 
 from graphcolumns.geometry import Geometry
-from graphcolumns.graph import edges, interchange
+from graphcolumns.graph import edges
+from graphcolumns.graph.interchange import Interchange
 from graphcolumns.graph.views import BySource, Views
-
-if TYPE_CHECKING:
-    import networkx
-    import scipy.sparse
-
 
 NO_TENSOR = (
     "a ColumnGraph is no tensor [2, E] of edges, which PyG's explainers, samplers and transforms "
@@ -29,7 +22,7 @@ NO_TENSOR = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ColumnGraph:
+class ColumnGraph(Interchange):
     """Edges from ``M`` sources to ``N`` columns in compressed rows: a frozen, self-checking value.
 
     In an edge (source j, target i) column i receives from j. The in-edges of column i are
@@ -97,9 +90,9 @@ class ColumnGraph:
 
     def _mapped(self, fn: Callable[[Tensor], Tensor]) -> ColumnGraph:
         """The same edges, every tensor replaced by another one of the same values."""
-        parts, known = _flatten(self)
-        moved = [None if part is None else fn(part) for part in parts]
-        return _unflatten(moved, known, self.fingerprint)
+        distance = None if self.distance is None else fn(self.distance)
+        views = (self.num_sources, fn(self.target), BySource(*map(fn, self.by_source)), self.hubs)
+        return assemble(fn(self.rowptr), fn(self.source), distance, *views, self.fingerprint)
 
     def __repr__(self) -> str:
         return (
@@ -195,7 +188,7 @@ class ColumnGraph:
             ValueError: Ids out of range, duplicate edges, wrong shapes, bad distances.
             TypeError: ``edge_index`` does not hold integers.
         """
-        num_columns, num_sources = _sizes(edge_index, num_columns, num_sources)
+        num_columns, num_sources = edges.sizes(edge_index, num_columns, num_sources)
         edge_index = edges.plain_edges(edge_index)
         edges.check_range("source", edge_index[0], num_sources, "num_sources")
         edges.check_range("target", edge_index[1], num_columns, "num_columns")
@@ -221,7 +214,7 @@ class ColumnGraph:
         distance = None if self.distance is None else self.distance[permutation]
         views = (self.num_columns, self.source[permutation], back, self.hubs[::-1])
         fingerprint = edges.fingerprint(colptr, target, self.num_columns)
-        return _assemble(colptr, target, distance, *views, fingerprint)
+        return assemble(colptr, target, distance, *views, fingerprint)
 
     def permute(self, permutation: Tensor) -> ColumnGraph:
         """The same edges between columns in another order, as ``Geometry.permute``.
@@ -272,7 +265,7 @@ class ColumnGraph:
         # A compiled model would be compiled again for every topology that it has seen by name.
         fingerprint = "" if torch.compiler.is_compiling() else self.fingerprint
         views = (self.num_sources, self.target, self.by_source, self.hubs, fingerprint)
-        return _assemble(self.rowptr, self.source, distance, *views)
+        return assemble(self.rowptr, self.source, distance, *views)
 
     def same_topology(self, other: ColumnGraph) -> bool:
         """Whether both graphs have the same columns, sources and edges; lengths may differ."""
@@ -288,192 +281,8 @@ class ColumnGraph:
         """The same graph with its tensors on ``device``."""
         return self._mapped(lambda tensor: tensor.to(device))
 
-    def to_data(self, geometry: Geometry | None = None, weight: Tensor | None = None) -> Data:
-        """A PyG ``Data`` with ``edge_index``, ``num_nodes``, ``edge_attr`` (distance ``[E, 1]``).
 
-        Args:
-            geometry: Places of the columns: ``pos`` and, if it has faces, ``face``.
-            weight: A number per edge, ``[E]``: ``edge_weight``.
-
-        Raises:
-            ValueError: The graph is bipartite, or a tensor has another number of edges.
-        """
-        return interchange.to_data(self, geometry, weight)
-
-    @overload
-    @classmethod
-    def from_data(
-        cls, data: Data, length: str | None = None, weight: None = None
-    ) -> ColumnGraph: ...
-
-    @overload
-    @classmethod
-    def from_data(
-        cls, data: Data, length: str | None = None, *, weight: str
-    ) -> tuple[ColumnGraph, Tensor]: ...
-
-    @classmethod
-    def from_data(
-        cls, data: Data, length: str | None = None, weight: str | None = None
-    ) -> ColumnGraph | tuple[ColumnGraph, Tensor]:
-        """A graph from a PyG ``Data``.
-
-        A number per edge may be a length or a weight, so it is requested by name.
-
-        Args:
-            data: Nodes and edges, row 0 of ``edge_index`` source, row 1 target.
-            length: Attribute that holds the length of each edge, such as ``"edge_attr"``, where
-                PyG's ``Distance`` writes it; ``"pos"``: Euclidean, measured (default: ``"pos"`` if
-                there are positions, else none).
-            weight: Attribute that holds a weight per edge, ``[E]`` or ``[E, ...]`` (default: none).
-
-        Returns:
-            The graph; with ``weight`` also the weights, in the order of its edges.
-
-        Raises:
-            ValueError: ``edge_attr`` or ``edge_weight`` holds a number per edge other than 1 and
-                neither ``length`` nor ``weight`` is given; an attribute is not there.
-        """
-        graph, values = _built(interchange.edges_from_data(data, length, weight))
-        return graph if values is None else (graph, values)
-
-    def to_edge_index(self) -> EdgeIndex:
-        """A PyG ``EdgeIndex``, sorted by target, of sparse size ``(M, N)``.
-
-        ``from_edge_index`` is the way back; an ``EdgeIndex`` carries no distances.
-        """
-        size = (self.num_sources, self.num_columns)
-        return EdgeIndex(self.edge_index, sparse_size=size, sort_order="col")
-
-    def to_scipy(self, weight: Tensor | None = None) -> scipy.sparse.csr_array:
-        """A SciPy CSR array ``[N, M]``: rows are targets, columns sources, values distances.
-
-        So ``matrix @ x`` gathers what each column receives. networkx, ``scipy.sparse.csgraph`` and
-        ``torch_geometric.utils.to_scipy_sparse_matrix`` have sources in rows: take ``.T``.
-
-        Args:
-            weight: A number per edge, ``[E]``, the values instead of distances. Without distances
-                and weights the values are True.
-        """
-        return interchange.to_scipy(self, weight)
-
-    @overload
-    @classmethod
-    def from_scipy(cls, matrix: Any, values: Literal["length"] | None = None) -> ColumnGraph: ...
-
-    @overload
-    @classmethod
-    def from_scipy(cls, matrix: Any, values: Literal["weight"]) -> tuple[ColumnGraph, Tensor]: ...
-
-    @classmethod
-    def from_scipy(
-        cls, matrix: Any, values: Literal["length", "weight"] | None = None
-    ) -> ColumnGraph | tuple[ColumnGraph, Tensor]:
-        """A graph from a SciPy sparse matrix ``[N, M]``: rows are targets, columns sources.
-
-        Stored entries are edges, explicit zeros included (``matrix.eliminate_zeros()`` drops them).
-        networkx, ``scipy.sparse.csgraph`` and ``torch_geometric.utils.to_scipy_sparse_matrix`` have
-        sources in rows: pass ``matrix.T``.
-
-        Args:
-            matrix: Any format, in any order.
-            values: Meaning of the values: ``"length"`` (distances of the graph) or ``"weight"``.
-                May be left out for a boolean matrix and for whole numbers that are all 1, whose
-                graph has no distances.
-
-        Returns:
-            The graph; with ``values="weight"`` also the weights ``[E]``, in the order of its edges
-            and the dtype of the matrix (unsigned numbers of 16 bits and more become signed).
-
-        Raises:
-            ValueError: Numbers without ``values``, several entries in one place, or lengths that
-                are negative or not finite.
-            TypeError: Not a sparse matrix of numbers.
-        """
-        graph, weight = _built(interchange.edges_from_scipy(matrix, values))
-        return graph if weight is None else (graph, weight)
-
-    def to_networkx(
-        self, names: list[Any] | None = None, weight: Tensor | None = None
-    ) -> networkx.DiGraph:
-        """A networkx ``DiGraph`` with edges source -> target and edge attribute ``distance``.
-
-        Args:
-            names: Name of each column (default: its id).
-            weight: A number per edge, ``[E]``: edge attribute ``weight``.
-
-        Raises:
-            ValueError: The graph is bipartite, or there is not one name per column.
-        """
-        return interchange.to_networkx(self, names, weight)
-
-    @overload
-    @classmethod
-    def from_networkx(
-        cls, graph: networkx.Graph, length: str | None = None, weight: None = None
-    ) -> tuple[ColumnGraph, list[Any]]: ...
-
-    @overload
-    @classmethod
-    def from_networkx(
-        cls, graph: networkx.Graph, length: str | None = None, *, weight: str
-    ) -> tuple[ColumnGraph, list[Any], Tensor]: ...
-
-    @classmethod
-    def from_networkx(
-        cls, graph: networkx.Graph, length: str | None = None, weight: str | None = None
-    ) -> tuple[ColumnGraph, list[Any]] | tuple[ColumnGraph, list[Any], Tensor]:
-        """A graph from a networkx graph whose edges run source -> target.
-
-        Columns follow the order of ``graph.nodes``; an undirected edge becomes two. What networkx
-        calls ``weight`` is a length to some of its functions and a strength to others, so it is
-        only read where you say as what.
-
-        Args:
-            graph: Nodes and edges.
-            length: Edge attribute that holds lengths (default: ``distance``, where edges have it).
-            weight: Edge attribute that holds weights (default: none). Others are not read.
-
-        Returns:
-            ``(graph, names)``: ``names[i]`` is the networkx name of column i; with ``weight``
-            ``(graph, names, weight)``, weights ``[E]`` float32 in the order of its edges.
-
-        Raises:
-            ValueError: Some edges have an attribute and others have none, or edges are parallel.
-            TypeError: An attribute is no number.
-        """
-        edge_list, names = interchange.edges_from_networkx(graph, length, weight)
-        built, values = _built(edge_list)
-        return (built, names) if values is None else (built, names, values)
-
-
-def _built(parts: interchange.Edges) -> tuple[ColumnGraph, Tensor | None]:
-    """The graph of some edges, and their weights in the order of its edges."""
-    graph = ColumnGraph.from_edge_index(*parts[:4])
-    if parts.weight is None:
-        return graph, None
-    return graph, parts.weight[ColumnGraph.edge_order(parts.edge_index)]
-
-
-def _sizes(edge_index: Tensor, num_columns: int | None, num_sources: int | None) -> tuple[int, int]:
-    """``(N, M)`` from the arguments, else from what an ``EdgeIndex`` knows."""
-    if isinstance(edge_index, EdgeIndex):
-        known_sources, known_columns = edge_index.sparse_size()
-        num_columns = known_columns if num_columns is None else num_columns
-        num_sources = known_sources if num_sources is None else num_sources
-    if num_columns is None:
-        raise ValueError(
-            "num_columns is needed, since edge_index alone does not tell how many columns there "
-            "are. Pass num_columns, or an EdgeIndex with a sparse_size."
-        )
-    num_sources = num_columns if num_sources is None else num_sources
-    return (
-        edges.check_count("num_columns", num_columns),
-        edges.check_count("num_sources", num_sources),
-    )
-
-
-def _assemble(
+def assemble(
     rowptr: Tensor,
     source: Tensor,
     distance: Tensor | None,
@@ -495,35 +304,6 @@ def _assemble(
     object.__setattr__(graph, "fingerprint", fingerprint)
     return graph
 
-
-def _flatten(graph: ColumnGraph) -> tuple[list[Any], tuple[int, bool, bool]]:
-    parts = [graph.rowptr, graph.source, graph.distance, graph.target, *graph.by_source]
-    return parts, (graph.num_sources, *graph.hubs)
-
-
-def _unflatten(parts: Any, known: tuple[int, bool, bool], fingerprint: str = "") -> ColumnGraph:
-    rowptr, source, distance, target, *by_source = parts
-    num_sources, *hubs = known
-    views = (num_sources, target, BySource(*by_source), (hubs[0], hubs[1]), fingerprint)
-    return _assemble(rowptr, source, distance, *views)
-
-
-def _flatten_with_keys(graph: ColumnGraph) -> tuple[list[Any], tuple[int, bool, bool]]:
-    names = ("rowptr", "source", "distance", "target", "colptr", "by_target", "permutation")
-    parts, known = _flatten(graph)
-    return list(zip(map(pytree.GetAttrKey, names), parts, strict=True)), known
-
-
-# Tracing (torch.export, functional transforms) takes a graph apart and puts it together again.
-pytree.register_pytree_node(
-    ColumnGraph,
-    _flatten,
-    _unflatten,
-    serialized_type_name="graphcolumns.ColumnGraph",
-    to_dumpable_context=list,
-    from_dumpable_context=tuple,
-    flatten_with_keys_fn=_flatten_with_keys,
-)
 
 # Nothing but the constructor runs when a file is read, and it checks.
 torch.serialization.add_safe_globals([ColumnGraph])

@@ -103,6 +103,24 @@ def plain_edges(edge_index: Tensor) -> Tensor:
     return edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
 
 
+def sizes(edge_index: Tensor, num_columns: int | None, num_sources: int | None) -> tuple[int, int]:
+    """``(N, M)`` from the arguments, else from what an ``EdgeIndex`` knows."""
+    if isinstance(edge_index, EdgeIndex):
+        known_sources, known_columns = edge_index.sparse_size()
+        num_columns = known_columns if num_columns is None else num_columns
+        num_sources = known_sources if num_sources is None else num_sources
+    if num_columns is None:
+        raise ValueError(
+            "num_columns is needed, since edge_index alone does not tell how many columns there "
+            "are. Pass num_columns, or an EdgeIndex with a sparse_size."
+        )
+    num_sources = num_columns if num_sources is None else num_sources
+    return (
+        check_count("num_columns", num_columns),
+        check_count("num_sources", num_sources),
+    )
+
+
 def check_count(name: str, count: int) -> int:
     """Raise unless ``count`` is a whole number, at least one, whose ids fit int32."""
     if not hasattr(count, "__index__"):
