@@ -390,21 +390,21 @@ class ColumnConv(MessagePassing):
     ) -> tuple[Tensor, Tensor]:
         """What columns receive, and the log of its normaliser."""
         if not self.add_self_loops:
-            heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
-            return heard.out, heard.lse
+            attention = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
+            return attention.out, attention.lse
         of_loops = level = None
         if self.lin_edge is not None and bias is not None:
             features = edge_features_of(edge_attr, graph.num_edges, self.edge_dim)
             of_loops = self.lin_edge(loop_features(graph, features, self.fill_value))
             bias, of_loops, level = scores_from_highest(bias, of_loops, graph)
-        heard = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
-        out, lse = with_self(heard.out, heard.lse, self_scores(q, k, of_loops), v, dropout)
+        attention = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
+        out, lse = with_self(attention.out, attention.lse, self_scores(q, k, of_loops), v, dropout)
         return out, lse if level is None else lse + level[:, None]
 
     def _shown(
         self, q: Tensor, k: Tensor, v: Tensor, edges: Any, edge_attr: OptTensor, out: Tensor
     ) -> Tensor:
-        """What messages brought, after the listener has seen it as the op would show it."""
+        """The sums of messages, after the recorder has got them as the op would record them."""
         graph = _one_graph(edges, (k.shape[-3], q.shape[-3]))
         if graph is None or not self._is_the_op():
             return out
@@ -459,7 +459,7 @@ class ColumnConv(MessagePassing):
         return gate * root + (1 - gate) * out
 
     def _can_fuse(self) -> bool:
-        """Whether nobody looks at messages, and they are what the op sums."""
+        """Whether no hook reads messages, and they are those that the op sums."""
         hooked = any(
             getattr(self, f"_{part}_forward{kind}_hooks")
             for part in HOOKED

@@ -39,6 +39,10 @@ class LearnedPool(nn.Module):
 
     Raises:
         ValueError: A size below one, keys of another shape, or a graph of another size.
+
+    Source: TopoMoE (Lane, 2024, https://github.com/clane9/columnformers), on the edges of a graph;
+    router of Puigcerver et al., From sparse to soft mixtures of experts, ICLR 2024,
+    https://arxiv.org/abs/2308.00951.
     """
 
     no_weight_decay = ("grid", "scale")

@@ -66,7 +66,7 @@ def own_edges(module: nn.Module, graph: ColumnGraph) -> None:
     mark_edges(module, graph)
 
 
-def require_edges(module: nn.Module, graph: ColumnGraph) -> None:
+def require_own_edges(module: nn.Module, graph: ColumnGraph) -> None:
     """Raise unless the values per edge of ``module`` belong to the edges of ``graph``.
 
     Two strings are compared; nothing is while a model is traced, which would tie the trace to one

@@ -32,6 +32,8 @@ class UntiedLayerNorm(nn.Module):
     Raises:
         ValueError: An unknown mode, a size below one, a mixture of another size, or an input that
             does not fit.
+
+    Source: Ba, Kiros & Hinton, Layer normalization, 2016, https://arxiv.org/abs/1607.06450.
     """
 
     no_weight_decay = ("weight", "bias", "coefficient", "direction")

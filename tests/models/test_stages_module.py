@@ -123,7 +123,7 @@ UNFIT = {
     ),
     "heads": ({"heads": 3}, "heads must divide channels"),
     "no block": ({"depths": (2, 0, 2)}, "depth must be at least 1, got 0"),
-    "image": ({"image_size": 6}, "stage 0 must hear 36, got 64"),
+    "image": ({"image_size": 6}, "stage 0 must attend to 36, got 64"),
     "pool from another sheet": ({"pools": [POOL, POOL]}, "for its 4 columns"),
     "wiring": ({"cost": {"wiring": "cubic"}}, "wiring must be one of .*'gaussian'.* Got 'cubic'"),
     "memory": ({"cost": {"memory": "less"}}, "memory must be one of .*'recompute'.* Got 'less'"),
@@ -141,5 +141,5 @@ def test_a_stage_is_pooled_or_not():
     stage = make_staged().stages[1]
     with pytest.raises(ValueError, match="needs pool, cross and pool_graph, the first stage none"):
         Stage(stage.graph, list(stage.columns), pool=stage.pool)
-    with pytest.raises(ValueError, match=r"stage 0 must hear 16, got 64 \(pooled\)"):
+    with pytest.raises(ValueError, match=r"stage 0 must attend to 16, got 64 \(pooled\)"):
         StagedColumnformer(PatchEmbed(4, 1, 16), [stage], MeanReadout(16, 5))

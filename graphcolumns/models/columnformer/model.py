@@ -41,7 +41,7 @@ class Columnformer(nn.Module):
     it is feed-forward: step ``t`` uses the weights of column ``t``.
 
     Args:
-        graph: Who listens to whom; in the state dict, and moved with the module.
+        graph: Edges among the columns; in the state dict, and moved with the module.
         embed: Images ``[B, channels, Y, X]`` to tokens ``[P, B, C]``; has ``num_tokens``.
         columns: One :class:`Column` (recurrent), or one per step (feed-forward).
         readout: State ``[N, B, C]`` to class scores; a buffer ``columns`` names what it reads.
@@ -155,7 +155,7 @@ class Columnformer(nn.Module):
 
     @property
     def graph(self) -> ColumnGraph:
-        """Who listens to whom; where positions are learned, measured at the current ones."""
+        """The edges; where positions are learned, measured at the current ones."""
         if self.positions is None:
             return self._graph
         with torch.no_grad():

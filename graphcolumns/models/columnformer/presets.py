@@ -66,7 +66,7 @@ def columnformer_ff_tiny(
 ) -> Columnformer:
     """Six layers of 64 untied columns, ``grid.stack([8])``, 38.94 M parameters.
 
-    A layer listens to the sheet below: lengths are sqrt(d^2 + offset^2), so that a column is not
+    A layer attends to the sheet below: lengths are sqrt(d^2 + offset^2), so that a column is not
     at distance zero from itself.
     """
     graph = connect.complete(geometry)

@@ -37,6 +37,6 @@ def _check_answers(columns: int, num_classes: int) -> None:
     if columns != num_classes:
         raise ValueError(
             f"readout='columns' gives one answer per column, {columns} here, and the data "
-            f"asks for num_classes={num_classes}: take a sheet with one column per answer "
+            f"has num_classes={num_classes}: take a sheet with one column per answer "
             "(outputs='last_sheet' reads the last sheet of a stack), or readout='mean'"
         )

@@ -69,7 +69,7 @@ class InterfaceOptions:
 
 
 def _as_tuple(receptive: Tensor | Sequence[int]) -> tuple[int, ...]:
-    """Ids that nobody can change, and that can be compared."""
+    """Ids that cannot be changed, and that can be compared."""
     if isinstance(receptive, Tensor):
         check_int64_ids("receptive", receptive)
         receptive = receptive.tolist()

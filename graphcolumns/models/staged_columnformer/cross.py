@@ -1,4 +1,4 @@
-"""The first step of a pooled sheet: pooled columns ask, the columns below answer."""
+"""The first step of a pooled sheet: pooled columns attend to the columns below."""
 
 from collections.abc import Callable
 
@@ -21,23 +21,23 @@ class CrossColumn(nn.Module):
         x &\leftarrow x + \mathrm{Attention}(\mathrm{LN}_1(x), \mathrm{LN}_1(z)) \\
         x &\leftarrow x + \mathrm{MLP}(\mathrm{LN}_2(x))
 
-    so that a column, besides what was pooled for it, takes from the tokens :math:`z` below what
-    it finds there. The residual is on the pooled path (TopoMoE, Lane 2024).
+    so that a column also attends to the tokens :math:`z` below, besides those that were pooled for
+    it. The residual is on the pooled path.
 
     Args:
-        num_columns: ``N``.
-        num_sources: ``M``, columns of the sheet below.
-        channels: ``C``.
-        heads: ``H``, dividing ``C``.
+        num_columns: Number of columns ``N``.
+        num_sources: Number ``M`` of columns of the sheet below.
+        channels: Channels per column ``C``.
+        heads: Number of heads ``H``, dividing ``C``.
         hidden: Width of the MLP.
-        weights: ``"shared"``, ``"untied"`` or ``"lowrank"``: of attention and norms. Untied keys,
-            values and their norm belong to the columns below.
-        mlp_weights: Also ``"mixture"``: of the MLP.
-        rank: Of the modes ``mixture`` and ``lowrank``.
+        weights: Weight mode of attention and norms, ``"shared"``, ``"untied"`` or ``"lowrank"``.
+            Untied keys, values and their norm belong to the columns below.
+        mlp_weights: Weight mode of the MLP, also ``"mixture"``.
+        rank: Rank of the modes ``mixture`` and ``lowrank``.
         mixture: Coefficients of the MLP.
-        dropout: Of activations.
-        edge_dropout: Of edges.
-        std: Of the initial weights, see :class:`UntiedLinear`.
+        dropout: Dropout of activations.
+        edge_dropout: Dropout of edges.
+        std: Standard deviation of the initial weights, see :class:`UntiedLinear`.
 
     Attributes:
         recorder: Called with an :class:`~graphcolumns.nn.recording.AttentionRecord` of every pass.
@@ -49,6 +49,8 @@ class CrossColumn(nn.Module):
 
     Raises:
         ValueError: Heads that do not divide the channels, or an unknown mode.
+
+    Source: TopoMoE (Lane, 2024, https://github.com/clane9/columnformers).
     """
 
     recorder: Callable[[AttentionRecord], None] | None = None
@@ -93,9 +95,9 @@ class CrossColumn(nn.Module):
     def forward(
         self, x: Tensor, below: Tensor, graph: ColumnGraph, cost: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """One step; ``cost [E]`` asks for the expected cost per column."""
-        heard, expected = self._attend(self.norm1(x), self._norm_below(below), graph, cost)
-        x = x + F.dropout(heard, self.dropout, self.training)
+        """One step; with ``cost [E]`` also the expected cost per column."""
+        received, expected = self._attend(self.norm1(x), self._norm_below(below), graph, cost)
+        x = x + F.dropout(received, self.dropout, self.training)
         hidden = F.gelu(self.hidden(self.norm2(x)))
         return x + F.dropout(self.mlp(hidden), self.dropout, self.training), expected
 
@@ -107,9 +109,9 @@ class CrossColumn(nn.Module):
         return F.layer_norm(below, (norm.channels,), norm.weight, norm.bias, norm.eps)
 
     def _attend(
-        self, asked: Tensor, below: Tensor, graph: ColumnGraph, cost: Tensor | None
+        self, x: Tensor, below: Tensor, graph: ColumnGraph, cost: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        q, k, v = self.query(asked), self.key(below), self.value(below)
+        q, k, v = self.query(x), self.key(below), self.value(below)
         dropout = self.edge_dropout if self.training else 0.0
         q, k, v = (t.unflatten(2, (self.heads, -1)) for t in (q, k, v))
         out, expected, lse = column_attention(q, k, v, graph, cost=cost, dropout=dropout)

@@ -23,9 +23,8 @@ class StagedColumnformer(nn.Module):
     r"""A columnformer of several sheets, as visual areas differ in size.
 
     The first sheet sees the tokens; every later one pools the sheet below with learned queries,
-    hears its unpooled tokens once more, and then its own columns: TopoMoE (Lane, 2024,
-    https://github.com/clane9/columnformers) along the edges of graphs. With a single stage it is
-    a feed-forward :class:`Columnformer`.
+    attends to its unpooled tokens once more, and then to its own columns, along the edges of
+    graphs. With a single stage it is a feed-forward :class:`Columnformer`.
 
     To the outside it is one sheet of :math:`N = \sum_s N_s` columns, stage after stage:
     ``model.graph`` holds all their edges, lateral and from below, and ``output.state`` the last
@@ -35,7 +34,7 @@ class StagedColumnformer(nn.Module):
         embed: Images ``[B, channels, Y, X]`` to tokens ``[N_0, B, C]``; has ``num_tokens``.
         stages: The sheets from the bottom up.
         readout: State ``[N_S, B, C]`` of the last sheet to class scores.
-        static_pool: Whether the keys of pooling are the codes of the columns below instead of
+        static_pool: Whether the keys of pooling are the embeddings of the columns below instead of
             their tokens: then a map from sheet to sheet does not depend on the input.
         wiring: Cost reported by the forward pass, None, ``"distance"`` or ``"gaussian"``, see
             :class:`Columnformer`.
@@ -52,10 +51,12 @@ class StagedColumnformer(nn.Module):
         - input: images ``[B, channels, Y, X]``
         - output: :class:`ModelOutput` with ``state [N, B, C]``, ``states`` None (see
           :meth:`trace`) and ``cost [S]``, the mean cost of every exchange: in a pooled stage
-          first that of pooling, then that of hearing the tokens below, then the lateral steps
+          first that of pooling, then that of the tokens below, then the lateral steps
 
     Raises:
         ValueError: Stages that do not fit each other, or no path from input to read-out.
+
+    Source: TopoMoE (Lane, 2024, https://github.com/clane9/columnformers).
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class StagedColumnformer(nn.Module):
             if (pool is None) != (number == 0) or sources != below:
                 raise ValueError(
                     "the first stage has a column per token, every later one pools the columns of "
-                    f"the stage below: stage {number} must hear {below}, got {sources} "
+                    f"the stage below: stage {number} must attend to {below}, got {sources} "
                     f"({'not pooled' if pool is None else 'pooled'})"
                 )
             below = stage.graph.num_columns
@@ -151,7 +152,7 @@ class StagedColumnformer(nn.Module):
         below, keys = self.embed(images), None
         for number, (stage, costs) in enumerate(zip(self._stages, self._edge_costs(), strict=True)):
             x = below
-            for x, paid in stage.walk(below, keys, costs, self.memory):
+            for x, paid in stage.iter_steps(below, keys, costs, self.memory):
                 yield number, x, paid
             below, keys = x, stage.grid if self.static_pool else None
 

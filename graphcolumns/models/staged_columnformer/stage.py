@@ -15,22 +15,22 @@ from graphcolumns.nn.topology_state import keep_topology
 
 
 class Stage(nn.Module):
-    r"""A sheet, and how it hears the sheet below.
+    r"""A sheet, and how it attends to the sheet below.
 
     .. math::
         x^0 = P z, \qquad x^1 = \mathrm{cross}(x^0, z), \qquad x^{t+1} = \mathrm{column}_t(x^t)
 
     from the tokens :math:`z` below; the first sheet is not pooled: :math:`x^0 = z + g`, with the
-    codes :math:`g` of its columns.
+    embeddings :math:`g` of its columns.
 
     Args:
-        graph: Who listens to whom within the sheet.
+        graph: Edges within the sheet.
         columns: One :class:`Column` per lateral step, or a single one (recurrent).
         depth: Number of lateral steps (default: one per column).
         pool: Queries of this sheet, None in the first sheet.
-        cross: The step that hears the tokens below, None in the first sheet.
+        cross: Step that attends to the tokens below, None in the first sheet.
         pool_graph: Edges from the sheet below, None in the first sheet.
-        grid: Codes ``[N, C]`` of the columns of the first sheet (default: new ones).
+        grid: Embeddings ``[N, C]`` of the columns of the first sheet (default: new ones).
 
     Raises:
         ValueError: Parts that do not fit each other.
@@ -90,11 +90,11 @@ class Stage(nn.Module):
 
     @property
     def exchanges(self) -> list[ColumnGraph]:
-        """The graph along which columns listen in each of the steps."""
+        """The graph along which columns attend in each of the steps."""
         below = [] if self.pool_graph is None else [self.pool_graph] * 2
         return below + [self.graph] * self.depth
 
-    def walk(
+    def iter_steps(
         self,
         x: Tensor,
         keys: Tensor | None,
@@ -105,8 +105,8 @@ class Stage(nn.Module):
 
         Args:
             x: Tokens of the sheet below, ``[M, B, C]``.
-            keys: Codes ``[M, C]`` of its columns for static pooling, None for dynamic.
-            costs: Of the edges from below and of the lateral edges.
+            keys: Embeddings ``[M, C]`` of its columns for static pooling, None for dynamic.
+            costs: Costs of the edges from below and of the lateral edges.
             memory: ``"store"`` or ``"recompute"``.
         """
         if self.pool is None or self.cross is None:

@@ -89,7 +89,7 @@ def relative_importance(edges: Evidence, of: Literal["mass", "weight"] = "mass")
         ``[E]``, in [0, 2].
 
     Raises:
-        ValueError: Another size; candidates; a model without the one that is asked for.
+        ValueError: Another size; candidates; a model without the one that is named.
 
     Source: Zhang et al. 2024 (https://openreview.net/forum?id=Tr0lPx9woF), used by Cannistraci-Hebb
     training.

@@ -25,7 +25,7 @@ def matching_index(
     r"""Shared neighbours, :math:`G = |\Gamma_i \cap \Gamma_j| / |\Gamma_i \cup \Gamma_j|`.
 
     Highest grown. Edges of the two columns with themselves and with each other do not count; 0
-    where both have no other. For edges and candidates. The growth rule of Betzel et al. is
+    where both have no other. For edges and candidates. Betzel's growth rule is
     :math:`p \propto d^\eta (G + 10^{-6})^\gamma`.
 
     Args:

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -130,6 +131,17 @@ def former_names(file: File) -> Iterator[Finding]:
                 continue
         if name in FORMER_NAMES:
             yield Finding(node.lineno, name, FORMER_NAMES[name])
+
+
+def shared_names(files: Iterable[File]) -> dict[str, list[str]]:
+    """Public functions and classes that stand in several modules; the ops count as one."""
+    where: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        room = "graphcolumns/ops" if file.path.startswith("graphcolumns/ops/") else file.path
+        for node in file.tree.body if file.tree else ():
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                where[node.name].add(room)
+    return {name: sorted(rooms) for name, rooms in where.items() if len(rooms) > 1}
 
 
 def outside_codes(file: File) -> Iterator[Finding]:

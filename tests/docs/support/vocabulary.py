@@ -64,5 +64,13 @@ FORMER_NAMES = {
     "walk": "iter_slices",
     "walk_together": "iter_slices",
 }
-# Public names of several modules, and why they may share one. Backends of one op need no line.
-SHARED_NAMES: dict[str, str] = {}
+# Reason -> the public names of several modules that it allows. Ops need no line: their backends
+# share the name of the op.
+SHARED_BECAUSE = {
+    "a command and its parser have the name of what the command runs": (
+        "bench build_kernels collect evaluate experiment report resume train"
+    ),
+    "a picture has the name of what it shows": "activity churn responses wiring",
+    "a preset has the name of the criterion of its paper": "mest",
+    "checkpoint.load fills a model, graphcolumns.load builds it first": "load",
+}
