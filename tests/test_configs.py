@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from graphcolumns.cli.check import check
+from graphcolumns.cli.check import check_config
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.help import GROUPS, choices, overview
 from graphcolumns.cli.paths import plain
@@ -52,7 +52,7 @@ def test_groups_are_the_folders():
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_fits_the_function_it_names(group, choice):
     given = FROM_FILE[group] if choice == "csv" else NEEDED.get(choice, [])
-    check(composed(f"{group}={choice}", *given))
+    check_config(composed(f"{group}={choice}", *given))
 
 
 @pytest.mark.parametrize("choice", [c for c in choices("geometry") if c not in NEEDED])
@@ -83,7 +83,7 @@ def test_every_data_set_is_built_whatever_the_seed_of_the_run(choice):
 @pytest.mark.parametrize("choice", choices("experiment"))
 def test_every_experiment_can_be_run_without_edges(choice):
     config = composed(f"experiment={choice}", "graph=isolated")
-    check(config)
+    check_config(config)
     assert config["graph"]["degree"] == 1
 
 

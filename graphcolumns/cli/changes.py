@@ -9,7 +9,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from graphcolumns.checkpoint import Change
-from graphcolumns.cli.check import OPTIMIZER, CheckedConfig, check
+from graphcolumns.cli.check import OPTIMIZER, CheckedConfig, check_config
 from graphcolumns.cli.moved_keys import meant
 from graphcolumns.training.fingerprint import CHANGEABLE, FREE, REASONS
 
@@ -49,7 +49,7 @@ def with_overrides(
         if key not in PASSING:
             names.append(name)
         _set(changed, key, value)
-    return check(changed), list(dict.fromkeys(names))
+    return check_config(changed), list(dict.fromkeys(names))
 
 
 def with_changes(config: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:

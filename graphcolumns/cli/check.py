@@ -46,7 +46,7 @@ VALUES: Mapping[str, Any] = {
 }
 
 
-def check(config: Mapping[str, Any]) -> CheckedConfig:
+def check_config(config: Mapping[str, Any]) -> CheckedConfig:
     """Check a resolved configuration, and return it.
 
     Args:
@@ -84,4 +84,4 @@ def _paths(name: str, node: Any, rules: Mapping[str, Any] | None) -> list[tuple[
     return [(f"{name}.{graph}", rule) for graph, rule in rules.items()]
 
 
-__all__ = ["BUILT", "OPTIMIZER", "OPTIONAL", "OPTIONS", "VALUES", "CheckedConfig", "check"]
+__all__ = ["BUILT", "OPTIMIZER", "OPTIONAL", "OPTIONS", "VALUES", "CheckedConfig", "check_config"]

@@ -27,11 +27,11 @@ from graphcolumns.analysis.experiment.plan import (
 from graphcolumns.analysis.picture import png
 from graphcolumns.checkpoint import write_text
 from graphcolumns.cli.arguments import experiment as parser
-from graphcolumns.cli.check import check
+from graphcolumns.cli.check import check_config
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
 from graphcolumns.cli.script import Script
-from graphcolumns.cli.suite import Options, overview, read, script, separate
+from graphcolumns.cli.suite import Options, experiments_overview, read, script, separate
 from graphcolumns.cli.workers import Job, Workers
 
 
@@ -39,7 +39,7 @@ def experiment(arguments: list[str]) -> None:
     """Run the arms of an experiment over its seeds and compare them: ``[NAME] [KEY=VALUE ...]``."""
     args = parser().parse_intermixed_args(arguments)
     if args.name is None:
-        print(overview())
+        print(experiments_overview())
         return
     options, extra = separate(Path(args.name).stem, args.overrides)
     command = script(args.name)
@@ -83,7 +83,7 @@ def _check(definition: Experiment, chosen: Filter | None) -> None:
     runs = final_runs(_untuned(definition), [], chosen)
     for run in {(run.arm, run.variant): run for run in runs}.values():
         try:
-            check(plain(compose([*run.overrides, *grid_overrides(definition, run.arm)[0]])))
+            check_config(plain(compose([*run.overrides, *grid_overrides(definition, run.arm)[0]])))
         except Exception as error:
             error.add_note(f"(in arm {run.arm!r}, variant {run.variant!r})")
             raise

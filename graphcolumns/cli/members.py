@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from graphcolumns.cli.check import CheckedConfig, check
+from graphcolumns.cli.check import CheckedConfig, check_config
 from graphcolumns.cli.compose import compose, without_hydra
 from graphcolumns.cli.folder_name import folder_name
 from graphcolumns.cli.paths import plain
@@ -106,7 +106,7 @@ def _member(
         unresolved: Any = OmegaConf.to_container(whole.hydra.sweep, resolve=False)
         whole.hydra.sweep.subdir = unresolved["subdir"].replace(NAMED, folder_name(overrides))
     folder, subdir = _resolved(whole)
-    config = check(plain(without_hydra(whole), Path.cwd()))
+    config = check_config(plain(without_hydra(whole), Path.cwd()))
     return Member(overrides, Path(folder) / subdir, subdir, config)
 
 

@@ -21,10 +21,10 @@ def meant(key: str, known: Sequence[str]) -> str:
     """
     groups = MOVED_KEYS.get(key, "").split(".")[1:-1]
     if key in MOVED_KEYS and set(groups) <= set(known):
-        return moved(key)
+        return moved_hint(key)
     return near(key.rpartition(".")[2], known)
 
 
-def moved(key: str) -> str:
+def moved_hint(key: str) -> str:
     """What a key of an earlier version is now, or nothing."""
     return f" {key} is now {MOVED_KEYS[key]}." if key in MOVED_KEYS else ""

@@ -13,7 +13,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from graphcolumns import checkpoint
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.changes import with_changes
-from graphcolumns.cli.check import check
+from graphcolumns.cli.check import check_config
 from graphcolumns.cli.former import upgrade
 from graphcolumns.cli.metrics import read_metrics
 from graphcolumns.cli.user_order import in_user_order
@@ -59,7 +59,7 @@ def parts_of(run: str | os.PathLike[str], which: str = "last") -> Parts:
 
 def _trained(config: Mapping[str, Any], run: Path, which: str) -> Parts:
     checkpoint.find_checkpoint(run, which)
-    parts = build(check(config))
+    parts = build(check_config(config))
     checkpoint.load(run, parts.model.eval(), which=which)
     return parts._replace(metrics=read_metrics(run))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_h
 
 from graphcolumns.cli.former import renamed
 from graphcolumns.cli.groups import near
-from graphcolumns.cli.moved_keys import meant, moved
+from graphcolumns.cli.moved_keys import meant, moved_hint
 from graphcolumns.cli.targets import function_of, why_missing
 
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
@@ -103,7 +103,7 @@ def _check_group(path: str, value: Any, group: type) -> None:
     known = [field.name for field in fields(group)]
     if not isinstance(value, Mapping):
         raise TypeError(
-            f"{path} must be keys with values: {', '.join(known)}. Got {value!r}.{moved(path)}"
+            f"{path} must be keys with values: {', '.join(known)}. Got {value!r}.{moved_hint(path)}"
         )
     check_keys(path, value, known)
     hints = hints_of(group)

@@ -82,7 +82,7 @@ def script(name: str) -> Script | None:
     return Script.of(name, yaml.safe_load(text))
 
 
-def overview() -> str:
+def experiments_overview() -> str:
     """The shipped experiments, each with its claim."""
     lines = ["Experiments (`graphcolumns experiment NAME`, or a YAML file):"]
     for name in choices(SUITE):

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from graphcolumns import checkpoint
 from graphcolumns.cli.arguments import train as parser
-from graphcolumns.cli.check import check
+from graphcolumns.cli.check import check_config
 from graphcolumns.cli.compose import CONFIGS, NAME, compose, for_hydra, variations
 from graphcolumns.cli.member import run_member
 from graphcolumns.cli.paths import plain
@@ -43,7 +43,7 @@ def train(arguments: list[str]) -> int | None:
             return status
         _check_variations(overrides, args.config_dir)
     elif not shown:
-        config = check(plain(compose(overrides, args.config_dir), Path.cwd()))
+        config = check_config(plain(compose(overrides, args.config_dir), Path.cwd()))
         checkpoint.check_free(Path(config["run"]))
         prepared = prepare(config)
     # Flags first: hydra's parser takes `a=1 -m b=2,3` for a mistake.
@@ -75,7 +75,7 @@ def _check_no_run_folder(overrides: list[str]) -> None:
 def _check_variations(overrides: list[str], config_dir: str | None) -> None:
     """What a sweeper of the user may try: one key at a time, because only it knows the rest."""
     for combination in variations(overrides):
-        check(plain(compose(combination, config_dir)))
+        check_config(plain(compose(combination, config_dir)))
 
 
 def _hand_to_hydra(arguments: list[str], prepared: Prepared | None, multirun: bool) -> None:
@@ -85,13 +85,13 @@ def _hand_to_hydra(arguments: list[str], prepared: Prepared | None, multirun: bo
     def job(config: DictConfig) -> float | None:
         if multirun:
             # A sweeper of the user chose the values, so they have not been checked.
-            check(plain(config, Path(HydraConfig.get().runtime.cwd)))
+            check_config(plain(config, Path(HydraConfig.get().runtime.cwd)))
             return run_member(config)
         run = Path(HydraConfig.get().runtime.output_dir)
         checkpoint.check_free(run)
         try:
             values = plain(config, Path(HydraConfig.get().runtime.cwd))
-            ready = prepare(check(values)) if prepared is None else prepared
+            ready = prepare(check_config(values)) if prepared is None else prepared
             write_config(run, values)
             return run_training(ready, run, values["report"])
         finally:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 
 from graphcolumns.analysis.entries import metric_entries, spikes
-from graphcolumns.cli.check import check
+from graphcolumns.cli.check import check_config
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
 from graphcolumns.cli.prepare import prepare
@@ -122,7 +122,7 @@ def fit(job: Job) -> Result:
     shutil.rmtree(job.run, ignore_errors=True)  # what a run that was stopped left
     try:
         config = compose([*QUIET, *job.overrides, f"run={json.dumps(str(job.run))}"])
-        values = check(plain(config, Path.cwd()))
+        values = check_config(plain(config, Path.cwd()))
         with redirect_stdout(StringIO()):
             prepared = prepare(values)
             write_config(job.run, values)

@@ -34,7 +34,7 @@ def adamw(
     return optimizer(groups(model, weight_decay, plastic), lr=lr, betas=betas, fused=True)
 
 
-def custom(
+def custom_optimizer(
     make: Callable[..., Optimizer], model: nn.Module, lr: float, weight_decay: float
 ) -> Optimizer:
     """An optimizer of the user: ``make(groups, lr=lr)``, with the weight decay of each group in it.

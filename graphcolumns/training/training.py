@@ -29,7 +29,13 @@ from graphcolumns.training.evaluate import evaluate
 from graphcolumns.training.fingerprint import describe_changes
 from graphcolumns.training.fit import check_fit, check_schedule
 from graphcolumns.training.log import Log
-from graphcolumns.training.optim import adamw, custom, learning_rate, scheduled, set_learning_rate
+from graphcolumns.training.optim import (
+    adamw,
+    custom_optimizer,
+    learning_rate,
+    scheduled,
+    set_learning_rate,
+)
 from graphcolumns.training.options import TrainOptions
 from graphcolumns.training.plastic_updates import PlasticUpdates, Rules
 from graphcolumns.training.start import start
@@ -111,7 +117,7 @@ class Training:
         if options.optimizer is None:
             numbers = options.lr, options.weight_decay, options.betas
             return adamw(self.model, *numbers, plastic=plastic)
-        return custom(options.optimizer, self.model, options.lr, options.weight_decay)
+        return custom_optimizer(options.optimizer, self.model, options.lr, options.weight_decay)
 
     def start(self, run: Path, resume: bool) -> int:
         """Read the last checkpoint of a run, or write the first one; returns the steps done."""

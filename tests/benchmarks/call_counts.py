@@ -28,7 +28,7 @@ from unittest.mock import patch
 import torch
 
 import graphcolumns
-from graphcolumns.cli.check import check
+from graphcolumns.cli.check import check_config
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
 from graphcolumns.cli.prepare import prepare
@@ -104,7 +104,7 @@ def count_calls(number: int = 2) -> dict[str, Calls]:
 
     # Twice as long as needed: towards its end the rule changes nothing.
     length = f"steps={2 * number * EVERY}", f"plasticity.every={EVERY}", "plasticity.stop=1.0"
-    prepared = prepare(check(plain(compose([*RUN, *length, "epochs=null"]))))
+    prepared = prepare(check_config(plain(compose([*RUN, *length, "epochs=null"]))))
     with tempfile.TemporaryDirectory() as run, patch.object(Plasticity, "update", traced):
         run_steps(prepared.training, Path(run))
     return counted

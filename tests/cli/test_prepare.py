@@ -10,7 +10,7 @@ import yaml
 from graphcolumns.analysis.report import check_report
 from graphcolumns.cli import load, main
 from graphcolumns.cli.build import build, make_model
-from graphcolumns.cli.check import check
+from graphcolumns.cli.check import check_config
 from graphcolumns.data import digits
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.plasticity import Plasticity
@@ -24,7 +24,7 @@ WORDS = [
     *("plasticity=rigl", "plasticity.every=2", "plasticity.samples=16"),
 ]
 ONCE = {
-    "config": check,
+    "config": check_config,
     "built": build,
     "data": digits,
     "model function": make_model,
