@@ -29,8 +29,8 @@ class TrainOptions:
         min_lr: Lowest learning rate, as a share of ``lr``, see ``optim.learning_rate``.
         clip: Largest norm of the gradient, or None.
         optimizer: Maker of another optimizer than AdamW from groups of parameters: a class of
-            ``torch.optim``, or a function of (groups, lr), see ``optim.custom_optimizer``. ``betas`` is then
-            unused.
+            ``torch.optim``, or a function of (groups, lr), see ``optim.custom_optimizer``.
+            ``betas`` is then unused.
         schedule: Another learning rate than ``optim.learning_rate``: a function of (step, steps)
             that returns a share of ``lr``; ``warmup`` and ``min_lr`` are then unused.
         grad_accumulation: Number of parts that a batch is split into, to save memory; same
