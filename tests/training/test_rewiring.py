@@ -207,17 +207,17 @@ def test_groups_of_the_optimizer():
 def test_samples_set_aside_are_never_trained_on():
     data = rows()
     updates = PlasticUpdates.begin(MOVEMENT, learner(), data, SHEET, 6, seed=3)
-    fitted, aside = updates.set_aside(data)
-    assert len(fitted.train_inputs) == len(aside.train_inputs) == 24
-    sums = [set(part.train_inputs.flatten(1).sum(1).tolist()) for part in (fitted, aside)]
+    fitted, scoring_set = updates.set_aside(data)
+    assert len(fitted.train_inputs) == len(scoring_set.train_inputs) == 24
+    sums = [set(part.train_inputs.flatten(1).sum(1).tolist()) for part in (fitted, scoring_set)]
     assert not sums[0] & sums[1]
     assert torch.equal(fitted.test_inputs, data.test_inputs)
-    (changing,) = updates.graphs
-    one, other = (changing.samples(aside, None)[0] for _ in range(2))
+    (each,) = updates.graphs
+    one, other = (each.samples(scoring_set, None)[0] for _ in range(2))
     assert torch.equal(one, other)
     assert len(one) == 8
-    changing.plasticity.updates += 1
-    assert not torch.equal(one, changing.samples(aside, None)[0])
+    each.plasticity.updates += 1
+    assert not torch.equal(one, each.samples(scoring_set, None)[0])
 
 
 def rigl(**options):

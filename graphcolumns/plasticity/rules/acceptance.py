@@ -1,4 +1,4 @@
-"""Which of the proposed swaps an update makes."""
+"""Tests that a proposed swap has to pass before it is made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Accept = Literal["always", "net_gain", "split"]
 
 @dataclass(frozen=True, kw_only=True)
 class Acceptance:
-    """Which of the proposed swaps an update makes. A frozen value.
+    """Tests that a proposed swap has to pass before it is made. A frozen value.
 
     Args:
         accept: Test of the scores of a swap. ``"always"``: none. ``"net_gain"``: the k-th grown

@@ -1,4 +1,4 @@
-"""How newborn edges start, and how long edges are protected and pairs excluded."""
+"""First values and protection of newborn edges, and cool-down of pruned pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NewbornStart = Literal["node_mean", "zero", "epsilon"]
 
 @dataclass(frozen=True, kw_only=True)
 class Newborns:
-    """How newborn edges start, and how long edges are protected and pairs excluded.
+    """First values and protection of newborn edges, and cool-down of pruned pairs. A frozen value.
 
     Args:
         newborn: First value of the parameters per edge. ``"node_mean"``: the mean over the

@@ -30,10 +30,10 @@ class Rule:
     ``rule_from_options`` makes a rule from the fields of all four values, given side by side.
 
     Args:
-        scoring: How edges and candidates are scored, and on what.
-        acceptance: Which of the proposed swaps are made.
-        newborns: How newborn edges start, and how long they are protected.
-        is_due: Function of the number of optimizer steps done: whether an update is due.
+        scoring: Criteria of edges and candidates, and the samples for them.
+        acceptance: Tests that a proposed swap has to pass.
+        newborns: First values and protection of newborn edges.
+        is_due: Function from the number of optimizer steps done to whether an update is due.
         fraction: Share ``a`` of the eligible edges that is offered for a swap, a number or a
             schedule.
         budget: Number of edges, or length of wire, after an update. None: as many edges as before.
@@ -117,17 +117,20 @@ class Rule:
 
     def check_budget(self, step: int, graph: ColumnGraph) -> None:
         """Raise a ValueError if the budget at ``step`` cannot hold what the constraints demand."""
-        if self.budget is None or self.budget.length(step) is not None:
+        if self.budget is None:
             return
         rules, columns = self.constraints, graph.num_columns
         edges = self.budget.edges(step, graph, rules.self_loops)
-        if None not in (edges, rules.max_in) and edges > rules.max_in * columns:  # type: ignore[operator]
+        # A budget of length says nothing of the number of edges.
+        if edges is None:
+            return
+        if rules.max_in is not None and edges > rules.max_in * columns:
             raise ValueError(
                 f"{columns} columns of at most {rules.max_in} in-edges (constraints.max_in) hold "
-                f"no more than {rules.max_in * columns} edges. Got a budget of {edges} at step "  # type: ignore[operator]
+                f"no more than {rules.max_in * columns} edges. Got a budget of {edges} at step "
                 f"{step}; lower it."
             )
-        if edges is not None and edges < rules.min_in * columns:
+        if edges < rules.min_in * columns:
             raise ValueError(
                 f"{columns} columns of at least {rules.min_in} in-edges (constraints.min_in) need "
                 f"{rules.min_in * columns} edges. Got a budget of {edges} at step {step}; raise it."

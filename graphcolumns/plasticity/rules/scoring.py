@@ -1,4 +1,4 @@
-"""How the edges and candidates of an update are scored."""
+"""Criteria of edges and candidates, and the samples for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UpdateMemory = Callable[[Evidence], Mapping[str, Tensor]]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scoring:
-    """How the edges and candidates of an update are scored. A frozen value.
+    """Criteria of edges and candidates, and the samples for them. A frozen value.
 
     Args:
         prune: Score of the edges, ``[E]``: the lowest are pruned.
