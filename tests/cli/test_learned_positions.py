@@ -22,9 +22,9 @@ def composed(*overrides: str) -> dict:
 
 def test_it_brings_the_cost_that_moves_the_columns():
     config, usual = composed("geometry=learned"), composed()
-    assert config["model"]["wiring"] == "distance"
+    assert config["model"]["cost"]["wiring"] == "distance"
     assert config["losses"]["wiring"] == 0.1
-    assert (usual["model"]["wiring"], usual["losses"]["wiring"]) == (None, 0.0)
+    assert (usual["model"]["cost"]["wiring"], usual["losses"]["wiring"]) == (None, 0.0)
     for part in ("graph", "data", "optimizer"):
         assert config[part] == usual[part]
 
@@ -38,7 +38,7 @@ def test_experiment_and_command_line_come_later(experiment):
         "geometry.spacing=0.7",
     )
     assert config["losses"]["wiring"] == 0.3
-    assert config["model"]["wiring"] == "gaussian"
+    assert config["model"]["cost"]["wiring"] == "gaussian"
     assert config["geometry"]["spacing"] == 0.7
     assert (config["name"], config["degree"]) == (own["name"], own["degree"])
 
