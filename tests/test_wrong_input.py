@@ -671,8 +671,9 @@ COMMANDS = [
         "dropout must be in [0, 1), got 1.5\n"
         "(while building model with graphcolumns.models.columnformer.sheet)"),
     bad("wiring loss without cost", ["train", "losses.wiring=1"],
-        "the loss term 'wiring' cannot be computed: Columnformer has no cost: build it with "
-        "wiring='distance' or 'gaussian', or set the weight of 'wiring' to 0.\n"
+        "the loss term 'wiring' cannot be computed: Columnformer has no cost: build it with a "
+        "wiring cost (model.cost.wiring=distance; in Python cost={'wiring': 'distance'}), or set "
+        "the weight of 'wiring' to 0.\n"
         "(while trying one sample)"),
     bad("impossible augmentation", ["train", "augmentation.degrees=-3"],
         "need degrees >= 0, translate >= 0, 0 <= scale < 1 and 0 <= shear < 90. Got -3, 0.08, 0.1 "

@@ -23,7 +23,12 @@ Term = Callable[[nn.Module, Any, Tensor], Tensor]
 def wiring(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
     """``losses.wiring`` of the cost that the model's attention paid."""
     if output.cost is None:
-        _missing(model, "wiring", "no cost: build it with wiring='distance' or 'gaussian'")
+        _missing(
+            model,
+            "wiring",
+            "no cost: build it with a wiring cost (model.cost.wiring=distance; in Python "
+            "cost={'wiring': 'distance'})",
+        )
     return losses.wiring(output.cost)
 
 

@@ -30,7 +30,7 @@ def test_variation_of_stages_is_along_their_own_edges():
 def test_a_term_that_a_model_cannot_give_says_what_to_do():
     output = Output(torch.zeros(1, 2), torch.zeros(1, 1, 1), cost=None)
     with pytest.raises(
-        ValueError, match=r"'wiring' cannot be computed: Linear has no cost: .*wiring='distance'"
+        ValueError, match=r"'wiring' cannot be computed: Linear has no cost: .*wiring=distance"
     ):
         TERMS["wiring"](nn.Linear(1, 1), output, torch.zeros(1))
     with pytest.raises(

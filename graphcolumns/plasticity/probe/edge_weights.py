@@ -61,9 +61,9 @@ def edge_weights(model: nn.Module, graph: ColumnGraph) -> list[EdgeWeight]:
     if not found:
         raise ValueError(
             "this rule reads the weights of edges. Expected parameters per edge: an edge bias "
-            "(edge_bias='edge'; ColumnConv: edge_bias=graph), EdgeLinear layers or others that "
-            f"name their edge_tensors. Got none in {type(model).__name__}; choose a criterion that "
-            "reads attention, such as criteria.mass."
+            "(attention={'edge_bias': 'edge'}; ColumnConv: edge_bias=graph), EdgeLinear layers or "
+            f"others that name their edge_tensors. Got none in {type(model).__name__}; choose a "
+            "criterion that reads attention, such as criteria.mass."
         )
     return list(found.values())
 
