@@ -12,9 +12,9 @@ from graphcolumns.checkpoint.disk import digest
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Plasticity, presets
 from graphcolumns.training.optim import adamw
-from tests.models.variants import make
-from tests.plasticity.nets import ConvNet
-from tests.training.tiny import tiny
+from tests.models.support.variants import make
+from tests.plasticity.support.nets import ConvNet
+from tests.training.support.tiny import tiny
 
 
 @pytest.fixture

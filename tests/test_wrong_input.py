@@ -39,7 +39,7 @@ from graphcolumns.nn import (
     UntiedLinear,
 )
 from graphcolumns.training import TERMS, train
-from tests.training.tiny import task, tiny
+from tests.training.support.tiny import task, tiny
 
 
 def bad(name: str, call: Callable | list[str], message: str, error: type[Exception] = ValueError):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from graphcolumns.analysis import edge_lifetimes as ages
 from graphcolumns.analysis.edge_lifetimes import edge_lifetimes
 from graphcolumns.checkpoint import replay
-from tests.analysis.histories import LOG, events
+from tests.analysis.support.histories import LOG, events
 
 # By edge, then by time: 01 01 02 12 12 23 30 33.
 LENGTH = np.array([1, 1, 2, 1, 1, 1, 3, 0.0])

@@ -8,7 +8,7 @@ from graphcolumns import connect
 from graphcolumns.analysis import observe
 from graphcolumns.analysis.observe import spread_columns
 from graphcolumns.models.columnformer import Columnformer
-from tests.analysis.sheets import build, images
+from tests.analysis.support.sheets import build, images
 
 # An F: no rotation, reflection or transposition of the grid leaves it as it is.
 F = torch.tensor(

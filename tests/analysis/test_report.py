@@ -12,7 +12,7 @@ import torch
 from geometries import cortex, grid, sphere
 from graphcolumns.analysis import interactive, report
 from graphcolumns.data import Dataset, natural_patches, planted
-from tests.analysis.sheets import build, images
+from tests.analysis.support.sheets import build, images
 from tests.analysis.test_observe import F, light_up
 
 NAMES = {

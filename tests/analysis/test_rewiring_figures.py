@@ -20,9 +20,9 @@ from graphcolumns.analysis.figures.prediction import forecast, prediction
 from graphcolumns.analysis.figures.turnover import ages, churn
 from graphcolumns.analysis.report.rewired import chapter, measured, words
 from graphcolumns.geometry import Geometry
-from tests.analysis import histories
-from tests.analysis.histories import events
-from tests.analysis.sheets import build, images
+from tests.analysis.support import histories
+from tests.analysis.support.histories import events
+from tests.analysis.support.sheets import build, images
 
 LINE = Geometry(torch.arange(4.0)[:, None] * torch.tensor([0.0, 1.0]), unit="mm")
 LENGTH = np.array([1, 1, 2, 1, 1, 1, 3, 0.0])  # of 01 01 02 12 12 23 30 33

@@ -7,7 +7,7 @@ from graphcolumns.data import Dataset, Regression, StreamedDataset
 from graphcolumns.random.streams import batch_indices
 from graphcolumns.training import evaluate
 from graphcolumns.training.describe import describe
-from tests.training.tiny import tiny
+from tests.training.support.tiny import tiny
 
 IMAGES = torch.rand(24, 1, 3, 3, generator=torch.Generator().manual_seed(0))
 RESPONSES = torch.rand(24, 5, generator=torch.Generator().manual_seed(1))

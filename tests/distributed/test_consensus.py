@@ -9,8 +9,8 @@ from graphcolumns.distributed.consensus import require_same_edges
 from graphcolumns.graph.keys import edge_keys
 from graphcolumns.plasticity import criteria
 from graphcolumns.plasticity.probe.trace import trace
-from tests.distributed.ranks import BLIND, SEEING, SIZES, digest, life, work
-from tests.plasticity.learners import LOSSES, learner, rows
+from tests.distributed.support.ranks import BLIND, SEEING, SIZES, digest, life, work
+from tests.plasticity.support.learners import LOSSES, learner, rows
 from tests.plasticity.support.stand_in import candidates
 
 # Four processes import torch.

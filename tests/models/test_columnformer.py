@@ -8,7 +8,7 @@ from geometries import grid
 from graphcolumns import connect
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.nn import MeanReadout, PatchEmbed
-from tests.models.variants import GEOMETRY, VARIANTS, gradients, make
+from tests.models.support.variants import GEOMETRY, VARIANTS, gradients, make
 
 
 @pytest.fixture(params=VARIANTS)

@@ -9,7 +9,7 @@ from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.nn import Column, ColumnAttention, MeanReadout, PatchEmbed
-from tests.models.variants import make
+from tests.models.support.variants import make
 
 SHEETS = grid.stack([2, 2])  # columns 0-3 see the four pixels
 

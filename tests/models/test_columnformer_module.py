@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.models.variants import VARIANTS, gradients, make
+from tests.models.support.variants import VARIANTS, gradients, make
 
 
 @pytest.fixture(params=VARIANTS)

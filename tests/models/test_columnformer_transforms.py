@@ -5,7 +5,7 @@ import torch
 from torch.autograd.functional import jacobian
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, vmap
 
-from tests.models.variants import VARIANTS, make
+from tests.models.support.variants import VARIANTS, make
 
 
 @pytest.fixture(params=VARIANTS)

@@ -11,7 +11,7 @@ from graphcolumns.nn.communicability import LIMIT, communicability
 from graphcolumns.nn.recording import attention_mass, recording
 from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.training.terms import per_sample
-from tests.models.variants import GEOMETRY, make, make_staged
+from tests.models.support.variants import GEOMETRY, make, make_staged
 
 KIND = {"cost": {"wiring": "communicability"}}
 

@@ -9,7 +9,7 @@ from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.nn import Column, ColumnAttention, EdgeBias, MeanReadout, Mixture, PatchEmbed
-from tests.models import dense
+from tests.models.support import dense
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 CHANNELS = 8

@@ -15,8 +15,8 @@ from geometries import grid
 from graphcolumns import ColumnGraph, connect
 from graphcolumns.models.columnformer import Columnformer, sheet
 from graphcolumns.plasticity import carry, edge_parameters, rewire
-from tests.models.variants import GEOMETRY, VARIANTS, make, make_staged
-from tests.plasticity.nets import ConvNet
+from tests.models.support.variants import GEOMETRY, VARIANTS, make, make_staged
+from tests.plasticity.support.nets import ConvNet
 
 IMAGES = torch.randn(5, 1, 4, 4)
 CHANGES = {"as many edges": 3, "fewer edges": 1, "more edges": 9}

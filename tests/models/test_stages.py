@@ -8,7 +8,7 @@ from graphcolumns import connect
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.models.staged_columnformer.cross import CrossColumn
 from graphcolumns.training.losses import total_variation
-from tests.models.variants import SHEETS, STAGED, gradients, make_staged
+from tests.models.support.variants import SHEETS, STAGED, gradients, make_staged
 
 
 @pytest.fixture(params=STAGED)

@@ -13,7 +13,7 @@ from graphcolumns.models.staged_columnformer import StagedColumnformer
 from graphcolumns.models.staged_columnformer.build import topomoe_tiny
 from graphcolumns.models.staged_columnformer.stage import Stage
 from graphcolumns.nn import MeanReadout, PatchEmbed
-from tests.models.variants import SHEETS, STAGED, gradients, make_staged
+from tests.models.support.variants import SHEETS, STAGED, gradients, make_staged
 
 
 @pytest.fixture(params=STAGED)

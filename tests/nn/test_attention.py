@@ -9,7 +9,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ColumnAttention, EdgeBias, Mixture, UntiedLinear
 from graphcolumns.nn.attention import ATTENTION_MODES
 from graphcolumns.ops import edge_linear
-from tests.nn.graphs import dense, masked_softmax, random_graph
+from tests.nn.support.graphs import dense, masked_softmax, random_graph
 
 N, B, C, H = 7, 3, 6, 2
 

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import Column, ColumnAttention, EdgeBias, Mixture
-from tests.nn.graphs import random_graph
+from tests.nn.support.graphs import random_graph
 
 MODES = ["untied", "shared", "mixture", "lowrank"]
 N, B, C, H = 6, 2, 16, 4

@@ -15,7 +15,7 @@ from torch_geometric.utils import k_hop_subgraph, to_torch_coo_tensor, to_torch_
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ColumnConv
-from tests.nn.graphs import masked_softmax, random_edges, random_graph
+from tests.nn.support.graphs import masked_softmax, random_edges, random_graph
 
 MODES = ["untied", "shared", "mixture", "lowrank"]
 EDGES = torch.tensor([[0, 1, 2, 3, 0], [0, 0, 1, 1, 3]])  # column 2 hears nothing

@@ -5,7 +5,7 @@ from torch.export import Dim, ShapesCollection, export
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ColumnConv
-from tests.nn.graphs import random_edges
+from tests.nn.support.graphs import random_edges
 
 N = 48
 # Fewer than an eighth of all pairs: beyond that column_attention takes another backend, and a

@@ -5,7 +5,7 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ColumnConv
-from tests.nn.graphs import random_edges
+from tests.nn.support.graphs import random_edges
 
 
 class Net(torch.nn.Module):

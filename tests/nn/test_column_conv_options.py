@@ -20,7 +20,7 @@ from torch_geometric.utils import (
 from graphcolumns import ColumnGraph
 from graphcolumns.nn import ColumnConv
 from graphcolumns.nn.recording import recording
-from tests.nn.graphs import masked_softmax
+from tests.nn.support.graphs import masked_softmax
 
 N, C, D, F = 5, 4, 3, 2
 # Shuffled; columns 0 and 2 hear themselves, column 4 hears nobody.

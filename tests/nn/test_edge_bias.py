@@ -5,7 +5,7 @@ import torch
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import EdgeBias
-from tests.nn.graphs import random_graph
+from tests.nn.support.graphs import random_graph
 
 
 def line(requires_grad=False):

@@ -8,7 +8,7 @@ from geometries import grid
 from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import ExpertMap, LearnedPool, UntiedLinear
-from tests.nn.graphs import dense, random_graph
+from tests.nn.support.graphs import dense, random_graph
 
 BELOW, ABOVE = grid.sheet(4, 4), grid.sheet(2, 2, spacing=2.0)
 

@@ -8,7 +8,7 @@ from torch.func import functional_call
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import LearnedPositions
-from tests.nn.graphs import random_edges
+from tests.nn.support.graphs import random_edges
 
 N = 6
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from graphcolumns import Attention
 from graphcolumns.ops.dropout import edge_dropout
-from tests.ops.cases import Case, draw, gradients, graph_of, oracle, random_mask
+from tests.ops.support.cases import Case, draw, gradients, graph_of, oracle, random_mask
 
 INF, NAN = float("inf"), float("nan")
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns import ColumnGraph, column_attention
-from tests.ops.cases import exactly
+from tests.ops.support.cases import exactly
 
 GRAPH = ColumnGraph.from_edge_index(torch.tensor([[0, 1, 1], [0, 0, 2]]), 3, 2)  # N, M, E = 3, 2, 3
 

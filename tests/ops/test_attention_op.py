@@ -5,7 +5,7 @@ import torch
 
 from graphcolumns import ColumnGraph, column_attention
 from graphcolumns.ops.column_attention.op import column_attention_op
-from tests.ops.cases import MASKS, Case, draw, gradients
+from tests.ops.support.cases import MASKS, Case, draw, gradients
 
 # Those behind the registered op.
 KERNELS = ["reference", "dense", pytest.param("cpp", marks=pytest.mark.cpp)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from graphcolumns import column_attention
-from tests.ops.cases import MASKS, Case, draw, gradients, graph_of, oracle, random_mask
+from tests.ops.support.cases import MASKS, Case, draw, gradients, graph_of, oracle, random_mask
 
 CPP = pytest.param("cpp", marks=pytest.mark.cpp)
 HALF = {torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}  # unit roundoff

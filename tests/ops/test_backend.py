@@ -6,7 +6,7 @@ import torch
 from graphcolumns import column_attention, edge_linear
 from graphcolumns.ops import backend as backends
 from graphcolumns.ops import kernels
-from tests.ops.cases import draw, exactly, graph_of, random_mask
+from tests.ops.support.cases import draw, exactly, graph_of, random_mask
 
 COMPLETE = graph_of(torch.ones(32, 32, dtype=torch.bool))
 SPARSE = graph_of(torch.eye(32).bool())

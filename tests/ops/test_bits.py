@@ -6,8 +6,8 @@ from torch import Tensor
 
 from graphcolumns import ColumnGraph, edge_linear
 from graphcolumns.ops.untied_linear import cpp
-from tests.ops.cases import Case, draw, gradients, random_mask
-from tests.ops.score_cases import calm, draw_steps
+from tests.ops.support.cases import Case, draw, gradients, random_mask
+from tests.ops.support.score_cases import calm, draw_steps
 
 pytestmark = [
     pytest.mark.cpp,

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from graphcolumns import ColumnGraph, column_attention
-from tests.ops.cases import MASKS, Case, assert_same, cases, draw, gradients, graph_of, oracle
+from tests.ops.support.cases import (
+    MASKS,
+    Case,
+    assert_same,
+    cases,
+    draw,
+    gradients,
+    graph_of,
+    oracle,
+)
 
 INF = float("inf")
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}  # of the largest value

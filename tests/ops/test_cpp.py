@@ -9,7 +9,7 @@ from torch import Tensor
 from graphcolumns import edge_linear
 from graphcolumns.ops import kernels
 from graphcolumns.ops.column_attention import cpp
-from tests.ops.cases import MASKS, Case, assert_same, draw, gradients, random_mask
+from tests.ops.support.cases import MASKS, Case, assert_same, draw, gradients, random_mask
 
 pytestmark = pytest.mark.cpp
 INF, NAN = float("inf"), float("nan")

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops.dropout import _splitmix64, edge_dropout
-from tests.ops.cases import MASKS, draw, gradients, graph_of
+from tests.ops.support.cases import MASKS, draw, gradients, graph_of
 
 
 def mask_of(seed: int, edges: int = 500, batch: int = 20, heads: int = 10, rate: float = 0.3):

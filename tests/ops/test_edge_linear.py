@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphcolumns import ColumnGraph, edge_linear
 from graphcolumns.ops.edge_linear.op import edge_linear_op
-from tests.ops.cases import MASKS, graph_of, random_mask
+from tests.ops.support.cases import MASKS, graph_of, random_mask
 
 GRAPH = ColumnGraph.from_edge_index(torch.tensor([[0, 1, 1], [0, 0, 2]]), 3, 2)
 X = torch.tensor([[[1.0, 10.0, 2.0, 20.0]], [[3.0, 30.0, 4.0, 40.0]]])  # [M, B, C]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from graphcolumns import ColumnGraph, edge_linear
-from tests.ops.cases import exactly
+from tests.ops.support.cases import exactly
 
 GRAPH = ColumnGraph.from_edge_index(torch.tensor([[0, 1, 1], [0, 0, 2]]), 3, 2)  # N, M, E = 3, 2, 3
 X = torch.ones(2, 1, 4)

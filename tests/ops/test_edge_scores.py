@@ -11,8 +11,8 @@ from torch.testing import assert_close
 
 from graphcolumns import column_attention
 from graphcolumns.ops import edge_scores
-from tests.ops.cases import MASKS, graph_of
-from tests.ops.score_cases import Steps, draw_steps, loop, loss_of
+from tests.ops.support.cases import MASKS, graph_of
+from tests.ops.support.score_cases import Steps, draw_steps, loop, loss_of
 
 EDGES = ("mass", "bias_gradient", "attention_gradient", "deletion", "deletion_squares", "advantage")
 CANDIDATES = ("would_be", "advantage", "gate", "insertion", "insertion_squares")

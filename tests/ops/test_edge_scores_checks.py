@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from graphcolumns.ops.edge_scores import edge_scores, reference
-from tests.ops.cases import MASKS
-from tests.ops.score_cases import draw_steps
+from tests.ops.support.cases import MASKS
+from tests.ops.support.score_cases import draw_steps
 
 
 @pytest.mark.parametrize(

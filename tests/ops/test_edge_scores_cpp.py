@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from graphcolumns.ops import edge_scores
-from tests.ops.cases import MASKS
-from tests.ops.score_cases import Steps, calm, draw_steps
+from tests.ops.support.cases import MASKS
+from tests.ops.support.score_cases import Steps, calm, draw_steps
 
 pytestmark = pytest.mark.cpp
 module = import_module("graphcolumns.ops.edge_scores")  # beside its function of that name

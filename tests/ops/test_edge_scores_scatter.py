@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from graphcolumns.ops import backend as backends
-from tests.ops.cases import MASKS, exactly
-from tests.ops.score_cases import Steps, calm, draw_steps
+from tests.ops.support.cases import MASKS, exactly
+from tests.ops.support.score_cases import Steps, calm, draw_steps
 from tests.ops.test_triton import NO_TRITON
 
 

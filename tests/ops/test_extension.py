@@ -15,7 +15,7 @@ from graphcolumns import column_attention, edge_linear
 from graphcolumns.ops import backend as backends
 from graphcolumns.ops import compiler as compilers
 from graphcolumns.ops import extension, instruction_sets, kernels
-from tests.ops.cases import exactly, graph_of
+from tests.ops.support.cases import exactly, graph_of
 
 DIAGONAL = graph_of(torch.eye(40).bool())
 X = torch.ones(40, 1, 1, 4)

@@ -5,7 +5,7 @@ import platform
 import pytest
 
 from graphcolumns.ops import instruction_sets
-from tests.ops.cases import exactly
+from tests.ops.support.cases import exactly
 
 LATER = "flags\t\t: fpu sse2 avx avx2 fma avx512f avx512dq avx512vl"
 HASWELL = "flags\t\t: fpu sse2 avx avx2 fma"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphcolumns.ops import tiles
-from tests.ops.cases import exactly
+from tests.ops.support.cases import exactly
 
 HALF, FULL = torch.bfloat16, torch.float32
 

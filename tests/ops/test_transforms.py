@@ -8,7 +8,7 @@ from torch.autograd.functional import jacobian
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
 from graphcolumns import ColumnGraph, column_attention, edge_linear, untied_linear
-from tests.ops.cases import MASKS, graph_of
+from tests.ops.support.cases import MASKS, graph_of
 
 N, E = 4, 7
 INF = float("inf")

@@ -16,7 +16,7 @@ import torch
 
 from graphcolumns import edge_linear
 from graphcolumns.ops import backend as backends
-from tests.ops.cases import draw, exactly, graph_of
+from tests.ops.support.cases import draw, exactly, graph_of
 
 
 def _older(package: str, than: tuple[int, int]) -> bool:

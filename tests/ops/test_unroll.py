@@ -5,7 +5,7 @@ import torch
 
 from graphcolumns import untied_linear
 from graphcolumns.ops.untied_linear import nodes, products, steps
-from tests.ops.recurrence import Case, assert_close, draw, gradients, recur, unroll
+from tests.ops.support.recurrence import Case, assert_close, draw, gradients, recur, unroll
 
 KERNELS = ["reference", pytest.param("cpp", marks=pytest.mark.cpp)]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}  # of the largest gradient

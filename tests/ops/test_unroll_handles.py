@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from graphcolumns import untied_linear
-from tests.ops.cases import exactly
-from tests.ops.recurrence import assert_close, draw, recur, unroll
+from tests.ops.support.cases import exactly
+from tests.ops.support.recurrence import assert_close, draw, recur, unroll
 
 
 class TestWhenToGather:

@@ -6,7 +6,7 @@ from torch.utils.checkpoint import checkpoint
 
 from graphcolumns import untied_linear
 from graphcolumns.ops.untied_linear import products
-from tests.ops.recurrence import Case, assert_close, draw, gradients, recur, unroll
+from tests.ops.support.recurrence import Case, assert_close, draw, gradients, recur, unroll
 
 # What dynamo itself says while it traces an autograd.Function, or a tensor that is not a leaf.
 of_dynamo = [

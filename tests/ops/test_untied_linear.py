@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from graphcolumns import untied_linear
-from tests.ops.cases import exactly
-from tests.ops.recurrence import draw
+from tests.ops.support.cases import exactly
+from tests.ops.support.recurrence import draw
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

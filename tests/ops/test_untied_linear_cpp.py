@@ -11,8 +11,8 @@ from graphcolumns import untied_linear
 from graphcolumns.ops import kernels
 from graphcolumns.ops.untied_linear import choice, cpp, reference
 from graphcolumns.ops.untied_linear.op import gradient_op, transposed_op, untied_linear_op
-from tests.ops.cases import exactly
-from tests.ops.recurrence import Case, draw, gradients
+from tests.ops.support.cases import exactly
+from tests.ops.support.recurrence import Case, draw, gradients
 
 pytestmark = pytest.mark.cpp
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}  # of the largest value

@@ -14,7 +14,7 @@ from graphcolumns.ops.column_attention.triton import backend as attention
 from graphcolumns.ops.column_attention.triton.hubs import Cut
 from graphcolumns.ops.edge_linear import triton as linear
 from graphcolumns.ops.edge_scores import triton as scores
-from tests.ops.cases import graph_of
+from tests.ops.support.cases import graph_of
 
 TYPES = {
     torch.float32: "*fp32",

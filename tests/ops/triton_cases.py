@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops import tiles
-from tests.ops.cases import MASKS, Case, assert_same, draw, gradients, graph_of, random_mask
+from tests.ops.support.cases import MASKS, Case, assert_same, draw, gradients, graph_of, random_mask
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"

@@ -9,7 +9,7 @@ from graphcolumns.ops.column_attention.triton import backend as triton
 from graphcolumns.ops.column_attention.triton import hubs as triton_hubs
 from graphcolumns.ops.column_attention.triton.hubs import CUTS, Cut
 from graphcolumns.ops.column_attention.triton.segments import Segments
-from tests.ops.cases import Case, draw, graph_of
+from tests.ops.support.cases import Case, draw, graph_of
 from tests.ops.triton_cases import DEVICE, HALF, OPTIONS, check, on_device, skewed
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from graphcolumns import edge_linear
 from graphcolumns.ops import tiles
-from tests.ops.cases import MASKS, graph_of, random_mask
+from tests.ops.support.cases import MASKS, graph_of, random_mask
 from tests.ops.triton_cases import DEVICE, HALF, on_cuda, skewed
 
 

@@ -5,8 +5,8 @@ import torch
 
 from graphcolumns.ops import edge_scores
 from graphcolumns.ops.edge_scores import triton
-from tests.ops.cases import MASKS, random_mask
-from tests.ops.score_cases import Steps, calm, draw_steps
+from tests.ops.support.cases import MASKS, random_mask
+from tests.ops.support.score_cases import Steps, calm, draw_steps
 from tests.ops.triton_cases import DEVICE, HALF, on_cuda
 
 SHAPES = {  # steps, batch, heads, width, width of values

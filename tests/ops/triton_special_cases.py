@@ -6,7 +6,7 @@ import torch
 from graphcolumns.ops import backend as backends
 from graphcolumns.ops.column_attention.op import column_attention_op
 from graphcolumns.ops.dropout import edge_dropout
-from tests.ops.cases import MASKS, Case, draw, gradients, random_mask
+from tests.ops.support.cases import MASKS, Case, draw, gradients, random_mask
 from tests.ops.triton_cases import (
     DEVICE,
     INTERPRETED,

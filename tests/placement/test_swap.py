@@ -22,7 +22,7 @@ from graphcolumns.placement import (
     wire_cost,
     with_swapped_columns,
 )
-from tests.plasticity.sheets import graphs, plane
+from tests.plasticity.support.sheets import graphs, plane
 
 
 def pair(a, b):

@@ -21,7 +21,7 @@ from graphcolumns.plasticity import (
 from graphcolumns.plasticity.rules.arrival import require_arrival
 from graphcolumns.plasticity.rules.limits import fewest_edges, least_wire, most_edges
 from graphcolumns.plasticity.rules.schedules import At, Cosine, Cubic, Cycles, GrowOnly, Linear
-from tests.plasticity.sheets import eight, graphs, pairs, plane
+from tests.plasticity.support.sheets import eight, graphs, pairs, plane
 from tests.plasticity.test_mesh_parts import pieces
 
 SHEET = grid.sheet(4, 4)

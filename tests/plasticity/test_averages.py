@@ -11,8 +11,8 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn import EdgeBias
 from graphcolumns.plasticity import Plasticity, carry, edge_parameters, presets
 from graphcolumns.training.terms import per_sample
+from tests.models.support.variants import GEOMETRY, make
 from tests.models.test_rewired_state import IMAGES, change
-from tests.models.variants import GEOMETRY, make
 
 AVERAGES = {
     "swa": {},

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity.rules.budget import Budget
 from graphcolumns.plasticity.rules.schedules import At, Cubic, Every
-from tests.plasticity.sheets import eight
+from tests.plasticity.support.sheets import eight
 
 
 def empty(n: int, m: int | None = None) -> ColumnGraph:

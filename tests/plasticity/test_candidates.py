@@ -12,7 +12,7 @@ from graphcolumns.plasticity.candidates.draw import Everything, draw_candidates
 from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.random.counter import derive, uniform
-from tests.plasticity.sheets import eight, graphs, line, pairs, plane
+from tests.plasticity.support.sheets import eight, graphs, line, pairs, plane
 
 LOOPS = Constraints(self_loops=True)
 

@@ -21,8 +21,15 @@ from graphcolumns.plasticity import (
     rewire,
     zero,
 )
-from tests.models.variants import GEOMETRY, VARIANTS, make, make_staged
-from tests.plasticity.sheets import eight, eight_rewired, line, pair_tensors, pairs, rewirings
+from tests.models.support.variants import GEOMETRY, VARIANTS, make, make_staged
+from tests.plasticity.support.sheets import (
+    eight,
+    eight_rewired,
+    line,
+    pair_tensors,
+    pairs,
+    rewirings,
+)
 
 NONE = torch.tensor([], dtype=torch.int64)
 

@@ -20,8 +20,8 @@ from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import iter_slices, trace
 from graphcolumns.plasticity.state.newborn import node_mean
 from graphcolumns.plasticity.update.trial import changed
-from tests.plasticity.learners import LOSSES, SHEET, batch, descend, optimizer_of, rows
-from tests.plasticity.nets import Answer, ConvNet
+from tests.plasticity.support.learners import LOSSES, SHEET, batch, descend, optimizer_of, rows
+from tests.plasticity.support.nets import Answer, ConvNet
 
 
 def net(seed: int = 0, **options) -> ConvNet:

@@ -7,7 +7,7 @@ from torch.optim import AdamW
 
 from graphcolumns.nn import EdgeBias
 from graphcolumns.plasticity import EdgeAdamW, carry
-from tests.plasticity.sheets import eight, eight_rewired, pairs
+from tests.plasticity.support.sheets import eight, eight_rewired, pairs
 
 
 def gradients(shape, steps, seed=0):

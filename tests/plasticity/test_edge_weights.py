@@ -13,9 +13,9 @@ from graphcolumns.nn.per_edge import edge_parameters
 from graphcolumns.plasticity import Plasticity, criteria, rule_from_options
 from graphcolumns.plasticity.probe.edge_weights import edge_weights
 from graphcolumns.plasticity.probe.evidence import Probe
-from tests.plasticity.learners import LOSSES, SHEET, learner
-from tests.plasticity.nets import ConvNet
-from tests.plasticity.test_linear_scores import CHANNELS, Circuit, Silent
+from tests.plasticity.support.circuits import CHANNELS, Circuit, Silent
+from tests.plasticity.support.learners import LOSSES, SHEET, learner
+from tests.plasticity.support.nets import ConvNet
 
 IMAGES = {"inputs": (5, 1, 4, 4), "classes": 4}
 ROWS = {"inputs": (5, 12, CHANNELS), "classes": 3}

@@ -9,8 +9,8 @@ from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.fisher import answers_of, fisher
 from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.training.terms import per_sample
-from tests.models.variants import make
-from tests.plasticity.learners import LOSSES, SHEET, learner, rows
+from tests.models.support.variants import make
+from tests.plasticity.support.learners import LOSSES, SHEET, learner, rows
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from graphcolumns import ColumnGraph
 from graphcolumns.plasticity.probe.score_gap import largest_gap
 from graphcolumns.plasticity.probe.trace import iter_slices, trace
-from tests.models.variants import make
+from tests.models.support.variants import make
 
 
 def losses(output, labels: Tensor) -> Tensor:

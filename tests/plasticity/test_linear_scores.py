@@ -7,72 +7,26 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from geometries import grid
-from graphcolumns import ColumnGraph, connect, edge_linear
+from graphcolumns import edge_linear
 from graphcolumns.graph.keys import edge_ids
-from graphcolumns.nn import ColumnAttention, EdgeBias, EdgeLinear
-from graphcolumns.nn.protocols import ModelOutput
-from graphcolumns.nn.recording import LinearRecord
+from graphcolumns.nn import ColumnAttention
 from graphcolumns.plasticity import Plasticity, presets
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.pair_bias import node_mean
 from graphcolumns.plasticity.probe.trace import trace
+from tests.plasticity.support.circuits import (
+    CHANNELS,
+    GRAPH,
+    SHEET,
+    Both,
+    Circuit,
+    Own,
+    Silent,
+    losses,
+)
 
-SHEET = grid.sheet(3, 4)
-GRAPH = connect.nearest(SHEET, degree=4)
 EVERY = tuple(ids.flatten() for ids in torch.meshgrid(*[torch.arange(12)] * 2, indexing="ij"))
-CHANNELS = 4
-
-
-class Circuit(nn.Module):
-    """A recurrent network on edges; its layer of weights is one of the library."""
-
-    def __init__(self, graph: ColumnGraph = GRAPH, heads: int = 1, steps: int = 2) -> None:
-        super().__init__()
-        self.graph, self.steps = graph, steps
-        self.linear = EdgeLinear(graph, heads)
-        self.read = nn.Linear(12 * CHANNELS, 3)
-        self.double()
-
-    def mix(self, x: Tensor) -> Tensor:
-        return self.linear(x, self.graph)
-
-    def forward(self, inputs: Tensor) -> ModelOutput:
-        x = inputs.transpose(0, 1)
-        for _ in range(self.steps):
-            x = torch.tanh(x + self.mix(x))
-        return ModelOutput(self.read(x.transpose(0, 1).flatten(1)))
-
-    def rewired(self, graph: ColumnGraph) -> None:
-        self.graph = graph
-
-
-class Silent(Circuit):
-    """The same without records."""
-
-    edge_tensors = ("weight",)
-
-    def __init__(self, graph: ColumnGraph = GRAPH) -> None:
-        super().__init__(graph)
-        self.weight = nn.Parameter(self.linear.weight.detach().clone())
-        del self.linear
-
-    def mix(self, x: Tensor) -> Tensor:
-        return edge_linear(x, self.weight, self.graph)
-
-
-class Own(Silent):
-    """The same with a layer of one's own that records."""
-
-    recorder = None
-
-    def mix(self, x: Tensor) -> Tensor:
-        out = super().mix(x)
-        if self.recorder is not None:
-            self.recorder(LinearRecord(self.graph, x, self.weight, out))
-        return out
 
 
 class Dense(nn.Module):
@@ -97,10 +51,6 @@ class Dense(nn.Module):
         return torch.stack(
             [torch.autograd.grad(one, self.matrix, retain_graph=True)[0] for one in each]
         )
-
-
-def losses(output: ModelOutput, labels: Tensor) -> Tensor:
-    return F.cross_entropy(output.prediction, labels, reduction="none")
 
 
 @pytest.fixture
@@ -156,18 +106,6 @@ def test_a_layer_of_ones_own_that_records_is_scored_alike(batch):
     own.load_state_dict(model.state_dict() | {"weight": model.linear.weight}, strict=False)
     expected, got = (trace(each, *batch, losses, *EVERY) for each in (model, own))
     assert torch.equal(expected.sums(), got.sums())
-
-
-class Both(Circuit):
-    """Attention and a linear layer along the same edges."""
-
-    def __init__(self, graph: ColumnGraph = GRAPH) -> None:
-        super().__init__(graph)
-        bias = EdgeBias(graph, std=1.0)
-        self.attention = ColumnAttention(12, CHANNELS, 2, edge_bias=bias).double()
-
-    def mix(self, x: Tensor) -> Tensor:
-        return self.linear(x, self.graph) + self.attention(x, self.graph)[0]
 
 
 class OnlyAttention(Both):

@@ -28,7 +28,7 @@ from graphcolumns.plasticity.update.metrics import (
     jaccard,
     newborn_survival,
 )
-from tests.plasticity.sheets import (
+from tests.plasticity.support.sheets import (
     eight,
     eight_rewired,
     graphs,

@@ -14,8 +14,8 @@ from graphcolumns.plasticity import Constraints, Plasticity, presets, samplers
 from graphcolumns.plasticity.candidates.draw import Everything
 from graphcolumns.plasticity.candidates.proposals import Mixture
 from graphcolumns.plasticity.probe.evidence import Probe
-from tests.plasticity.learners import LOSSES, SHEET, batch, descend, optimizer_of
-from tests.plasticity.nets import Answer, ConvNet
+from tests.plasticity.support.learners import LOSSES, SHEET, batch, descend, optimizer_of
+from tests.plasticity.support.nets import Answer, ConvNet
 
 
 class Bipartite(nn.Module):

@@ -9,8 +9,8 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.plasticity import EdgeAdamW, carry, edge_parameters, keep_edges
+from tests.models.support.variants import make
 from tests.models.test_rewired_state import IMAGES, change
-from tests.models.variants import make
 
 
 def edge_adamw(model: Columnformer) -> EdgeAdamW:

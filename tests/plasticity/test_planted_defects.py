@@ -27,8 +27,16 @@ from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.plasticity.selection.selector import SwapSelector
 from graphcolumns.plasticity.state import edge_adamw
 from graphcolumns.random import counter
-from tests.plasticity.learners import LOSSES, SHEET, batch, descend, learner, optimizer_of, rows
-from tests.plasticity.sheets import eight, eight_rewired
+from tests.plasticity.support.learners import (
+    LOSSES,
+    SHEET,
+    batch,
+    descend,
+    learner,
+    optimizer_of,
+    rows,
+)
+from tests.plasticity.support.sheets import eight, eight_rewired
 from tests.plasticity.support.stand_in import candidates
 from tests.plasticity.test_candidates import test_pinned_random_numbers
 

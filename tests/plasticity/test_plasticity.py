@@ -24,7 +24,7 @@ from graphcolumns.plasticity import (
     rule_from_options,
 )
 from tests.conftest import RULES
-from tests.plasticity.learners import (
+from tests.plasticity.support.learners import (
     LOSSES,
     SHEET,
     batch,

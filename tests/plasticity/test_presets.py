@@ -28,7 +28,7 @@ from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.plasticity.update.propose import propose_swaps
 from graphcolumns.training.step import train_step
-from tests.plasticity.learners import (
+from tests.plasticity.support.learners import (
     LOSSES,
     SHEET,
     batch,

@@ -5,8 +5,8 @@ import torch
 
 from graphcolumns.plasticity import Plasticity, carry, presets
 from graphcolumns.training.terms import per_sample
+from tests.models.support.variants import GEOMETRY, make
 from tests.models.test_rewired_state import change
-from tests.models.variants import GEOMETRY, make
 
 
 def test_a_rule_does_not_use_what_it_remembers_on_other_edges():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity import Rewiring, rewire
-from tests.plasticity.sheets import (
+from tests.plasticity.support.sheets import (
     eight,
     eight_rewired,
     line,

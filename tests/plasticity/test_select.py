@@ -14,7 +14,7 @@ from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.greedy import Limits, take_greedily
 from graphcolumns.plasticity.selection.one_by_one import take_one_by_one
 from graphcolumns.plasticity.selection.select import gumbel_scores, select
-from tests.plasticity.sheets import eight, graphs, line, pair_tensors, pairs, plane
+from tests.plasticity.support.sheets import eight, graphs, line, pair_tensors, pairs, plane
 
 LOOPS = Constraints(self_loops=True)
 # (target, source) of the pairs that are not edges of `eight`, self-edges left out.

@@ -14,7 +14,7 @@ from graphcolumns.nn import ColumnAttention, EdgeBias
 from graphcolumns.ops import edge_scores
 from graphcolumns.plasticity.probe.pair_bias import node_mean, pair_bias
 from graphcolumns.plasticity.probe.trace import iter_slices, trace
-from tests.models.variants import make, make_staged
+from tests.models.support.variants import make, make_staged
 
 LIVELY = 1.5  # of fresh weights: else all scores are nearly equal
 KINDS = {

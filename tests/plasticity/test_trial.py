@@ -27,8 +27,16 @@ from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.plasticity.selection.groups import groups_of_swaps, groups_of_wire, joined
 from graphcolumns.plasticity.state.carry import carry
 from graphcolumns.plasticity.update.trial import Trial, changed
-from tests.plasticity.learners import LOSSES, SHEET, batch, descend, learner, optimizer_of, rows
-from tests.plasticity.sheets import eight
+from tests.plasticity.support.learners import (
+    LOSSES,
+    SHEET,
+    batch,
+    descend,
+    learner,
+    optimizer_of,
+    rows,
+)
+from tests.plasticity.support.sheets import eight
 
 NONE = torch.empty(0, dtype=torch.int64)
 

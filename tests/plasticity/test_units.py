@@ -6,7 +6,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.edge_pairs import edge_pairs
 from graphcolumns.plasticity.selection.select import select
-from tests.plasticity.sheets import eight, graphs, pair_tensors, pairs, plane
+from tests.plasticity.support.sheets import eight, graphs, pair_tensors, pairs, plane
 
 
 def listed(some):

@@ -25,8 +25,8 @@ from graphcolumns.plasticity import (
     schedules,
     select,
 )
-from tests.models.variants import GEOMETRY, make
-from tests.plasticity.sheets import graphs, pairs, plane
+from tests.models.support.variants import GEOMETRY, make
+from tests.plasticity.support.sheets import graphs, pairs, plane
 
 LOOPS = Constraints(self_loops=True)
 

@@ -17,7 +17,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.scaling import nearest_columns, remove_columns, rescale
 from graphcolumns.scaling.copied_edges import copied_edges, kept_edges
-from tests.plasticity.sheets import graphs, plane
+from tests.plasticity.support.sheets import graphs, plane
 
 COARSE, FINE = grid.sheet(4, 4), grid.sheet(8, 8, spacing=0.5)
 FOUR = nearest_columns(COARSE, FINE)

@@ -6,7 +6,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from graphcolumns import checkpoint
 from graphcolumns.training import train
-from tests.plasticity.learners import learner, rows
+from tests.plasticity.support.learners import learner, rows
 from tests.training.test_rewiring import OPTIONS, STORIES, same, state
 
 

@@ -10,7 +10,7 @@ from graphcolumns import checkpoint
 from graphcolumns.data import Dataset
 from graphcolumns.training import train
 from graphcolumns.training.best import Criterion, best_metric, better
-from tests.training.tiny import task, tiny
+from tests.training.support.tiny import task, tiny
 
 OPTIONS = {
     **{"steps": 12, "batch_size": 8, "lr": 0.05, "progress": False},

@@ -4,7 +4,7 @@ from torch.nn import functional
 
 from graphcolumns.data import Dataset
 from graphcolumns.training import evaluate
-from tests.training.tiny import task, tiny
+from tests.training.support.tiny import task, tiny
 
 
 def test_scores_are_those_of_the_whole_half_at_once():

@@ -15,8 +15,8 @@ from graphcolumns.plasticity import presets
 from graphcolumns.training import TERMS, train
 from graphcolumns.training.describe import describe, differs
 from graphcolumns.training.optim import learning_rate
-from tests.plasticity.learners import SHEET, learner, rows
-from tests.training.tiny import task, tiny
+from tests.plasticity.support.learners import SHEET, learner, rows
+from tests.training.support.tiny import task, tiny
 
 OPTIONS = {"steps": 6, "batch_size": 8, "lr": 0.01, "checkpoint_every": 3, "progress": False}
 

@@ -11,8 +11,8 @@ from graphcolumns.models.columnformer import sheet
 from graphcolumns.nn import LearnedPositions
 from graphcolumns.training import TERMS, check_fit, train
 from graphcolumns.training.step import after_step
+from tests.training.support.tiny import task
 from tests.training.test_loop import artefacts
-from tests.training.tiny import task
 
 SPACING = 0.8
 WIRING = {"wiring": (0.5, TERMS["wiring"])}

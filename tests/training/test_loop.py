@@ -13,7 +13,7 @@ from torch import nn
 from geometries import grid
 from graphcolumns.data.augment import affine
 from graphcolumns.training import TERMS, train
-from tests.training.tiny import task, tiny
+from tests.training.support.tiny import task, tiny
 
 OPTIONS = {"steps": 12, "batch_size": 10, "checkpoint_every": 5, "progress": False, "lr": 1e-2}
 LOSSES = {name: (0.1, term) for name, term in TERMS.items()}

@@ -20,7 +20,7 @@ from graphcolumns.models.staged_columnformer import staged
 from graphcolumns.plasticity import criteria, presets, samplers
 from graphcolumns.training import TERMS, train
 from tests.conftest import GEOMETRIES, RULES
-from tests.plasticity.nets import ConvNet
+from tests.plasticity.support.nets import ConvNet
 from tests.plasticity.test_mesh_parts import pieces
 
 CORNERS = [

@@ -7,7 +7,7 @@ from torch import nn
 from graphcolumns import Geometry, connect
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.training.optim import adamw, learning_rate, set_learning_rate, undecayed
-from tests.training.tiny import tiny
+from tests.training.support.tiny import tiny
 
 
 def test_learning_rate_by_hand():

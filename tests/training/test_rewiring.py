@@ -25,7 +25,7 @@ from graphcolumns.plasticity import (
 from graphcolumns.training import train
 from graphcolumns.training.optim import adamw
 from graphcolumns.training.plastic_updates import PlasticUpdates
-from tests.plasticity.learners import SHEET, learner, rows
+from tests.plasticity.support.learners import SHEET, learner, rows
 
 FEW = {"every": 2, "stop": 1.0, "samples": 8, "check_samples": 8}
 MOVEMENT = rule_from_options(

@@ -6,7 +6,7 @@ from graphcolumns.data.losses import cross_entropy
 from graphcolumns.training import TERMS
 from graphcolumns.training.optim import adamw
 from graphcolumns.training.step import train_step
-from tests.training.tiny import task, tiny
+from tests.training.support.tiny import task, tiny
 
 
 def step(model, **changes):

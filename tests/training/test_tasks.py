@@ -16,7 +16,7 @@ from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.plasticity import presets
 from graphcolumns.training import train
 from tests.data.test_streamed import Counted
-from tests.training.tiny import tiny
+from tests.training.support.tiny import tiny
 
 OPTIONS = {"batch_size": 10, "progress": False, "lr": 3e-2, "evaluate_every": 10}
 

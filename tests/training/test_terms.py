@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from graphcolumns.training import TERMS, losses
-from tests.models.variants import make_staged
-from tests.training.tiny import Output, tiny
+from tests.models.support.variants import make_staged
+from tests.training.support.tiny import Output, tiny
 
 
 def test_each_term_is_its_loss():

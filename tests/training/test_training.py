@@ -13,7 +13,7 @@ from graphcolumns.plasticity import Plasticity, presets
 from graphcolumns.training import TERMS, TrainOptions, fit, train
 from graphcolumns.training.loop import run_steps
 from graphcolumns.training.training import Training
-from tests.training.tiny import task, tiny
+from tests.training.support.tiny import task, tiny
 
 OPTIONS = {"steps": 6, "batch_size": 10, "progress": False, "device": "cpu"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from graphcolumns.analysis.experiment import read_experiment
-from tests.analysis.experiment.definitions import TINY, written
+from tests.analysis.experiment.support.definitions import TINY, written
 
 
 def test_read(tmp_path):

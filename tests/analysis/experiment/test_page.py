@@ -5,7 +5,7 @@ import pytest
 from graphcolumns.analysis.experiment import figure, page, read_experiment
 from graphcolumns.analysis.experiment.plan import final_runs, tuning_runs
 from graphcolumns.analysis.experiment.points import points
-from tests.analysis.experiment.definitions import TINY, scored, written
+from tests.analysis.experiment.support.definitions import TINY, scored, written
 
 EDGES = {"1%": 10, "2%": 20, "all": 900}
 # Accuracy of seeds 0, 1, 2 in the variants 1% and 2%.

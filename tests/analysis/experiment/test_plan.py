@@ -11,7 +11,7 @@ from graphcolumns.analysis.experiment.plan import (
     grid_overrides,
     tuning_runs,
 )
-from tests.analysis.experiment.definitions import TINY, scored, written
+from tests.analysis.experiment.support.definitions import TINY, scored, written
 
 
 @pytest.fixture

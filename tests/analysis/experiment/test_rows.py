@@ -4,7 +4,7 @@ import pytest
 
 from graphcolumns.analysis.experiment import Rows, read_experiment
 from graphcolumns.analysis.experiment.plan import tuning_runs
-from tests.analysis.experiment.definitions import TINY, written
+from tests.analysis.experiment.support.definitions import TINY, written
 
 GOOD = {"status": "ok", "error": "", "validation_accuracy": 0.1 + 0.2, "edges": 7, "seed": 5}
 

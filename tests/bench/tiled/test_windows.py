@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphcolumns.bench.tiled.windows import DENSITY, Windows
-from tests.ops.cases import graph_of
+from tests.ops.support.cases import graph_of
 
 
 def edges_of(windows: Windows) -> list[tuple[int, int, int]]:

@@ -6,7 +6,7 @@ import torch
 from graphcolumns.bench.tiled.tiled_attention import tiled_attention
 from graphcolumns.bench.tiled.windows import Windows
 from tests.ops import triton_builds
-from tests.ops.cases import graph_of
+from tests.ops.support.cases import graph_of
 
 built = triton_builds.built  # a fixture
 

@@ -5,7 +5,7 @@ import torch
 
 from graphcolumns.bench.tiled.tiled_attention import tiled_attention
 from graphcolumns.bench.tiled.windows import Windows
-from tests.ops.cases import Case, draw, exactly, gradients, random_mask
+from tests.ops.support.cases import Case, draw, exactly, gradients, random_mask
 from tests.ops.triton_cases import DEVICE, HALF, on_cuda, on_device, skewed
 
 

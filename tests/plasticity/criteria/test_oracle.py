@@ -20,9 +20,9 @@ from graphcolumns.nn.recording import AttentionRecord, LinearRecord, evaluating,
 from graphcolumns.plasticity import criteria
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.fisher import drawn
-from tests.plasticity.learners import LOSSES, SHEET, learner
-from tests.plasticity.nets import ConvNet
-from tests.plasticity.test_linear_scores import CHANNELS, Both, Circuit
+from tests.plasticity.support.circuits import CHANNELS, Both, Circuit
+from tests.plasticity.support.learners import LOSSES, SHEET, learner
+from tests.plasticity.support.nets import ConvNet
 
 IMAGES, ROWS = (3, 1, 4, 4), (3, 12, CHANNELS)
 MODELS = {

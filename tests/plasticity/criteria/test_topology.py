@@ -9,7 +9,7 @@ from torch import Tensor
 
 from graphcolumns import ColumnGraph
 from graphcolumns.plasticity import criteria
-from tests.ops.cases import graph_of
+from tests.ops.support.cases import graph_of
 from tests.plasticity.support.stand_in import candidates
 
 

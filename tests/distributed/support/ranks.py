@@ -20,7 +20,7 @@ from graphcolumns.plasticity import (
     rule_from_options,
     samplers,
 )
-from tests.plasticity.learners import LOSSES, SHEET, batch, learner, optimizer_of, rows
+from tests.plasticity.support.learners import LOSSES, SHEET, batch, learner, optimizer_of, rows
 
 UPDATES, EVERY, SIZES = 2, 1, (2, 4)
 FEW = {"every": EVERY, "stop": 1.0, "samples": 16, "check_samples": 8}

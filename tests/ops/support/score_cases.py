@@ -8,7 +8,7 @@ from torch import Tensor
 
 from graphcolumns import ColumnGraph, column_attention
 from graphcolumns.ops import EdgeScores, edge_scores
-from tests.ops.cases import graph_of
+from tests.ops.support.cases import graph_of
 
 
 class Steps(NamedTuple):
