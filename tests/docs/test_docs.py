@@ -136,7 +136,7 @@ def test_examples_run(page, capsys):
 
 def test_the_walk_names_functions_that_exist():
     text = (DOCS / "walk.md").read_text()
-    names = re.findall(r"`((?:cli|train|ops|checkpoint)\.\w+\.\w+)`", text)
+    names = re.findall(r"`((?:cli|training|ops|checkpoint)\.\w+\.\w+)`", text)
     assert len(names) > 4
     for name in names:
         assert callable(resolve(f"graphcolumns.{name}")), name
