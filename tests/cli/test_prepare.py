@@ -19,7 +19,7 @@ from graphcolumns.training.training import Training
 
 WORDS = [
     *("geometry=sheet", "geometry.height=4", "geometry.width=4", "graph=nearest", "degree=3"),
-    *("model.channels=4", "model.depth=1", "model.heads=1", "model.stride=2", "steps=4"),
+    *("model.channels=4", "model.depth=1", "model.heads=1", "model.interface.stride=2", "steps=4"),
     *("data.train_size=100", "batch_size=8", "progress=false", "checkpoint_every=2"),
     *("plasticity=rigl", "plasticity.every=2", "plasticity.samples=16"),
 ]
