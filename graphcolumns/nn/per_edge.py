@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
 
 class EdgeTensor(NamedTuple):
     """A parameter or buffer ``[E, ...]`` of a module."""
@@ -146,7 +148,9 @@ def graph_of_tensor(module: nn.Module, attribute: str) -> ColumnGraph | None:
 def give_graph(module: nn.Module, before: ColumnGraph, after: ColumnGraph) -> None:
     """Call ``rewired`` of a module, with the name of the graph where it takes one."""
     rewired: Any = module.rewired
-    if not _takes_name(rewired):
+    parameters = inspect.signature(rewired).parameters
+    positional = [p for p in parameters.values() if p.kind in POSITIONAL]
+    if len(positional) < 2 and "name" not in parameters:
         rewired(after)
         return
     for name, graph in _public_graphs(module).items():
@@ -157,12 +161,6 @@ def give_graph(module: nn.Module, before: ColumnGraph, after: ColumnGraph) -> No
 def _public_graphs(module: nn.Module) -> dict[str, ColumnGraph]:
     graphs = getattr(module, "graphs", None)
     return dict(graphs) if isinstance(graphs, Mapping) else held_graphs(module)
-
-
-def _takes_name(rewired: Any) -> bool:
-    parameters = inspect.signature(rewired).parameters.values()
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) > 1 or "name" in inspect.signature(rewired).parameters
 
 
 def _knows_its_graph(module: nn.Module) -> bool:

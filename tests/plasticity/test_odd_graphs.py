@@ -51,7 +51,7 @@ GRAPHS = {
 REFUSED = {
     ("bipartite", "chts"): "two hops need a graph within one sheet",
     ("bipartite", "homeostatic"): "homeostasis compares columns with columns",
-    ("bipartite", "wiring"): "asks where columns are",
+    ("bipartite", "wiring"): "needs the places of columns",
 }
 
 

@@ -13,8 +13,8 @@ def counted():
 def test_path_of_an_update(counted):
     update = counted["update"]
     assert update.files("plasticity/") <= 27
-    assert update.count() <= 264
-    assert update.depth <= 22
+    assert update.count() <= 258
+    assert update.depth <= 21
 
 
 def test_an_update_measures_and_swaps(counted):

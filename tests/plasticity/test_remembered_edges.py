@@ -24,14 +24,14 @@ def test_a_rule_does_not_use_what_it_remembers_on_other_edges():
     saved, other = changing.state_dict(), make()
     again = Plasticity(rule, GEOMETRY)
     again.load_state_dict(saved)
-    with pytest.raises(ValueError, match="what a rule remembers must be of the edges"):
+    with pytest.raises(ValueError, match="the state of a rule must be of the edges"):
         update(other, again)
     other.load_state_dict(model.state_dict())
     update(other, again)
     carry(change(model.graph, 9), model)
-    with pytest.raises(ValueError, match="what a rule remembers must be of the edges"):
+    with pytest.raises(ValueError, match="the state of a rule must be of the edges"):
         changing.start(model)
     del saved["edges_of"]
     again.load_state_dict(saved)
-    with pytest.raises(ValueError, match="a memory of 224, not named"):
+    with pytest.raises(ValueError, match="a state of 224, not named"):
         again.start(model)

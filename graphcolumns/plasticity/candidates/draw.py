@@ -22,10 +22,10 @@ FEWEST_JOINED = 1 / 64  # of several parts of a mesh: no more than 64 draws per 
 
 @dataclass(frozen=True)
 class Everything:
-    """All pairs: `N M` of them, so for small sheets and for tests only."""
+    """All pairs: ``N M`` of them, so for small sheets and for tests only."""
 
     def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
-        """All pairs, whatever `count`."""
+        """All pairs, whatever ``count``."""
         n, m = graph.num_columns, graph.num_sources
         if max(n, m) > ALL_PAIRS:
             raise ValueError(
@@ -49,39 +49,39 @@ def draw_candidates(
 ) -> tuple[Tensor, Tensor]:
     """Draw pairs that may grow: no edges, no repetition, nothing forbidden or without a path.
 
-    Draws that do not count are made up for in further rounds. Of more than `count` pairs those of
+    Draws that do not count are made up for in further rounds. Of more than ``count`` pairs those of
     the earliest round stay, within a round chosen at random, so that no column is preferred.
 
     Args:
-        graph: the edges.
-        proposal: draws pairs, see `graphcolumns.plasticity.candidates.proposals`.
-        count: number of candidates; fewer are returned if no more are found. With `Everything`,
+        graph: Edges as they are.
+        proposal: Source of pairs, see ``graphcolumns.plasticity.candidates.proposals``.
+        count: Number of candidates; fewer are returned if no more are found. With ``Everything``,
             all pairs are.
-        seed: 0 or above.
-        update: number of the update.
-        constraints: say which pairs may grow (default: all but self-edges).
-        cooling_down: sorted keys of the pairs that may not grow yet, see `CoolDown`.
-        parts: label of the part of the mesh in which each column lies, `[N]`, see `mesh_parts`:
+        seed: Seed of the run, 0 or above.
+        update: Number of the update.
+        constraints: Rules for the pairs that may grow (default: all but self-edges).
+        cooling_down: Sorted keys of the pairs that may not grow yet, see ``CoolDown``.
+        parts: Label of the part of the mesh in which each column lies, ``[N]``, see ``mesh_parts``:
             pairs of two parts have no length and are never candidates (default: all may be).
 
     Returns:
-        Targets and sources `[K]`, int64, on the device of the graph, sorted by (target, source).
+        Targets and sources ``[K]``, int64, on the device of the graph, sorted by (target, source).
 
     Raises:
-        ValueError: a negative count or seed, or what a proposal refuses.
+        ValueError: A negative count or seed, or what a proposal refuses.
     """
     if count < 0:
         raise ValueError(f"count must not be negative. Got {count}.")
     rules = Constraints() if constraints is None else constraints
     everything = isinstance(proposal, Everything)
     found, wanted = torch.empty(0, dtype=torch.int64), count
-    # Draws between parts do not count, so more are asked for.
+    # Draws between parts do not count, so more are requested.
     joined = 1.0 if parts is None else max(joined_share(parts), FEWEST_JOINED)
     for round_ in range(1 if everything else ROUNDS):
         if wanted <= 0 and not everything:
             break
-        asked = math.ceil(wanted / joined)
-        drawn = proposal(graph, asked, derive(seed, "candidates", update), round_)
+        requested = math.ceil(wanted / joined)
+        drawn = proposal(graph, requested, derive(seed, "candidates", update), round_)
         allowed = rules.may_grow(graph, *drawn, cooling_down).cpu()
         if parts is not None:
             allowed &= parts[drawn.targets] == parts[drawn.sources]
@@ -95,7 +95,7 @@ def draw_candidates(
 def _joined(
     found: Tensor, keys: Tensor, wanted: int | None, seed: int, update: int, round_: int
 ) -> Tensor:
-    """The pairs found so far and the new ones, at most `wanted` of these."""
+    """The pairs found so far and the new ones, at most ``wanted`` of these."""
     new = keys.unique()
     new = new[~contains(found.sort().values, new)]
     if wanted is not None and len(new) > wanted:

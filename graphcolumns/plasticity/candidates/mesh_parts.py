@@ -16,11 +16,11 @@ def mesh_parts(graph: ColumnGraph, geometry: Geometry | None) -> Tensor | None:
     Two hemispheres are two parts; a vertex that no face uses is a part of its own.
 
     Args:
-        graph: the edges.
-        geometry: where the columns are.
+        graph: Edges of the columns.
+        geometry: Places of the columns.
 
     Returns:
-        `[N]` int64 on the CPU; None where any two columns may be joined: all lengths are finite,
+        ``[N]`` int64 on the CPU; None where any two columns may be joined: all lengths are finite,
         or the graph has none.
     """
     if geometry is None or geometry.metric != "geodesic" or graph.distance is None:

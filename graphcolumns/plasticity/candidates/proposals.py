@@ -1,9 +1,9 @@
 """Where candidates for new edges come from: each proposal draws (target, source) pairs.
 
 A proposal is called with the graph, a number of pairs, a seed and the number of a round, and
-returns that many pairs or fewer, edges and repetitions among them; `candidates` sorts these out.
-Every proposal is a function of its arguments, in `O(N + E + count)` and never with an N x N
-object, except `Everything`.
+returns that many pairs or fewer, edges and repetitions among them; ``candidates`` sorts these out.
+Every proposal is a function of its arguments, in ``O(N + E + count)`` and never with an N x N
+object, except ``Everything``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Proposal(Protocol):
     """Draws pairs."""
 
     def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
-        """`count` pairs or fewer, the first draw first."""
+        """``count`` pairs or fewer, the first draw first."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Uniform:
     """Every pair is equally likely; targets take turns, so that none is left out by chance."""
 
     def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
-        """`count` pairs."""
+        """``count`` pairs."""
         targets = stratified_targets(graph.num_columns, count, seed, round_)
         return Pairs(targets, random_ids(graph.num_sources, count, seed, "uniform", round_))
 
@@ -57,14 +57,14 @@ class Uniform:
 class Distance:
     """Near pairs more often: sources drawn without replacement by a kernel of their distance.
 
-    The exact draw of `connect.distance_decay`, on any geometry, through a spatial index. As many
-    more sources are drawn per target as there are in-edges on average, which leaves at least as
-    many new pairs as asked for: one round is enough.
+    The exact draw of ``connect.distance_decay``, on any geometry, through a spatial index. As many
+    more sources are drawn per target as there are in-edges on average, which leaves at least
+    ``count`` new pairs: one round is enough.
 
     Args:
-        geometry: where the columns are now.
-        length: scale of the kernel, in the unit of the geometry.
-        kernel: `"exponential"`, `"gaussian"` or `"power"`.
+        geometry: Places of the columns now.
+        length: Scale of the kernel, in the unit of the geometry.
+        kernel: Kernel, ``"exponential"``, ``"gaussian"`` or ``"power"``.
     """
 
     geometry: Geometry
@@ -72,7 +72,7 @@ class Distance:
     kernel: KernelName = "exponential"
 
     def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
-        """About `count` pairs that are not edges; each pair once."""
+        """About ``count`` pairs that are not edges; each pair once."""
         n = graph.num_columns
         self.geometry.require_columns(n)
         if graph.num_sources != n:
@@ -95,7 +95,7 @@ class Distance:
 def _drawn_on_mesh(
     geometry: Geometry, each: int, log_kernel: draws.LogKernel, generator: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """`each` sources per target, within each part of the mesh, or all others of a small part."""
+    """``each`` sources per target, within each part of the mesh, or all others of a small part."""
     label = torch.from_numpy(connected_parts(geometry))
     pairs = []
     for number, size in enumerate(label.bincount().tolist()):
@@ -120,7 +120,7 @@ class TwoHop:
     """Sources of one's sources: a random in-edge, then a random in-edge of its source."""
 
     def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
-        """`count` pairs, fewer where a path ends."""
+        """``count`` pairs, fewer where a path ends."""
         if graph.num_sources != graph.num_columns:
             raise ValueError(f"two hops need a graph within one sheet. Got {graph}.")
         targets = stratified_targets(graph.num_columns, count, seed, round_)
@@ -138,8 +138,8 @@ class Norms:
     of the target and the value of the source are.
 
     Args:
-        target: :math:`|g_i|`, `[N]`, not negative.
-        source: :math:`|v_j|`, `[M]`, not negative.
+        target: Norms :math:`|g_i|` of the targets, ``[N]``, not negative.
+        source: Norms :math:`|v_j|` of the sources, ``[M]``, not negative.
 
     Source: Heddes et al., Always-sparse training by growing connections with guided stochastic
     exploration (2024), whose GraBo sampling this resembles.
@@ -149,7 +149,7 @@ class Norms:
     source: Tensor
 
     def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
-        """`count` pairs."""
+        """``count`` pairs."""
         ends = ((self.target, graph.num_columns), (self.source, graph.num_sources))
         chosen = [
             weighted(weight, size, count, seed, f"norm {end}", round_)
@@ -163,11 +163,11 @@ class Mixture:
     """Several proposals, each with its share of the pairs.
 
     Args:
-        parts: the proposals.
-        shares: their shares, not negative; only their proportions matter.
+        parts: Proposals.
+        shares: Shares of the proposals, not negative; only their proportions matter.
 
     Raises:
-        ValueError: not one share per part, a negative one, or all 0.
+        ValueError: Not one share per part, a negative one, or all 0.
     """
 
     parts: Sequence[Proposal]
@@ -182,7 +182,7 @@ class Mixture:
             )
 
     def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
-        """About `count` pairs, part after part."""
+        """About ``count`` pairs, part after part."""
         total = sum(self.shares)
         drawn = [
             part(graph, math.ceil(count * share / total), derive(seed, f"part {number}"), round_)

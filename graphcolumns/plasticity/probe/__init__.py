@@ -1,5 +1,5 @@
 """One pass over a scoring batch: what a model shows of its edges and of candidates.
 
 Everything is measured lazily and without a change to the model; gradients of parameters stay
-as they were. Criteria read what is measured here as `Evidence`.
+as they were. Criteria read what is measured here as ``Evidence``.
 """

@@ -108,8 +108,8 @@ class Probe:
         slices = batch_slices(self.inputs, labels, self.slice_size)
         known = "scores" in vars(self)  # measured already: no second time
         for (x, y), numbers in zip(slices, samples, strict=True):
-            asked = [(y, self.losses)] * (not known) + [(numbers, loss_of_draw)]
-            traces = trace_slice(self.model, x, asked, self.graph)
+            tasks = [(y, self.losses)] * (not known) + [(numbers, loss_of_draw)]
+            traces = trace_slice(self.model, x, tasks, self.graph)
             if not known:
                 every.add(traces.pop(0))  # and nothing is kept for the next slice
             some.add(traces.pop(0))
@@ -190,7 +190,7 @@ class Evidence:
         """
         if self.probe.geometry is None:
             raise ValueError(
-                "this rule asks where columns are. Got geometry=None; pass the geometry that "
+                "this rule needs the places of columns. Got geometry=None; pass the geometry that "
                 "measured the graph."
             )
         return self.probe.geometry
@@ -222,7 +222,8 @@ class Evidence:
         """
         model, graph = self.probe.model, self.graph
         if recorders(model):
-            return self.scores.mass / self.scores.samples
+            scores = self.probe.scores.at(self.place)
+            return scores.mass / scores.samples
         tensors = (entry.tensor.detach() for entry in edge_tensors(model, graph))
         sizes = [x.reshape(len(x), -1).abs().double().mean(1) for x in tensors]
         if not sizes:

@@ -50,7 +50,7 @@ def fisher(
     \frac12 \mathrm{E}_{y \sim p}[u_y^2]`, with :math:`u` of the true labels in the first term. The
     moments that :func:`~graphcolumns.plasticity.probe.trace.trace` returns are those of the true
     labels (the empirical Fisher): of a model that fits its data their gradients vanish faster than
-    the curvature does. Kunstner et al. 2019 (https://arxiv.org/abs/1905.12558) on the difference.
+    the curvature does.
 
     Args:
         model: Classifies; as in trace.
@@ -60,19 +60,20 @@ def fisher(
         draws: Labels drawn per sample, each one more pass, from :math:`q_y \propto p_y (1 - p_y)`
             and weighted by :math:`p / q`: without bias, and wrong labels are not as rare as the
             model thinks (default: every class, one pass each, exactly).
-        seed: Of the draws.
+        seed: Seed of the draws.
         update: Number of the change of topology.
-        logits: From the output of the model to ``[B, K]`` (default: ``output.prediction``).
+        logits: Function from the output of the model to ``[B, K]`` (default:
+            ``output.prediction``).
         answers: ``"classes"``, one of K with cross-entropy; or ``"bits"``, K yes-or-no answers
             whose loss is their mean binary cross-entropy: these are always drawn (default: once),
             each from its own :math:`\sigma(z)`, and moments are scaled by K, because the
             curvature of a mean is that of the sum over K, and its squared gradient that over
             :math:`K^2`.
-        graph: As in trace.
-        newborn_bias: As in trace.
-        slice_size: As in trace.
-        chunk: As in trace.
-        backend: As in trace.
+        graph: Graph along whose edges, as in trace.
+        newborn_bias: Score of newborns, as in trace.
+        slice_size: Samples at a time, as in trace.
+        chunk: Pairs at a time, as in trace.
+        backend: Backend of ``edge_scores``, as in trace.
 
     Returns:
         :class:`~graphcolumns.ops.EdgeScores` of which only ``deletion_squares`` and
@@ -81,6 +82,9 @@ def fisher(
     Raises:
         ValueError: As trace; fewer than one draw.
         TypeError: As trace.
+
+    Source: Kunstner, Hennig & Balles, Limitations of the empirical Fisher approximation for natural
+    gradient descent, NeurIPS 2019, https://arxiv.org/abs/1905.12558, on the difference.
     """
     if draws is not None and draws < 1:
         raise ValueError(f"draws must be at least 1, or None for every class, got {draws}")

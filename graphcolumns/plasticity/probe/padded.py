@@ -1,6 +1,6 @@
 """Records of layers that differ in heads, widths or scale, brought to one shape by zeros.
 
-A channel of zeros adds nothing to a dot product, and a head that nobody reads (values of 0, a
+A channel of zeros adds nothing to a dot product, and a head that no column reads (values of 0, a
 normaliser of infinity) has no mass, no advantage and no effect. So the effects of an edge on a
 sample add up over layers of any size.
 """

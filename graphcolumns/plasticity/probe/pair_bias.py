@@ -48,8 +48,9 @@ def pair_bias(
     """Scores of pairs as edge_scores takes them.
 
     Args:
-        bias: Of the edges: ``[E]``, ``[E, H]``, ``[T, E, H]`` or None.
-        newborn: Of pairs that are no edges, ``[P]`` or ``[P, H]`` (default: :func:`node_mean`).
+        bias: Scores of the edges: ``[E]``, ``[E, H]``, ``[T, E, H]`` or None.
+        newborn: Scores of pairs that are no edges, ``[P]`` or ``[P, H]`` (default:
+            :func:`node_mean`).
         graph: Edges of the columns.
         ids: ``[P]``, see :func:`edge_ids`.
         targets: ``[P]``.

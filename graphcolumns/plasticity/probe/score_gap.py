@@ -32,7 +32,7 @@ def largest_gap(
     at most :math:`\varepsilon \|v_j - \mathrm{out}_i\|`. Forward passes only, without dropout.
 
     Args:
-        model: As in :func:`~graphcolumns.plasticity.probe.trace.trace`.
+        model: Model, as in :func:`~graphcolumns.plasticity.probe.trace.trace`.
         inputs: ``[B, ...]``.
         targets: ``[P]`` int32 or int64.
         sources: ``[P]``.

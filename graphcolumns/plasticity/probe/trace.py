@@ -68,7 +68,7 @@ def trace(
             differ in heads and widths.
         inputs: Argument of the model: ``[B, ...]``, or a mapping of such tensors.
         labels: ``[B, ...]``.
-        losses: From the output and the labels to one loss per sample, such as
+        losses: Function from the output and the labels to one loss per sample, such as
             ``lambda output, labels: cross_entropy(output.prediction, labels, reduction="none")``.
         targets: ``[P]`` int32 or int64.
         sources: ``[P]``.
@@ -80,7 +80,7 @@ def trace(
             the mean weight of the in-edges of the target).
         slice_size: Samples at a time.
         chunk: Pairs at a time (default: by memory).
-        backend: Of edge_scores.
+        backend: Backend of ``edge_scores``.
 
     Returns:
         :class:`~graphcolumns.ops.EdgeScores`, sums over the samples.
@@ -131,7 +131,7 @@ def batch_slices(inputs: Inputs, labels: Tensor, size: int) -> Iterator[tuple[In
 
 @torch.enable_grad()
 def trace_slice(
-    model: nn.Module, inputs: Inputs, asked: Sequence[tuple[Tensor, Losses]], graph: ColumnGraph
+    model: nn.Module, inputs: Inputs, tasks: Sequence[tuple[Tensor, Losses]], graph: ColumnGraph
 ) -> list[Trace]:
     """Runs a few samples forward once, and backward for each pair of labels and losses."""
     model = getattr(model, "_orig_mod", model)  # a compiled model would be compiled once more
@@ -140,7 +140,7 @@ def trace_slice(
             output = model(inputs)
             if not records:
                 raise never_recorded(model, graph)
-            sums = [loss_sum(losses(output, labels), len(labels)) for labels, losses in asked]
+            sums = [loss_sum(losses(output, labels), len(labels)) for labels, losses in tasks]
         outs = [record.out for record in records]
         grads = []
         while sums:
@@ -155,7 +155,7 @@ def trace_slice(
 
 
 def _with_gradient(record: Record) -> Record:
-    # In a model without trained parameters nothing else asks for the gradient.
+    # In a model without trained parameters nothing else needs the gradient.
     record.out.requires_grad_()
     return as_multiplied(record)
 

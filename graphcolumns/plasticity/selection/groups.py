@@ -15,9 +15,9 @@ def groups_of_swaps(chosen: Selection, groups: int, by_target: bool) -> Iterator
     """First what changes the number of edges, then the swaps, the clearest first.
 
     Args:
-        chosen: all deaths and births.
-        groups: how many groups of swaps, about.
-        by_target: swaps within a column, so that a part of them leaves it its in-degree.
+        chosen: All edges to drop and pairs to grow.
+        groups: Number of groups of swaps, about.
+        by_target: Whether swaps are within a column, so that a part of them keeps its in-degree.
     """
     swaps = min(len(chosen.drop), len(chosen.targets))
     lost, more = len(chosen.drop) - swaps, len(chosen.targets) - swaps
@@ -31,24 +31,25 @@ def groups_of_swaps(chosen: Selection, groups: int, by_target: bool) -> Iterator
 def groups_of_wire(
     chosen: Selection, groups: int, graph: ColumnGraph, born: Tensor, length: float
 ) -> Iterator[Selection]:
-    """First the deaths that the budget demands, then births with those that make room for them.
+    """First what the budget wants dropped, then pairs with the edges that make room for them.
 
     Args:
-        chosen: all deaths and births.
-        groups: how many groups of births, about.
-        graph: the edges now, with lengths.
-        born: the length of every birth, `[G]`.
-        length: the budget.
+        chosen: All edges to drop and pairs to grow.
+        groups: Number of groups of pairs, about.
+        graph: Edges as they are, with lengths.
+        born: Length of every pair, ``[G]``.
+        length: Budget of summed length.
     """
     assert graph.distance is not None
     freed = graph.distance[chosen.drop].tolist()
-    slack, died, deaths = length - float(graph.distance.double().sum()), 0, []
+    slack, dropped, drops = length - float(graph.distance.double().sum()), 0, []
+    # The edges are dropped in order, so each pair needs those before it and perhaps some more.
     for needed in [0.0, *born.tolist()]:
-        while slack < needed and died < len(freed):
-            slack, died = slack + freed[died], died + 1
+        while slack < needed and dropped < len(freed):
+            slack, dropped = slack + freed[dropped], dropped + 1
         slack -= needed
-        deaths.append(died)
-    return _groups(chosen, groups, 0, deaths)
+        drops.append(dropped)
+    return _groups(chosen, groups, 0, drops)
 
 
 def joined(first: Selection, second: Selection) -> Selection:
@@ -58,16 +59,16 @@ def joined(first: Selection, second: Selection) -> Selection:
     return Selection(drop, targets, torch.cat([first.sources, second.sources]), first.missing)
 
 
-def _groups(chosen: Selection, groups: int, forced: int, deaths: list[int]) -> Iterator[Selection]:
-    """The first `forced` births, then the others in groups; `deaths[n]` go with `n` births."""
-    births = len(chosen.targets)
-    size = max(1, -(-(births - forced) // groups))
-    stops = sorted({forced, *range(forced, births, size), births})
-    cuts = [(stop, deaths[stop]) for stop in stops]
-    if deaths[births] < len(chosen.drop):  # deaths that make room for nothing
-        cuts.append((births, len(chosen.drop)))
-    before, dead = 0, 0
-    for stop, died in cuts:
-        ends = chosen.targets[before:stop], chosen.sources[before:stop]
-        yield Selection(chosen.drop[dead:died], *ends, chosen.missing)
-        before, dead = stop, died
+def _groups(chosen: Selection, groups: int, forced: int, drops: list[int]) -> Iterator[Selection]:
+    """The first ``forced`` pairs, then the others in groups; ``drops[n]`` edges go with ``n``."""
+    pairs = len(chosen.targets)
+    size = max(1, -(-(pairs - forced) // groups))
+    stops = sorted({forced, *range(forced, pairs, size), pairs})
+    cuts = [(stop, drops[stop]) for stop in stops]
+    if drops[pairs] < len(chosen.drop):  # edges that make room for nothing
+        cuts.append((pairs, len(chosen.drop)))
+    grown, dropped = 0, 0
+    for grow, drop in cuts:
+        ends = chosen.targets[grown:grow], chosen.sources[grown:grow]
+        yield Selection(chosen.drop[dropped:drop], *ends, chosen.missing)
+        grown, dropped = grow, drop

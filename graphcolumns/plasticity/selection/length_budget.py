@@ -124,7 +124,7 @@ class _Deletions:
             target, source, length, score, size = row
             edge = ends(target, source, self.state.rules.symmetric)
             if length > 0 and self.state.may_drop(edge):
-                # Counted at once, so that the next one is judged by the degrees that are left.
+                # Counted at once, so that the next one is tested against the degrees that are left.
                 self.state.drop(edge, 1)
                 self.tried.append((place, edge))
                 loss, freed, left = loss + score, freed + length, left - size

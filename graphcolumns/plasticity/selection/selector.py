@@ -23,7 +23,7 @@ from graphcolumns.plasticity.selection.length_budget import (
 class Selection(NamedTuple):
     """Edges to drop and pairs to grow, what ``rewire`` takes; the clearest cases first.
 
-    ``missing`` is how many edges fewer than the budget asks for there will be (negative: more),
+    ``missing`` is how many edges fewer than the budget wants there will be (negative: more),
     because no more pairs were allowed, or no more edges could be dropped.
     """
 

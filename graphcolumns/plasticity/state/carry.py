@@ -14,7 +14,7 @@ from graphcolumns.nn.per_edge import EdgeTensor, edge_tensors, give_graph, parts
 from graphcolumns.nn.topology_state import settle
 from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 from graphcolumns.plasticity.state.newborn import Newborn, neighbours_median, node_mean
-from graphcolumns.plasticity.state.optimizer_edges import keep_edges, label_edges, label_group
+from graphcolumns.plasticity.state.optimizer_edges import keep_edges, label_group
 
 # What stock optimizers of torch divide by: Adam's, Adagrad's, Adadelta's and RMSprop's.
 SECOND_MOMENTS = {"exp_avg_sq", "max_exp_avg_sq", "exp_inf", "sum", "square_avg", "acc_delta"}
@@ -32,41 +32,43 @@ def carry(
 ) -> None:
     """Bring parameters, gradients, buffers and optimizer state along with their edges.
 
-    A module says what it keeps per edge in two ways, both optional: `edge_tensors`, the names of
+    A module says what it keeps per edge in two ways, both optional: ``edge_tensors``, the names of
     its parameters and buffers whose first dimension is E (None is skipped), and a method
-    `rewired(graph)`, called at the end, for anything else that depends on the graph. A module
-    that keeps a ColumnGraph must have `rewired`; one that keeps another graph is left alone with
+    ``rewired(graph)``, called at the end, for anything else that depends on the graph. A module
+    that keeps a ColumnGraph must have ``rewired``; one that keeps another graph is left alone with
     all its parts. A module that keeps several graphs says to which of them each tensor belongs
-    and takes `rewired(graph, name)`, see :mod:`graphcolumns.nn.protocols`.
+    and takes ``rewired(graph, name)``, see :mod:`graphcolumns.nn.protocols`.
 
     Survivors keep every entry bit for bit. Parameters stay the same objects, so ties, parameter
-    groups and learning rates stay. Of a dead edge nothing is kept. Newborns start with
-    `newborn(...)`, gradient 0, and optimizer state 0, which for `EdgeAdamW` includes their step
+    groups and learning rates stay. Of a dropped edge nothing is kept. Newborns start with
+    ``newborn(...)``, gradient 0, and optimizer state 0, which for ``EdgeAdamW`` includes their step
     count. Nothing is changed when an error is raised.
 
     Args:
-        rewiring: what changed.
-        module: a model or a layer that lives on the graph.
-        optimizer: its state is carried too; a tensor of it is per edge if its first dimension is
-            E, and shared by all edges if it has no dimension.
-        newborn: first values of parameters: `node_mean`, `zero`, `epsilon(...)`, or any
-            `f(module, name, rewiring) -> [born, ...]`.
-        state: stock optimizers have one step count for all edges, and a second moment of 0 under
-            an old step count makes a newborn's first steps several times the learning rate.
-            `"median"` starts second moments at the median over the edges of the same target.
-        averages: copies of `module` that hold moving averages of its parameters, or the
-            `AveragedModel` around them; a newborn starts at its live value.
+        rewiring: Change of topology.
+        module: Model or layer on the graph.
+        optimizer: Optimizer whose state is carried too; a tensor of it is per edge if its first
+            dimension is E, and shared by all edges if it has no dimension.
+        newborn: First values of parameters: ``node_mean``, ``zero``, ``epsilon(...)``, or any
+            ``f(module, name, rewiring) -> [born, ...]``.
+        state: Start of second moments in stock optimizers, ``"cold"`` (0) or ``"median"``, the
+            median over the edges of the same target. They have one step count for all edges, and
+            0 under an old step count makes a newborn's first steps several times the learning
+            rate.
+        averages: Copies of ``module`` that hold moving averages of its parameters, or the
+            ``AveragedModel`` around them; a newborn starts at its live value.
 
     Raises:
-        ValueError: a tensor declared per edge, or the optimizer state of one, does not fit the
-            graph; a module keeps a graph and cannot take a new one; `module` is on another graph.
+        ValueError: A tensor declared per edge, or the optimizer state of one, does not fit the
+            graph; a module keeps a graph and cannot take a new one; ``module`` is on another graph.
     """
     if state not in ("cold", "median"):
         raise ValueError(f"state must be 'cold' or 'median'. Got {state!r}.")
     found = list(edge_tensors(module, rewiring.before))
     writes = {id(entry.tensor): (entry.tensor, _fresh(entry, rewiring, newborn)) for entry in found}
     if optimizer is not None:
-        label_edges(optimizer)  # refuses moments of other edges
+        for group in optimizer.param_groups:
+            label_group(optimizer, group)  # refuses moments of other edges
     states: list[tuple[dict[str, Any], str, Tensor]] = []
     for entry in found:
         if optimizer is not None and entry.tensor in optimizer.state:
@@ -96,12 +98,12 @@ def carry(
 
 
 def _averaged(average: nn.Module) -> nn.Module:
-    """The copy of the model in an `AveragedModel`."""
+    """The copy of the model in an ``AveragedModel``."""
     return average.module if isinstance(average, AveragedModel) else average
 
 
 def _fresh(entry: EdgeTensor, rewiring: Rewiring, newborn: Newborn) -> Tensor:
-    """The carried values; buffers start at 0, and their module may know better in `rewired`."""
+    """The carried values; buffers start at 0, and their module may know better in ``rewired``."""
     if not isinstance(entry.tensor, nn.Parameter):
         return rewiring.carried(entry.tensor)
     start = newborn(entry.owner, entry.attribute, rewiring)

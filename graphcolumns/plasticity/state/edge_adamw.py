@@ -16,7 +16,7 @@ from graphcolumns.plasticity.state.optimizer_edges import check_edges, label_edg
 class EdgeAdamW(AdamW):
     r"""AdamW in which every edge counts its own steps.
 
-    In a parameter group with `edges=True` the step count `t` is a tensor `[E]`, and
+    In a parameter group with ``edges=True`` the step count ``t`` is a tensor ``[E]``, and
 
     .. math::
         m &\leftarrow \beta_1 m + (1 - \beta_1) g, \qquad
@@ -24,24 +24,24 @@ class EdgeAdamW(AdamW):
         p &\leftarrow (1 - \eta\lambda)\, p
         - \eta\, \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
 
-    with `t` of that edge. So a newborn whose state `carry` set to 0 takes exactly the steps of a
-    fresh AdamW. With one count for all edges, its moments would be divided by the bias correction
+    with ``t`` of that edge. So a newborn whose state ``carry`` set to 0 takes exactly the steps of
+    a fresh AdamW. With one count for all edges, its moments would be divided by the bias correction
     of an old edge, and with betas (0.9, 0.999) its steps would reach 6.6 times the learning rate.
-    While no edge is newborn the steps are those of `torch.optim.AdamW`. Other groups are stepped
-    by `torch.optim.AdamW` itself; `fused`, `foreach` and `capturable` concern only them.
+    While no edge is newborn the steps are those of ``torch.optim.AdamW``. Other groups are stepped
+    by ``torch.optim.AdamW`` itself; ``fused``, ``foreach`` and ``capturable`` concern only them.
 
     Args:
-        params: parameters or groups; the first dimension of the parameters of a group with
-            `edges=True` is that of the edges, see `edge_parameters`.
-        lr: learning rate.
-        betas: decay of both moments per step.
-        eps: added to the root of the second moment.
-        weight_decay: decoupled, per step and unit of learning rate.
-        amsgrad: divide by the largest second moment so far.
-        **options: further options of `torch.optim.AdamW`.
+        params: Parameters or groups; the first dimension of the parameters of a group with
+            ``edges=True`` is that of the edges, see ``edge_parameters``.
+        lr: Learning rate.
+        betas: Decay of both moments per step.
+        eps: Number added to the root of the second moment.
+        weight_decay: Decoupled decay per step and unit of learning rate.
+        amsgrad: Whether to divide by the largest second moment so far.
+        **options: Further options of ``torch.optim.AdamW``.
 
     Raises:
-        ValueError: options out of range, or a group with `edges=True` holds a parameter without
+        ValueError: Options out of range, or a group with ``edges=True`` holds a parameter without
             dimensions.
 
     Source: Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019; Kingma & Ba,
@@ -61,7 +61,7 @@ class EdgeAdamW(AdamW):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters; `edges=True` if they are per edge."""
+        """Add parameters; ``edges=True`` if they are per edge."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         if group.setdefault("edges", False) and any(p.ndim == 0 for p in group["params"]):
@@ -75,13 +75,13 @@ class EdgeAdamW(AdamW):
         return super().state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the state of another run, that of `torch.optim.AdamW` included.
+        """Take the state of another run, that of ``torch.optim.AdamW`` included.
 
         Which groups are per edge stays as it was made here; a single step count becomes that of
         every edge.
 
         Raises:
-            ValueError: the moments belong to other edges than the parameters here.
+            ValueError: The moments belong to other edges than the parameters here.
         """
         check_edges(self, state_dict)
         edges = [group["edges"] for group in self.param_groups]
@@ -94,10 +94,11 @@ class EdgeAdamW(AdamW):
         """One step of every parameter that has a gradient.
 
         Args:
-            closure: evaluates the model again and returns the loss, which is then returned.
+            closure: Function that evaluates the model again and returns the loss, which is then
+                returned.
 
         Raises:
-            ValueError: the edges of a parameter have changed and its moments were not carried.
+            ValueError: The edges of a parameter have changed and its moments were not carried.
         """
         loss = None
         if closure is not None:
@@ -128,7 +129,7 @@ class EdgeAdamW(AdamW):
         return found is not None and bool(found)
 
     def _unscaled(self, grad: Tensor) -> Tensor:
-        """The gradient, where loss scaling leaves the division to the optimizer (`fused`)."""
+        """The gradient, where loss scaling leaves the division to the optimizer (``fused``)."""
         scale = getattr(self, "grad_scale", None)
         return grad if scale is None else grad / scale.to(grad.device)
 
@@ -163,6 +164,6 @@ class EdgeAdamW(AdamW):
 
 
 def _correction(beta: float, steps: Tensor) -> Tensor:
-    """`1 - beta^t` in float64: in float32 the first steps would lose half their digits."""
+    """``1 - beta^t`` in float64: in float32 the first steps would lose half their digits."""
     log = math.log(beta) if beta > 0 else -math.inf
     return -torch.expm1(steps.double() * log)

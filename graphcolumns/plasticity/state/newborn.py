@@ -41,12 +41,12 @@ def epsilon(share: float, gap: Tensor) -> Newborn:
     :math:`\varepsilon` on every sample that the gap was measured on.
 
     Args:
-        share: `eps`, in (0, 1).
-        gap: the largest `s_qk - lse` of every newborn in the order of `rewiring.born`,
-            `[born, H]`, or `[born, 1]` of all heads, without any edge bias in `s_qk`.
+        share: Largest share of the attention, ``eps`` in (0, 1).
+        gap: Largest ``s_qk - lse`` of every newborn in the order of ``rewiring.born``,
+            ``[born, H]``, or ``[born, 1]`` of all heads, without any edge bias in ``s_qk``.
 
     Raises:
-        ValueError: `share` is not in (0, 1).
+        ValueError: ``share`` is not in (0, 1).
     """
     if not 0 < share < 1:
         raise ValueError(f"epsilon must give newborns a share in (0, 1). Got share={share}.")
@@ -68,25 +68,25 @@ def epsilon(share: float, gap: Tensor) -> Newborn:
 
 
 def neighbours_median(moment: Tensor, rewiring: Rewiring) -> Tensor:
-    """The median over the survivors on the target of every newborn, `[born, ...]`.
+    """The median over the survivors on the target of every newborn, ``[born, ...]``.
 
-    Where no survivor listens for the target, the median over all survivors; 0 without any. With
+    Where the target has no survivor, the median over all survivors; 0 without any. With
     a warm second moment a newborn takes steps of the usual size, although its optimizer has one
     step count for all edges.
 
     Args:
-        moment: a second moment, `[E, ...]`.
-        rewiring: the change.
+        moment: Second moment, ``[E, ...]``.
+        rewiring: Change of topology.
     """
     origin = rewiring.origin.to(moment.device)
     target = rewiring.graph.target.to(moment.device)
     alive = origin >= 0
     newborn_target = target[~alive].long()
     # Often few columns have newborns, and only they need sorting.
-    asked = torch.zeros(rewiring.graph.num_columns, dtype=torch.bool, device=moment.device)
-    asked[newborn_target] = True
-    there = alive & asked.index_select(0, target)
-    count = torch.bincount(target[there], minlength=len(asked))
+    receives = torch.zeros(rewiring.graph.num_columns, dtype=torch.bool, device=moment.device)
+    receives[newborn_target] = True
+    there = alive & receives.index_select(0, target)
+    count = torch.bincount(target[there], minlength=len(receives))
     median = _segment_median(rows(moment[origin[there]]), count)
     if bool(alive.any()) and bool((count[newborn_target] == 0).any()):
         median[count == 0] = rows(moment[origin[alive]]).median(0).values
@@ -94,7 +94,7 @@ def neighbours_median(moment: Tensor, rewiring: Rewiring) -> Tensor:
 
 
 def _segment_median(values: Tensor, count: Tensor) -> Tensor:
-    """Lower median of every segment and column of sorted segments, `[N, K]`; 0 where empty."""
+    """Lower median of every segment and column of sorted segments, ``[N, K]``; 0 where empty."""
     if not len(values):
         return values.new_zeros(len(count), values.shape[1])
     segment = torch.repeat_interleave(torch.arange(len(count), device=values.device), count)
@@ -107,5 +107,5 @@ def _segment_median(values: Tensor, count: Tensor) -> Tensor:
 
 
 def rows(values: Tensor) -> Tensor:
-    """Everything of an edge in one row, `[E, K]`."""
+    """Everything of an edge in one row, ``[E, K]``."""
     return values[:, None] if values.ndim == 1 else values.flatten(1)

@@ -12,13 +12,13 @@ KEY = "edges_of"  # of a parameter group: the fingerprint behind every parameter
 
 
 def keep_edges(optimizer: Optimizer) -> None:
-    """Let an optimizer of `torch.optim` save the edges of its moments, and refuse those of others.
+    """Let an optimizer of ``torch.optim`` save the edges of its moments, and refuse other moments.
 
-    `EdgeAdamW` does so by itself, and `carry` calls it for the optimizer that it carries. Calling
-    it twice changes nothing.
+    ``EdgeAdamW`` does so by itself, and ``carry`` calls it for the optimizer that it carries.
+    Calling it twice changes nothing.
 
     Args:
-        optimizer: its parameters per edge are those of `edge_parameters(model)`, called before.
+        optimizer: Optimizer of ``edge_parameters(model)``, which was called before.
     """
     if check_edges in optimizer._optimizer_load_state_dict_pre_hooks.values():
         return
@@ -30,21 +30,21 @@ def label_edges(optimizer: Optimizer) -> None:
     """Note which edges the moments of every parameter per edge belong to.
 
     Raises:
-        ValueError: they belong to other edges than the parameter does by now.
+        ValueError: They belong to other edges than the parameter does by now.
     """
     for group in optimizer.param_groups:
         label_group(optimizer, group)
 
 
 def label_group(optimizer: Optimizer, group: dict[str, Any], anew: bool = False) -> None:
-    """As `label_edges`, of one parameter group; `anew` forgets what was noted."""
+    """As ``label_edges``, for one parameter group; ``anew`` forgets what was noted."""
     params: list[Tensor] = group["params"]
     noted = [None] * len(params) if anew else group.get(KEY, [None] * len(params))
     labels = []
     for parameter, known in zip(params, noted, strict=True):
         edges = edges_of(parameter) if optimizer.state.get(parameter) else None
-        if edges is not None:
-            require_same_edges(known, edges)
+        if edges is not None and known not in (None, edges):
+            raise other_edges(known, edges)
         labels.append(edges)
     if any(label is not None for label in labels) or KEY in group:
         group[KEY] = labels
@@ -54,13 +54,14 @@ def check_edges(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     """Raise unless the moments in a state dict are of the edges of the parameters.
 
     Raises:
-        ValueError: they are of other edges, or of another number of them.
+        ValueError: They are of other edges, or of another number of them.
     """
     for parameter, known, state in _saved(optimizer, state_dict):
         edges = edges_of(parameter)
         if edges is None:
             continue
-        require_same_edges(known, edges)
+        if known not in (None, edges):
+            raise other_edges(known, edges)
         sizes = {len(value) for value in state.values() if _per_edge(value)} - {len(parameter)}
         if sizes:
             raise ValueError(
@@ -70,14 +71,13 @@ def check_edges(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
             )
 
 
-def require_same_edges(known: str | None, edges: str) -> None:
-    """Raise a ValueError if moments are known to be of other edges."""
-    if known is not None and known != edges:
-        raise ValueError(
-            "moments per edge must be used on the edges that they belong to. Got those of the "
-            f"edges {known} for a parameter of {edges}; load the state dict of the model first, "
-            "which brings its edges along, and then that of its optimizer."
-        )
+def other_edges(known: str | None, edges: str) -> ValueError:
+    """What to raise where moments are known to be of other edges."""
+    return ValueError(
+        "moments per edge must be used on the edges that they belong to. Got those of the "
+        f"edges {known} for a parameter of {edges}; load the state dict of the model first, "
+        "which brings its edges along, and then that of its optimizer."
+    )
 
 
 def edges_of(parameter: Tensor) -> str | None:

@@ -108,7 +108,8 @@ def explored(past: Past, pairs: int) -> float:
     Source: Liu et al., Do we actually need dense over-parameterization? In-time
     over-parameterization in sparse training, ICML 2021.
     """
-    _check_pairs(past, pairs)
+    if pairs < len(past.ever):
+        raise _too_few(past, pairs)
     return len(past.ever) / pairs
 
 
@@ -119,7 +120,8 @@ def explored_beyond(past: Past, pairs: int) -> float:
     a static graph and 1 when everything was tried, whatever the budget, where Rs starts at the
     density.
     """
-    _check_pairs(past, pairs)
+    if pairs < len(past.ever):
+        raise _too_few(past, pairs)
     left = pairs - len(past.first)
     return (len(past.ever) - len(past.first)) / left if left else 0.0
 
@@ -185,9 +187,8 @@ def _reached(graph: ColumnGraph, outputs: Tensor) -> NDArray[np.bool_]:
     return found[:n]
 
 
-def _check_pairs(past: Past, pairs: int) -> None:
-    if pairs < len(past.ever):
-        raise ValueError(
-            f"there have been {len(past.ever)} different edges, so that many pairs must be "
-            f"allowed. Got pairs={pairs}; count self-edges if there are any."
-        )
+def _too_few(past: Past, pairs: int) -> ValueError:
+    return ValueError(
+        f"there have been {len(past.ever)} different edges, so that many pairs must be allowed. "
+        f"Got pairs={pairs}; count self-edges if there are any."
+    )

@@ -96,8 +96,8 @@ class Plasticity:
         known = self.edges_of and graph.fingerprint
         if (known and self.edges_of != graph.fingerprint) or len(self.age) != graph.num_edges:
             raise ValueError(
-                "what a rule remembers must be of the edges of the model. Got a model of "
-                f"{graph.num_edges} edges, {graph.fingerprint}, and a memory of {len(self.age)}, "
+                "the state of a rule must be of the edges of the model. Got a model of "
+                f"{graph.num_edges} edges, {graph.fingerprint}, and a state of {len(self.age)}, "
                 f"{self.edges_of or 'not named'}; load the state dicts of both that were saved "
                 "together, or begin anew with Plasticity(rule, geometry)."
             )

@@ -177,7 +177,7 @@ class Trial:
             allowed = self._allowed(rewiring)
             if not allowed and not forced:
                 continue
-            # Groups are judged on top of what was made before, because effects do not add up.
+            # Groups are tried on top of what was made before, because effects do not add up.
             after = self._loss_after(rewiring)
             if forced or after <= loss + tolerance:
                 # What breaks a rule takes the next group along: all of them together keep to it.
