@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from graphcolumns import edge_linear
 from graphcolumns.graph.keys import edge_ids
 from graphcolumns.nn import ColumnAttention
-from graphcolumns.plasticity import Plasticity, presets
+from graphcolumns.plasticity import Constraints, Plasticity, edge_parameters, presets
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.pair_bias import node_mean
 from graphcolumns.plasticity.probe.trace import trace
@@ -150,7 +151,16 @@ def test_effects_add_up_over_attention_and_linear_layers(batch):
 EXACT = {"accept": "net_gain", "standard_errors": 0.0, "tolerance": None}
 
 
-@pytest.mark.parametrize(("rule", "options"), [("set", {}), ("rigl", {}), ("exact", EXACT)])
+BY_WEIGHT = {"magnitude": "weight"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        ("set", {}), ("set", BY_WEIGHT), ("rigl", {}), ("chts", BY_WEIGHT), ("mest", {}),
+        ("exact", EXACT),
+    ],
+)  # fmt: skip
 def test_rules_rewire_a_circuit(rule, options, batch):
     model = Circuit()
     made = getattr(presets, rule)(100, every=1, samples=3, check_samples=2, **options)
@@ -161,6 +171,20 @@ def test_rules_rewire_a_circuit(rule, options, batch):
     assert len(model.linear.weight) == model.graph.num_edges
     assert not model.graph.same_topology(before)
     model(batch[0]).prediction.sum().backward()
+
+
+@pytest.mark.parametrize("kind", [Circuit, Silent])
+def test_the_smallest_weights_are_pruned(kind, batch):
+    """With records of the edges and without."""
+    model = kind()
+    [weight] = edge_parameters(model)
+    size = weight.detach().abs()
+    rule = presets.gmp(100, degree=3.0, every=1, samples=3, check_samples=0, **BY_WEIGHT)
+    rule = replace(rule, constraints=Constraints())
+    update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
+    pruned = update.rewiring.died
+    assert 0 < len(pruned) == GRAPH.num_edges - model.graph.num_edges
+    assert set(pruned.tolist()) == set(size.argsort()[: len(pruned)].tolist())
 
 
 def test_the_loss_changes_as_a_rule_predicts(batch):

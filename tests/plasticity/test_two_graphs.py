@@ -12,6 +12,7 @@ from graphcolumns import ColumnGraph, connect, edge_linear
 from graphcolumns.nn import EdgeLinear, keep_topology
 from graphcolumns.nn.protocols import ModelOutput, graph_of
 from graphcolumns.plasticity import EdgeAdamW, Plasticity, edge_parameters, presets
+from graphcolumns.plasticity.probe.evidence import Probe
 
 SHEET = grid.sheet(3, 4)
 NEAR, FAR = connect.nearest(SHEET, degree=3), connect.nearest(SHEET, degree=5)
@@ -68,6 +69,16 @@ def losses(output: ModelOutput, labels: Tensor) -> Tensor:
 
 def batch() -> tuple[Tensor, Tensor]:
     return torch.randn(5, 12), torch.randint(3, (5,))
+
+
+@pytest.mark.parametrize("name", ["near", "far"])
+def test_weights_are_those_of_one_graph(name):
+    model, (x, y) = Two(), batch()
+    edges = Probe(model, SHEET, x, y, losses, name=name).edges()
+    weight = getattr(model, name).weight
+    assert torch.equal(edges.weight[:, 0], weight)
+    [gradient] = torch.autograd.grad(losses(model(x), y).mean(), weight)
+    torch.testing.assert_close(edges.weight_gradient[:, 0], gradient)
 
 
 @pytest.mark.parametrize("name", ["near", "far"])

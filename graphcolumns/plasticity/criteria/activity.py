@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from graphcolumns.plasticity.criteria.kind import require_square
+from graphcolumns.plasticity.criteria.kind import require_same_columns
 from graphcolumns.plasticity.probe.evidence import Evidence
 
 # Pairs at a time.
@@ -29,7 +29,7 @@ def hebbian(pairs: Evidence) -> Tensor:
     Source: Hebb 1949; growth by correlation in sparse training: Dai et al. 2019
     (https://arxiv.org/abs/1711.02017).
     """
-    require_square(pairs.graph, "hebbian")
+    require_same_columns(pairs.graph, "hebbian")
     activity = pairs.activity
     centred = activity - activity.mean(1, keepdim=True)
     norm = centred.norm(dim=1, keepdim=True)

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from graphcolumns.plasticity.criteria.kind import require_candidates, require_edges
-from graphcolumns.plasticity.criteria.magnitude import sizes
+from graphcolumns.plasticity.criteria.magnitude import sizes_of_weights
 from graphcolumns.plasticity.probe.evidence import Evidence
 
 
@@ -25,7 +25,7 @@ def mest(edges: Evidence, weight: float = 0.01) -> Tensor:
 
     Source: Yuan et al. 2021 (https://arxiv.org/abs/2110.14032).
     """
-    return (sizes(edges.weight) + weight * edges.weight_gradient.abs()).mean(1)
+    return (sizes_of_weights(edges.weight) + weight * edges.weight_gradient.abs()).mean(1)
 
 
 def movement(edges: Evidence) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from graphcolumns.graph.keys import pair_keys
 from graphcolumns.plasticity.criteria.controls import distance_kernel
-from graphcolumns.plasticity.criteria.kind import require_square
+from graphcolumns.plasticity.criteria.kind import require_same_columns
 from graphcolumns.plasticity.probe.evidence import Evidence
 from graphcolumns.plasticity.selection.selector import Selection
 from graphcolumns.random.counter import gumbel
@@ -95,7 +95,7 @@ def update_memory(
         ValueError: The graph is bipartite, or another curve.
     """
     graph = edges.graph
-    require_square(graph, "homeostasis")
+    require_same_columns(graph, "homeostasis")
     now = edges.activity.double().mean(1).cpu()
     past = edges.memory.get("calcium")
     calcium = now if past is None else decay * past + (1 - decay) * now

@@ -24,7 +24,7 @@ def require_candidates(pairs: Evidence, name: str, instead: str) -> None:
         )
 
 
-def require_square(graph: ColumnGraph, name: str) -> None:
+def require_same_columns(graph: ColumnGraph, name: str) -> None:
     """Raises ValueError unless targets and sources are the same columns."""
     if graph.num_columns != graph.num_sources:
         raise ValueError(

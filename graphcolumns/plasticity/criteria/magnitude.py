@@ -71,7 +71,7 @@ def weight_size(edges: Evidence) -> Tensor:
 
     Source: Zhu & Gupta 2017 (https://arxiv.org/abs/1710.01878), magnitude pruning.
     """
-    return sizes(edges.centred_weight).mean(1)
+    return sizes_of_weights(edges.centred_weight).mean(1)
 
 
 def relative_importance(edges: Evidence, of: Literal["mass", "weight"] = "mass") -> Tensor:
@@ -98,10 +98,10 @@ def relative_importance(edges: Evidence, of: Literal["mass", "weight"] = "mass")
         return _shares(mass(edges), edges.graph)
     if of != "weight":
         raise ValueError(f"relative_importance is one of 'mass' or of 'weight'. Got {of!r}.")
-    return _shares(sizes(edges.centred_weight), edges.graph).mean(1)
+    return _shares(sizes_of_weights(edges.centred_weight), edges.graph).mean(1)
 
 
-def sizes(weight: Tensor) -> Tensor:
+def sizes_of_weights(weight: Tensor) -> Tensor:
     """Absolute values ``[E, K]``; 0 for closed edges, whose score is ``-inf``."""
     return weight.masked_fill(weight == float("-inf"), 0.0).abs()
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.criteria.kind import require_square
+from graphcolumns.plasticity.criteria.kind import require_same_columns
 from graphcolumns.plasticity.probe.evidence import Evidence
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ def matching_index(
     (https://doi.org/10.1016/j.neuroimage.2015.09.041).
     """
     graph = pairs.graph
-    require_square(graph, "matching_index")
+    require_same_columns(graph, "matching_index")
     if neighbours not in get_args(Neighbours) or norm not in get_args(Norm):
         raise ValueError(
             "neighbours must be 'in', 'out' or 'all' and norm 'jaccard' or 'dice'. "

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from graphcolumns.plasticity import criteria
-from graphcolumns.plasticity.criteria.magnitude import sizes
+from graphcolumns.plasticity.criteria.magnitude import sizes_of_weights
 from tests.plasticity.support.eight import GRAPH, WEIGHT, sums
 from tests.plasticity.support.stand_in import candidates, edges
 
@@ -28,7 +28,7 @@ def test_weight_size_is_the_mean_of_sizes():
 
 def test_a_closed_edge_has_no_size():
     closed = torch.tensor([[-math.inf, -4.0], [-math.inf, -math.inf]])
-    assert sizes(closed).tolist() == [[0, 4], [0, 0]]
+    assert sizes_of_weights(closed).tolist() == [[0, 4], [0, 0]]
     assert criteria.weight_size(edges(centred_weight=closed)).tolist() == [2, 0]
 
 
