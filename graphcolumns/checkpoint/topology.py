@@ -171,7 +171,8 @@ def kept_graphs(
 ) -> Iterator[tuple[str, ColumnGraph, ColumnGraph]]:
     """Every graph of a model and that of the checkpoint, in its order: (name, now, kept).
 
-    A file of one graph is about the first of the model.
+    A file of one graph is about the first of the model, or, from an earlier version, about all
+    edges together, ``model.graph``.
 
     Raises:
         ValueError: The model has other graphs.
@@ -182,6 +183,9 @@ def kept_graphs(
             f"{path} holds other graphs. Expected {', '.join(map(repr, graphs))}. Got "
             f"{', '.join(map(repr, kept.graphs))}; build the model that was trained."
         )
+    whole = getattr(model, "graph", None)
+    if len(graphs) > len(kept.graphs) and isinstance(whole, ColumnGraph):
+        graphs = {ONLY: whole}
     for (name, graph), own in zip(graphs.items(), kept.graphs, strict=False):
         yield name, graph, kept.in_model(own)
 

@@ -101,7 +101,7 @@ class ColumnModel(Protocol):
 
     @property
     def graphs(self) -> Mapping[str, ColumnGraph]:
-        """The graphs of the model by name; the first one is also ``model.graph``."""
+        """The graphs of the model by name, the one that is rewired by default first."""
 
     def rewired(self, graph: ColumnGraph, name: str) -> None:
         """Takes ``graph`` in place of ``graphs[name]``, after tensors per edge were carried."""

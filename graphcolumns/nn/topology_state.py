@@ -49,7 +49,7 @@ def keep_topology(module: nn.Module) -> None:
         ['bias.common', 'bias.edges_of', 'graph.num_sources', 'graph.rowptr', 'graph.source']
     """
     for part, around in with_graph_around(module):
-        if held_graphs(part):
+        if held_graphs(part) or _has_norm(part):
             _hook(part)
         elif around is not None and _keeps_values(part):
             own_edges(part, around)
@@ -107,6 +107,11 @@ def topology_entries(module: nn.Module) -> dict[str, Tensor]:
     return entries
 
 
+def _has_norm(module: nn.Module) -> bool:
+    """Whether a module has a normaliser of its wiring that is no buffer."""
+    return isinstance(getattr(module, NORM, 0), float)
+
+
 def _keeps_values(module: nn.Module) -> bool:
     names = getattr(module, "edge_tensors", ())
     return any(getattr(module, name, None) is not None for name in names)
@@ -148,7 +153,7 @@ def _save(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) 
         for part, tensor in zip(PARTS, values, strict=True):
             if tensor is not None:
                 state[_key(prefix, attribute) + part] = tensor.detach().clone()
-    if held and isinstance(getattr(module, NORM, 0), float):
+    if _has_norm(module):
         state[prefix + NORM] = torch.tensor(module.wiring_norm, dtype=torch.float64)
     known: str = getattr(module, OWNER, "")
     if known and not held:
@@ -169,6 +174,10 @@ def _take(
 ) -> None:
     """Take the edges of a state dict, or say in ``errors`` why not."""
     held = held_graphs(module)
+    if _has_norm(module):
+        norm = state.pop(prefix + NORM, None)
+        if norm is not None:
+            module.wiring_norm = float(norm)  # type: ignore[assignment]
     if not held:
         _check_owner(module, state, prefix, errors)
         return
@@ -184,9 +193,6 @@ def _take(
         except (ValueError, TypeError, RuntimeError) as error:
             errors.append(f"{key[:-1]}: {error}")
             _leave_values(module, state, prefix)
-    norm = state.pop(prefix + NORM, None)
-    if norm is not None and isinstance(getattr(module, NORM, 0), float):
-        module.wiring_norm = float(norm)  # type: ignore[assignment]
 
 
 def _check_owner(module: nn.Module, state: dict[str, Any], prefix: str, errors: list[str]) -> None:

@@ -13,12 +13,11 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from graphcolumns.data import AnyDataset
-from graphcolumns.geometry import Geometry
 from graphcolumns.learning import backprop
 from graphcolumns.random.counter import derive
 from graphcolumns.training.log import Log
 from graphcolumns.training.options import TrainOptions
-from graphcolumns.training.plastic_updates import Rules
+from graphcolumns.training.plastic_updates import Places, Rules
 from graphcolumns.training.step import Learn
 from graphcolumns.training.summary import Value
 from graphcolumns.training.terms import Term
@@ -35,7 +34,7 @@ def train(
     metrics: Mapping[str, Metric] | None = None,
     augmentation: Augmentation | None = None,
     plasticity: Rules | None = None,
-    geometry: Geometry | None = None,
+    geometry: Places | None = None,
     permutation: Tensor | None = None,
     learn: Learn = backprop,
     averages: Sequence[AveragedModel] = (),
@@ -64,7 +63,8 @@ def train(
             from names of graphs gives each its own. Edges that come and go are written to
             ``run/edges.jsonl``.
         geometry: Positions of the columns, in the order of the graph: measures newborn edges, and
-            names the unit of lengths in the summary.
+            names the unit of lengths in the summary. Where graphs have different columns, a
+            mapping from their names, with a pair (columns, sources) for edges from other columns.
         permutation: The user's id of each column, ``[N]``, kept in the checkpoint.
         learn: Learning rule that fills ``.grad``, see ``graphcolumns.learning``.
         averages: Moving averages of ``model``, updated after every step, brought along when edges

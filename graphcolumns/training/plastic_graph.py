@@ -42,9 +42,23 @@ class PlasticGraph:
 
     @classmethod
     def of(
-        cls, rule: Rule, model: nn.Module, name: str, geometry: Geometry | None, seed: int
+        cls,
+        rule: Rule,
+        model: nn.Module,
+        name: str,
+        geometry: Geometry | None,
+        sources: Geometry | None,
+        seed: int,
     ) -> PlasticGraph:
         """The graph of a model under a rule, nothing of it started yet.
+
+        Args:
+            rule: Rule that changes the graph.
+            model: Model of the graph.
+            name: Name of the graph.
+            geometry: Positions of its columns.
+            sources: Positions of its sources, if they are others.
+            seed: Seed of the run.
 
         Raises:
             ValueError: A geometry of other columns than the graph.
@@ -54,8 +68,10 @@ class PlasticGraph:
         if geometry is not None:
             geometry = geometry.to(str(graph.device))
             geometry.require_columns(graph.num_columns)
+        sources = None if sources is None else sources.to(str(graph.device))
         purpose = "plasticity" if first else f"plasticity/{name}"
-        made = Plasticity(rule, geometry, derive(seed, purpose), None if first else name)
+        own = None if first else name
+        made = Plasticity(rule, geometry, derive(seed, purpose), own, sources)
         return cls(made, seed, name, first, several)
 
     @property

@@ -20,6 +20,8 @@ from graphcolumns.training.plastic_graph import PlasticGraph
 RuleMaker = Rule | Callable[..., Rule]
 # That of the first graph, or one for each of several graphs by name.
 Rules = RuleMaker | Mapping[str, RuleMaker]
+# Where columns are: of all graphs, or of each by name; of a graph with other sources, both.
+Places = Geometry | Mapping[str, Geometry | tuple[Geometry, Geometry]]
 
 
 class PlasticUpdates:
@@ -39,7 +41,7 @@ class PlasticUpdates:
         plasticity: Rules | None,
         model: nn.Module,
         data: AnyDataset,
-        geometry: Geometry | None,
+        geometry: Places | None,
         steps: int,
         seed: int,
     ) -> PlasticUpdates:
@@ -54,10 +56,11 @@ class PlasticUpdates:
         """
         found = []
         for name, rule in rules_by_graph(plasticity, model).items():
-            place = geometry
-            if isinstance(plasticity, Mapping) and not _has_ends(geometry, graph_of(model, name)):
-                place = None
-            found.append(PlasticGraph.of(_rule(rule, steps), model, name, place, seed))
+            places = places_of(geometry, name)
+            by_name = isinstance(plasticity, Mapping) and isinstance(geometry, Geometry)
+            if by_name and not _has_ends(geometry, graph_of(model, name)):
+                places = None, None
+            found.append(PlasticGraph.of(_rule(rule, steps), model, name, *places, seed))
             found[-1].require_measured(model, steps)
         for each in found:
             each.plasticity.start(model)
@@ -173,7 +176,13 @@ def _rule(made: RuleMaker, steps: int) -> Rule:
     return rule
 
 
-def _has_ends(geometry: Geometry | None, graph: ColumnGraph) -> bool:
+def places_of(geometry: Places | None, name: str) -> tuple[Geometry | None, Geometry | None]:
+    """Where the columns of a graph are, and its sources if they are others."""
+    place = geometry.get(name) if isinstance(geometry, Mapping) else geometry
+    return place if isinstance(place, tuple) else (place, None)
+
+
+def _has_ends(geometry: Places | None, graph: ColumnGraph) -> bool:
     """Whether a geometry says where both ends of the edges of a graph are."""
     sizes = {graph.num_columns, graph.num_sources}
-    return geometry is not None and sizes == {geometry.num_columns}
+    return isinstance(geometry, Geometry) and sizes == {geometry.num_columns}

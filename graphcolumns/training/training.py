@@ -19,7 +19,6 @@ from torch.optim.swa_utils import AveragedModel
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint import Best
 from graphcolumns.data import AnyDataset, Batch
-from graphcolumns.geometry import Geometry
 from graphcolumns.learning import backprop
 from graphcolumns.nn import keep_topology
 from graphcolumns.random.streams import batch_indices, generator
@@ -37,7 +36,7 @@ from graphcolumns.training.optim import (
     set_learning_rate,
 )
 from graphcolumns.training.options import TrainOptions
-from graphcolumns.training.plastic_updates import PlasticUpdates, Rules
+from graphcolumns.training.plastic_updates import Places, PlasticUpdates, Rules
 from graphcolumns.training.start import start
 from graphcolumns.training.step import Learn, after_step, train_step
 from graphcolumns.training.summary import Value, describe_machine, describe_model
@@ -65,7 +64,7 @@ class Training:
         metrics: Mapping[str, Metric],
         augmentation: Augmentation | None = None,
         plasticity: Rules | None = None,
-        geometry: Geometry | None = None,
+        geometry: Places | None = None,
         permutation: Tensor | None = None,
         learn: Learn = backprop,
         averages: Sequence[AveragedModel] = (),
@@ -73,7 +72,7 @@ class Training:
         self.options, self.metrics = options, metrics
         self.augmentation, self.permutation = augmentation, permutation
         self.learn, self.averages = learn, averages
-        self.unit = None if geometry is None else geometry.unit
+        self.unit = _unit(geometry)
         self.steps = options.count_steps(data.size("train"))
         self.metric = best_metric(data, options.best, options.evaluate_every)
         self.fingerprint = describe_all(
@@ -261,6 +260,14 @@ class Training:
         }
         checkpoint.write_text(self.run / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
+
+
+def _unit(geometry: Places | None) -> str | None:
+    """The unit of lengths, which all geometries of a model share."""
+    for place in geometry.values() if isinstance(geometry, Mapping) else (geometry,):
+        first = place[0] if isinstance(place, tuple) else place
+        return None if first is None else first.unit
+    return None
 
 
 def _due(step: int, every: int | None) -> bool:

@@ -12,7 +12,6 @@ from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.edge_costs import EXPECTED, edge_cost
 from graphcolumns.nn.expert_map import ExpertMap
 from graphcolumns.nn.mixture import Mixture
-from graphcolumns.nn.moved import moved
 from graphcolumns.nn.paths import check_paths
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.nn.topology_state import keep_topology
@@ -28,7 +27,8 @@ class StagedColumnformer(nn.Module):
 
     To the outside it is one sheet of :math:`N = \sum_s N_s` columns, stage after stage:
     ``model.graph`` holds all their edges, lateral and from below, and ``output.state`` the last
-    state of all of them. To rewire a stage, set ``stage.graph`` or ``stage.pool_graph``.
+    state of all of them. Every stage has graphs of its own, ``model.graphs``: ``"stage0"``,
+    ``"pool1"`` (from stage 0 to stage 1), ``"stage1"``, ... Each can be rewired by its own rule.
 
     Args:
         embed: Images ``[B, channels, Y, X]`` to tokens ``[N_0, B, C]``; has ``num_tokens``.
@@ -80,12 +80,37 @@ class StagedColumnformer(nn.Module):
         self.static_pool, self.memory = static_pool, memory
         self.wiring, self.wiring_power, self.wiring_sigma = wiring, wiring_power, wiring_sigma
         self._check_sizes(int(embed.num_tokens))  # type: ignore[arg-type]
-        self.graph = _one_graph(self._stages)
+        self._union: tuple[list[ColumnGraph], ColumnGraph] | None = None
         self.wiring_norm = _normaliser(self._stages, wiring_power)
         self.stage_of_cost = tuple(s for s, t in enumerate(self._stages) for _ in t.exchanges)
         self._edge_costs()  # an edge without length is an error now, not later
         self._check_paths()
         keep_topology(self)
+        self.register_load_state_dict_pre_hook(_without_union)
+
+    @property
+    def graphs(self) -> dict[str, ColumnGraph]:
+        """The graphs of the stages by name, bottom stage first."""
+        found = {}
+        for number, stage in enumerate(self._stages):
+            if stage.depth:
+                found[f"stage{number}"] = stage.graph
+            if stage.pool_graph is not None:
+                found[f"pool{number}"] = stage.pool_graph
+        return found
+
+    def rewired(self, graph: ColumnGraph, name: str) -> None:
+        """Takes ``graph`` in place of ``graphs[name]``."""
+        kind, number = name.rstrip("0123456789"), name.lstrip("abcdefghijklmnopqrstuvwxyz")
+        self._stages[int(number)].rewired(graph, {"stage": "graph", "pool": "pool_graph"}[kind])
+
+    @property
+    def graph(self) -> ColumnGraph:
+        """All edges of all stages among all columns, stage after stage."""
+        now = list(self.graphs.values())
+        if self._union is None or any(a is not b for a, b in zip(self._union[0], now, strict=True)):
+            self._union = now, _one_graph(self._stages)
+        return self._union[1]
 
     @property
     def _stages(self) -> list[Any]:
@@ -156,10 +181,11 @@ class StagedColumnformer(nn.Module):
                 yield number, x, paid
             below, keys = x, stage.grid if self.static_pool else None
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Moves the graph along with the module."""
-        self.graph = moved(self.graph, fn)
-        return super()._apply(fn, recurse)
+
+def _without_union(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Drop ``graph``, all edges together, from a state dict of an earlier version."""
+    for key in [key for key in state if key.startswith(f"{prefix}graph.")]:
+        del state[key]
 
 
 def _one_graph(stages: Sequence[Stage]) -> ColumnGraph:

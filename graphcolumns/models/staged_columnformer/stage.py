@@ -94,6 +94,10 @@ class Stage(nn.Module):
         below = [] if self.pool_graph is None else [self.pool_graph] * 2
         return below + [self.graph] * self.depth
 
+    def rewired(self, graph: ColumnGraph, name: str) -> None:
+        """Takes ``graph`` in place of ``graph`` or ``pool_graph``, whose name is ``name``."""
+        setattr(self, name, graph)
+
     def iter_steps(
         self,
         x: Tensor,

@@ -51,6 +51,7 @@ class Plasticity:
             them; learned positions are read from the model.
         seed: Seed of the run.
         graph: Name of the graph of the model that is rewired (default: the first).
+        sources: Places of the sources of a bipartite graph (default: ``geometry``).
 
     Example:
         >>> from graphcolumns.plasticity import Plasticity, Rule, Scoring, criteria
@@ -65,8 +66,10 @@ class Plasticity:
         geometry: Geometry | None = None,
         seed: int = 0,
         graph: str | None = None,
+        sources: Geometry | None = None,
     ) -> None:
         self.rule, self.geometry, self.seed, self.graph = rule, geometry, seed, graph
+        self.sources = sources
         self.updates = 0
         self.age: Tensor | None = None
         self.memory: dict[str, Tensor] = {}
@@ -133,7 +136,10 @@ class Plasticity:
         if rule.acceptance.check_samples:
             length = None if rule.budget is None else rule.budget.length(step)
             samples = inputs, inputs, labels
-            trial = Trial(rule, model, probe.geometry, *samples, losses, length, name=self.graph)
+            trial = Trial(
+                rule, model, probe.geometry, *samples, losses, length, name=self.graph,
+                sources=self.sources,
+            )  # fmt: skip
             trial.run(chosen)
 
     def due(self, step: int) -> bool:
@@ -198,6 +204,7 @@ class Plasticity:
             rule, model, probes[0].geometry, select_samples(inputs, scored),
             select_samples(inputs, aside), labels[aside], losses,
             None if rule.budget is None else rule.budget.length(step), name=self.graph,
+            sources=self.sources,
         )  # fmt: skip
         result = trial.run(chosen)
         rewiring = result.rewiring

@@ -87,6 +87,7 @@ class Trial:
         length: Budget of summed length that partial changes have to keep, if there is one.
         slice_size: Samples at a time.
         name: Name of the graph of the model that changes (default: the first).
+        sources: Places of the sources of a bipartite graph (default: ``geometry``).
     """
 
     rule: Rule
