@@ -93,10 +93,10 @@ class StagedColumnformer(nn.Module):
         """The graphs of the stages by name, bottom stage first."""
         found = {}
         for number, stage in enumerate(self._stages):
-            if stage.depth:
-                found[f"stage{number}"] = stage.graph
             if stage.pool_graph is not None:
                 found[f"pool{number}"] = stage.pool_graph
+            if stage.depth:
+                found[f"stage{number}"] = stage.graph
         return found
 
     def rewired(self, graph: ColumnGraph, name: str) -> None:
