@@ -12,6 +12,7 @@ from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.edge_costs import EXPECTED, edge_cost
 from graphcolumns.nn.expert_map import ExpertMap
 from graphcolumns.nn.mixture import Mixture
+from graphcolumns.nn.moved import moved
 from graphcolumns.nn.paths import check_paths
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.nn.topology_state import keep_topology
@@ -180,6 +181,13 @@ class StagedColumnformer(nn.Module):
             for x, paid in stage.iter_steps(below, keys, costs, self.memory):
                 yield number, x, paid
             below, keys = x, stage.grid if self.static_pool else None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Moves all edges together along with the module."""
+        whole = moved(self.graph, fn)
+        super()._apply(fn, recurse)
+        self._union = list(self.graphs.values()), whole
+        return self
 
 
 def _without_union(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:

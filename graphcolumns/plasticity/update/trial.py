@@ -100,6 +100,7 @@ class Trial:
     length: float | None = None
     slice_size: int = 32
     name: str | None = None
+    sources: Geometry | None = None
     graph: ColumnGraph = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,7 +127,8 @@ class Trial:
     def rewiring(self, chosen: Selection) -> Rewiring:
         """The change of topology."""
         grown, regrow = (chosen.targets, chosen.sources), self.rule.acceptance.regrow
-        return rewire(self.graph, chosen.drop, grown, geometry=self.geometry, keep_regrown=regrow)
+        places = self.geometry, self.sources
+        return rewire(self.graph, chosen.drop, grown, *places, keep_regrown=regrow)
 
     def _without_regrown(self, chosen: Selection) -> Selection:
         """An edge that is dropped and regrown is kept; it counts as neither."""
