@@ -82,7 +82,7 @@ def _options(override: str) -> list[str]:
 
 def _compose(overrides: Sequence[str], config_dir: str | None, whole: bool = False) -> DictConfig:
     with composing() as loader:
-        words = [*without_nulls(overrides, loader), *searched(config_dir)]
+        words = [*without_nulls(overrides, loader), *search_override(config_dir)]
         return hydra.compose(NAME, words, return_hydra_config=whole)
 
 
@@ -99,13 +99,13 @@ def composing() -> Iterator[ConfigLoader]:
         known.hydra = outer
 
 
-def searched(config_dir: str | None) -> list[str]:
+def search_override(config_dir: str | None) -> list[str]:
     """The override by which hydra also looks into a folder of the user."""
     if config_dir is None:
         return []
     if not Path(config_dir).is_dir():
         raise ValueError(f"--config-dir must be a folder of config groups. Got {config_dir!r}.")
-    return [f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).absolute()}')}]"]
+    return [f"hydra.searchpath=[{quote(f'file://{Path(config_dir).absolute()}')}]"]
 
 
 def for_hydra(overrides: Sequence[str], multirun: bool) -> list[str]:
@@ -123,7 +123,7 @@ def for_hydra(overrides: Sequence[str], multirun: bool) -> list[str]:
     return [f"++{word}" if word.startswith(tuple(varied)) else word for word in words]
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text as the value of an override, whatever its characters."""
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"

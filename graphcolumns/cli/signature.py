@@ -26,22 +26,17 @@ def check_call(path: str, node: Any, later: Sequence[str] | None = None) -> None
         later: Arguments that the function will be called with besides; None for any, if it is
             ``_partial_``.
     """
-    if not isinstance(node, Mapping) or "_target_" not in node:
-        raise TypeError(f"{path} must name a function under the key _target_. Got {node!r}.")
-    target = _target(path, node["_target_"])
+    target, given = _call(path, node)
     parameters = _parameters(target)
     if parameters is None:
         return
-    given = {key: value for key, value in node.items() if key not in HYDRA_KEYS}
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         check_keys(path, given, [name for name in parameters if name not in (later or ())])
     needed = [name for name, p in parameters.items() if p.default is p.empty and _is_named(p)]
     missing = [name for name in needed if name not in (*given, *(later or ()))]
     if missing and (later is not None or not node.get("_partial_")):
         raise ValueError(f"{path} needs {', '.join(f'{path}.{name}=...' for name in missing)}.")
-    hints = hints_of(target)
-    for name, value in given.items():
-        check_value(f"{path}.{name}", value, hints.get(name, Any))
+    _check_values(path, given, target)
 
 
 def check_function(path: str, node: Any, called: Sequence[str], named: Sequence[str] = ()) -> None:
@@ -57,15 +52,12 @@ def check_function(path: str, node: Any, called: Sequence[str], named: Sequence[
     Raises:
         ValueError, TypeError: As ``check_call``, or the function cannot be called so.
     """
-    if not isinstance(node, Mapping) or "_target_" not in node:
-        raise TypeError(f"{path} must name a function under the key _target_. Got {node!r}.")
-    target = _target(path, node["_target_"])
+    target, given = _call(path, node)
     parameters = _parameters(target)
     if parameters is None:
         return
-    given = {key: value for key, value in node.items() if key not in HYDRA_KEYS}
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        check_keys(path, given, [name for name in list(parameters)[len(called) :]])
+        check_keys(path, given, list(parameters)[len(called) :])
     try:
         inspect.signature(target).bind(*called, **dict.fromkeys((*given, *named)))
     except TypeError as error:
@@ -73,9 +65,7 @@ def check_function(path: str, node: Any, called: Sequence[str], named: Sequence[
             f"{path} must be a function of ({', '.join([*called, *named])}) and of the keys beside "
             f"_target_. Got {node['_target_']}{inspect.signature(target)}: {error}."
         ) from error
-    hints = hints_of(target)
-    for name, value in given.items():
-        check_value(f"{path}.{name}", value, hints.get(name, Any))
+    _check_values(path, given, target)
 
 
 def check_value(path: str, value: Any, hint: Any) -> None:
@@ -151,6 +141,20 @@ def check_keys(path: str, given: Mapping[str, Any], known: Sequence[str]) -> Non
                 f"unknown key {name!r}.{meant(name, known)} Keys{path and f' in {path}'}: "
                 f"{', '.join(known)}."
             )
+
+
+def _call(path: str, node: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function that a mapping names, and the arguments beside its name."""
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise TypeError(f"{path} must name a function under the key _target_. Got {node!r}.")
+    given = {key: value for key, value in node.items() if key not in HYDRA_KEYS}
+    return _target(path, node["_target_"]), given
+
+
+def _check_values(path: str, given: Mapping[str, Any], target: Callable[..., Any]) -> None:
+    hints = hints_of(target)
+    for name, value in given.items():
+        check_value(f"{path}.{name}", value, hints.get(name, Any))
 
 
 def _target(path: str, name: Any) -> Callable[..., Any]:

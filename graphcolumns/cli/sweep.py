@@ -14,7 +14,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from graphcolumns.cli.compose import NAME, compose, composing, quoted, searched
+from graphcolumns.cli.compose import NAME, compose, composing, quote, search_override
 from graphcolumns.cli.groups import without_nulls
 from graphcolumns.cli.member import ERROR, State, is_done, reason, run_member, state
 from graphcolumns.cli.members import Member, combinations, members
@@ -59,7 +59,7 @@ def sweep(overrides: Sequence[str], config_dir: str | None) -> int | None:
         _announce(states, first.hydra.sweep.dir)
         left = [member for member, found in zip(runs, states, strict=True) if found != "done"]
         try:
-            _launch(left, [*settings, *searched(config_dir)], loader)
+            _launch(left, [*settings, *search_override(config_dir)], loader)
         except KeyboardInterrupt:
             print("graphcolumns: stopped; the same command continues.", file=sys.stderr)
             return 130
@@ -92,7 +92,7 @@ def _launch(left: Sequence[Member], settings: Sequence[str], loader: ConfigLoade
     jobs = [without_nulls(member.overrides, loader) for member in left]
     config = loader.load_configuration(NAME, [*settings, *jobs[0]], RunMode.MULTIRUN)
     for job, member in zip(jobs, left, strict=True):
-        job.append(f"hydra.sweep.subdir={quoted(member.subdir)}")
+        job.append(f"hydra.sweep.subdir={quote(member.subdir)}")
     callbacks = Callbacks(config)
     callbacks.on_multirun_start(config=config, config_name=NAME)
     launcher = Plugins.instance().instantiate_launcher(

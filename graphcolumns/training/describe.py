@@ -97,7 +97,7 @@ def differs(was: Any, now: Any) -> bool:
     return bool(was != now)
 
 
-def shown(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A described value for a message."""
     if _is_sums(value):
         return f"{value['sum']:.8g}"

@@ -10,7 +10,7 @@ from graphcolumns import checkpoint
 from graphcolumns.checkpoint.about import Change
 from graphcolumns.data import TASKS
 from graphcolumns.plasticity.rules.former import RENAMED
-from graphcolumns.training.describe import differs, shown
+from graphcolumns.training.describe import differs, text_of
 
 # May be changed when a run is resumed, if the user names them.
 CHANGEABLE = (
@@ -38,7 +38,7 @@ REASONS = {
 FORMER_NAMES = {"data.train_labels": "data.train_targets", "data.test_labels": "data.test_targets"}
 
 
-def changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Names with different values, as (was, now); a name that one side lacks is not compared.
 
     So a checkpoint of an earlier version, which lacks what is noted today, can be resumed.
@@ -73,7 +73,7 @@ def check_same_run(
         raise ValueError(
             f"a resumed run can change {', '.join(CHANGEABLE)}. Got {', '.join(unknown)}."
         )
-    found = changed(_was(run), fingerprint)
+    found = differences(_was(run), fingerprint)
     open_to = {name: pair for name, pair in found.items() if name in CHANGEABLE}
     fixed = {n: pair for n, pair in found.items() if n not in open_to and n not in FREE}
     if fixed:
@@ -83,7 +83,7 @@ def check_same_run(
         raise ValueError(
             f"the run in {run} is resumed otherwise than it was begun: {_listed(silent)}. If that "
             f"is meant, say so: `graphcolumns resume {run} "
-            f"{' '.join(f'{_key(name)}={shown(now)}' for name, (_, now) in silent.items())}`, in "
+            f"{' '.join(f'{_key(name)}={text_of(pair[1])}' for name, pair in silent.items())}`, in "
             f"Python train(..., resume=True, changes={list(silent)})."
         )
     if int(fingerprint["steps"]) < done:
@@ -131,7 +131,8 @@ def describe_changes(changes: list[Change]) -> str:
     return "; ".join(
         f"after step {change.step}: "
         + ", ".join(
-            f"{name} {shown(was)} -> {shown(now)}" for name, (was, now) in change.changes.items()
+            f"{name} {text_of(was)} -> {text_of(now)}"
+            for name, (was, now) in change.changes.items()
         )
         for change in changes
     )
@@ -148,7 +149,7 @@ def _refusal(run: Path, fixed: Mapping[str, tuple[Any, Any]]) -> str:
 
 
 def _listed(pairs: Mapping[str, tuple[Any, Any]]) -> str:
-    lines = [f"{name} was {shown(was)}, now {shown(now)}" for name, (was, now) in pairs.items()]
+    lines = [f"{name} was {text_of(was)}, now {text_of(now)}" for name, (was, now) in pairs.items()]
     more = len(lines) - 8
     return "; ".join(lines[:8]) + (f"; and {more} more" if more > 0 else "")
 

@@ -14,7 +14,7 @@ from graphcolumns.data import AnyDataset
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of, prediction_of
 from graphcolumns.nn.recording import evaluating
-from graphcolumns.training.optim import scheduled
+from graphcolumns.training.optim import schedule_rate
 from graphcolumns.training.terms import Term
 
 # What `metrics.jsonl` says of a step besides the extra losses.
@@ -69,11 +69,11 @@ def check_schedule(schedule: Callable[[int, int], float] | None, steps: int, lr:
     """Call a schedule of the user for the first and for the last step.
 
     Raises:
-        TypeError, ValueError: As ``optim.scheduled``; or whatever the schedule raises.
+        TypeError, ValueError: As ``optim.schedule_rate``; or whatever the schedule raises.
     """
     if schedule is not None:
         for step in (0, steps - 1):
-            scheduled(schedule, step, steps, lr)
+            schedule_rate(schedule, step, steps, lr)
 
 
 def _check_moved(positions: LearnedPositions, values: list[Tensor]) -> None:

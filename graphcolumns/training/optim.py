@@ -65,7 +65,7 @@ def custom_optimizer(
 
 def groups(model: nn.Module, weight_decay: float, plastic: bool = False) -> list[dict[str, Any]]:
     """Parameters that decay and those that do not, per-edge ones apart if edges change."""
-    kept = undecayed(model)
+    kept = parameters_without_decay(model)
     per_edge = set(edge_parameters(model)) if plastic else set()
     parameters = [p for p in model.parameters() if p.requires_grad]
     parts: list[dict[str, Any]] = [
@@ -80,7 +80,7 @@ def groups(model: nn.Module, weight_decay: float, plastic: bool = False) -> list
     return [part for part in parts if part["params"]]
 
 
-def undecayed(model: nn.Module) -> set[nn.Parameter]:
+def parameters_without_decay(model: nn.Module) -> set[nn.Parameter]:
     """The parameters that weight decay leaves alone."""
     named = {
         getattr(module, name, None)
@@ -112,7 +112,7 @@ def learning_rate(step: int, steps: int, lr: float, warmup: float, min_lr: float
     return lr * (min_lr + (1 - min_lr) * share)
 
 
-def scheduled(schedule: Callable[[int, int], float], step: int, steps: int, lr: float) -> float:
+def schedule_rate(schedule: Callable[[int, int], float], step: int, steps: int, lr: float) -> float:
     """The rate by a schedule of the user: ``lr * schedule(step, steps)``.
 
     Raises:

@@ -19,7 +19,7 @@ from graphcolumns.training.plastic_updates import PlasticUpdates
 NUMBERS = ("weight_decay", "betas")  # of a group of parameters, that may change
 
 
-class Started(NamedTuple):
+class StartPoint(NamedTuple):
     """Where a run stands when it starts."""
 
     step: int
@@ -38,7 +38,7 @@ def start(
     changes: Collection[str],
     save: Callable[..., None],
     averages: Sequence[nn.Module] = (),
-) -> Started:
+) -> StartPoint:
     """Read the last checkpoint, or write the first one.
 
     Args:
@@ -60,7 +60,7 @@ def start(
     if not (resume and checkpoint.has_checkpoint(run)):
         checkpoint.check_free(run)
         save(step=0, seconds=0.0, best=None)
-        return Started(0, 0.0, None)
+        return StartPoint(0, 0.0, None)
     done = checkpoint.read_step(run)
     change = check_same_run(run, fingerprint, done, changes)
     own = [{n: group[n] for n in NUMBERS if n in group} for group in optimizer.param_groups]
@@ -76,4 +76,4 @@ def start(
     if best is not None and best.step == done:
         # Killed between the two, `best` may still be an older one.
         checkpoint.keep_best(run)
-    return Started(done, seconds, best)
+    return StartPoint(done, seconds, best)

@@ -32,7 +32,7 @@ from graphcolumns.training.optim import (
     adamw,
     custom_optimizer,
     learning_rate,
-    scheduled,
+    schedule_rate,
     set_learning_rate,
 )
 from graphcolumns.training.options import TrainOptions
@@ -175,7 +175,7 @@ class Training:
     def _rate(self, step: int) -> float:
         options = self.options
         if options.schedule is not None:
-            return scheduled(options.schedule, step, self.steps, options.lr)
+            return schedule_rate(options.schedule, step, self.steps, options.lr)
         return learning_rate(step, self.steps, options.lr, options.warmup, options.min_lr)
 
     def rewire_if_due(self, step: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from graphcolumns.cli.build import build
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
 from graphcolumns.cli.run_folder import parts_of, read_config
+from graphcolumns.plasticity import Rule
 
 COLUMNS = 40
 OWN = """
@@ -263,6 +264,28 @@ def test_the_loaded_model_is_that_of_the_run_in_the_order_of_the_user(edges):
     assert not torch.allclose(theirs.state, ours.state, atol=1e-2)
     assert user.permutation.tolist() == list(range(COLUMNS))
     assert not user.model.training
+
+
+@pytest.mark.parametrize("reorder", ["true", "false"])
+def test_all_parts_of_a_loaded_run_have_the_order_of_the_user(edges, reorder):
+    assert main(["train", *FROM_FILE, *CHANGING, "run=a", f"reorder={reorder}"]) == 0
+    inner, run = parts_of("a"), cli.load("a")
+    inside = inner.permutation.tolist() != list(range(COLUMNS))
+    assert inside == (reorder == "true")
+    placed = torch.from_numpy(np.loadtxt("positions.csv", delimiter=",")).float()
+    assert torch.equal(run.geometry.positions, placed)
+    assert run.permutation.tolist() == list(range(COLUMNS))
+    assert run.graph.same_topology(run.model.graph)
+    # The history and the topology on disk have the user's ids too.
+    assert run.graph.same_topology(replay(read_history("a"), COLUMNS))
+    assert run.graph.same_topology(read_topology("a").graph)
+    user = run.graph
+    assert torch.allclose(user.distance, run.geometry.distance(user.target, user.source))
+    assert run.metrics["step"].tolist() == [1, 2, 3, 4]
+    assert torch.equal(run.data.test_inputs, inner.data.test_inputs)
+    # What it was trained with can be given to `train` again.
+    assert run.options.steps == 4
+    assert isinstance(run.functions["plasticity"](steps=4), Rule)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,12 @@ from torch import nn
 
 from graphcolumns import Geometry, connect
 from graphcolumns.models.columnformer import sheet
-from graphcolumns.training.optim import adamw, learning_rate, set_learning_rate, undecayed
+from graphcolumns.training.optim import (
+    adamw,
+    learning_rate,
+    parameters_without_decay,
+    set_learning_rate,
+)
 from tests.training.support.tiny import tiny
 
 
@@ -38,14 +43,14 @@ def test_what_decays():
             self.weight = nn.Parameter(torch.ones(3, 3))
 
     model = deepcopy(nn.Sequential(Marked()))
-    assert undecayed(model) == {model[0].code, model[0].bias}
+    assert parameters_without_decay(model) == {model[0].code, model[0].bias}
 
 
 def test_biases_norms_and_codes_of_a_sheet_do_not_decay():
     geometry = Geometry(torch.rand(9, 2))
     graph = connect.nearest(geometry, 3)
     model = sheet(geometry, graph, image_size=3, in_channels=1, num_classes=2, channels=4)
-    kept = undecayed(model)
+    kept = parameters_without_decay(model)
     decaying = {name for name, p in model.named_parameters() if p not in kept}
     linears = ("attention.query", "attention.key", "attention.value", "attention.out")
     column = {f"columns.0.{name}.weight" for name in (*linears, "hidden", "out")}
