@@ -38,7 +38,9 @@ REASONS = {
 FORMER_NAMES = {"data.train_labels": "data.train_targets", "data.test_labels": "data.test_targets"}
 
 
-def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def fingerprint_changes(
+    was: Mapping[str, Any], now: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
     """Names with different values, as (was, now); a name that one side lacks is not compared.
 
     So a checkpoint of an earlier version, which lacks what is noted today, can be resumed.
@@ -73,7 +75,7 @@ def check_same_run(
         raise ValueError(
             f"a resumed run can change {', '.join(CHANGEABLE)}. Got {', '.join(unknown)}."
         )
-    found = differences(_was(run), fingerprint)
+    found = fingerprint_changes(_was(run), fingerprint)
     open_to = {name: pair for name, pair in found.items() if name in CHANGEABLE}
     fixed = {n: pair for n, pair in found.items() if n not in open_to and n not in FREE}
     if fixed:
