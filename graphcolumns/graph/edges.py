@@ -55,6 +55,12 @@ def expand(pointers: Tensor, num_positions: int) -> Tensor:
     return torch.searchsorted(pointers[1:], positions, right=True, out_int32=True)
 
 
+def place_in_row(counts: Tensor) -> Tensor:
+    """0, 1, ... within each row of ``counts`` entries, ``[counts.sum()]`` int64."""
+    start = counts.cumsum(0) - counts
+    return torch.arange(int(counts.sum()), device=counts.device) - start.repeat_interleave(counts)
+
+
 def has_hubs(pointers: Tensor) -> bool:
     """Whether a row is so much longer than others that one worker would do it last and alone."""
     mean = int(pointers[-1]) / (len(pointers) - 1)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parameter import UninitializedParameter, is_lazy
 
+from graphcolumns.graph.edges import place_in_row
 from graphcolumns.nn.checks import (
     check_choice,
     check_counts,
@@ -290,8 +291,7 @@ def _group(column_id: Tensor) -> tuple[Tensor, Tensor, int]:
     """
     columns, which, counts = column_id.unique(return_inverse=True, return_counts=True)
     order = which.argsort(stable=True)
-    first = (counts.cumsum(0) - counts)[which[order]]
     copies = int(counts.max()) if len(counts) else 1
     slot = torch.empty_like(which)
-    slot[order] = which[order] * copies + torch.arange(len(which), device=which.device) - first
+    slot[order] = which[order] * copies + place_in_row(counts)
     return columns, slot, copies

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.graph.edges import place_in_row
 from graphcolumns.nn.per_edge import give_graph, parts_on
 from graphcolumns.nn.protocols import graph_of
 
@@ -175,5 +176,4 @@ def _rows(pointers: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Place in ``ids`` and position in the row of that id, for every entry of these rows."""
     counts = pointers.diff()[ids]
     place = torch.repeat_interleave(counts)
-    start = counts.cumsum(0) - counts
-    return place, pointers[ids][place] + torch.arange(len(place)) - start[place]
+    return place, pointers[ids][place] + place_in_row(counts)

@@ -10,7 +10,7 @@ from torch import Tensor
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.part import check_keep
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.edges import pointers
+from graphcolumns.graph.edges import place_in_row, pointers
 
 
 class CopiedEdges(NamedTuple):
@@ -47,7 +47,7 @@ def copied_edges(graph: ColumnGraph, geometry: Geometry, columns: Tensor) -> Cop
     columns = columns.to(graph.device)
     degree = graph.in_degree[columns]
     target = torch.repeat_interleave(degree)
-    edge = graph.rowptr[columns].repeat_interleave(degree) + _place_in_row(degree)
+    edge = graph.rowptr[columns].repeat_interleave(degree) + place_in_row(degree)
     origin = graph.source.long()[edge]
     source = _nearest_child(geometry, columns, target, origin, graph.num_columns)
     kept = source >= 0
@@ -109,19 +109,13 @@ def _nearest_child(
     first = pointers(columns[by_origin], num_columns)
     many = first.diff()[source]
     row = torch.repeat_interleave(many)
-    child = by_origin[first[source].repeat_interleave(many) + _place_in_row(many)]
+    child = by_origin[first[source].repeat_interleave(many) + place_in_row(many)]
     length = _lengths(geometry, target[row], child).double()
     length[child == target[row]] = -1.0  # a self-edge, wherever others are
     least = length.new_full((len(target),), torch.inf).scatter_reduce(0, row, length, "amin")
     nearest = torch.where(length <= least[row], child, len(columns))
     chosen = torch.full_like(target, len(columns)).scatter_reduce(0, row, nearest, "amin")
     return torch.where(many > 0, chosen, -1)
-
-
-def _place_in_row(counts: Tensor) -> Tensor:
-    """0, 1, ... within each row of ``counts`` entries, ``[counts.sum()]``."""
-    start = counts.cumsum(0) - counts
-    return torch.arange(int(counts.sum()), device=counts.device) - start.repeat_interleave(counts)
 
 
 def _lengths(geometry: Geometry, target: Tensor, source: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from graphcolumns.graph.edges import place_in_row
 from graphcolumns.graph.keys import pair_keys
 from graphcolumns.plasticity.criteria.controls import distance_kernel
 from graphcolumns.plasticity.criteria.kind import require_same_columns
@@ -148,9 +149,8 @@ def _rank(columns: Tensor, noise: Tensor) -> Tensor:
     """The rank of every edge among those of its column, the largest number first."""
     order = torch.argsort(noise, descending=True, stable=True)
     order = order[torch.argsort(columns[order], stable=True)]
-    start = torch.bincount(columns).cumsum(0) - torch.bincount(columns)
     rank = torch.empty_like(columns)
-    rank[order] = torch.arange(len(columns)) - start[columns[order]]
+    rank[order] = place_in_row(torch.bincount(columns))
     return rank
 
 
