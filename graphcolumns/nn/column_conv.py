@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn.conv import MessagePassing
-from torch_geometric.typing import Adj, OptTensor, PairTensor, SparseTensor
-from torch_geometric.utils import is_torch_sparse_tensor
-from torch_geometric.utils.sparse import set_sparse_value
+from torch_geometric.typing import Adj, OptTensor, PairTensor
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.adjacency import is_matrix, with_attention
 from graphcolumns.nn.checks import check_counts, check_dropout
 from graphcolumns.nn.column_conv_checks import (
     check_channels,
@@ -24,20 +23,16 @@ from graphcolumns.nn.column_conv_checks import (
     edge_features_of,
     rank_of,
 )
+from graphcolumns.nn.column_conv_op import attend_along, record_messages
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.recording import AttentionRecord
 from graphcolumns.nn.self_loops import (
     check_self_loops,
-    loop_features,
     replace_self_loops,
-    scores_from_highest,
-    self_edges,
-    self_scores,
-    with_self,
 )
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.untied import UntiedLinear
-from graphcolumns.ops import column_attention, segment_softmax
+from graphcolumns.ops import segment_softmax
 from graphcolumns.ops.column_attention.closed import CLOSED, centred, closed_edges, without
 from graphcolumns.ops.context import accumulator
 
@@ -272,13 +267,13 @@ class ColumnConv(MessagePassing):
 
         fuses = not return_attention_weights and self._can_fuse()
         if fuses and isinstance(edge_index, ColumnGraph):
-            out = self._fused(q, k, v, edge_index, edge_attr)
+            out = attend_along(self, q, k, v, edge_index, edge_attr)
             return self._finish(out, pair[1], column_id)
         out, edges, alpha = self._by_messages(q, k, v, edge_index, edge_attr)
-        if self.recorder is not None and column_id is None:
-            out = self._shown(q, k, v, edge_index, edge_attr, out)
+        if self.recorder is not None and column_id is None and self._is_the_op():
+            out = record_messages(self, q, k, v, edge_index, edge_attr, out)
         out = self._finish(out, pair[1], column_id)
-        return (out, _weighted(edges, alpha)) if return_attention_weights else out
+        return (out, with_attention(edges, alpha)) if return_attention_weights else out
 
     def _by_messages(
         self, q: Tensor, k: Tensor, v: Tensor, edge_index: Any, edge_attr: OptTensor
@@ -288,7 +283,7 @@ class ColumnConv(MessagePassing):
             edge_index = edge_index.edge_index
         if isinstance(edge_index, Tensor) and edge_index.dtype == torch.int32:
             edge_index = edge_index.long()  # PyG's softmax scatters, which needs int64
-        if self.lin_edge is not None and not _is_matrix(edge_index):
+        if self.lin_edge is not None and not is_matrix(edge_index):
             edge_attr = edge_features_of(edge_attr, edge_index.shape[1], self.edge_dim)
         if self.add_self_loops:
             edge_index, edge_attr = replace_self_loops(
@@ -315,7 +310,7 @@ class ColumnConv(MessagePassing):
         As in the op: scores count from the highest bias of their column and closed edges have none.
         """
         wide, size = accumulator(query_i.dtype), int(index.max()) + 1 if size_i is None else size_i
-        bias = self._edge_scores(edge_attr, key_j.shape[-3])
+        bias = self.edge_scores(edge_attr, key_j.shape[-3])
         closed = self._closed(bias)
         features = self._edge_vectors(edge_attr, key_j.shape[-3])
         keys = key_j.to(wide) if features is None else key_j.to(wide) + features
@@ -333,7 +328,7 @@ class ColumnConv(MessagePassing):
 
     def message(self, value_j: Tensor, alpha: Tensor, edge_attr: OptTensor) -> Tensor:
         """Values weighted by attention, ``[E, H, C']`` or ``[B, E, H, C']``, at least float32."""
-        closed = self._closed(self._edge_scores(edge_attr, value_j.shape[-3]))
+        closed = self._closed(self.edge_scores(edge_attr, value_j.shape[-3]))
         features = self._edge_vectors(edge_attr, value_j.shape[-3])
         values = value_j.to(alpha.dtype)
         values = values if features is None else values + features
@@ -357,68 +352,6 @@ class ColumnConv(MessagePassing):
         pointers = ptr if inputs.dim() == 3 else None
         return super().aggregate(inputs, index, ptr=pointers, dim_size=dim_size)
 
-    def _fused(
-        self, q: Tensor, k: Tensor, v: Tensor, graph: ColumnGraph, edge_attr: OptTensor
-    ) -> Tensor:
-        static = q.dim() == 4  # [B, N, H, D]; the op wants columns first
-        q, k, v = (_columns_first(x) for x in (q, k, v))
-        bias = self._bias_of(graph, edge_attr)
-        dropout = self.dropout if self.training else 0.0
-        out, lse = self._attend(q, k, v, graph, bias, edge_attr, dropout)
-        if self.recorder is not None:
-            self.recorder(AttentionRecord(graph, q, k, v, bias, None, out, lse))
-        return out.transpose(0, 1) if static else out.squeeze(1)
-
-    def _bias_of(self, graph: ColumnGraph, edge_attr: OptTensor) -> OptTensor:
-        """What edges of a graph add to the scores; those that self-loops replace are closed."""
-        bias = self._edge_scores(edge_attr, graph.num_edges)
-        if not self.add_self_loops:
-            return bias
-        bias = self.lin_value.weight.new_zeros(graph.num_edges, 1) if bias is None else bias
-        closed = bias.masked_fill(self_edges(graph)[:, None], float("-inf"))
-        return closed.expand(-1, self.heads)
-
-    def _attend(
-        self,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        graph: ColumnGraph,
-        bias: OptTensor,
-        edge_attr: OptTensor,
-        dropout: float,
-    ) -> tuple[Tensor, Tensor]:
-        """What columns receive, and the log of its normaliser."""
-        if not self.add_self_loops:
-            attention = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
-            return attention.out, attention.lse
-        of_loops = level = None
-        if self.lin_edge is not None and bias is not None:
-            features = edge_features_of(edge_attr, graph.num_edges, self.edge_dim)
-            of_loops = self.lin_edge(loop_features(graph, features, self.fill_value))
-            bias, of_loops, level = scores_from_highest(bias, of_loops, graph)
-        attention = column_attention(q, k, v, graph, bias=bias, dropout=dropout)
-        out, lse = with_self(attention.out, attention.lse, self_scores(q, k, of_loops), v, dropout)
-        return out, lse if level is None else lse + level[:, None]
-
-    def _shown(
-        self, q: Tensor, k: Tensor, v: Tensor, edges: Any, edge_attr: OptTensor, out: Tensor
-    ) -> Tensor:
-        """The sums of messages, after the recorder has got them as the op would record them."""
-        graph = _one_graph(edges, (k.shape[-3], q.shape[-3]))
-        if graph is None or not self._is_the_op():
-            return out
-        static = q.dim() == 4
-        if edge_attr is not None and not isinstance(edges, ColumnGraph):
-            edge_attr = edge_attr[ColumnGraph.edge_order(edges)]
-        q, k, v, shown = (_columns_first(x) for x in (q, k, v, out))
-        bias = self._bias_of(graph, edge_attr)
-        with torch.no_grad():
-            _, lse = self._attend(q, k, v, graph, bias, edge_attr, 0.0)
-        assert self.recorder is not None
-        self.recorder(AttentionRecord(graph, q, k, v, bias, None, shown, lse))
-        return shown.transpose(0, 1) if static else shown.squeeze(1)
-
     def _project(
         self, linear: UntiedLinear, x: Tensor, column_id: OptTensor, channels: int
     ) -> Tensor:
@@ -432,7 +365,7 @@ class ColumnConv(MessagePassing):
         out = linear(x) if column_id is None else linear.rows(x, column_id)
         return out.transpose(0, 1) if static else out.squeeze(1)
 
-    def _edge_scores(self, edge_attr: OptTensor, num_edges: int) -> OptTensor:
+    def edge_scores(self, edge_attr: OptTensor, num_edges: int) -> OptTensor:
         """What edges add to the scores, ``[E, H]``."""
         bias = None if self.edge_bias is None else self.edge_bias()
         if self.lin_edge is None or self.edge_features != "scores":
@@ -481,34 +414,3 @@ class ColumnConv(MessagePassing):
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value[0], value[1]) if isinstance(value, tuple | list) else (value, value)
-
-
-def _is_matrix(edge_index: Any) -> bool:
-    """Whether edge features may be in the edges themselves, as values of a sparse matrix."""
-    return isinstance(edge_index, SparseTensor) or is_torch_sparse_tensor(edge_index)
-
-
-def _columns_first(x: Tensor) -> Tensor:
-    """``[N, H, D]`` or ``[B, N, H, D]`` to ``[N, B, H, D]``."""
-    return x.transpose(0, 1) if x.dim() == 4 else x.unsqueeze(1)
-
-
-def _one_graph(edges: Any, size: tuple[int, int]) -> ColumnGraph | None:
-    """The edges as a ColumnGraph of ``(M, N)`` columns; None where they cannot be one."""
-    if isinstance(edges, ColumnGraph):
-        return edges
-    if not isinstance(edges, Tensor) or is_torch_sparse_tensor(edges):
-        return None
-    try:
-        return ColumnGraph.from_edge_index(edges, size[1], size[0])
-    except ValueError:  # parallel edges
-        return None
-
-
-def _weighted(edge_index: Adj, alpha: Tensor) -> Any:
-    """What PyG's layers return beside the output: the edges and their attention."""
-    if isinstance(edge_index, SparseTensor):
-        return edge_index.set_value(alpha, layout="coo")
-    if is_torch_sparse_tensor(edge_index) and alpha.dim() == 2:
-        return set_sparse_value(edge_index, alpha), alpha
-    return edge_index, alpha
