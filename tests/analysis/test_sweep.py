@@ -173,6 +173,18 @@ def test_command(folder, capsys):
     assert main(["collect", str(folder)]) == 0  # and again, without taking its own files for runs
 
 
+def test_runs_of_several_versions_have_the_same_columns(tmp_path):
+    made_by = {"_target_": "graphcolumns.models.columnformer.sheet"}
+    run(tmp_path, "a", 2, 0, 0.5, **made_by, weights="shared", stride=2)
+    grouped = {"weights": {"attention": "untied"}, "interface": {"stride": 2}}
+    run(tmp_path, "b", 2, 0, 0.6, **made_by, **grouped)
+    assert main(["collect", str(tmp_path), "--x", "model.weights.attention"]) == 0
+    with (tmp_path / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:3] == ["run", "model.weights.attention", "seed"]
+    assert [row["model.weights.attention"] for row in rows] == ["shared", "untied"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
