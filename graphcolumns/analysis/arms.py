@@ -56,8 +56,16 @@ def short(value: Any) -> str:
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """For each dotted key its last name, or as many more as tell it from the others."""
-    return _short_names(keys)
+    """For each dotted key its last name, or as many more as tell it from the others.
+
+    The field of a group keeps the name of the group: ``weights.attention``.
+    """
+    found = _short_names(keys)
+    for key in keys:
+        *_, group, field = ["", *key.split(".")]
+        if key.count(".") > 1 and found[key] == field:
+            found[key] = f"{group}.{field}"
+    return found
 
 
 def _parts(configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -9,6 +9,7 @@ import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from graphcolumns.analysis import sweep
+from graphcolumns.analysis.arms import short_keys
 from graphcolumns.cli import main
 
 
@@ -183,6 +184,17 @@ def test_runs_of_several_versions_have_the_same_columns(tmp_path):
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:3] == ["run", "model.weights.attention", "seed"]
     assert [row["model.weights.attention"] for row in rows] == ["shared", "untied"]
+
+
+def test_the_field_of_a_group_keeps_the_name_of_its_group():
+    keys = ["model.weights.attention", "graph.degree", "plasticity.degree", "seed"]
+    assert list(short_keys(keys).values()) == [
+        *("weights.attention", "graph.degree", "plasticity.degree", "seed"),
+    ]
+    assert short_keys(["optimizer.lr", "model.depth"]) == {
+        "optimizer.lr": "lr",
+        "model.depth": "depth",
+    }
 
 
 @pytest.mark.parametrize(
