@@ -188,7 +188,7 @@ class ColumnGraph(Interchange):
             ValueError: Ids out of range, duplicate edges, wrong shapes, bad distances.
             TypeError: ``edge_index`` does not hold integers.
         """
-        num_columns, num_sources = edges.sizes(edge_index, num_columns, num_sources)
+        num_columns, num_sources = edges.graph_sizes(edge_index, num_columns, num_sources)
         edge_index = edges.plain_edges(edge_index)
         edges.check_range("source", edge_index[0], num_sources, "num_sources")
         edges.check_range("target", edge_index[1], num_columns, "num_columns")

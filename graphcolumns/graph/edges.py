@@ -109,7 +109,9 @@ def plain_edges(edge_index: Tensor) -> Tensor:
     return edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
 
 
-def sizes(edge_index: Tensor, num_columns: int | None, num_sources: int | None) -> tuple[int, int]:
+def graph_sizes(
+    edge_index: Tensor, num_columns: int | None, num_sources: int | None
+) -> tuple[int, int]:
     """``(N, M)`` from the arguments, else from what an ``EdgeIndex`` knows."""
     if isinstance(edge_index, EdgeIndex):
         known_sources, known_columns = edge_index.sparse_size()

@@ -24,7 +24,7 @@ ROUNDING = 1e-6  # relative: sums on another machine differ by less, another sam
 PASSING = ("training", "wiring_norm", "num_edges", "edges_of", "backend", "memory")
 
 
-def describe(name: str, value: Any) -> Flat:
+def describe_value(name: str, value: Any) -> Flat:
     """What a value is: scalars as they are, functions by name, tensors by shape and content.
 
     Floating tensors are described by two sums, which rounding on another machine hardly changes,
@@ -42,12 +42,12 @@ def describe(name: str, value: Any) -> Flat:
         return _tensor(name, value)
     if isinstance(value, partial):
         given = _arguments(value)
-        called = {f"{name}.given": sorted(given)} | describe(name, value.func)
+        called = {f"{name}.given": sorted(given)} | describe_value(name, value.func)
         return called | _parts(name, given)
     if isinstance(value, nn.Module):
         return describe_modules(name, value)
     if isinstance(value, Task | StreamedDataset):
-        return describe(name, value.described())
+        return describe_value(name, value.described())
     if is_dataclass(value) and not isinstance(value, type):
         return {name: _name(type(value))} | _parts(
             name, {field.name: getattr(value, field.name) for field in fields(value)}
@@ -70,7 +70,7 @@ def describe_all(**values: Any) -> Flat:
     """Several values by their names, see ``describe``."""
     found: Flat = {}
     for name, value in values.items():
-        found |= describe(name, value)
+        found |= describe_value(name, value)
     return found
 
 

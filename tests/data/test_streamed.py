@@ -6,7 +6,7 @@ from torch.utils.data import Dataset as MapDataset
 from graphcolumns.data import Dataset, Regression, StreamedDataset
 from graphcolumns.random.streams import batch_indices
 from graphcolumns.training import evaluate
-from graphcolumns.training.describe import describe
+from graphcolumns.training.describe import describe_value
 from tests.training.support.tiny import tiny
 
 IMAGES = torch.rand(24, 1, 3, 3, generator=torch.Generator().manual_seed(0))
@@ -172,8 +172,8 @@ def test_wrong_parts(train, options, error, message):
 def test_its_fingerprint_reads_the_first_samples_only():
     data = streamed()
     data.train.read.clear()
-    known = describe("data", data)
+    known = describe_value("data", data)
     assert set(data.train.read) == {0}
-    assert known == describe("data", streamed(num_workers=2))
-    assert known != describe("data", streamed(targets=RESPONSES + 1))
+    assert known == describe_value("data", streamed(num_workers=2))
+    assert known != describe_value("data", streamed(targets=RESPONSES + 1))
     assert known["data.task.mask"] is None

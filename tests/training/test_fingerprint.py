@@ -13,7 +13,7 @@ from graphcolumns import checkpoint
 from graphcolumns.data import augment
 from graphcolumns.plasticity import presets
 from graphcolumns.training import TERMS, train
-from graphcolumns.training.describe import describe, differs
+from graphcolumns.training.describe import describe_value, differs
 from graphcolumns.training.optim import learning_rate
 from tests.plasticity.support.learners import SHEET, learner, rows
 from tests.training.support.tiny import task, tiny
@@ -228,7 +228,7 @@ def test_a_task_that_has_another_name_today_is_the_same(tmp_path):
 class TestDescribe:
     def test_rounding_on_another_machine_is_no_difference(self):
         data = torch.rand(1000, 64)
-        was, now = (describe("x", each)["x.values"] for each in (data, data * (1 + 1e-7)))
+        was, now = (describe_value("x", each)["x.values"] for each in (data, data * (1 + 1e-7)))
         assert not differs(was, now)
 
     @pytest.mark.parametrize("change", ["one sample", "order", "scale"])
@@ -238,7 +238,9 @@ class TestDescribe:
         if change == "one sample":
             other[17] = torch.rand(64)
         other = {"order": data.roll(1, 0), "scale": data * 1.01}.get(change, other)
-        assert differs(describe("x", data)["x.values"], describe("x", other)["x.values"])
+        assert differs(
+            describe_value("x", data)["x.values"], describe_value("x", other)["x.values"]
+        )
 
     def test_a_module_of_the_library_may_move_between_versions(self):
         was, now = (
@@ -250,19 +252,19 @@ class TestDescribe:
         assert differs("mine.presets.rigl", "yours.presets.rigl")
 
     def test_functions_and_what_they_are_given(self):
-        found = describe("rule", partial(presets.rigl, every=5))
+        found = describe_value("rule", partial(presets.rigl, every=5))
         assert found["rule"] == "graphcolumns.plasticity.rules.presets.published.rigl"
         assert found["rule.every"] == 5
         assert found["rule.given"] == ["every"]
 
     def test_a_rule_is_described_part_by_part(self):
-        one, two = (describe("r", presets.rigl(100, every=e)) for e in (5, 6))
+        one, two = (describe_value("r", presets.rigl(100, every=e)) for e in (5, 6))
         assert one.keys() == two.keys()
         assert [k for k in one if one[k] != two[k]]
 
     def test_what_another_process_cannot_know_is_left_out(self):
-        assert describe("f", lambda x: x) == {}
+        assert describe_value("f", lambda x: x) == {}
 
     def test_it_can_be_written(self):
-        found = describe("rule", presets.exact(100)) | describe("model", tiny())
+        found = describe_value("rule", presets.exact(100)) | describe_value("model", tiny())
         assert json.loads(json.dumps(found)) == found

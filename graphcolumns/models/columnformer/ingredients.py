@@ -114,7 +114,7 @@ def mixer_column(graph: ColumnGraph, experts: int) -> Column:
     return Column(count, attention, hidden, weights, "shared", experts, mixture, std=STD)
 
 
-def assemble(
+def assemble_model(
     graph: ColumnGraph,
     columns: Column | Sequence[Column],
     geometry: Geometry,

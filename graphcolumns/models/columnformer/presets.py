@@ -18,7 +18,7 @@ from graphcolumns.models.columnformer.ingredients import (
     HEADS,
     PATCH,
     areas_of,
-    assemble,
+    assemble_model,
     mixer_column,
     shift_register,
     transformer_column,
@@ -74,7 +74,7 @@ def columnformer_ff_tiny(
     between = torch.sqrt(graph.distance**2 + offset**2)
     graph = ColumnGraph.from_edge_index(graph.edge_index, graph.num_columns, distance=between)
     columns = [untied_column(graph, skip_attention=True) for _ in range(DEPTH)]
-    return assemble(graph, columns, geometry, num_classes, image_size)
+    return assemble_model(graph, columns, geometry, num_classes, image_size)
 
 
 def columnformer_r_tiny(
@@ -83,7 +83,7 @@ def columnformer_r_tiny(
     """One layer of 384 untied columns, six times, ``grid.stack([8] * 6)``, 39.19 M parameters."""
     graph = connect.complete(geometry)
     column = untied_column(graph, skip_attention=False)
-    return assemble(graph, column, geometry, num_classes, image_size)
+    return assemble_model(graph, column, geometry, num_classes, image_size)
 
 
 def vision_transformer_tiny(
@@ -95,7 +95,7 @@ def vision_transformer_tiny(
         transformer_column(graph, "shared", "shared", None, hidden=4 * CHANNELS)
         for _ in range(DEPTH)
     ]
-    return assemble(graph, columns, geometry, num_classes, image_size)
+    return assemble_model(graph, columns, geometry, num_classes, image_size)
 
 
 def vision_transformer_r_tiny(
@@ -113,7 +113,7 @@ def vision_transformer_r_tiny(
     graph = within_areas(geometry)
     column = transformer_column(graph, "mixture", "mixture", mixture, hidden=4 * CHANNELS)
     direct = shift_register(geometry)
-    return assemble(graph, column, geometry, num_classes, image_size, direct)
+    return assemble_model(graph, column, geometry, num_classes, image_size, direct)
 
 
 def vision_moemixer_tiny(
@@ -122,7 +122,7 @@ def vision_moemixer_tiny(
     """Signed mixing and static expert mixtures, ``grid.stack([8])``, 7.63 M parameters."""
     graph = connect.complete(geometry)
     columns = [mixer_column(graph, experts) for experts in (1, 1, 2, 2, 4, 4)]
-    return assemble(graph, columns, geometry, num_classes, image_size)
+    return assemble_model(graph, columns, geometry, num_classes, image_size)
 
 
 def vision_tut_tiny(
@@ -135,7 +135,7 @@ def vision_tut_tiny(
         graph, "shared", "mixture", mixture, hidden=CHANNELS, edge_bias=EdgeBias(graph, HEADS)
     )
     edges = shift_register(geometry) if direct else None
-    return assemble(graph, column, geometry, num_classes, image_size, edges)
+    return assemble_model(graph, column, geometry, num_classes, image_size, edges)
 
 
 PRESETS: dict[str, Callable[..., Columnformer]] = {

@@ -72,5 +72,6 @@ SHARED_BECAUSE = {
     ),
     "a picture has the name of what it shows": "activity churn responses wiring",
     "a preset has the name of the criterion of its paper": "mest",
+    "a proposal has the name of its distribution": "Mixture uniform",
     "checkpoint.load fills a model, graphcolumns.load builds it first": "load",
 }
