@@ -25,7 +25,7 @@ from tqdm import tqdm
 from geometries import grid
 from graphcolumns import connect, data
 from graphcolumns.models.columnformer import sheet
-from graphcolumns.plasticity import criteria, draw_candidates, node_mean, proposals, rewire
+from graphcolumns.plasticity import Uniform, criteria, draw_candidates, node_mean, rewire
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.update.trial import changed
 from graphcolumns.training.optim import adamw
@@ -101,7 +101,7 @@ def look(model, geometry, seed: int, score: Halves, measure: Halves) -> list[dic
     graph = model.graph
     generator = torch.Generator().manual_seed(seed)
     drops = torch.randperm(graph.num_edges, generator=generator)[:EDGES].sort().values
-    pairs = draw_candidates(graph, proposals.Uniform(), PAIRS, seed=seed)
+    pairs = draw_candidates(graph, Uniform(), PAIRS, seed=seed)
     real = truth(model, geometry, measure, drops, pairs)
     rows = []
     for scored, batch in score.items():

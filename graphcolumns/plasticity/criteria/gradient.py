@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from graphcolumns.plasticity.criteria.kind import require_candidates, require_edges
+from graphcolumns.plasticity.criteria.kind import require_edges
 from graphcolumns.plasticity.criteria.magnitude import sizes_of_weights
 from graphcolumns.plasticity.probe.evidence import Evidence
 
@@ -113,19 +113,16 @@ def gradient_size(pairs: Evidence) -> Tensor:
 
 
 def advantage(pairs: Evidence) -> Tensor:
-    r"""How much better the value is than what is received, :math:`G = -\mathrm{E}_b \sum A_{ij}`.
+    r"""How much better a value is than what is received: :math:`G = -\mathrm{E}_b \sum_{t,h} A`.
 
     :func:`~graphcolumns.plasticity.criteria.insertion_gain` without the attention that the
-    candidate would get: the best source if queries and keys could follow. Highest grown.
+    candidate would get: the best source if queries and keys could follow. Highest grown. For edges
+    and candidates.
 
     Args:
-        pairs: Evidence on the candidates.
+        pairs: Evidence on edges or candidates.
 
     Returns:
         ``[P]``.
-
-    Raises:
-        ValueError: Edges instead of candidates.
     """
-    require_candidates(pairs, "advantage", "deletion_cost")
     return -pairs.scores.advantage / pairs.scores.samples

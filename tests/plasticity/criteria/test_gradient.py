@@ -61,5 +61,3 @@ def test_what_they_refuse():
     for name in ("movement", "attention_gradient"):
         with pytest.raises(ValueError, match=f"{name} says how much edges.*Got candidates"):
             getattr(criteria, name)(candidates())
-    with pytest.raises(ValueError, match=r"advantage says how much candidates.*Got edges"):
-        criteria.advantage(edges())
