@@ -92,7 +92,7 @@ class ColumnGraph(Interchange):
         """The same edges, every tensor replaced by another one of the same values."""
         distance = None if self.distance is None else fn(self.distance)
         views = (self.num_sources, fn(self.target), BySource(*map(fn, self.by_source)), self.hubs)
-        return assemble(fn(self.rowptr), fn(self.source), distance, *views, self.fingerprint)
+        return unchecked_graph(fn(self.rowptr), fn(self.source), distance, *views, self.fingerprint)
 
     def __repr__(self) -> str:
         return (
@@ -214,7 +214,7 @@ class ColumnGraph(Interchange):
         distance = None if self.distance is None else self.distance[permutation]
         views = (self.num_columns, self.source[permutation], back, self.hubs[::-1])
         fingerprint = edges.fingerprint(colptr, target, self.num_columns)
-        return assemble(colptr, target, distance, *views, fingerprint)
+        return unchecked_graph(colptr, target, distance, *views, fingerprint)
 
     def permute(self, permutation: Tensor) -> ColumnGraph:
         """The same edges between columns in another order, as ``Geometry.permute``.
@@ -265,7 +265,7 @@ class ColumnGraph(Interchange):
         # A compiled model would be compiled again for every topology that it has seen by name.
         fingerprint = "" if torch.compiler.is_compiling() else self.fingerprint
         views = (self.num_sources, self.target, self.by_source, self.hubs, fingerprint)
-        return assemble(self.rowptr, self.source, distance, *views)
+        return unchecked_graph(self.rowptr, self.source, distance, *views)
 
     def same_topology(self, other: ColumnGraph) -> bool:
         """Whether both graphs have the same columns, sources and edges; lengths may differ."""
@@ -282,7 +282,7 @@ class ColumnGraph(Interchange):
         return self._mapped(lambda tensor: tensor.to(device))
 
 
-def assemble(
+def unchecked_graph(
     rowptr: Tensor,
     source: Tensor,
     distance: Tensor | None,

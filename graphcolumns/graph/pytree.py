@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils import _pytree as pytree
 
-from graphcolumns.graph.column_graph import ColumnGraph, assemble
+from graphcolumns.graph.column_graph import ColumnGraph, unchecked_graph
 from graphcolumns.graph.views import BySource
 
 
@@ -32,7 +32,7 @@ def _unflatten(parts: Any, known: tuple[int, bool, bool], fingerprint: str = "")
     rowptr, source, distance, target, *by_source = parts
     num_sources, *hubs = known
     views = (num_sources, target, BySource(*by_source), (hubs[0], hubs[1]), fingerprint)
-    return assemble(rowptr, source, distance, *views)
+    return unchecked_graph(rowptr, source, distance, *views)
 
 
 def _flatten_with_keys(graph: ColumnGraph) -> tuple[list[Any], tuple[int, bool, bool]]:
