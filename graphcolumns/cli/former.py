@@ -9,6 +9,7 @@ from graphcolumns.cli.former_criteria import moved_criteria
 from graphcolumns.cli.order import BEFORE_GRAPH
 from graphcolumns.cli.targets import function_of, named_targets, why_missing
 from graphcolumns.models.options.former import FORMER
+from graphcolumns.plasticity.criteria.former import OPTIONS, VALUES
 from graphcolumns.plasticity.rules.former import RENAMED
 
 # Keys that runs of earlier versions lack, with what these did.
@@ -68,12 +69,7 @@ RENAMED_OPTIONS = {
     "plasticity.presets.": RENAMED,
     "plasticity.rules.presets.": RENAMED,
     "plasticity.criteria.insertion_gain": RENAMED,
-    "plasticity.criteria.fisher_taylor": {"own": "curvature"},
-}
-# Values of options by their names of today, and what to write in place of a former value.
-RENAMED_VALUES: Mapping[str, Mapping[Any, Any]] = {
-    "curvature": {True: "model", False: "labels"},
-    "magnitude": {"bias": "weight"},
+    "plasticity.criteria.fisher_taylor": OPTIONS,
 }
 # Where the models are whose keywords are in groups today.
 GROUPED = (
@@ -149,7 +145,7 @@ def _renamed(node: Any) -> Any:
 
 def _value(option: str, value: Any) -> Any:
     """The value of an option of a function of the library, in the words of today."""
-    now = RENAMED_VALUES.get(option)
+    now = VALUES.get(option)
     return value if now is None or isinstance(value, list | dict) else now.get(value, value)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from graphcolumns import checkpoint
 from graphcolumns.checkpoint.about import Change
 from graphcolumns.data import TASKS
+from graphcolumns.plasticity.criteria.former import CRITERIA, OPTIONS, VALUES
 from graphcolumns.plasticity.rules.former import RENAMED
 from graphcolumns.training.describe import differs, text_of
 
@@ -122,10 +123,15 @@ def _upgraded(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
 
 def _renamed_option(name: str, value: Any) -> tuple[str, Any]:
     """An option of a rule, or the list of those that were given, in the names of today."""
-    now = ".".join(RENAMED.get(part, part) for part in name.split("."))
+    names = RENAMED | OPTIONS
+    now = ".".join(names.get(part, part) for part in name.split("."))
     if name.endswith(".given"):
-        value = sorted(RENAMED.get(part, part) for part in value)
-    return now, value
+        return now, sorted(names.get(part, part) for part in value)
+    if isinstance(value, str) and value.startswith("graphcolumns.plasticity."):
+        *room, kind, criterion = value.split(".")
+        value = ".".join([*room, kind, CRITERIA.get(kind, {}).get(criterion, criterion)])
+    values = VALUES.get(now.rpartition(".")[2], {})
+    return now, value if isinstance(value, list | dict) else values.get(value, value)
 
 
 def describe_changes(changes: list[Change]) -> str:

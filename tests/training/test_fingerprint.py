@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from graphcolumns import checkpoint
 from graphcolumns.data import augment
-from graphcolumns.plasticity import presets
+from graphcolumns.plasticity import criteria, presets
 from graphcolumns.training import TERMS, train
 from graphcolumns.training.describe import describe_value, differs
 from graphcolumns.training.optim import learning_rate
@@ -210,6 +210,29 @@ def test_options_of_a_rule_have_their_names_of_today(tmp_path):
     other = partial(presets.exact, check_samples=16, **numbers)
     with pytest.raises(ValueError, match=r"plasticity\.check_samples was 8, now 16"):
         again(tmp_path, **sheet, plasticity=other)
+
+
+def test_criteria_have_their_names_of_today(tmp_path):
+    """A rule of criteria that were named otherwise is the same; of other criteria it is not."""
+    custom = partial(presets.custom, every=2, samples=8, check_samples=8)
+    model, data = learner(), rows()
+    prune = partial(criteria.fisher_taylor, curvature="labels")
+    rule = partial(custom, prune=prune, grow=criteria.insertion_gain)
+    options = {**OPTIONS, "geometry": SHEET}
+    train(model, data, run=tmp_path, **options, plasticity=rule)
+    path = tmp_path / "checkpoint" / "about.json"
+    about = json.loads(path.read_text())
+    was = about["fingerprint"]
+    was["plasticity.grow"] = "graphcolumns.plasticity.criteria.grow.insertion"
+    was["plasticity.prune"] = "graphcolumns.plasticity.criteria.prune.fisher_taylor"
+    was["plasticity.prune.given"] = ["own"]
+    was["plasticity.prune.own"] = was.pop("plasticity.prune.curvature") == "model"
+    path.write_text(json.dumps(about))
+    sheet = {"model": learner(), "data": data, "geometry": SHEET}
+    assert again(tmp_path, **sheet, plasticity=rule)["steps"] == 6
+    for other in ({"grow": criteria.chance}, {"prune": partial(prune, curvature="model")}):
+        with pytest.raises(ValueError, match=r"plasticity\.(grow|prune)"):
+            again(tmp_path, **sheet, plasticity=partial(rule, **other))
 
 
 def test_a_task_that_has_another_name_today_is_the_same(tmp_path):
