@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from graphcolumns.data import AnyDataset, Task
 from graphcolumns.nn.recording import evaluating
+
+# A number of the user: a function of (model, data).
+Metric = Callable[[nn.Module, Any], float]
 
 
 def evaluate(
@@ -29,6 +35,26 @@ def evaluate(
     with evaluating(model):
         prediction, targets, group = _run(model, data, half, batch_size)
     return scores_of(data.task, prediction, targets, group)
+
+
+def run_scores(
+    model: nn.Module, data: AnyDataset, metrics: Mapping[str, Metric], held_out: bool
+) -> dict[str, float]:
+    """Scores of a run by the names of the log.
+
+    Args:
+        model: Model on the device of the data.
+        data: Data set that is scored.
+        metrics: Functions of (model, data) by name.
+        held_out: Whether to score the held-out half beside the training half.
+    """
+    halves = {"train": "train"} | ({data.held_out: "test"} if held_out else {})
+    scores = {
+        f"{name}_{key}": value
+        for name, half in halves.items()
+        for key, value in evaluate(model, data, half).items()
+    }
+    return scores | {name: float(metric(model, data)) for name, metric in metrics.items()}
 
 
 def scores_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from graphcolumns.checkpoint.about import Change
 from graphcolumns.data import TASKS
 from graphcolumns.plasticity.criteria.former import CRITERIA, OPTIONS, VALUES
 from graphcolumns.plasticity.rules.former import RENAMED
-from graphcolumns.training.describe import differs, text_of
+from graphcolumns.training.describe import describe_all, differs, text_of
+from graphcolumns.training.options import TrainOptions
 
 # May be changed when a run is resumed, if the user names them.
 CHANGEABLE = (
@@ -35,8 +37,22 @@ REASONS = {
     "losses": "moments of the optimizer are of another loss",
 }
 
+# Fields of the options that say how a run is watched, not what it is.
+WATCHING = ("epochs", "progress", "tensorboard", "changes")
 # What is noted today under another name than in runs of earlier versions.
 FORMER_NAMES = {"data.train_labels": "data.train_targets", "data.test_labels": "data.test_targets"}
+
+
+def fingerprint_of(options: TrainOptions, steps: int, **parts: Any) -> dict[str, Any]:
+    """All that decides a run, as flat values.
+
+    Args:
+        options: Numbers of the run.
+        steps: Length of the run in optimizer steps.
+        parts: Model, data and the other arguments of ``train`` by name.
+    """
+    numbers = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in WATCHING}
+    return describe_all(**numbers | {"steps": steps} | parts)
 
 
 def fingerprint_changes(

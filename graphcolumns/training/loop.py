@@ -15,13 +15,14 @@ from tqdm import tqdm
 from graphcolumns.data import AnyDataset
 from graphcolumns.learning import backprop
 from graphcolumns.random.counter import derive
+from graphcolumns.training.evaluate import Metric
 from graphcolumns.training.log import Log
 from graphcolumns.training.options import TrainOptions
 from graphcolumns.training.plastic_updates import Places, Rules
 from graphcolumns.training.step import Learn
 from graphcolumns.training.summary import Value
 from graphcolumns.training.terms import Term
-from graphcolumns.training.training import Augmentation, Metric, Training
+from graphcolumns.training.training import Augmentation, Training
 
 
 def train(

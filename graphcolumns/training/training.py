@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,9 +22,8 @@ from graphcolumns.learning import backprop
 from graphcolumns.nn import keep_topology
 from graphcolumns.random.streams import batch_indices, generator
 from graphcolumns.training.best import best_metric, better
-from graphcolumns.training.describe import describe_all
-from graphcolumns.training.evaluate import evaluate
-from graphcolumns.training.fingerprint import describe_changes
+from graphcolumns.training.evaluate import Metric, run_scores
+from graphcolumns.training.fingerprint import describe_changes, fingerprint_of
 from graphcolumns.training.fit import check_fit, check_schedule
 from graphcolumns.training.log import Log
 from graphcolumns.training.optim import (
@@ -43,10 +41,7 @@ from graphcolumns.training.summary import Value, describe_machine, describe_mode
 from graphcolumns.training.terms import Term, per_sample, task_term
 from graphcolumns.training.trying import trying
 
-Metric = Callable[[nn.Module, Any], float]
 Augmentation = Callable[..., Tensor]
-# Fields of the options that say how a run is watched, not what it is.
-WATCHING = ("epochs", "progress", "tensorboard", "changes")
 
 
 class Training:
@@ -75,9 +70,9 @@ class Training:
         self.unit = _unit(geometry)
         self.steps = options.count_steps(data.size("train"))
         self.metric = best_metric(data, options.best, options.evaluate_every)
-        self.fingerprint = describe_all(
-            **{f.name: getattr(options, f.name) for f in fields(options) if f.name not in WATCHING}
-            | {"steps": self.steps},
+        self.fingerprint = fingerprint_of(
+            options,
+            self.steps,
             losses=dict(losses),
             augmentation=augmentation,
             learn=learn,
@@ -199,7 +194,8 @@ class Training:
         """Scores where they are due."""
         if not _due(step, self.options.evaluate_every):
             return {}
-        return self._scores(held_out=self.data.held_out == "validation")
+        held_out = self.data.held_out == "validation"
+        return run_scores(self.model, self.data, self.metrics, held_out)
 
     def save_if_due(self, step: int, entry: Mapping[str, Any], log: Log) -> None:
         """A checkpoint where one is due, and a copy of it if it is the best so far."""
@@ -226,20 +222,10 @@ class Training:
             averages=self.averages,
         )
 
-    def _scores(self, held_out: bool) -> dict[str, float]:
-        """Scores of the training half, of the held-out half if it is due, and the metrics."""
-        halves = {"train": "train"} | ({self.data.held_out: "test"} if held_out else {})
-        scores = {
-            f"{name}_{key}": value
-            for name, half in halves.items()
-            for key, value in evaluate(self.model, self.data, half).items()
-        }
-        own = {name: float(f(self.model, self.data)) for name, f in self.metrics.items()}
-        return scores | own
-
     def finish(self) -> dict[str, Value]:
         """Score, and write the summary."""
-        scores = self._scores(held_out=self.options.evaluate_test)
+        held_out = self.options.evaluate_test
+        scores = run_scores(self.model, self.data, self.metrics, held_out)
         if won := better(self.best, self.metric, scores, self.steps):
             self.best = won
             self._save(self.steps, self.seconds, self.best)
