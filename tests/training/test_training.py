@@ -26,7 +26,7 @@ def parts() -> tuple[torch.nn.Module, Dataset]:
     torch.manual_seed(0)
     geometry = grid.sheet(4, 4)
     graph = connect.nearest(geometry, 4)
-    options = {"channels": 4, "depth": 2, "heads": 1, "dropout": 0.2}
+    options = {"channels": 4, "depth": 2, "heads": 1, "weights": {"dropout": 0.2}}
     model = sheet(geometry, graph, image_size=4, in_channels=1, num_classes=3, **options)
     return model, task(count=90, size=4)
 
