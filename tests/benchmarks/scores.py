@@ -27,7 +27,7 @@ from graphcolumns import connect, data
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.plasticity import Uniform, criteria, draw_candidates, node_mean, rewire
 from graphcolumns.plasticity.probe.evidence import Probe
-from graphcolumns.plasticity.update.trial import changed
+from graphcolumns.plasticity.update.trial import changed_copy
 from graphcolumns.training.optim import adamw
 
 STEPS, BATCH, RATE = 2000, 32, 3e-3
@@ -85,7 +85,7 @@ def truth(model, geometry, measure: Halves, drops: Tensor, pairs: tuple[Tensor, 
     single += [(none, (t[None], s[None])) for t, s in zip(*pairs, strict=True)]
     changes = {half: [] for half in measure}
     for drop, pair in tqdm(single, desc="edges", leave=False):
-        copy = changed(model, rewire(model.graph, drop, pair, geometry=geometry), node_mean)
+        copy = changed_copy(model, rewire(model.graph, drop, pair, geometry=geometry), node_mean)
         for half, batch in measure.items():
             changes[half].append(loss(copy, batch) - before[half])
     split = len(drops)

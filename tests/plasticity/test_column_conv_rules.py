@@ -19,7 +19,7 @@ from graphcolumns.plasticity import (
 from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import iter_slices, trace
 from graphcolumns.plasticity.state.newborn import node_mean
-from graphcolumns.plasticity.update.trial import changed
+from graphcolumns.plasticity.update.trial import changed_copy
 from tests.plasticity.support.learners import LOSSES, SHEET, batch, descend, optimizer_of, rows
 from tests.plasticity.support.nets import Answer, ConvNet
 
@@ -73,7 +73,7 @@ def test_effects_of_deaths_and_births_are_predicted_exactly(form):
         (rewire(graph, torch.tensor([5]), (none, none)), scores.deletion[0]),
         (rewire(graph, none, born, SHEET), scores.insertion[1]),
     ]:
-        after = linear(changed(model, change, node_mean)(inputs), labels).sum()
+        after = linear(changed_copy(model, change, node_mean)(inputs), labels).sum()
         torch.testing.assert_close(after - before, predicted)
 
 

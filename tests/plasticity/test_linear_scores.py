@@ -14,7 +14,7 @@ from graphcolumns.graph.keys import edge_ids
 from graphcolumns.nn import ColumnAttention
 from graphcolumns.plasticity import Constraints, Plasticity, edge_parameters, presets
 from graphcolumns.plasticity.probe.evidence import Probe
-from graphcolumns.plasticity.probe.pair_bias import node_mean
+from graphcolumns.plasticity.probe.pair_bias import mean_of_open
 from graphcolumns.plasticity.probe.trace import trace
 from tests.plasticity.support.circuits import (
     CHANNELS,
@@ -69,7 +69,7 @@ def test_of_all_pairs_are_those_of_a_dense_matrix(heads, steps, batch):
 
     weight = model.linear.weight.detach()
     matrix = dense.matrix.detach()
-    born = node_mean(weight, GRAPH).reshape(12, 1, -1).expand(12, 12, -1)
+    born = mean_of_open(weight, GRAPH).reshape(12, 1, -1).expand(12, 12, -1)
     is_edge = (edge_ids(GRAPH, *EVERY) >= 0).view(12, 12)
     start = torch.where(is_edge[..., None], matrix, born)
     effect = (gradient * start).sum(-1).flatten(1)

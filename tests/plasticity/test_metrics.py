@@ -21,12 +21,12 @@ from graphcolumns.plasticity.update.metrics import (
     Past,
     churn,
     dead_columns,
-    describe,
     explored,
     explored_beyond,
     gini,
     jaccard,
     newborn_survival,
+    update_metrics,
 )
 from tests.plasticity.support.sheets import (
     eight,
@@ -49,7 +49,7 @@ def test_an_update_by_hand():
     """Of eight edges two die and three are born: nine edges, one of them two long."""
     change = eight_rewired()
     assert (len(change.died), len(change.born)) == (2, 3)
-    entry = describe(change.graph, change, Past.start(eight()))
+    entry = update_metrics(change.graph, change, Past.start(eight()))
     assert entry == {
         "edges": 9,
         # 0<-0 and 2<-2, 3<-3 have no wire; 0<-3, 1<-0, 1<-2, 2<-0, 2<-1, 3<-0 have 3+1+1+2+1+3.
@@ -68,12 +68,12 @@ def test_an_update_by_hand():
 
 def test_what_cannot_be_said_is_left_out():
     bare = graph_of([(0, 1)], 3)
-    assert set(describe(bare)) == {"edges", "degree_gini", "dead_columns"}
-    assert describe(bare, past=Past.start(bare))["explored"] == 1 / 9
-    assert describe(bare, past=Past.start(bare), pairs=6)["explored"] == 1 / 6
+    assert set(update_metrics(bare)) == {"edges", "degree_gini", "dead_columns"}
+    assert update_metrics(bare, past=Past.start(bare))["explored"] == 1 / 9
+    assert update_metrics(bare, past=Past.start(bare), pairs=6)["explored"] == 1 / 6
     selves = graph_of([(0, 0), (1, 1)], 2).remeasure(line(2))
-    assert describe(selves)["wiring_length"] == 0
-    assert "mean_length" not in describe(selves)
+    assert update_metrics(selves)["wiring_length"] == 0
+    assert "mean_length" not in update_metrics(selves)
 
 
 def test_survival_of_newborns_by_hand():
@@ -83,14 +83,14 @@ def test_survival_of_newborns_by_hand():
     drop = torch.tensor([number((2, 0)), number((0, 0))])
     second = rewire(first.graph, drop, pair_tensors([(3, 1)]), line())
     assert newborn_survival(past, second) == pytest.approx(2 / 3)
-    assert describe(second.graph, second, past)["newborn_survival"] == pytest.approx(2 / 3)
+    assert update_metrics(second.graph, second, past)["newborn_survival"] == pytest.approx(2 / 3)
     # 3<-3 dies and is born again at once: that newborn has not survived.
     again = rewire(
         first.graph, torch.tensor([number((3, 3))]), pair_tensors([(3, 3)]), line()
     )  # fmt: skip
     assert newborn_survival(past, again) == pytest.approx(2 / 3)
     # No newborns, nothing to say.
-    assert "newborn_survival" not in describe(first.graph, first, Past.start(eight()))
+    assert "newborn_survival" not in update_metrics(first.graph, first, Past.start(eight()))
 
 
 def test_exploration_for_any_budget():

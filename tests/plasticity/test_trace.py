@@ -12,7 +12,7 @@ from graphcolumns.graph.keys import edge_ids
 from graphcolumns.models.columnformer import Columnformer
 from graphcolumns.nn import ColumnAttention, EdgeBias
 from graphcolumns.ops import edge_scores
-from graphcolumns.plasticity.probe.pair_bias import node_mean, pair_bias
+from graphcolumns.plasticity.probe.pair_bias import mean_of_open, pair_bias
 from graphcolumns.plasticity.probe.trace import iter_slices, trace
 from tests.models.support.variants import make, make_staged
 
@@ -272,14 +272,14 @@ class TestPairBias:
 
     def test_newborns_get_the_mean_of_their_column(self):
         bias = torch.tensor([1.0, 3.0, 5.0])
-        assert node_mean(bias, self.graph).tolist() == [2.0, 0.0, 5.0]
+        assert mean_of_open(bias, self.graph).tolist() == [2.0, 0.0, 5.0]
         ids = edge_ids(self.graph, self.targets, self.sources)
         got = pair_bias(bias, None, self.graph, ids, self.targets)
         assert got.tolist() == [2.0, 3.0, 0.0, 5.0, 5.0]
 
     def test_closed_edges_do_not_count(self):
         bias = torch.tensor([1.0, -torch.inf, -torch.inf])
-        assert node_mean(bias, self.graph).tolist() == [1.0, 0.0, 0.0]
+        assert mean_of_open(bias, self.graph).tolist() == [1.0, 0.0, 0.0]
 
     def test_given_scores_are_those_of_candidates(self):
         ids = edge_ids(self.graph, self.targets, self.sources)

@@ -26,7 +26,7 @@ from graphcolumns.plasticity import (
 from graphcolumns.plasticity.probe.trace import trace
 from graphcolumns.plasticity.selection.groups import groups_of_swaps, groups_of_wire, joined
 from graphcolumns.plasticity.state.carry import carry
-from graphcolumns.plasticity.update.trial import Trial, changed
+from graphcolumns.plasticity.update.trial import Trial, changed_copy
 from tests.plasticity.support.learners import (
     LOSSES,
     SHEET,
@@ -61,7 +61,7 @@ def test_a_copy_shares_all_that_is_not_per_edge():
     graph, before = model.graph, copy.deepcopy(model.state_dict())
     choose = torch.tensor([1, 9]), (torch.tensor([0, 3]), torch.tensor([15, 12]))
     rewiring = rewire(graph, *choose, SHEET)
-    copied = changed(model, rewiring, node_mean)
+    copied = changed_copy(model, rewiring, node_mean)
     edges = {name for name, p in model.named_parameters() if "edge_bias" in name}
     assert edges
     for (name, mine), theirs in zip(model.named_parameters(), copied.parameters(), strict=True):
@@ -84,7 +84,7 @@ def test_newborns_get_no_more_than_their_share(share):
     rule = rule_from_options(prune=criteria.chance, newborn="epsilon", epsilon_share=share)
     trial = trial_of(model, rule)
     rewiring = trial.rewiring(choice(born=[(0, 15), (5, 12), (9, 0)]))
-    copied = changed(model, rewiring, trial.newborn(rewiring))
+    copied = changed_copy(model, rewiring, trial.newborn(rewiring))
     born = rewiring.born
     ends = rewiring.graph.target[born].long(), rewiring.graph.source[born].long()
     for sample in range(16):

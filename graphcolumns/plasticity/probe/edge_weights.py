@@ -15,7 +15,7 @@ from graphcolumns.nn.batches import Inputs, num_samples
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.recording import evaluating
-from graphcolumns.plasticity.probe.pair_bias import node_mean
+from graphcolumns.plasticity.probe.pair_bias import mean_of_open
 from graphcolumns.plasticity.probe.trace import Losses, batch_slices, loss_sum
 
 
@@ -36,7 +36,7 @@ class EdgeWeight(NamedTuple):
         """Scores less the mean of the open in-edges of their target, other weights as they are."""
         if not self.is_score:
             return self.values
-        return self.values - node_mean(self.values, graph).index_select(0, graph.target)
+        return self.values - mean_of_open(self.values, graph).index_select(0, graph.target)
 
 
 def edge_weights(model: nn.Module, graph: ColumnGraph) -> list[EdgeWeight]:

@@ -6,7 +6,7 @@ from torch import Tensor
 from graphcolumns.graph import ColumnGraph
 
 
-def node_mean(bias: Tensor, graph: ColumnGraph) -> Tensor:
+def mean_of_open(bias: Tensor, graph: ColumnGraph) -> Tensor:
     r"""The mean score of the open in-edges of every column, :math:`\bar b_i`.
 
     A newborn with that score is neither favoured nor starved, and adding a constant to all scores
@@ -50,7 +50,7 @@ def pair_bias(
     Args:
         bias: Scores of the edges: ``[E]``, ``[E, H]``, ``[T, E, H]`` or None.
         newborn: Scores of pairs that are no edges, ``[P]`` or ``[P, H]`` (default:
-            :func:`node_mean`).
+            :func:`mean_of_open`).
         graph: Edges of the columns.
         ids: ``[P]``, see :func:`edge_ids`.
         targets: ``[P]``.
@@ -68,7 +68,7 @@ def pair_bias(
     if bias.dim() == 3:
         steps = [pair_bias(b, newborn, graph, ids, targets) for b in bias]
         return torch.stack([x for x in steps if x is not None])
-    born = node_mean(bias, graph).index_select(0, targets) if newborn is None else newborn
+    born = mean_of_open(bias, graph).index_select(0, targets) if newborn is None else newborn
     there = bias.index_select(0, ids.clamp(min=0)) if len(bias) else torch.zeros_like(born)
     born = born.to(bias.dtype)
     if there.dim() != born.dim():

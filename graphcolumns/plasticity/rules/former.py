@@ -1,8 +1,9 @@
-"""Options of rules that have another name or another place today."""
+"""Options and states of rules that have another name or another place today."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from graphcolumns.plasticity.rules.values import VALUES, names_of
 
@@ -14,6 +15,17 @@ RENAMED = {
     "skip": "skip_optimizer_step",
     "when": "is_due",
 }
+
+# Names in the state of a rule at work.
+STATE = {"resting": "cool_down"}
+MEMORY = {"ends_in": "synaptic_elements_in", "ends_out": "synaptic_elements_out"}
+
+
+def of_today(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of a rule at work, from any version, under the names of today."""
+    now = {STATE.get(name, name): value for name, value in state.items()}
+    now["memory"] = {MEMORY.get(name, name): value for name, value in state["memory"].items()}
+    return now
 
 
 def require_own_fields(names: Iterable[str]) -> None:

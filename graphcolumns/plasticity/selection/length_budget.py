@@ -12,7 +12,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.edge_pairs import EdgePairs
 from graphcolumns.plasticity.selection.greedy import Limits, take_greedily
-from graphcolumns.plasticity.selection.one_by_one import ends, rows
+from graphcolumns.plasticity.selection.one_by_one import ends, iter_rows
 
 
 def summed_length(graph: ColumnGraph) -> float:
@@ -84,7 +84,7 @@ def swap_within_length(
     state = _Degrees(rules, *degrees)
     deletions = _Deletions(old, state, swaps)
     grown: list[int] = []
-    for place, (target, source, length, gain, _) in enumerate(rows(*new)):
+    for place, (target, source, length, gain, _) in enumerate(iter_rows(*new)):
         edge = ends(target, source, rules.symmetric)
         if not state.may_grow(edge):
             continue
@@ -106,7 +106,7 @@ class _Deletions:
     """The next edges to drop, tentatively until committed."""
 
     def __init__(self, old: EdgePairs, state: _Degrees, swaps: int) -> None:
-        self.source, self.rows = rows(*old), list[tuple[Any, ...]]()  # read as far as needed
+        self.source, self.rows = iter_rows(*old), list[tuple[Any, ...]]()  # read as far as needed
         self.state, self.left = state, swaps
         self.next = self.stop = 0
         self.final: list[int] = []

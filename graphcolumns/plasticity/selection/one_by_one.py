@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CHUNK = 2**16  # edges that are python numbers at a time
 
 
-def rows(*columns: Tensor) -> Iterator[tuple[Any, ...]]:
+def iter_rows(*columns: Tensor) -> Iterator[tuple[Any, ...]]:
     """The entries of several tensors of one length as python numbers, read some at a time."""
     for first in range(0, len(columns[0]), CHUNK):
         yield from zip(*(x[first : first + CHUNK].tolist() for x in columns), strict=True)
@@ -30,7 +30,7 @@ def take_one_by_one(targets: Tensor, sources: Tensor, lengths: Tensor, limits: L
     """As :func:`~graphcolumns.plasticity.selection.greedy.take_greedily`, for any limits."""
     taken: list[int] = []
     left = _Left(limits)
-    for place, (target, source, length) in enumerate(rows(targets, sources, lengths)):
+    for place, (target, source, length) in enumerate(iter_rows(targets, sources, lengths)):
         if left.edges <= 0:
             break
         if left.take(ends(target, source, limits.both), length):

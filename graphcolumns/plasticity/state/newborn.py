@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.plasticity.probe.pair_bias import node_mean as mean_of_open
+from graphcolumns.plasticity.probe.pair_bias import mean_of_open
 from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 
 # (module, name of the parameter, rewiring) -> first value of every newborn, [born, ...]

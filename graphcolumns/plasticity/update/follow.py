@@ -10,7 +10,7 @@ from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.recording import evaluating, recorders, recording
 from graphcolumns.plasticity.rewiring.rewire import rewire
 from graphcolumns.plasticity.state.newborn import node_mean
-from graphcolumns.plasticity.update.trial import changed
+from graphcolumns.plasticity.update.trial import changed_copy
 
 
 @torch.no_grad()
@@ -34,7 +34,7 @@ def require_following(model: nn.Module, inputs: Inputs, graph: ColumnGraph) -> N
         return
     none = torch.empty(0, dtype=torch.int64, device=graph.device)
     last = torch.tensor([graph.num_edges - 1], device=graph.device)
-    fewer = changed(model, rewire(graph, last, (none, none)), node_mean)
+    fewer = changed_copy(model, rewire(graph, last, (none, none)), node_mean)
     if _attends(fewer, inputs, graph):
         raise ValueError(
             "every layer that attends along model.graph must take its new edges. Got "

@@ -46,7 +46,7 @@ class Past:
         return Past(self.first, torch.cat([self.ever, fresh]).sort().values, born)
 
 
-def describe(
+def update_metrics(
     graph: ColumnGraph,
     rewiring: Rewiring | None = None,
     past: Past | None = None,

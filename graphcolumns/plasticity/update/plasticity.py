@@ -22,16 +22,14 @@ from graphcolumns.plasticity.probe.evidence import Probe
 from graphcolumns.plasticity.probe.trace import Losses
 from graphcolumns.plasticity.rewiring.cool_down import CoolDown
 from graphcolumns.plasticity.rewiring.rewiring import Rewiring
+from graphcolumns.plasticity.rules.former import of_today
 from graphcolumns.plasticity.rules.outcome import outcome, shortfall
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.state.carry import carry
 from graphcolumns.plasticity.update.follow import require_following
-from graphcolumns.plasticity.update.metrics import Past, describe
+from graphcolumns.plasticity.update.metrics import Past, update_metrics
 from graphcolumns.plasticity.update.propose import propose_swaps
 from graphcolumns.plasticity.update.trial import Trial
-
-# Former names in the memory of a rule, as in run folders of earlier versions.
-FORMER_NAMES = {"ends_in": "synaptic_elements_in", "ends_out": "synaptic_elements_out"}
 
 
 class Update(NamedTuple):
@@ -250,7 +248,7 @@ class Plasticity:
         assert self.age is not None
         assert self.past is not None
         outputs = getattr(getattr(model, "readout", None), "columns", None)
-        metrics = describe(rewiring.graph, rewiring, self.past, outputs)
+        metrics = update_metrics(rewiring.graph, rewiring, self.past, outputs)
         self.past, self.age = self.past.after(rewiring), rewiring.carried(self.age + 1)
         if waiting := self.rule.newborns.cool_down:
             self.cool_down = self.cool_down.after(rewiring, self.updates, waiting)
@@ -298,10 +296,10 @@ class Plasticity:
                 f"a rule must go on with the graph that it began with, {state['graph']!r}. Got "
                 f"{self.graph!r}; pass Plasticity(..., graph={state['graph']!r})."
             )
+        state = of_today(state)
         self.updates, self.age = state["updates"], state["age"]
-        self.memory = {FORMER_NAMES.get(name, name): x for name, x in state["memory"].items()}
-        # "resting" in run folders of earlier versions.
-        self.cool_down = CoolDown(*state.get("cool_down", state.get("resting")))
+        self.memory = dict(state["memory"])
+        self.cool_down = CoolDown(*state["cool_down"])
         self.past = None if state["past"] is None else Past(**state["past"])
         self.shortfall = state.get("shortfall")
         self.edges_of, self.started = state.get("edges_of", ""), False

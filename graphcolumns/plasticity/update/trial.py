@@ -163,7 +163,7 @@ class Trial:
         return float(torch.cat(each).double().mean())
 
     def _loss_after(self, rewiring: Rewiring) -> float:
-        return self.loss(changed(self.model, rewiring, self.newborn(rewiring)))
+        return self.loss(changed_copy(self.model, rewiring, self.newborn(rewiring)))
 
     def _tolerated(
         self, chosen: Selection, before: float, tolerance: float
@@ -269,7 +269,7 @@ def _keys(rewiring: Rewiring) -> tuple[Tensor, Tensor]:
     return edge_keys(rewiring.before)[rewiring.died], edge_keys(rewiring.graph)[rewiring.born]
 
 
-def changed(model: nn.Module, rewiring: Rewiring, newborn: Newborn) -> nn.Module:
+def changed_copy(model: nn.Module, rewiring: Rewiring, newborn: Newborn) -> nn.Module:
     """A copy of a model after a change; all that is not per edge is shared, not copied."""
     per_edge = {id(entry.tensor) for entry in edge_tensors(model, rewiring.before)}
     tensors = [*model.parameters(), *model.buffers()]
