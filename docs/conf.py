@@ -34,7 +34,6 @@ exclude_patterns = ["_build", "pictures", "measurements/bench-*"]  # the last ar
 # A link to a name of ours that does not exist is an error; names of others are not linked.
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!graphcolumns|geometries).*")]
-default_role = "code"  # docstrings write names in single backticks
 
 html_theme = "furo"
 html_title = project

@@ -40,7 +40,7 @@ template <class T> struct Terms {
     constexpr T inf = std::numeric_limits<T>::infinity();
     const Vector<T> below = x > T(0) ? -x : x, e = exponential<T>(below);
     const Vector<T> one = fill<T>(1), inverse = one / e;
-    const Vector<T> p = x > T(0) ? (x == inf ? Vector<T>{} : one) : e;  // nothing heard: no mass
+    const Vector<T> p = x > T(0) ? (x == inf ? Vector<T>{} : one) : e;  // no open edge: no mass
     const Vector<T> a = (x > T(0) ? one : e) / (one + e);
     const Vector<T> rho = x > T(0) ? (inverse > T(1 / CLIP) ? fill<T>(1 / CLIP) : inverse) : e;
     const Vector<T> left = x > T(0) ? Vector<T>{} : remainder<T>(x, e);
