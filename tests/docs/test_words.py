@@ -25,8 +25,6 @@ from tests.docs.support.rules import (
 from tests.docs.support.vocabulary import SHARED_BECAUSE
 
 ROOT = Path(__file__).parents[2]
-# Rooms that are not in this dialect yet.
-UNCHECKED = ("graphcolumns/ops/edge_scores/kernel.cpp",)
 # Files that map former names to those of today.
 OF_THE_PAST = ("graphcolumns/cli/former.py", "graphcolumns/plasticity/rules/former.py")
 
@@ -55,7 +53,7 @@ def files() -> list[tuple[str, File]]:
 
 def checked(path: Path) -> bool:
     name = path.relative_to(ROOT).as_posix()
-    return not name.startswith((*UNCHECKED, *OF_THE_PAST, "docs/_build", "tests/docs/"))
+    return not name.startswith((*OF_THE_PAST, "docs/_build", "tests/docs/"))
 
 
 def read(path: Path, kind: str) -> File:
@@ -79,8 +77,7 @@ def test_a_public_name_stands_in_one_module():
     found = shared_names(file for _, file in files() if file.path.startswith("graphcolumns/"))
     allowed = set(" ".join(SHARED_BECAUSE.values()).split())
     assert not {name: rooms for name, rooms in found.items() if name not in allowed}
-    if not UNCHECKED:
-        assert allowed <= set(found), "an exception that is none any more"
+    assert allowed <= set(found), "an exception that is none any more"
 
 
 def test_terms_of_the_glossary_are_used():
