@@ -7,7 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -24,13 +24,6 @@ from graphcolumns.plasticity import Rewiring, carry
 KEYS = ("step", "train_seconds", "optimizer", "scaler", "weights_digest")  # of state.pt
 
 
-class Stateful(Protocol):
-    """Whatever keeps a state: a :class:`~graphcolumns.plasticity.Plasticity`, or several."""
-
-    def load_state_dict(self, state: Any) -> None:
-        """Go on where the state was kept."""
-
-
 class Progress(NamedTuple):
     """How far a run has come."""
 
@@ -44,7 +37,7 @@ def load(
     *,
     optimizer: Optimizer | None = None,
     scaler: GradScaler | None = None,
-    plasticity: Stateful | None = None,
+    plasticity: Any = None,
     which: str = "last",
     averages: Sequence[nn.Module] = (),
 ) -> Progress:
@@ -57,7 +50,8 @@ def load(
             the checkpoint.
         optimizer: Optimizer that receives its moments.
         scaler: Loss scaling that receives its state.
-        plasticity: Rule, or rules, at work that receive what they keep between updates.
+        plasticity: ``Plasticity``, or whatever else has a ``load_state_dict``, that receives what
+            its rule keeps between updates.
         which: ``"last"``, or ``"best"``, the checkpoint with the best validation score.
         averages: Moving averages of the model, as many as were saved.
 

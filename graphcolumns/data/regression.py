@@ -20,8 +20,10 @@ from graphcolumns.nn.batches import Inputs
 class Regression(Task):
     """V real targets, such as responses of voxels or vertices: ``[B, V]``, squared error.
 
-    The loss of a sample is the mean over its targets that count. Metrics are medians over targets,
-    of numbers that are computed for each target over samples.
+    The loss of a sample is the mean over its targets that count, and that of a batch the mean over
+    its samples, as rules score edges by the loss of each sample. So a response weighs more where
+    few others were measured in the same sample. Metrics are medians over targets, of numbers that
+    are computed for each target over samples.
 
     Args:
         mask: Whether each target counts at all, ``[V]`` bool (default: all do). What the others
@@ -56,7 +58,7 @@ class Regression(Task):
     def metrics(self) -> Mapping[str, Metric]:
         """Metrics by name, beside the loss."""
         found = {
-            "r2": Metric(self._r2, "higher", "fraction"),
+            "r2": Metric(self._r2, "higher"),
             "pearson_r": Metric(self._pearson, "higher", "1"),
         }
         if self.noise_ceiling is not None:
