@@ -30,7 +30,7 @@ LONG_RANGE = [Shape(4096, 64, 8, far=far) for far in FAR]
 LONG_RANGE_GPU = [Shape(65536, 64, 8, dtype=HALF, far=far) for far in FAR]
 
 
-def regular_grid(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
+def grid(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
     """Windows of a regular grid, which others are made for: expect to lose at large windows."""
     field = OURS | {name: PEERS[name] for name in ("NATTEN", "FlexAttention")}
     shapes = GRID_GPU if device == "cuda" else GRID

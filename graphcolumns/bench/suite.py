@@ -84,7 +84,7 @@ def memory(device: str, quick: bool, machine: MachineLimits) -> Iterator[Row]:
 
 
 _FUNCTIONS = (
-    *(shared_batch, dense, edges, columns, neighbourhoods.regular_grid, neighbourhoods.long_range),
+    *(shared_batch, dense, edges, columns, neighbourhoods.grid, neighbourhoods.long_range),
     *(step, products.product_rows, memory, rewiring.rewiring_rows, million.million_rows),
 )
 CASES: Mapping[str, Case] = dict(zip(NAMES, _FUNCTIONS, strict=True))
