@@ -1,4 +1,4 @@
-"""How many edges come and go, and how long they live."""
+"""Edges that are grown and pruned, and their lifetimes."""
 
 from __future__ import annotations
 
