@@ -169,9 +169,10 @@ def _knows_its_graph(module: nn.Module) -> bool:
 
 def _on(graph: ColumnGraph, module: nn.Module) -> bool | None:
     """Whether ``graph`` is one of the graphs that a module keeps or uses; None if it has none."""
-    held = held_graphs(module).values()
+    # A model may name graphs that only its parts keep.
+    held = held_graphs(module) | _public_graphs(module)
     if held:
-        return any(graph.same_topology(other) for other in held)
+        return any(graph.same_topology(other) for other in held.values())
     known = getattr(module, "edges_of", "")
     return graph.fingerprint == known if known and graph.fingerprint else None
 

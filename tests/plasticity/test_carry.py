@@ -337,11 +337,20 @@ def test_parts_on_another_graph_are_left_alone():
     assert net[1].weight.tolist() == list(range(1, 10))
 
 
-def test_staged_columnformer_refuses():
+def test_all_edges_of_a_staged_columnformer_together_are_refused():
     model = make_staged()
-    rewiring = rewire(model.graph, NONE, (NONE, NONE))
-    with pytest.raises(ValueError, match="StagedColumnformer keeps a ColumnGraph and cannot be"):
+    rewiring = rewire(model.graph, torch.tensor([0]), (NONE, NONE))
+    with pytest.raises(ValueError, match="StagedColumnformer keeps another graph than the one"):
         carry(rewiring, model)
+
+
+def test_a_graph_of_a_staged_columnformer_is_changed():
+    model = make_staged()
+    edges = {name: graph.num_edges for name, graph in model.graphs.items()}
+    for name, graph in model.graphs.items():
+        carry(rewire(graph, torch.tensor([0]), (NONE, NONE)), model)
+        edges[name] -= 1
+        assert {name: graph.num_edges for name, graph in model.graphs.items()} == edges
 
 
 def _grown():
