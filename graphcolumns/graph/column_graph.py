@@ -216,6 +216,29 @@ class ColumnGraph(Interchange):
         fingerprint = edges.fingerprint(colptr, target, self.num_columns)
         return unchecked_graph(colptr, target, distance, *views, fingerprint)
 
+    def require_fingerprint(self, fingerprint: str, holder: object) -> None:
+        """Raise unless values of the edges ``fingerprint`` may be used along this graph.
+
+        Two strings are compared. Nothing is where either is unknown, or while a model is traced,
+        which would tie the trace to one topology.
+
+        Args:
+            fingerprint: Fingerprint of the edges that the values belong to.
+            holder: What holds the values, such as a layer; its class is named in the error.
+
+        Raises:
+            ValueError: The values belong to other edges.
+        """
+        if torch.compiler.is_compiling() or not fingerprint or not self.fingerprint:
+            return
+        if fingerprint != self.fingerprint:
+            raise ValueError(
+                f"values per edge must be used on the edges that they belong to. Got {self} with "
+                f"the fingerprint {self.fingerprint}, and {type(holder).__name__} holds values of "
+                f"{fingerprint}. After a change of topology call graphcolumns.plasticity.carry, "
+                "which brings them along."
+            )
+
     def permute(self, permutation: Tensor) -> ColumnGraph:
         """The same edges between columns in another order, as ``Geometry.permute``.
 

@@ -10,7 +10,6 @@ from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.recording import AttentionRecord, LinearRecord, Record
-from graphcolumns.nn.topology_state import require_own_edges
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.ops import column_attention, edge_linear, segment_softmax, segment_sum
 from graphcolumns.ops.column_attention.reference import edge_logits
@@ -195,7 +194,7 @@ class ColumnAttention(nn.Module):
         """The scores of the edges, which must be those of ``graph``."""
         if self.edge_bias is None:
             return None
-        require_own_edges(self.edge_bias, graph)
+        graph.require_fingerprint(getattr(self.edge_bias, "edges_of", ""), self.edge_bias)
         scores: Tensor = self.edge_bias()
         return scores
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.recording.records import LinearRecord
-from graphcolumns.nn.topology_state import own_edges, require_own_edges
+from graphcolumns.nn.topology_state import own_edges
 from graphcolumns.ops import edge_linear
 from graphcolumns.ops.column_attention.checks import check_graph
 
@@ -78,7 +78,7 @@ class EdgeLinear(nn.Module):
 
     def forward(self, x: Tensor, graph: ColumnGraph) -> Tensor:
         """Sums the in-edges of every column."""
-        require_own_edges(self, graph)
+        graph.require_fingerprint(getattr(self, "edges_of", ""), self)
         out = edge_linear(x, self.weight, graph)
         if self.recorder is not None:
             self.recorder(LinearRecord(graph, x, self.weight, out))

@@ -66,27 +66,6 @@ def own_edges(module: nn.Module, graph: ColumnGraph) -> None:
     mark_edges(module, graph)
 
 
-def require_own_edges(module: nn.Module, graph: ColumnGraph) -> None:
-    """Raise unless the values per edge of ``module`` belong to the edges of ``graph``.
-
-    Two strings are compared; nothing is while a model is traced, which would tie the trace to one
-    topology.
-
-    Raises:
-        ValueError: They belong to other edges.
-    """
-    if torch.compiler.is_compiling():
-        return
-    mine = getattr(module, OWNER, "")
-    if mine and graph.fingerprint and mine != graph.fingerprint:
-        raise ValueError(
-            f"values per edge must be used on the edges that they belong to. Got {graph} with the "
-            f"fingerprint {graph.fingerprint}, and {type(module).__name__} holds values of {mine}. "
-            "After a change of topology call graphcolumns.plasticity.carry, which brings them "
-            "along."
-        )
-
-
 def settle(parts: Iterable[nn.Module], graph: ColumnGraph) -> None:
     """After a change of topology: note of modules that live on ``graph`` that they do."""
     for part in parts:

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from graphcolumns import untied_linear
-from graphcolumns.ops import kernels
-from graphcolumns.ops.untied_linear import choice, cpp, reference
+from graphcolumns.ops import backend, kernels
+from graphcolumns.ops.untied_linear import cpp, reference
 from graphcolumns.ops.untied_linear.op import gradient_op, transposed_op, untied_linear_op
 from tests.ops.support.cases import exactly
 from tests.ops.support.recurrence import Case, draw, gradients
@@ -305,13 +305,13 @@ class TestWhatRuns:
         assert calls == expected
 
     def test_auto_leaves_weights_in_another_order(self, calls, monkeypatch):
-        monkeypatch.setattr(choice, "FUSED_FROM", 0)
+        monkeypatch.setattr(backend, "FUSED_FROM", 0)
         case = draw()
         untied_linear(case.x, case.weight.transpose(1, 2))
         assert calls == []
 
     def test_auto_without_kernels(self, calls, monkeypatch):
-        monkeypatch.setattr(choice, "FUSED_FROM", 0)
+        monkeypatch.setattr(backend, "FUSED_FROM", 0)
         monkeypatch.setattr(kernels, "ready", lambda: False)
         case = draw()
         assert torch.equal(untied_linear(*case), reference.forward(*case))

@@ -13,7 +13,7 @@ def counted():
 def test_path_of_an_update(counted):
     update = counted["update"]
     assert update.files("plasticity/") <= 27
-    assert update.count() <= 258
+    assert update.count() <= 259
     assert update.depth <= 21
 
 
@@ -25,4 +25,4 @@ def test_an_update_measures_and_swaps(counted):
 def test_path_of_a_forward_and_backward_pass(counted):
     step = counted["forward and backward"]
     assert not step.files("plasticity/")
-    assert step.files() <= 22
+    assert step.files() <= 20

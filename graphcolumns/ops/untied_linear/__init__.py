@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
+from graphcolumns.ops.backend import kernel_runs, takes_kernel
 from graphcolumns.ops.context import transformed
 from graphcolumns.ops.untied_linear import reference
-from graphcolumns.ops.untied_linear.choice import kernel_runs, takes_kernel
 from graphcolumns.ops.untied_linear.op import untied_linear_op
 from graphcolumns.ops.untied_linear.steps import Step, step_linear, take, unroll
 

@@ -1,6 +1,6 @@
 """The sum of weight gradients over steps in plain torch, with little memory traffic.
 
-Where the C++ kernels run (see choice.py) they form the sum instead.
+Where the C++ kernels run (see ops/backend.py) they form the sum instead.
 """
 
 import torch

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from graphcolumns.ops.backend import takes_kernel
 from graphcolumns.ops.context import product_dtype, transformed
-from graphcolumns.ops.untied_linear.choice import takes_kernel
 from graphcolumns.ops.untied_linear.nodes import StepLinear, Unroll
 
 # The pairs kept for one gradient may take this many times its memory: autograd's own second
