@@ -147,8 +147,8 @@ def test_special_values_spread_as_in_the_reference(value, batch, name):
     with torch.no_grad():
         (arriving if name == "arriving" else getattr(case, name)).flatten()[-1] = value
     results = []
-    for backend in ("cpp", "reference"):
-        y = untied_linear(*case, backend=backend)
+    for kind in ("cpp", "reference"):
+        y = untied_linear(*case, backend=kind)
         results.append([y, *torch.autograd.grad(y, case.inputs, arriving)])
     for got, expected in zip(*results, strict=True):
         torch.testing.assert_close(got, expected, equal_nan=True)
