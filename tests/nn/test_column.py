@@ -178,8 +178,8 @@ def test_errors():
         ("num_columns=7, got 6", lambda: Column(7, ColumnAttention(N, C), 8)),
         ("pass the same mixture to the column", lambda: Column(N, sharing, 8)),
         ("pass the same mixture", lambda: Column(N, sharing, 8, mixture=Mixture(N, 4))),
-        ("got 'tied'", lambda: Column(N, ColumnAttention(N, C), 8, weights="tied")),
-        ("got 'tied'", lambda: Column(N, ColumnAttention(N, C), 8, norm_weights="tied")),
+        ("Got 'tied'", lambda: Column(N, ColumnAttention(N, C), 8, weights="tied")),
+        ("Got 'tied'", lambda: Column(N, ColumnAttention(N, C), 8, norm_weights="tied")),
         ("hidden must be at least 1", lambda: Column(N, ColumnAttention(N, C), 0)),
         (r"\[6, B, 16\], got \[5, 2, 16\]", lambda: column()(state()[1:], random_graph(N, 15))),
     ]:

@@ -128,10 +128,13 @@ class Probe:
         return torch.cat(parts, 1)
 
     def _last_state(self, inputs: Inputs) -> Tensor:
-        """``output.state`` ``[N, b, C]``, or without one what the columns received last."""
+        """``output.state`` ``[N, b, C]``, or without one what the columns received last.
+
+        A model of several graphs may give the state of more columns than this graph has.
+        """
         with recording(self.model, self.graph) as records:
             state = getattr(self.model(inputs), "state", None)
-        if isinstance(state, Tensor):
+        if isinstance(state, Tensor) and len(state) == self.graph.num_columns:
             return state
         if not records:
             raise ValueError(
