@@ -26,7 +26,6 @@ if TYPE_CHECKING or not _is_command():
 if TYPE_CHECKING:
     from graphcolumns.cli import load
     from graphcolumns.data import Dataset
-    from graphcolumns.models import Columnformer
     from graphcolumns.nn import ColumnConv
     from graphcolumns.plasticity import Plasticity, Rule
     from graphcolumns.training import TrainOptions, train
@@ -37,7 +36,6 @@ __all__ = [
     "Attention",
     "ColumnConv",
     "ColumnGraph",
-    "Columnformer",
     "Dataset",
     "Geometry",
     "Plasticity",
@@ -53,7 +51,6 @@ __all__ = [
 _MODULES = {
     "ColumnConv": "graphcolumns.nn",
     "ColumnGraph": "graphcolumns.graph",
-    "Columnformer": "graphcolumns.models",
     "Dataset": "graphcolumns.data",
     "Geometry": "graphcolumns.geometry",
     "Plasticity": "graphcolumns.plasticity",

@@ -3,6 +3,7 @@
 How long it takes is measured in tests/benchmarks/startup.py.
 """
 
+import ast
 import json
 import os
 import subprocess
@@ -126,3 +127,18 @@ def test_train_is_a_function_and_its_package_says_where_it_is(tmp_path: Path):
     assert callable(graphcolumns.train)
     code = "import graphcolumns, sys; print('graphcolumns.training' in sys.modules)"
     assert in_subprocess(code, tmp_path).strip() == "False", "it is loaded when it is asked for"
+
+
+def test_only_models_and_benchmarks_name_a_class_of_model():
+    """Everything else speaks to the contract; docstrings may cite, and old names are upgraded."""
+    package = Path(graphcolumns.__file__).parent
+    others = {"models", "bench"}
+    named = [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).parts[0] not in others and path.name != "former.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if "Columnformer" in (getattr(node, "id", None), getattr(node, "attr", None))
+        or (isinstance(node, ast.alias) and "Columnformer" in node.name)
+    ]
+    assert named == []
