@@ -54,7 +54,10 @@ def test_names_of_fields_are_unique_and_few():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("sample", r"no option 'sample'\. Did you mean 'samples'\? Options: prune, grow, .*choose"),
+        (
+            "sample",
+            r"no option 'sample'\. Did you mean 'samples'\? Options: .*prune, .*choose",
+        ),
         ("scoring", r"no option 'scoring'\. "),
         *((old, rf"no option '{old}'\. It is now '{now}'\.") for old, now in RENAMED.items()),
     ],
@@ -63,6 +66,12 @@ def test_an_option_that_no_rule_has(option, message):
     for make in (lambda **options: rule_from_options(prune=criteria.mass, **options), rigl):
         with pytest.raises(ValueError, match=message):
             make(**{option: 3})
+
+
+def test_a_misspelt_option_of_presets_is_found_among_those_of_presets():
+    message = r"a preset has no option 'evry'\. Did you mean 'every'\? Options: .*every, start, "
+    with pytest.raises(ValueError, match=message):
+        rigl(evry=10)
 
 
 def rigl(**options) -> Rule:

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 from graphcolumns.plasticity.rules.budget import Budget
 from graphcolumns.plasticity.rules.options import PresetOptions, RuleOptions
 from graphcolumns.plasticity.rules.presets.updates import Updates
+from graphcolumns.plasticity.rules.require_options import require_options
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.rules.rule_from_options import rule_from_options
 from graphcolumns.plasticity.rules.schedules import Linear
@@ -22,8 +23,10 @@ def preset_rule(updates: Updates, options: PresetOptions, **parts: Unpack[RuleOp
         **parts: Fields of the rule that the preset says; options of the user win.
 
     Raises:
-        ValueError: An option that no rule has, or what ``Rule`` refuses.
+        ValueError: An option that neither presets nor rules have, or what ``Rule`` refuses.
     """
+    known = [*PresetOptions.__annotations__, *RuleOptions.__annotations__]
+    require_options(options, list(dict.fromkeys(known)), "a preset")
     degree = options.pop("degree", None)
     if degree is not None:
         if parts.get("budget") is not None:
