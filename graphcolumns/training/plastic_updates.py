@@ -167,11 +167,12 @@ def rules_by_graph(plasticity: Rules | None, model: nn.Module) -> dict[str, Any]
 
 
 def _rule(made: RuleMaker, steps: int) -> Rule:
-    rule = made if isinstance(made, Rule) else made(steps=steps)
+    rule = made(steps=steps) if callable(made) else made
     if not isinstance(rule, Rule):
         raise TypeError(
             "plasticity must be a Rule or a function of steps that returns one, such as "
-            f"presets.rigl, or a mapping of these by graph. Got {type(rule).__name__}."
+            "presets.rigl, or a mapping of these by graph; leave out graphs that stay as they are. "
+            f"Got {made!r}."
         )
     return rule
 

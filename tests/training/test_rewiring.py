@@ -254,6 +254,8 @@ def rigl(**options):
         ),
         ({"plasticity": rigl(fraction=1.5)}, {}, ValueError, r"fraction must be in \[0, 1\]"),
         ({"plasticity": lambda steps: 3}, {}, TypeError, "must be a Rule or a function"),
+        ({"plasticity": "rigl"}, {}, TypeError, r"must be a Rule or a function .* Got 'rigl'\."),
+        ({"plasticity": {"graph": None}}, {}, TypeError, r"leave out graphs that .* Got None\."),
         ({"plasticity": rigl(fracton=1.0)}, {}, ValueError, "Did you mean 'fraction'"),
     ],
 )  # fmt: skip
