@@ -32,6 +32,8 @@ def resume() -> argparse.ArgumentParser:
     parser.add_argument(
         "overrides",
         nargs="*",
+        # With a default argparse does not say that changes are required.
+        default=[],
         metavar="KEY=VALUE",
         help="what is to change from here on, such as steps=2000 optimizer.lr=1e-4; recorded in "
         "RUN/changes.jsonl",

@@ -277,6 +277,13 @@ def test_a_run_whose_configuration_was_changed(capsys):
     assert "another topology: num_edges is 192 there and 256" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["resume", "evaluate", "report"])
+def test_only_the_run_is_required(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command])
+    assert capsys.readouterr().err.endswith("the following arguments are required: RUN\n")
+
+
 def test_a_traceback_on_request(monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ValueError, match="unknown key"):
