@@ -10,6 +10,7 @@ import yaml  # type: ignore[import-untyped]
 
 from graphcolumns.checkpoint import Change
 from graphcolumns.cli.check import OPTIMIZER, CheckedConfig, check_config
+from graphcolumns.cli.groups import keys_in
 from graphcolumns.cli.moved_keys import meant
 from graphcolumns.training.fingerprint import CHANGEABLE, FREE, REASONS
 
@@ -91,7 +92,8 @@ def _at(config: Mapping[str, Any], key: str) -> Any:
         path = f"{path}.{name}".lstrip(".")
         if not isinstance(node, Mapping) or name not in node:
             known = list(node) if isinstance(node, Mapping) else []
-            raise ValueError(f"unknown key {key!r}.{meant(path, known)} Keys: {', '.join(known)}.")
+            keys = keys_in(path.rpartition(".")[0], known)
+            raise ValueError(f"unknown key {key!r}.{meant(path, known)} {keys}")
         node = node[name]
     return node
 

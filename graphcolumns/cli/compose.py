@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from graphcolumns.cli.groups import choices_of, near, without_nulls
+from graphcolumns.cli.groups import choices_of, keys_in, near, without_nulls
 from graphcolumns.cli.help import GROUPS, choices
 from graphcolumns.cli.moved_keys import MOVED_KEYS, meant
 
@@ -159,9 +159,8 @@ def _unknown_key(error: Exception, overrides: Sequence[str], config_dir: str | N
             f"{choices_of(last, choices(last))}"
         )
     known = [k for k in config if not k.startswith("_")]
-    where = f" in {parents}" if parents else ""
     more = ""
     if len(names) == 1 and "_target_" in config and key not in MOVED_KEYS:
         more = f" Any other argument of {config['_target_']} is added with a plus: +{key}=VALUE."
     path = f"{parents}.{last}".lstrip(".")
-    return f"unknown key {key!r}.{meant(path, known)} Keys{where}: {', '.join(known)}.{more}"
+    return f"unknown key {key!r}.{meant(path, known)} {keys_in(parents, known)}{more}"

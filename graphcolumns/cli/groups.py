@@ -59,3 +59,9 @@ def near(name: str, known: Sequence[str]) -> str:
     """For a misspelt name the question whether a known one was meant, or nothing."""
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def keys_in(path: str, known: Sequence[str]) -> str:
+    """The sentence that lists the keys at a path, which is empty at the top."""
+    where = f" in {path}" if path else ""
+    return f"Keys{where}: {', '.join(known)}." if known else f"There are no keys{where}."

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
 from graphcolumns.cli.former import renamed
-from graphcolumns.cli.groups import near
+from graphcolumns.cli.groups import keys_in, near
 from graphcolumns.cli.moved_keys import meant, moved_hint
 from graphcolumns.cli.targets import function_of, why_missing
 
@@ -137,10 +137,7 @@ def check_keys(path: str, given: Mapping[str, Any], known: Sequence[str]) -> Non
     for key in given:
         if key not in known:
             name = f"{path}.{key}" if path else key
-            raise ValueError(
-                f"unknown key {name!r}.{meant(name, known)} Keys{path and f' in {path}'}: "
-                f"{', '.join(known)}."
-            )
+            raise ValueError(f"unknown key {name!r}.{meant(name, known)} {keys_in(path, known)}")
 
 
 def _call(path: str, node: Any) -> tuple[Callable[..., Any], dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import TypedDict, Unpack
 
 import pytest
 
-from graphcolumns.cli.signature import check_call, hints_of
+from graphcolumns.cli.signature import check_call, check_keys, hints_of
 
 
 class Options(TypedDict, total=False):
@@ -50,3 +50,8 @@ def test_a_preset_refuses_keys_that_no_rule_has(name):
     if name != "static":
         with pytest.raises(ValueError, match=r"plasticity\.check is now plasticity\.check_samples"):
             check_call("plasticity", {**preset, **more, "check": 3}, ("steps",))
+
+
+def test_a_function_without_keys_says_so():
+    with pytest.raises(ValueError, match=r"key 'model\.wiring'\. There are no keys in model\.$"):
+        check_keys("model", {"wiring": 3}, [])
