@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from graphcolumns.cli.groups import choices_of, keys_in, near, without_nulls
 from graphcolumns.cli.help import GROUPS, choices
-from graphcolumns.cli.moved_keys import MOVED_KEYS, meant
+from graphcolumns.cli.moved_keys import meant, moved_hint
 
 CONFIGS, NAME = "graphcolumns.configs", "train"
 
@@ -160,7 +160,7 @@ def _unknown_key(error: Exception, overrides: Sequence[str], config_dir: str | N
         )
     known = [k for k in config if not k.startswith("_")]
     more = ""
-    if len(names) == 1 and "_target_" in config and key not in MOVED_KEYS:
+    if len(names) == 1 and "_target_" in config and not moved_hint(key):
         more = f" Any other argument of {config['_target_']} is added with a plus: +{key}=VALUE."
     path = f"{parents}.{last}".lstrip(".")
     return f"unknown key {key!r}.{meant(path, known)} {keys_in(parents, known)}{more}"

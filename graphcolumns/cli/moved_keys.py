@@ -20,11 +20,16 @@ def meant(key: str, known: Sequence[str]) -> str:
         known: Known keys beside it.
     """
     groups = MOVED_KEYS.get(key, "").split(".")[1:-1]
-    if key in MOVED_KEYS and set(groups) <= set(known):
-        return moved_hint(key)
+    hint = moved_hint(key)
+    if hint and set(groups) <= set(known):
+        return hint
     return near(key.rpartition(".")[2], known)
 
 
 def moved_hint(key: str) -> str:
     """What a key of an earlier version is now, or nothing."""
+    parent, _, name = key.rpartition(".")
+    # The rule of one graph of several stands below the name of the graph.
+    if parent.startswith("plasticity.") and name in RENAMED:
+        return f" {key} is now {parent}.{RENAMED[name]}."
     return f" {key} is now {MOVED_KEYS[key]}." if key in MOVED_KEYS else ""

@@ -55,3 +55,8 @@ def test_a_preset_refuses_keys_that_no_rule_has(name):
 def test_a_function_without_keys_says_so():
     with pytest.raises(ValueError, match=r"key 'model\.wiring'\. There are no keys in model\.$"):
         check_keys("model", {"wiring": 3}, [])
+
+
+def test_a_former_option_of_the_rule_of_a_graph_is_named():
+    with pytest.raises(ValueError, match=r"plasticity\.far\.share is now plasticity\.far\.eps"):
+        check_keys("plasticity.far", {"share": 0.1}, ["every", "samples"])
