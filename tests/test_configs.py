@@ -14,6 +14,7 @@ from graphcolumns.cli.paths import plain
 from graphcolumns.cli.prepare import prepare
 from graphcolumns.cli.suite import SUITE
 from graphcolumns.connect import nearest
+from graphcolumns.plasticity.rules.options import PresetOptions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CHOICES = [(group, choice) for group in GROUPS for choice in choices(group)]
@@ -102,6 +103,11 @@ def test_every_experiment_is_built_and_names_its_own_folder(choice):
 def test_every_key_has_a_comment():
     for path in CONFIGS.rglob("*.yaml"):
         assert path.read_text().startswith("#"), f"{path} does not say what it is"
+
+
+def test_the_custom_rule_spells_out_every_option_of_presets():
+    written = set(OmegaConf.load(CONFIGS / "plasticity/custom.yaml"))
+    assert set(PresetOptions.__annotations__) - written == {"degree"}, "degree is a budget there"
 
 
 def test_no_resolver_and_no_logic():

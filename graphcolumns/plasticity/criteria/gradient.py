@@ -50,7 +50,8 @@ def movement(edges: Evidence) -> Tensor:
         raise ValueError(
             "movement is accumulated from the gradients of parameters per edge, such as an edge "
             "bias or the weights of EdgeLinear. Expected a rule that watches them. Got none so "
-            "far; set Scoring(watch_movement=True)."
+            "far; set Scoring(watch_movement=True), in a configuration "
+            "plasticity.watch_movement=true."
         )
     return edges.memory["movement"]
 
