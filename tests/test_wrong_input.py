@@ -563,7 +563,7 @@ FILES = [
 TRAIN = [
     bad("existing run folder", lambda f: fit(f, "run"),
         "run folder {folder}/run is not empty, and nothing is overwritten. Continue it with "
-        "`graphcolumns resume {folder}/run`, or choose another: run=OTHER.", FileExistsError),
+        "train(..., resume=True), or choose another: run=OTHER.", FileExistsError),
     bad("run below a file", lambda f: fit(f, "file/run"),
         "run folder {folder}/file/run cannot be made: {folder}/file is a file. Choose another: "
         "run=FOLDER.", NotADirectoryError),
@@ -681,8 +681,8 @@ COMMANDS = [
     bad("fold out of range on the command line", ["train", "fold=5"],
         "fold must be in [0, folds) with folds >= 2. Got 5 of 5."),
     bad("existing folder", ["train", "run=run"],
-        "run folder run is not empty, and nothing is overwritten. Continue it with `graphcolumns "
-        "resume run`, or choose another: run=OTHER."),
+        "run folder run is not empty, and nothing is overwritten. Continue it with "
+        "train(..., resume=True), or choose another: run=OTHER."),
     bad("folder below a file", ["train", "run=file/run"],
         "run folder file/run cannot be made: {folder}/file is a file. Choose another: run=FOLDER."),
     bad("sweep into one folder", ["train", "seed=0,1", "-m", "run=x"],
@@ -692,6 +692,10 @@ COMMANDS = [
         "--config-dir must be a folder of config groups. Got 'nowhere'."),
     bad("resume nothing", ["resume", "nowhere"],
         "there is no nowhere/config.yaml: nowhere is not a run folder."),
+    bad("evaluate a run of train in Python", ["evaluate", "run"],
+        "there is no run/config.yaml: run was trained by `train` in Python, which writes no "
+        "configuration. Continue it with train(..., resume=True); to read it, build its model and "
+        "call checkpoint.load(run, model)."),
     bad("evaluate nothing", ["evaluate", "empty"],
         "there is no empty/config.yaml: empty is not a run folder."),
 ]

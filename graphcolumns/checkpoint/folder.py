@@ -35,9 +35,12 @@ def check_free(run: str | os.PathLike[str]) -> None:
             f"run folder {run} cannot be made: {nearest} is a file. Choose another: run=FOLDER."
         )
     if run.exists() and {path.name for path in run.iterdir()} - set(BEGUN):
+        # `train` in Python writes no configuration, which the command needs.
+        in_python = has_checkpoint(run) and not (run / "config.yaml").exists()
+        way = "train(..., resume=True)" if in_python else f"`graphcolumns resume {run}`"
         raise FileExistsError(
-            f"run folder {run} is not empty, and nothing is overwritten. Continue it with "
-            f"`graphcolumns resume {run}`, or choose another: run=OTHER."
+            f"run folder {run} is not empty, and nothing is overwritten. Continue it with {way}, "
+            "or choose another: run=OTHER."
         )
 
 

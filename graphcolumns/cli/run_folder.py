@@ -79,6 +79,12 @@ def read_config(run: Path) -> dict[str, Any]:
         ValueError: It is damaged.
     """
     path = run / "config.yaml"
+    if not path.is_file() and checkpoint.has_checkpoint(run):
+        raise FileNotFoundError(
+            f"there is no {path}: {run} was trained by `train` in Python, which writes no "
+            "configuration. Continue it with train(..., resume=True); to read it, build its model "
+            "and call checkpoint.load(run, model)."
+        )
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: {run} is not a run folder.")
     try:
