@@ -81,6 +81,8 @@ def rigl(**options) -> Rule:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        ({"prune": "mass"}, TypeError, r"prune must be a function of Evidence.*Got 'mass'; in a"),
+        ({"grow": "chance"}, TypeError, r"grow must be a function of Evidence.*Got 'chance'; in a"),
         ({"samples": 1}, ValueError, r"samples must be at least 2\. Got 1"),
         ({"samples": 2.0}, TypeError, r"samples must be a whole number\. Got 2\.0"),
         ({"per_grow": 0.5}, ValueError, "per_grow must be at least 1"),

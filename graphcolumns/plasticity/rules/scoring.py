@@ -38,7 +38,7 @@ class Scoring:
 
     Raises:
         ValueError: A number is out of range.
-        TypeError: ``samples`` is not a whole number.
+        TypeError: ``prune`` or ``grow`` is no function, or ``samples`` is not a whole number.
     """
 
     prune: Score
@@ -51,6 +51,13 @@ class Scoring:
     watch_movement: bool = False
 
     def __post_init__(self) -> None:
+        for name, score in (("prune", self.prune), ("grow", self.grow or self.prune)):
+            if not callable(score):
+                raise TypeError(
+                    f"{name} must be a function of Evidence, such as criteria.mass. Got {score!r}; "
+                    f"in a configuration plasticity.{name}._target_="
+                    "graphcolumns.plasticity.criteria.NAME."
+                )
         require_whole("samples", self.samples, least=2)
         require_at_least("per_grow", self.per_grow, 1)
 
