@@ -236,7 +236,7 @@ class ColumnGraph(Interchange):
                 f"values per edge must be used on the edges that they belong to. Got {self} with "
                 f"the fingerprint {self.fingerprint}, and {type(holder).__name__} holds values of "
                 f"{fingerprint}. After a change of topology call graphcolumns.plasticity.carry, "
-                "which brings them along."
+                "which brings them along; a model keeps the new graph in its method rewired."
             )
 
     def permute(self, permutation: Tensor) -> ColumnGraph:

@@ -123,7 +123,7 @@ def test_scores_are_used_on_their_edges_alone(mode):
             call(X, OTHER)
     carry(CHANGE, layer)
     layer(X, CHANGE.graph)
-    with pytest.raises(ValueError, match="must be used on the edges that they belong to"):
+    with pytest.raises(ValueError, match="a model keeps the new graph in its method rewired"):
         layer(X, GRAPH)
 
 
