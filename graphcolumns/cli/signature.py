@@ -13,6 +13,7 @@ from graphcolumns.cli.former import renamed
 from graphcolumns.cli.groups import keys_in, near
 from graphcolumns.cli.moved_keys import meant, moved_hint
 from graphcolumns.cli.targets import function_of, why_missing
+from graphcolumns.plasticity.criteria.former import VALUES
 
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 
@@ -76,7 +77,10 @@ def check_value(path: str, value: Any, hint: Any) -> None:
     elif group is not None:
         _check_group(path, value, group)
     elif not _fits(value, hint):
+        former = VALUES.get(path.rpartition(".")[2], {}) if isinstance(value, str) else {}
         suggestion = near(str(value), [str(arg) for arg in get_args(hint)])
+        if former and value in former:
+            suggestion = f" It is now {former[value]!r}."
         raise TypeError(f"{path} must be {_name(hint)}. Got {value!r}.{suggestion}")
 
 

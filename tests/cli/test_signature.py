@@ -1,10 +1,10 @@
 """Keys and values of a configuration against the options that functions share."""
 
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import pytest
 
-from graphcolumns.cli.signature import check_call, check_keys, hints_of
+from graphcolumns.cli.signature import check_call, check_keys, check_value, hints_of
 
 
 class Options(TypedDict, total=False):
@@ -60,3 +60,8 @@ def test_a_function_without_keys_says_so():
 def test_a_former_option_of_the_rule_of_a_graph_is_named():
     with pytest.raises(ValueError, match=r"plasticity\.far\.share is now plasticity\.far\.eps"):
         check_keys("plasticity.far", {"share": 0.1}, ["every", "samples"])
+
+
+def test_a_former_value_is_named_as_it_is_today():
+    with pytest.raises(TypeError, match=r"Got 'bias'\. It is now 'weight'\.$"):
+        check_value("plasticity.magnitude", "bias", Literal["mass", "weight"])
