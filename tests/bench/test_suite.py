@@ -126,7 +126,7 @@ sys.modules |= dict.fromkeys((*others, "skimage", "torch_scatter", "torchvision"
 from graphcolumns.bench import command, suite
 from graphcolumns.bench.problem import Shape
 suite.EDGES = [Shape(64, degree, 1) for degree in (2, 4, 8)]
-command.main(["--quick", "--case", "edges", "--out", sys.argv[1]])
+command.run_command(["--quick", "--case", "edges", "--out", sys.argv[1]])
 """
 
 
