@@ -54,7 +54,7 @@ def updates(rule: str, share: float, seed: int) -> list[dict]:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        train.train(
+        train(
             model, data.digits(), run=run, steps=STEPS, batch_size=32, lr=3e-3,
             plasticity=RULES[rule](share), geometry=geometry, seed=seed, progress=False,
         )  # fmt: skip

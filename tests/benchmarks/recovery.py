@@ -58,7 +58,7 @@ def one(arm: str, seed: int) -> dict:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        summary = train.train(
+        summary = train(
             model, task, run=run, steps=STEPS, batch_size=32, lr=3e-3,
             plasticity=ARMS[arm](), geometry=geometry, seed=seed, progress=False,
         )  # fmt: skip
