@@ -1,5 +1,6 @@
 """Options of models: four values that check themselves, given as values or as mappings."""
 
+import inspect
 from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
@@ -51,9 +52,9 @@ def test_frozen_values_that_can_be_compared(group):
 
 @pytest.mark.parametrize("group", Groups())
 def test_every_field_is_explained(group):
-    text = type(group).__doc__.partition("Args:")[2]
+    text = inspect.getdoc(type(group)).partition("Args:")[2]
     for field in fields(group):
-        assert f"        {field.name}: " in text
+        assert f"\n    {field.name}: " in text
 
 
 def test_a_value_and_a_mapping_are_the_same():
