@@ -225,6 +225,9 @@ def test_free_folders(tmp_path):
 
 
 def test_taken_folders(run, tmp_path):
+    with pytest.raises(FileExistsError, match=r"train\(\.\.\., resume=True\), .*run=OTHER"):
+        checkpoint.check_free(run)  # begun in Python
+    (run / "config.yaml").touch()
     with pytest.raises(FileExistsError, match=rf"`graphcolumns resume {run}`, .*run=OTHER"):
         checkpoint.check_free(run)
     (tmp_path / "file").touch()

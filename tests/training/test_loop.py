@@ -159,7 +159,7 @@ def test_the_seed_decides_the_run(tmp_path):
 
 def test_nothing_is_overwritten(tmp_path):
     train(tiny(), task(), run=tmp_path, **OPTIONS)
-    with pytest.raises(FileExistsError, match="graphcolumns resume"):
+    with pytest.raises(FileExistsError, match="resume=True"):
         train(tiny(), task(), run=tmp_path, **OPTIONS)
 
 
