@@ -30,10 +30,19 @@ class PlasticUpdates:
     Args:
         graphs: The graphs that are changed; none where edges stay as they are.
         seed: Seed of the run.
+        data: Data of the run.
+
+    Attributes:
+        fitted: The samples that are trained on.
+        scoring_set: The samples that edges are scored on.
+
+    Raises:
+        ValueError: Too few samples of either, or rules that reserve different shares.
     """
 
-    def __init__(self, graphs: tuple[PlasticGraph, ...], seed: int) -> None:
+    def __init__(self, graphs: tuple[PlasticGraph, ...], seed: int, data: AnyDataset) -> None:
         self.graphs, self.seed = graphs, seed
+        self.fitted, self.scoring_set = self._set_aside(data)
 
     @classmethod
     def begin(
@@ -64,8 +73,7 @@ class PlasticUpdates:
             found[-1].require_measured(model, steps)
         for each in found:
             each.plasticity.start(model)
-        updates = cls(tuple(found), seed)
-        updates.set_aside(data)
+        updates = cls(tuple(found), seed, data)
         for each in found:
             each.try_out(model, data, steps)
         return updates
@@ -86,12 +94,8 @@ class PlasticUpdates:
         for each in self.graphs:
             each.plasticity.watch(model)
 
-    def set_aside(self, data: AnyDataset) -> tuple[AnyDataset, AnyDataset]:
-        """The samples that are trained on, and those that edges are scored on.
-
-        Raises:
-            ValueError: Too few of either, or rules that reserve different shares.
-        """
+    def _set_aside(self, data: AnyDataset) -> tuple[AnyDataset, AnyDataset]:
+        """The samples that are trained on, and those that edges are scored on."""
         rules, samples = [each.plasticity.rule for each in self.graphs], data.size("train")
         reserved = {rule.reserve for rule in rules}
         if len(reserved) > 1:

@@ -94,7 +94,6 @@ class Training:
             self.plasticity = PlasticUpdates.begin(
                 plasticity, self.model, self.data, geometry, self.steps, options.seed
             )
-        self.fitted, self.scoring_set = self.plasticity.set_aside(self.data)
         with attempt("while trying optimizer and schedule"):
             check_schedule(options.schedule, self.steps, options.lr)
             self.optimizer = self._make_optimizer()
@@ -129,12 +128,12 @@ class Training:
 
     def _batches(self, done: int) -> Iterator[Batch]:
         """The batches of all steps to come; which samples they hold depends on seed and step."""
-        size, options = self.fitted.size("train"), self.options
+        size, options = self.plasticity.fitted.size("train"), self.options
         order = (
             batch_indices(step, options.batch_size, size, options.seed)
             for step in range(done, self.steps)
         )
-        return self.fitted.batches("train", order)
+        return self.plasticity.fitted.batches("train", order)
 
     def step(self, step: int) -> dict[str, float]:
         """One optimizer step; what the log says of it."""
@@ -181,7 +180,7 @@ class Training:
                 self.model,
                 self.optimizer,
                 step,
-                *each.samples(self.scoring_set, self.augmentation),
+                *each.samples(self.plasticity.scoring_set, self.augmentation),
                 per_sample(self.data.task),
                 self.averages,
             )

@@ -207,7 +207,7 @@ def test_groups_of_the_optimizer():
 def test_samples_set_aside_are_never_trained_on():
     data = rows()
     updates = PlasticUpdates.begin(MOVEMENT, learner(), data, SHEET, 6, seed=3)
-    fitted, scoring_set = updates.set_aside(data)
+    fitted, scoring_set = updates.fitted, updates.scoring_set
     assert len(fitted.train_inputs) == len(scoring_set.train_inputs) == 24
     sums = [set(part.train_inputs.flatten(1).sum(1).tolist()) for part in (fitted, scoring_set)]
     assert not sums[0] & sums[1]
