@@ -171,5 +171,5 @@ def _per_edge(tensor: Tensor) -> Tensor:
 def _name_of(graph: ColumnGraph, graphs: Mapping[str, ColumnGraph]) -> str | None:
     """The name of a graph of the model."""
     same = [name for name, other in graphs.items() if other is graph]
-    same += [name for name, other in graphs.items() if other.same_topology(graph)]
+    same += [name for name, other in graphs.items() if other.same_graph(graph)]
     return same[0] if same else None

@@ -124,7 +124,8 @@ def write_topology(path: Path, model: nn.Module, permutation: Tensor | None) -> 
     for name, graph in graphs.items():
         prefix = _prefix(name, graphs)
         parts |= {prefix + part: getattr(graph, part) for part in PARTS}
-    tensors = {k: v.detach().cpu().contiguous() for k, v in parts.items() if v is not None}
+    # Clones, because graphs with the same edges may share their tensors, which safetensors refuses.
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in parts.items() if v is not None}
     norm, first = getattr(model, "wiring_norm", None), next(iter(graphs.values()))
     about = {
         "hash": _hash(tensors),

@@ -35,6 +35,7 @@ class ColumnGraph(Interchange):
         distance: Length of each edge, ``[E]`` float32, in the unit of the geometry that measured
             it. It may require a gradient. None: not measured.
         num_sources: ``M``, equal to ``N`` when columns receive from each other.
+        name: Name that tells graphs with the same edges apart, see :meth:`named`.
 
     Attributes:
         target: ``[E]`` int32, filled at construction.
@@ -55,6 +56,7 @@ class ColumnGraph(Interchange):
     source: Tensor
     distance: Tensor | None
     num_sources: int
+    name: str = ""
     target: Tensor = field(init=False)
     by_source: BySource = field(init=False)
     hubs: tuple[bool, bool] = field(init=False, default=(False, False))
@@ -75,12 +77,12 @@ class ColumnGraph(Interchange):
 
     def __reduce__(self) -> tuple[type[ColumnGraph], tuple[Any, ...]]:
         # Through the constructor, so that a file is checked; views are made again, not trusted.
-        return ColumnGraph, (self.rowptr, self.source, self.distance, self.num_sources)
+        return ColumnGraph, (self.rowptr, self.source, self.distance, self.num_sources, self.name)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # A pickle that bypasses the constructor, as those of earlier versions do.
         given = ("rowptr", "source", "distance", "num_sources")
-        self.__init__(*(state[name] for name in given))  # type: ignore[misc]
+        self.__init__(*(state[part] for part in given), state.get("name", ""))  # type: ignore[misc]
 
     def __copy__(self) -> ColumnGraph:
         return self
@@ -92,12 +94,13 @@ class ColumnGraph(Interchange):
         """The same edges, every tensor replaced by another one of the same values."""
         distance = None if self.distance is None else fn(self.distance)
         views = (self.num_sources, fn(self.target), BySource(*map(fn, self.by_source)), self.hubs)
-        return unchecked_graph(fn(self.rowptr), fn(self.source), distance, *views, self.fingerprint)
+        known = (self.fingerprint, self.name)
+        return unchecked_graph(fn(self.rowptr), fn(self.source), distance, *views, *known)
 
     def __repr__(self) -> str:
         return (
             f"ColumnGraph(num_columns={self.num_columns}, num_sources={self.num_sources}, "
-            f"num_edges={self.num_edges})"
+            f"num_edges={self.num_edges}{f', name={self.name!r}' if self.name else ''})"
         )
 
     def __getitem__(self, index: Any) -> NoReturn:
@@ -214,7 +217,7 @@ class ColumnGraph(Interchange):
         distance = None if self.distance is None else self.distance[permutation]
         views = (self.num_columns, self.source[permutation], back, self.hubs[::-1])
         fingerprint = edges.fingerprint(colptr, target, self.num_columns)
-        return unchecked_graph(colptr, target, distance, *views, fingerprint)
+        return unchecked_graph(colptr, target, distance, *views, fingerprint, self.name)
 
     def require_fingerprint(self, fingerprint: str, holder: object) -> None:
         """Raise unless values of the edges ``fingerprint`` may be used along this graph.
@@ -255,7 +258,7 @@ class ColumnGraph(Interchange):
         edge_index, order = self._permuted(permutation)
         distance = None if self.distance is None else self.distance[order]
         rowptr = edges.pointers(edge_index[1], self.num_columns)
-        return ColumnGraph(rowptr, edge_index[0].int(), distance, self.num_sources)
+        return ColumnGraph(rowptr, edge_index[0].int(), distance, self.num_sources, self.name)
 
     def permuted_edges(self, permutation: Tensor) -> Tensor:
         """The id here of each edge of ``permute(permutation)``, ``[E]`` int64."""
@@ -288,7 +291,7 @@ class ColumnGraph(Interchange):
         # A compiled model would be compiled again for every topology that it has seen by name.
         fingerprint = "" if torch.compiler.is_compiling() else self.fingerprint
         views = (self.num_sources, self.target, self.by_source, self.hubs, fingerprint)
-        return unchecked_graph(self.rowptr, self.source, distance, *views)
+        return unchecked_graph(self.rowptr, self.source, distance, *views, self.name)
 
     def same_topology(self, other: ColumnGraph) -> bool:
         """Whether both graphs have the same columns, sources and edges; lengths may differ."""
@@ -299,6 +302,37 @@ class ColumnGraph(Interchange):
             and torch.equal(self.rowptr, other.rowptr.to(self.device))
             and torch.equal(self.source, other.source.to(self.device))
         )
+
+    def same_graph(self, other: ColumnGraph) -> bool:
+        """Whether values per edge of one belong to the other: same topology and same name."""
+        return self is other or (self.name == other.name and self.same_topology(other))
+
+    def named(self, name: str) -> ColumnGraph:
+        """The same edges under a name, sharing all tensors.
+
+        Values per edge belong to the graph with their edges and its name. A model in which several
+        graphs have the same edges names them before it builds its layers, and calls every layer
+        with the graph that it was built on; each graph is then rewired by itself. Moving,
+        measuring, reordering, reversing and rewiring a graph keep its name.
+
+        Args:
+            name: Any text, such as the name of the graph in ``model.graphs``.
+
+        Raises:
+            TypeError: ``name`` is not text.
+
+        Example:
+            >>> import torch
+            >>> from graphcolumns import ColumnGraph
+            >>> graph = ColumnGraph.from_edge_index(torch.tensor([[0, 1], [1, 0]]), 2)
+            >>> forward, lateral = graph.named("forward"), graph.named("lateral")
+            >>> forward.same_topology(lateral), forward.same_graph(lateral)
+            (True, False)
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a graph must be text. Got {name!r}; pass a str.")
+        views = (self.num_sources, self.target, self.by_source, self.hubs, self.fingerprint)
+        return unchecked_graph(self.rowptr, self.source, self.distance, *views, name)
 
     def to(self, device: torch.device | str) -> ColumnGraph:
         """The same graph with its tensors on ``device``."""
@@ -314,6 +348,7 @@ def unchecked_graph(
     by_source: BySource,
     hubs: tuple[bool, bool],
     fingerprint: str,
+    name: str = "",
 ) -> ColumnGraph:
     """A graph from parts known to be right, where ``__init__`` would check and sort again."""
     graph = object.__new__(ColumnGraph)
@@ -325,6 +360,7 @@ def unchecked_graph(
     object.__setattr__(graph, "by_source", by_source)
     object.__setattr__(graph, "hubs", hubs)
     object.__setattr__(graph, "fingerprint", fingerprint)
+    object.__setattr__(graph, "name", name)
     return graph
 
 

@@ -14,7 +14,7 @@ PARTS = ("rowptr", "source", "distance", "num_sources")  # of a graph in a state
 
 
 def saved_graph(saved: dict[str, Tensor | None], graph: ColumnGraph) -> ColumnGraph:
-    """The graph that was saved, checked, for the columns of ``graph``."""
+    """The graph that was saved, checked, for the columns of ``graph``, whose name it gets."""
     rowptr, source, count = saved["rowptr"], saved["source"], saved["num_sources"]
     if rowptr is None or source is None or count is None:
         lost = sorted(name for name in PARTS if saved[name] is None and name != "distance")
@@ -22,7 +22,7 @@ def saved_graph(saved: dict[str, Tensor | None], graph: ColumnGraph) -> ColumnGr
     distance = saved["distance"]
     if distance is not None and distance.dtype != torch.float64:
         distance = distance.float()
-    there = ColumnGraph(rowptr, source, distance, int(count))
+    there = ColumnGraph(rowptr, source, distance, int(count), graph.name)
     sizes = [(each.num_columns, each.num_sources) for each in (there, graph)]
     if sizes[0] != sizes[1]:
         raise ValueError(
@@ -61,7 +61,7 @@ def bring(module: nn.Module, before: ColumnGraph, after: ColumnGraph) -> list[nn
             give_graph(part, before, after)
             continue
         for attribute, graph in held_graphs(part).items():
-            if not graph.same_topology(before):
+            if not graph.same_graph(before):
                 continue
             if isinstance(vars(part).get(attribute), ColumnGraph):
                 setattr(part, attribute, after)
@@ -76,7 +76,7 @@ def _values(parts: list[nn.Module], graph: ColumnGraph) -> list[Tensor]:
     fits: dict[int, Tensor] = {}
     for part, name in named:
         tensor, own = getattr(part, name, None), graph_of_tensor(part, name)
-        if own is not None and not own.same_topology(graph):
+        if own is not None and not own.same_graph(graph):
             continue
         if torch.is_tensor(tensor) and tensor.ndim and len(tensor) == graph.num_edges:
             fits[id(tensor)] = tensor

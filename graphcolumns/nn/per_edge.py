@@ -35,7 +35,7 @@ def edge_tensors(module: nn.Module, graph: ColumnGraph) -> Iterator[EdgeTensor]:
     for path, part in parts_on(module, graph):
         for attribute in getattr(part, "edge_tensors", ()):
             own = graph_of_tensor(part, attribute)
-            if own is not None and not own.same_topology(graph):
+            if own is not None and not own.same_graph(graph):
                 continue
             if own is None and several and not _knows_its_graph(part):
                 raise ValueError(
@@ -154,7 +154,7 @@ def give_graph(module: nn.Module, before: ColumnGraph, after: ColumnGraph) -> No
         rewired(after)
         return
     for name, graph in _public_graphs(module).items():
-        if graph.same_topology(before):
+        if graph.same_graph(before):
             rewired(after, name)
 
 
@@ -172,9 +172,11 @@ def _on(graph: ColumnGraph, module: nn.Module) -> bool | None:
     # A model may name graphs that only its parts keep.
     held = held_graphs(module) | _public_graphs(module)
     if held:
-        return any(graph.same_topology(other) for other in held.values())
+        return any(graph.same_graph(other) for other in held.values())
     known = getattr(module, "edges_of", "")
-    return graph.fingerprint == known if known and graph.fingerprint else None
+    if not known or not graph.fingerprint:
+        return None
+    return bool(graph.fingerprint == known and graph.name == getattr(module, "edges_named", ""))
 
 
 def with_graph_around(

@@ -10,6 +10,7 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
     the graph changes; those that are None are skipped. They belong to the graph that the module
     keeps, or that the nearest module around it keeps. A module that keeps several graphs says to
     which of them each tensor belongs: a mapping from the name of the tensor to that of the graph.
+    Graphs with the same edges have names of their own, :meth:`.ColumnGraph.named`.
 ``column_tensors``
     Names of its parameters and buffers whose first dimension is N. They are inherited, column by
     column, when a model is rebuilt with other columns.
@@ -37,7 +38,6 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -158,22 +158,6 @@ def graph_of(model: nn.Module, name: str | None = None) -> ColumnGraph:
             f"{', '.join(map(repr, graphs))}. Got {name!r}."
         )
     return graphs[name]
-
-
-def require_different_graphs(model: nn.Module) -> None:
-    """Raise unless the edges of a model's graphs differ, so that each tensor per edge has one.
-
-    Raises:
-        ValueError: Two graphs have the same edges.
-        TypeError: As :func:`graphs_of`.
-    """
-    for (one, graph), (other, alike) in combinations(graphs_of(model).items(), 2):
-        if graph.same_topology(alike):
-            raise ValueError(
-                "graphs of a model that is rewired must have different edges: tensors per edge are "
-                f"distinguished by them. Got {one!r} and {other!r} with the same {graph.num_edges} "
-                "edges; draw one of them with another seed or degree."
-            )
 
 
 def description_of(model: nn.Module) -> str:

@@ -15,7 +15,7 @@ from graphcolumns.nn.new_edges import PARTS, bring, saved_graph
 from graphcolumns.nn.per_edge import held_graphs, mark_edges, with_graph_around
 from graphcolumns.nn.seal import Seal
 
-OWNER, NORM, BUFFER = "edges_of", "wiring_norm", "_seal"
+OWNER, NAME, NORM, BUFFER = "edges_of", "edges_named", "wiring_norm", "_seal"
 
 
 def keep_topology(module: nn.Module) -> None:
@@ -61,6 +61,7 @@ def own_edges(module: nn.Module, graph: ColumnGraph) -> None:
     if not graph.fingerprint:
         return
     object.__setattr__(module, OWNER, graph.fingerprint)
+    object.__setattr__(module, NAME, graph.name)
     _hook(module)
     _seal(module)
     mark_edges(module, graph)

@@ -2,7 +2,8 @@
 
 import copy
 import io
-from dataclasses import fields
+import pickle
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 from geometries import grid
 from graphcolumns import ColumnGraph, Geometry, connect
 from graphcolumns.plasticity import Rewiring
+from graphcolumns.plasticity.rewiring.rewire import rewire
 
 SHEET = grid.sheet(4, 4)
 
@@ -137,6 +139,38 @@ def pickle_of_fields(value: object, monkeypatch: pytest.MonkeyPatch) -> io.Bytes
     with monkeypatch.context() as patch:
         patch.delattr(type(value), "__reduce__")
         return written(value)
+
+
+def test_a_name_tells_graphs_with_the_same_edges_apart():
+    graph = connect.nearest(SHEET, 3)
+    named = graph.named("lateral")
+    assert named.same_topology(graph)
+    assert named.fingerprint == graph.fingerprint
+    assert not named.same_graph(graph)
+    assert named.source is graph.source
+    assert named.same_graph(ColumnGraph.from_edge_index(graph.edge_index, 16).named("lateral"))
+    assert named.named("").same_graph(graph)
+    assert "lateral" in repr(named)
+    with pytest.raises(TypeError, match=r"must be text. Got 3"):
+        graph.named(3)
+
+
+def test_a_name_stays_with_its_graph():
+    graph = connect.nearest(SHEET, 3).named("lateral")
+    none = torch.empty(0, dtype=torch.int64)
+    derived = [
+        saved(graph),
+        copy.deepcopy(graph),
+        pickle.loads(pickle.dumps(graph)),
+        replace(graph, distance=None),
+        graph.to("cpu"),
+        graph.reverse(),
+        graph.permute(torch.arange(16).flip(0)),
+        graph.remeasure(SHEET),
+        rewire(graph, torch.tensor([0]), (none, none)).graph,
+        Rewiring.between(graph, connect.nearest(SHEET, 4)).graph,
+    ]
+    assert [each.name for each in derived] == ["lateral"] * len(derived)
 
 
 def test_a_fingerprint_is_that_of_the_edges():

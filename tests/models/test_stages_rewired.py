@@ -10,7 +10,7 @@ from graphcolumns import checkpoint, connect
 from graphcolumns.data import Dataset
 from graphcolumns.models.staged_columnformer import StagedColumnformer, staged
 from graphcolumns.nn.protocols import graphs_of
-from graphcolumns.plasticity import presets
+from graphcolumns.plasticity import Plasticity, presets
 from graphcolumns.training import train
 
 BELOW, ABOVE = grid.sheet(4, 4), grid.sheet(2, 2, spacing=2.0)
@@ -35,6 +35,10 @@ def rows() -> Dataset:
     images = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(40) % 3
     return Dataset(images[:24], labels[:24], images[24:], labels[24:], num_classes=3)
+
+
+def losses(output, labels):
+    return torch.nn.functional.cross_entropy(output.prediction, labels.long(), reduction="none")
 
 
 def run(path, rule: str, model: StagedColumnformer, **options):
@@ -84,6 +88,29 @@ def test_every_graph_is_rewired_and_resumed(tmp_path, rule):
     for name in ("edges.jsonl", "checkpoint/model.safetensors", "checkpoint/topology.safetensors"):
         whole, killed = ((tmp_path / each / name).read_bytes() for each in ("whole", "killed"))
         assert whole == killed, name
+
+
+def test_stages_with_the_same_edges_are_rewired_each_by_itself():
+    graph = connect.nearest(BELOW, degree=4)
+    torch.manual_seed(0)
+    model = staged(
+        [BELOW, BELOW, BELOW],
+        [graph] * 3,
+        [graph] * 2,
+        **{"image_size": 4, "in_channels": 1, "num_classes": 3, "channels": 8, "heads": 2},
+        **{"depths": (1, 2, 2), "experts": (1, 1, 1)},
+        weights={"hidden": 8},
+    )
+    assert model.graph.num_edges == 5 * graph.num_edges
+    data, name = rows(), "stage1"
+    rule = presets.set(100, samples=4, check_samples=0, fraction=0.5)
+    plasticity = Plasticity(rule, BELOW, graph=name)
+    plasticity.update(
+        model, None, 1, data.batch("train", torch.arange(4))[0], torch.zeros(4), losses
+    )
+    changed = [one for one, after in model.graphs.items() if not after.same_topology(graph)]
+    assert changed == [name]
+    assert model.graphs[name].name == name
 
 
 def test_the_state_of_a_rewired_model_loads_into_a_new_one():

@@ -11,11 +11,13 @@ from geometries import grid
 from graphcolumns import ColumnGraph, connect, edge_linear
 from graphcolumns.nn import EdgeLinear, keep_topology
 from graphcolumns.nn.protocols import ModelOutput, graph_of
+from graphcolumns.nn.recording import recording
 from graphcolumns.plasticity import EdgeAdamW, Plasticity, edge_parameters, presets
 from graphcolumns.plasticity.probe.evidence import Probe
 
 SHEET = grid.sheet(3, 4)
 NEAR, FAR = connect.nearest(SHEET, degree=3), connect.nearest(SHEET, degree=5)
+EQUAL = NEAR.named("near"), NEAR.named("far")
 
 
 class Two(nn.Module):
@@ -43,11 +45,11 @@ class Own(nn.Module):
 
     edge_tensors: ClassVar = {"one": "near", "other": "far"}
 
-    def __init__(self) -> None:
+    def __init__(self, near: ColumnGraph = NEAR, far: ColumnGraph = FAR) -> None:
         super().__init__()
-        self.graphs = {"near": NEAR, "far": FAR}
-        self.one = nn.Parameter(torch.randn(NEAR.num_edges))
-        self.other = nn.Parameter(torch.randn(FAR.num_edges))
+        self.graphs = {"near": near, "far": far}
+        self.one = nn.Parameter(torch.randn(near.num_edges))
+        self.other = nn.Parameter(torch.randn(far.num_edges))
         self.read = nn.Linear(12, 3)
 
     def forward(self, inputs: Tensor) -> ModelOutput:
@@ -71,9 +73,10 @@ def batch() -> tuple[Tensor, Tensor]:
     return torch.randn(5, 12), torch.randint(3, (5,))
 
 
+@pytest.mark.parametrize("graphs", [(NEAR, FAR), EQUAL], ids=["different", "equal"])
 @pytest.mark.parametrize("name", ["near", "far"])
-def test_weights_are_those_of_one_graph(name):
-    model, (x, y) = Two(), batch()
+def test_weights_are_those_of_one_graph(name, graphs):
+    model, (x, y) = Two(*graphs), batch()
     edges = Probe(model, SHEET, x, y, losses, name=name).edges()
     weight = getattr(model, name).weight
     assert torch.equal(edges.weight[:, 0], weight)
@@ -81,10 +84,11 @@ def test_weights_are_those_of_one_graph(name):
     torch.testing.assert_close(edges.weight_gradient[:, 0], gradient)
 
 
+@pytest.mark.parametrize("graphs", [(NEAR, FAR), EQUAL], ids=["different", "equal"])
 @pytest.mark.parametrize("name", ["near", "far"])
 @pytest.mark.parametrize("rule", ["set", "rigl"])
-def test_one_graph_changes_and_the_other_stays(name, rule):
-    model = Two()
+def test_one_graph_changes_and_the_other_stays(name, rule, graphs):
+    model = Two(*graphs)
     kept = "far" if name == "near" else "near"
     weights = {each: getattr(model, each).weight for each in ("near", "far")}
     before = {each: weight.detach().clone() for each, weight in weights.items()}
@@ -96,10 +100,10 @@ def test_one_graph_changes_and_the_other_stays(name, rule):
     update = plasticity.update(model, adam, 1, *batch(), losses)
     assert len(update.rewiring.born) > 0
     assert graph_of(model, name).same_topology(update.rewiring.graph)
-    assert graph_of(model, kept) is {"near": NEAR, "far": FAR}[kept]
+    assert graph_of(model, kept) is dict(zip(("near", "far"), graphs, strict=True))[kept]
     assert weights[kept].shape == before[kept].shape
     assert adam.state[weights[name]]["exp_avg"].shape == weights[name].shape
-    again = Two()
+    again = Two(*graphs)
     again.load_state_dict(model.state_dict())
     x = batch()[0]
     assert torch.equal(again(x).prediction, model(x).prediction)
@@ -107,11 +111,12 @@ def test_one_graph_changes_and_the_other_stays(name, rule):
     adam.step()
 
 
+@pytest.mark.parametrize("graphs", [(NEAR, FAR), EQUAL], ids=["different", "equal"])
 @pytest.mark.parametrize(
     ("name", "changes", "stays"), [("near", "one", "other"), ("far", "other", "one")]
 )
-def test_tensors_of_one_module_know_their_graph(name, changes, stays):
-    model = Own()
+def test_tensors_of_one_module_know_their_graph(name, changes, stays, graphs):
+    model = Own(*graphs)
     before = {each: getattr(model, each).detach().clone() for each in ("one", "other")}
     rule = presets.set(100, samples=3, check_samples=0)
     update = Plasticity(rule, SHEET, graph=name).update(model, None, 1, *batch(), losses)
@@ -127,10 +132,53 @@ def test_a_module_that_does_not_say_is_refused():
         Plasticity(rule, SHEET, graph="far").dry_run(Unsaid(), 1, *batch(), losses)
 
 
-def test_graphs_with_the_same_edges_are_refused():
+def test_records_are_those_of_one_of_two_equal_graphs():
+    model, (x, _) = Two(*EQUAL), batch()
+    for name in ("near", "far"):
+        with recording(model, model.graphs[name]) as records:
+            model(x)
+        assert [record.weight is getattr(model, name).weight for record in records] == [True]
+
+
+def test_effects_of_edges_are_those_of_one_of_two_equal_graphs():
+    model, other = Two(*EQUAL), Two(NEAR, FAR)
+    other.near.load_state_dict(model.near.state_dict())
+    with torch.no_grad():  # the second layer of both passes nothing on
+        model.far.weight.zero_()
+        other.far.weight.zero_()
+    other.read.load_state_dict(model.read.state_dict())
+    x, y = batch()
+    mass, expected = (
+        Probe(m, SHEET, x, y, losses, name="near").edges().mass for m in (model, other)
+    )
+    assert torch.equal(mass, expected)
+    assert not Probe(model, SHEET, x, y, losses, name="far").edges().mass.any()
+
+
+def test_a_named_state_loads_where_graphs_have_no_names_and_the_other_way_round():
+    near, far = NEAR.named("near"), FAR.named("far")
+    for saved, fresh in ((Two(near, far), Two()), (Two(), Two(near, far))):
+        names = [graph.name for graph in fresh.graphs.values()]
+        rule = presets.set(100, samples=3, check_samples=0)
+        Plasticity(rule, SHEET, graph="far").update(saved, None, 1, *batch(), losses)
+        fresh.load_state_dict(saved.state_dict())
+        assert [graph.name for graph in fresh.graphs.values()] == names
+        x = batch()[0]
+        assert torch.equal(fresh(x).prediction, saved(x).prediction)
+
+
+@pytest.mark.parametrize("graphs", [(NEAR, NEAR), (EQUAL[0], EQUAL[0])])
+def test_graphs_with_the_same_edges_and_name_are_refused(graphs):
     rule = presets.set(100, samples=3, check_samples=0)
-    with pytest.raises(ValueError, match=r"must have different edges.*Got 'near' and 'far'"):
-        Plasticity(rule, SHEET).start(Two(NEAR, NEAR))
+    with pytest.raises(ValueError, match=r"edges or in their names.*far = graph.named\('far'\)"):
+        Plasticity(rule, SHEET).start(Two(*graphs))
+
+
+def test_a_layer_on_the_edges_of_a_graph_under_another_name_is_refused():
+    rule, model = presets.set(100, samples=3, check_samples=0), Two(*EQUAL)
+    model.far = EdgeLinear(NEAR)
+    with pytest.raises(ValueError, match=r"Got far \(EdgeLinear\).* build it on model.graphs"):
+        Plasticity(rule, SHEET).start(model)
 
 
 def test_a_state_goes_on_with_its_graph():

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from geometries import grid
-from graphcolumns import checkpoint
+from graphcolumns import ColumnGraph, checkpoint
 from graphcolumns.data import Dataset
 from graphcolumns.plasticity import presets
 from graphcolumns.training import train
-from tests.plasticity.test_two_graphs import Two
+from tests.plasticity.test_two_graphs import EQUAL, FAR, NEAR, Two
 
 OPTIONS = {"steps": 9, "batch_size": 8, "lr": 0.03, "progress": False, "geometry": grid.sheet(3, 4)}
 RULES = {
@@ -26,21 +26,21 @@ def rows() -> Dataset:
     return Dataset(inputs[:32], labels[:32], inputs[32:], labels[32:], num_classes=3)
 
 
-def two(seed: int = 0) -> Two:
+def two(seed: int = 0, graphs: tuple[ColumnGraph, ColumnGraph] = (NEAR, FAR)) -> Two:
     torch.manual_seed(seed)
-    return Two()
+    return Two(*graphs)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+@pytest.fixture(scope="module", params=[(NEAR, FAR), EQUAL], ids=["different", "equal"])
+def whole(request, tmp_path_factory):
     run = tmp_path_factory.mktemp("two") / "whole"
-    model = two()
+    model = two(graphs=request.param)
     summary = train(model, rows(), run=run, plasticity=RULES, checkpoint_every=4, **OPTIONS)
-    return run, model, summary
+    return run, model, summary, request.param
 
 
 def test_history_and_topology_of_each_graph_are_kept(whole):
-    run, model, summary = whole
+    run, model, summary, first = whole
     topology = checkpoint.read_topology(run)
     assert list(topology.graphs) == ["near", "far"]
     for name, updates in (("near", 3), ("far", 4)):
@@ -49,6 +49,8 @@ def test_history_and_topology_of_each_graph_are_kept(whole):
         last = checkpoint.replay(events, 12)
         assert last.same_topology(model.graphs[name])
         assert last.same_topology(topology.graphs[name])
+    assert not model.graphs["near"].same_topology(model.graphs["far"])
+    assert not any(model.graphs[graph.name].same_graph(graph) for graph in first if graph.name)
     assert len(checkpoint.read_history(run)) == 4
     assert (summary["updates"], summary["far/updates"]) == (3, 4)
 
@@ -68,8 +70,10 @@ def test_resumed_run_ends_bit_for_bit(whole, tmp_path):
 
     options = {"plasticity": RULES, "checkpoint_every": 4, **OPTIONS}
     with pytest.raises(Killed):
-        train(two(), rows(), run=tmp_path, metrics={"k": kill}, evaluate_every=7, **options)
-    train(two(9), rows(), run=tmp_path, resume=True, evaluate_every=7, **options)
+        train(
+            two(0, whole[3]), rows(), run=tmp_path, metrics={"k": kill}, evaluate_every=7, **options
+        )
+    train(two(9, whole[3]), rows(), run=tmp_path, resume=True, evaluate_every=7, **options)
     for name in ("edges.jsonl", "checkpoint/model.safetensors", "checkpoint/topology.safetensors"):
         assert (tmp_path / name).read_bytes() == (whole[0] / name).read_bytes(), name
 
@@ -89,4 +93,11 @@ def test_other_graphs_are_refused(whole, tmp_path):
     with pytest.raises(ValueError, match=r"Got reserve=0.0, 0.5"):
         train(two(), rows(), run=tmp_path, plasticity=reserved, **OPTIONS)
     with pytest.raises(ValueError, match=r"plasticity was|plasticity.*"):
-        train(two(), rows(), run=whole[0], plasticity={"far": RULES["far"]}, resume=True, **OPTIONS)
+        train(
+            two(0, whole[3]),
+            rows(),
+            run=whole[0],
+            plasticity={"far": RULES["far"]},
+            resume=True,
+            **OPTIONS,
+        )

@@ -93,9 +93,12 @@ def staged(
     _check_lengths(len(geometries), depths=depths, experts=experts, graphs=graphs)
     _check_lengths(len(geometries) - 1, pools=pools)
     shown = options.interface
+    # Under names of their own, stages with the same edges are rewired each by itself.
+    named = [graph.named(f"stage{number}") for number, graph in enumerate(graphs)]
+    below = [None, *(pool.named(f"pool{number}") for number, pool in enumerate(pools, 1))]
     stages = [
         make_stage(graph, pool, depth, count, channels, heads, options)
-        for graph, pool, depth, count in zip(graphs, [None, *pools], depths, experts, strict=True)
+        for graph, pool, depth, count in zip(named, below, depths, experts, strict=True)
     ]
     return StagedColumnformer(
         PatchEmbed(image_size, in_channels, channels, shown.patch, shown.stride, shown.padding),

@@ -200,10 +200,10 @@ def _one_graph(stages: Sequence[Stage]) -> ColumnGraph:
     """All edges of all stages among all columns, stage after stage."""
     edges, lengths, below, offset = [], [], 0, 0
     for stage in stages:
-        parts = {stage.graph: offset} if stage.depth else {}
+        parts = [(stage.graph, offset)] if stage.depth else []
         if stage.pool_graph is not None:
-            parts[stage.pool_graph] = below
-        for graph, first in parts.items():
+            parts.append((stage.pool_graph, below))
+        for graph, first in parts:
             shift = torch.tensor([[first], [offset]], device=graph.device)
             edges.append(graph.edge_index + shift)
             lengths.append(graph.distance)

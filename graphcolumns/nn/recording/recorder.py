@@ -56,7 +56,7 @@ def recording(
     others = list({id(other): other for other in before if other is not None}.values())
 
     def record(made: Record) -> None:
-        if graph is None or made.graph is graph or made.graph.same_topology(graph):
+        if graph is None or made.graph is graph or made.graph.same_graph(graph):
             records.append(made if keep is None else keep(made))
         for other in others:
             other(made)

@@ -66,7 +66,7 @@ def rewire(
     if graph.distance is not None:
         lengths = _measured(graph, wanted, geometry, sources) if len(wanted) else torch.empty(0)
         distance = merged(graph.distance[survives], lengths)
-    after = ColumnGraph(rowptr, source, distance, graph.num_sources)
+    after = ColumnGraph(rowptr, source, distance, graph.num_sources, graph.name)
     origin = merged(survives.nonzero()[:, 0], torch.full_like(wanted, NEWBORN))
     return Rewiring(after, origin, graph)
 

@@ -22,7 +22,7 @@ class Rewiring:
     tensor is entry ``origin[e]`` of the old one, and where ``origin[e]`` is -1 the edge is new.
 
     Args:
-        graph: Edges after the change.
+        graph: Edges after the change; they get the name of those before.
         origin: Index of the old edge, or -1 for a newborn, ``[E']`` int64.
         before: Edges before the change.
 
@@ -60,6 +60,8 @@ class Rewiring:
                 f"origin must name one old edge per new edge, shape ({after.num_edges},). "
                 f"Got {tuple(self.origin.shape)}."
             )
+        if after.name != before.name:
+            object.__setattr__(self, "graph", after.named(before.name))
         bad = (self.origin < NEWBORN) | (self.origin >= before.num_edges)
         if bad.any():
             raise ValueError(

@@ -47,4 +47,4 @@ def require_following(model: nn.Module, inputs: Inputs, graph: ColumnGraph) -> N
 def _attends(model: nn.Module, inputs: Inputs, graph: ColumnGraph) -> bool:
     with evaluating(model), recording(model) as records:
         model(inputs)
-    return any(record.graph.same_topology(graph) for record in records)
+    return any(record.graph.same_graph(graph) for record in records)

@@ -13,9 +13,10 @@ from graphcolumns.distributed.consensus import require_same_edges
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn.batches import Inputs, num_samples, select_samples
 from graphcolumns.nn.current_geometry import current_geometry
+from graphcolumns.nn.different_graphs import require_different_graphs
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.positions import LearnedPositions
-from graphcolumns.nn.protocols import graph_of, require_different_graphs
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.plasticity.criteria.gradient import movement_of_step
 from graphcolumns.plasticity.probe.evidence import Probe
