@@ -31,6 +31,8 @@ MOVED = {
     "plasticity.budget.Every": "plasticity.rules.schedules.Every",
     "plasticity.rules.budget.At": "plasticity.rules.schedules.At",
     "plasticity.rules.budget.Every": "plasticity.rules.schedules.Every",
+    "plasticity.candidates.draw.Everything": "plasticity.candidates.proposals.Everything",
+    "plasticity.candidates.samplers": "plasticity.candidates.proposals",
     "plasticity.constraints": "plasticity.selection.constraints",
     "plasticity.cycles": "plasticity.rules.schedules",
     "plasticity.rules.cycles": "plasticity.rules.schedules",

@@ -9,10 +9,17 @@ edge.
 
 from graphcolumns.nn.per_edge import edge_parameters
 from graphcolumns.plasticity import criteria
-from graphcolumns.plasticity.candidates import samplers
-from graphcolumns.plasticity.candidates.draw import Everything, draw_candidates
+from graphcolumns.plasticity.candidates import proposals as samplers
+from graphcolumns.plasticity.candidates.draw import draw_candidates
 from graphcolumns.plasticity.candidates.mesh_parts import mesh_parts
-from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
+from graphcolumns.plasticity.candidates.proposals import (
+    Distance,
+    Everything,
+    Mixture,
+    Norms,
+    TwoHop,
+    Uniform,
+)
 from graphcolumns.plasticity.probe.evidence import Evidence
 from graphcolumns.plasticity.rewiring.cool_down import CoolDown
 from graphcolumns.plasticity.rewiring.rewire import rewire

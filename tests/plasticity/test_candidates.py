@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 from geometries import grid
 from graphcolumns import connect
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.plasticity.candidates.draw import Everything, draw_candidates
-from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
+from graphcolumns.plasticity.candidates.draw import draw_candidates
+from graphcolumns.plasticity.candidates.proposals import (
+    Distance,
+    Everything,
+    Mixture,
+    Norms,
+    TwoHop,
+    Uniform,
+)
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.random.counter import derive, uniform
 from tests.plasticity.support.sheets import eight, graphs, line, pairs, plane

@@ -8,9 +8,15 @@ from graphcolumns import connect
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.geodesic import connected_parts
 from graphcolumns.plasticity import criteria, draw_candidates, select
-from graphcolumns.plasticity.candidates.draw import Everything
 from graphcolumns.plasticity.candidates.mesh_parts import joined_share, mesh_parts
-from graphcolumns.plasticity.candidates.proposals import Distance, Mixture, Norms, TwoHop, Uniform
+from graphcolumns.plasticity.candidates.proposals import (
+    Distance,
+    Everything,
+    Mixture,
+    Norms,
+    TwoHop,
+    Uniform,
+)
 from tests.plasticity.support.stand_in import candidates
 
 

@@ -11,8 +11,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.keys import edge_keys
 from graphcolumns.nn import ColumnConv
 from graphcolumns.plasticity import Constraints, Plasticity, presets, samplers
-from graphcolumns.plasticity.candidates.draw import Everything
-from graphcolumns.plasticity.candidates.proposals import Mixture
+from graphcolumns.plasticity.candidates.proposals import Everything, Mixture
 from graphcolumns.plasticity.probe.evidence import Probe
 from tests.plasticity.support.learners import LOSSES, SHEET, batch, descend, optimizer_of
 from tests.plasticity.support.nets import Answer, ConvNet

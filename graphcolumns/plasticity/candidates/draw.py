@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,29 +10,12 @@ from torch import Tensor
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.keys import contains, pair_keys
 from graphcolumns.plasticity.candidates.mesh_parts import joined_share
-from graphcolumns.plasticity.candidates.proposals import Pairs, Proposal
+from graphcolumns.plasticity.candidates.proposals import Everything, Proposal
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.random.counter import derive, uniform
 
-ALL_PAIRS = 2048  # columns up to which all pairs may be candidates
 ROUNDS = 6  # draws that turn out to be edges or repetitions are drawn anew this often
 FEWEST_JOINED = 1 / 64  # of several parts of a mesh: no more than 64 draws per candidate
-
-
-@dataclass(frozen=True)
-class Everything:
-    """All pairs: ``N M`` of them, so for small sheets and for tests only."""
-
-    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
-        """All pairs, whatever ``count``."""
-        n, m = graph.num_columns, graph.num_sources
-        if max(n, m) > ALL_PAIRS:
-            raise ValueError(
-                f"all pairs may be candidates up to {ALL_PAIRS} columns. Got {graph}; use "
-                "Distance, TwoHop, Norms, Uniform or a Mixture."
-            )
-        keys = torch.arange(n * m)
-        return Pairs(keys // m, keys % m)
 
 
 def draw_candidates(

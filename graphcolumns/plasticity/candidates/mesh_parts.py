@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from graphcolumns.connect.draws import LogKernel
+from graphcolumns.connect.mesh_race import race_on_mesh
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.geodesic import connected_parts
+from graphcolumns.geometry.part import part
 from graphcolumns.graph import ColumnGraph
 
 
@@ -33,3 +37,26 @@ def joined_share(label: Tensor) -> float:
     """The share of all pairs of columns that lie in one part."""
     sizes = label.bincount().double()
     return float((sizes**2).sum() / len(label) ** 2)
+
+
+def drawn_on_mesh(
+    geometry: Geometry, each: int, log_kernel: LogKernel, generator: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """``each`` sources per target, within each part of the mesh, or all others of a small part."""
+    label = torch.from_numpy(connected_parts(geometry))
+    pairs = []
+    for number, size in enumerate(label.bincount().tolist()):
+        if size == 1:
+            continue
+        inside = label == number
+        some = geometry if size == len(label) else part(geometry, inside)
+        ids = race_on_mesh(some, min(each, size - 1), log_kernel, generator)
+        members = inside.nonzero()[:, 0]
+        pairs.append(torch.stack([members[end] for end in pairs_of_rows(torch.from_numpy(ids))]))
+    targets, sources = torch.cat(pairs, 1) if pairs else torch.empty(2, 0, dtype=torch.int64)
+    return targets, sources
+
+
+def pairs_of_rows(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Targets and sources of a table of sources, a row per target."""
+    return torch.arange(len(ids)).repeat_interleave(ids.shape[1]), ids.reshape(-1)

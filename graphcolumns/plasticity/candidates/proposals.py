@@ -1,15 +1,18 @@
 """Where candidates for new edges come from: each proposal draws (target, source) pairs.
 
 A proposal is called with the graph, a number of pairs, a seed and the number of a round, and
-returns that many pairs or fewer, edges and repetitions among them; ``candidates`` sorts these out.
-Every proposal is a function of its arguments, in ``O(N + E + count)`` and never with an N x N
+returns that many pairs or fewer, edges and repetitions among them; ``draw_candidates`` sorts these
+out. Every proposal is a function of its arguments, in ``O(N + E + count)`` and never with an N x N
 object, except ``Everything``.
+
+A rule takes a function from the ``Evidence`` on the edges to a proposal, its ``sampler``: below,
+``uniform`` for ``Uniform`` and so on. They are ``graphcolumns.plasticity.samplers``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -19,14 +22,17 @@ from torch import Tensor
 
 from graphcolumns.connect import Kernel as KernelName
 from graphcolumns.connect import draws
-from graphcolumns.connect.mesh_race import race_on_mesh
 from graphcolumns.connect.race import exponential_race
 from graphcolumns.geometry import Geometry
-from graphcolumns.geometry.geodesic import connected_parts
-from graphcolumns.geometry.part import part
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.plasticity.candidates.mesh_parts import drawn_on_mesh, pairs_of_rows
+from graphcolumns.plasticity.probe.evidence import Evidence
+from graphcolumns.plasticity.probe.trace import iter_slices
 from graphcolumns.random.column_draws import random_ids, random_source, stratified_targets, weighted
 from graphcolumns.random.counter import derive
+
+ALL_PAIRS = 2048  # columns up to which all pairs may be candidates
+SMALL = 2**16  # pairs up to which ``thorough`` looks at all of them
 
 
 class Pairs(NamedTuple):
@@ -41,6 +47,9 @@ class Proposal(Protocol):
 
     def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
         """``count`` pairs or fewer, the first draw first."""
+
+
+Sampler = Callable[[Evidence], Proposal]
 
 
 @dataclass(frozen=True)
@@ -84,35 +93,12 @@ class Distance:
         each = min(n - 1, math.ceil(count / n) + math.ceil(graph.num_edges / n))
         generator = np.random.Generator(np.random.Philox(derive(seed, "distance", round_)))
         if self.geometry.metric == "geodesic":
-            return Pairs(*_drawn_on_mesh(self.geometry, each, self._log_kernel(), generator))
+            return Pairs(*drawn_on_mesh(self.geometry, each, self._log_kernel(), generator))
         ids = exponential_race(self.geometry, each, self._log_kernel(), generator)
-        return Pairs(*_rows(torch.from_numpy(ids)))
+        return Pairs(*pairs_of_rows(torch.from_numpy(ids)))
 
     def _log_kernel(self) -> draws.LogKernel:
         return draws.log_kernel(self.kernel, self.length)
-
-
-def _drawn_on_mesh(
-    geometry: Geometry, each: int, log_kernel: draws.LogKernel, generator: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """``each`` sources per target, within each part of the mesh, or all others of a small part."""
-    label = torch.from_numpy(connected_parts(geometry))
-    pairs = []
-    for number, size in enumerate(label.bincount().tolist()):
-        if size == 1:
-            continue
-        inside = label == number
-        some = geometry if size == len(label) else part(geometry, inside)
-        ids = race_on_mesh(some, min(each, size - 1), log_kernel, generator)
-        members = inside.nonzero()[:, 0]
-        pairs.append(torch.stack([members[end] for end in _rows(torch.from_numpy(ids))]))
-    targets, sources = torch.cat(pairs, 1) if pairs else torch.empty(2, 0, dtype=torch.int64)
-    return targets, sources
-
-
-def _rows(ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Targets and sources of a table of sources, a row per target."""
-    return torch.arange(len(ids)).repeat_interleave(ids.shape[1]), ids.reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -158,6 +144,22 @@ class Norms:
         return Pairs(*chosen)
 
 
+@dataclass(frozen=True)
+class Everything:
+    """All pairs: ``N M`` of them, so for small sheets and for tests only."""
+
+    def __call__(self, graph: ColumnGraph, count: int, seed: int, round_: int) -> Pairs:
+        """All pairs, whatever ``count``."""
+        n, m = graph.num_columns, graph.num_sources
+        if max(n, m) > ALL_PAIRS:
+            raise ValueError(
+                f"all pairs may be candidates up to {ALL_PAIRS} columns. Got {graph}; use "
+                "Distance, TwoHop, Norms, Uniform or a Mixture."
+            )
+        keys = torch.arange(n * m)
+        return Pairs(keys // m, keys % m)
+
+
 @dataclass(frozen=True, eq=False)
 class Mixture:
     """Several proposals, each with its share of the pairs.
@@ -190,3 +192,67 @@ class Mixture:
             if share
         ]
         return Pairs(*(torch.cat(ends) for ends in zip(*drawn, strict=True)))
+
+
+def uniform(edges: Evidence) -> Proposal:
+    """Every pair alike: ``Uniform``."""
+    return Uniform()
+
+
+def distance(edges: Evidence, length: float = 2.0, kernel: KernelName = "exponential") -> Proposal:
+    """Near pairs more often, ``length`` in the unit of the geometry: ``Distance``."""
+    return Distance(edges.geometry, length, kernel)
+
+
+def two_hop(edges: Evidence) -> Proposal:
+    """Sources of one's sources: ``TwoHop``."""
+    return TwoHop()
+
+
+def everything(edges: Evidence) -> Proposal:
+    """All pairs, up to 2048 columns: ``Everything``."""
+    return Everything()
+
+
+def thorough(edges: Evidence) -> Proposal:
+    """All pairs of a small sheet; else by chance, by norms and along two hops, a third each.
+
+    Up to ``2 ** 16`` pairs, 256 columns, looking at all of them costs little more than at some. In
+    a large bipartite graph there are no two hops: by chance and by norms, half each.
+    """
+    graph = edges.graph
+    if graph.num_columns * graph.num_sources <= SMALL:
+        return Everything()
+    parts: list[Proposal] = [Uniform(), norms(edges)]
+    if graph.num_columns == graph.num_sources:
+        parts.append(TwoHop())
+    return Mixture(parts, [1.0] * len(parts))
+
+
+def norms(edges: Evidence) -> Proposal:
+    """Sources with large values for targets with large gradients, in one more pass: ``Norms``."""
+    probe = edges.probe
+    batch = probe.inputs, probe.labels
+    gradients: Tensor | float = 0.0
+    values: Tensor | float = 0.0
+    slices = iter_slices(
+        probe.model, *batch, probe.losses, graph=probe.graph, slice_size=probe.slice_size
+    )
+    for part in slices:
+        if part.attention is not None:
+            gradients = gradients + _norm(part.attention.grad_out)
+            values = values + _norm(part.attention.v)
+        for each in part.linear:
+            gradients = gradients + _norm(each.grad_out[None, :, :, None])
+            values = values + _norm(each.x[None, :, :, None])
+    return Norms(torch.as_tensor(gradients), torch.as_tensor(values))
+
+
+def mixture(edges: Evidence, parts: Sequence[Sampler], shares: Sequence[float]) -> Proposal:
+    """Several, each with its share of the candidates: ``Mixture``."""
+    return Mixture([part(edges) for part in parts], shares)
+
+
+def _norm(x: Tensor) -> Tensor:
+    """``[T, N, b, H, D]`` -> ``[N]``: summed over steps and samples."""
+    return x.flatten(-2).norm(dim=-1).sum((0, 2)).double().cpu()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from graphcolumns.plasticity.candidates.samplers import Sampler
+from graphcolumns.plasticity.candidates.proposals import Sampler
 from graphcolumns.plasticity.rules.acceptance import Accept
 from graphcolumns.plasticity.rules.budget import Budget
 from graphcolumns.plasticity.rules.newborns import NewbornStart

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from graphcolumns.plasticity.candidates import samplers
-from graphcolumns.plasticity.candidates.samplers import Sampler
+from graphcolumns.plasticity.candidates.proposals import Sampler, uniform
 from graphcolumns.plasticity.probe.evidence import Evidence
 from graphcolumns.plasticity.rules.ranges import require_at_least, require_whole
 from graphcolumns.plasticity.rules.schedules import Schedule, value_at
@@ -43,7 +42,7 @@ class Scoring:
 
     prune: Score
     grow: Score | None = None
-    sampler: Sampler = samplers.uniform
+    sampler: Sampler = uniform
     per_grow: float = 8.0
     temperature: float | Schedule | None = None
     samples: int = 64

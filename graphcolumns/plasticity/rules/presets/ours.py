@@ -7,7 +7,7 @@ from functools import partial
 from typing import Unpack
 
 from graphcolumns.plasticity import criteria
-from graphcolumns.plasticity.candidates import samplers
+from graphcolumns.plasticity.candidates import proposals as samplers
 from graphcolumns.plasticity.rules.budget import Budget
 from graphcolumns.plasticity.rules.options import PresetOptions
 from graphcolumns.plasticity.rules.presets.preset_rule import preset_rule

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal, Unpack
 
 from graphcolumns.plasticity import criteria
-from graphcolumns.plasticity.candidates import samplers
+from graphcolumns.plasticity.candidates import proposals as samplers
 from graphcolumns.plasticity.rules.options import PresetOptions
 from graphcolumns.plasticity.rules.presets.preset_rule import falling_budget, preset_rule
 from graphcolumns.plasticity.rules.presets.updates import Updates
