@@ -89,14 +89,14 @@ def growth(
         )  # fmt: skip
 
 
-def solve(name: str, shape: Shape, device: str) -> Callable[[], object]:
+def peer_work(name: str, shape: Shape, device: str) -> Callable[[], object]:
     """The work of a peer, for a process of its own."""
     build = peers.ours if name == "ours" else PEERS[name].build
     return partial(build(draw(shape, device)))
 
 
 def _peak(name: str, work: Work, shape: Shape, device: str) -> float:
-    return on_gpu(work) if device == "cuda" else peak(solve, name, shape, device)
+    return on_gpu(work) if device == "cuda" else peak(peer_work, name, shape, device)
 
 
 def _missing(name: str, peer: Peer, problem: Problem, device: str, quick: bool) -> str:

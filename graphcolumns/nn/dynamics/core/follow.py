@@ -1,0 +1,56 @@
+"""A circuit that follows an input that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.dynamics.core.circuit import Circuit
+from graphcolumns.nn.dynamics.core.states import State
+from graphcolumns.nn.dynamics.methods.euler import Euler
+from graphcolumns.nn.dynamics.methods.method import Method
+
+
+def follow(
+    circuit: Circuit,
+    frames: Iterable[Any],
+    *,
+    method: Method | None = None,
+    steps: int = 1,
+    state: State | None = None,
+) -> tuple[Tensor, State]:
+    """Runs a circuit on a sequence of inputs, each from where the last one left it.
+
+    With ``Euler(dt, time_constants=(1, 5, 20))`` the tensors of the state, such as the layers of a
+    network, follow at different speeds. Gradients pass through all steps.
+
+    Args:
+        circuit: The system.
+        frames: Inputs, one after another; ``[T, B, ...]`` for tensors.
+        method: How the state advances (default: ``Euler()``).
+        steps: Iterations for every frame.
+        state: State at the start (default: ``circuit.initial`` of the first frame).
+
+    Returns:
+        Outputs after every frame, ``[T, ...]``, and the last state, where a later call goes on.
+
+    Raises:
+        ValueError: No frame, fewer than one step, or a time step that is not stable.
+    """
+    check_counts(steps=steps)
+    outputs = []
+    for frame in frames:
+        drive = circuit.drive(frame)
+        ready = (Euler() if method is None else method).ready(circuit, drive)
+        state = circuit.initial(drive) if state is None else state
+        memory = ready.memory(state, circuit.batch_dim)
+        for iteration in range(steps):
+            state, memory = ready.advance(circuit, state, drive, memory, iteration)
+        outputs.append(circuit.output(state, drive))
+    if not outputs or state is None:
+        raise ValueError("frames must have one input or more. Got none.")
+    return torch.stack(outputs), state

@@ -1,0 +1,124 @@
+"""Steps in time: Euler and Heun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
+from graphcolumns.nn.dynamics.core.states import State, map_state, tensors_of, with_tensors
+from graphcolumns.nn.dynamics.methods.method import Memory, settled_step
+
+
+@dataclass(frozen=True)
+class Euler:
+    r"""Steps of a fixed size, :math:`u_{k+1} = u_k + \frac{dt}{\tau} f(u_k)`.
+
+    Args:
+        dt: Time step (default: 90 % of the limit of the circuit).
+        time_constants: Time constant of every tensor of the state, relative to the fastest; layers
+            with larger ones follow changing inputs more slowly. Fixed points are the same.
+        allow_unstable: Whether a time step beyond the limit is allowed.
+
+    Raises:
+        ValueError: When solving, see :meth:`ready`.
+    """
+
+    dt: float | None = None
+    time_constants: tuple[float, ...] | None = None
+    allow_unstable: bool = False
+
+    def ready(self, circuit: Circuit, drive: Drive) -> Euler:
+        """The method with its time step.
+
+        Raises:
+            ValueError: A step that is not positive or not below the limit; a time constant below 1.
+        """
+        check_time_constants(self.time_constants)
+        dt = settled_step(self.dt, circuit, drive, self.allow_unstable)
+        return replace(self, dt=dt)
+
+    def memory(self, state: State, batch_dim: int) -> Memory:
+        """Nothing."""
+        return ()
+
+    def advance(
+        self, circuit: Circuit, state: State, drive: Drive, memory: Memory, iteration: int
+    ) -> tuple[State, Memory]:
+        """One step, the circuit's own unless layers have time constants."""
+        assert self.dt is not None
+        if self.time_constants is None:
+            return circuit.step(state, drive, self.dt), memory
+        rate = circuit.flow(state, drive)
+        return advanced(state, rate, self.dt, self.time_constants), memory
+
+
+@dataclass(frozen=True)
+class Heun:
+    r"""Second-order steps of a fixed size (explicit trapezoidal rule).
+
+    .. math::
+        u_{k+1} = u_k + \tfrac{dt}{2} (f(u_k) + f(u_k + dt \, f(u_k)))
+
+    Its limit along the negative real axis is that of Euler steps, so it is for trajectories, not
+    for fixed points.
+
+    Args:
+        dt: Time step (default: 90 % of the limit of the circuit).
+        allow_unstable: Whether a time step beyond the limit is allowed.
+
+    Raises:
+        ValueError: When solving, see :meth:`ready`.
+    """
+
+    dt: float | None = None
+    allow_unstable: bool = False
+
+    def ready(self, circuit: Circuit, drive: Drive) -> Heun:
+        """The method with its time step.
+
+        Raises:
+            ValueError: A step that is not positive or not below the limit.
+        """
+        return replace(self, dt=settled_step(self.dt, circuit, drive, self.allow_unstable))
+
+    def memory(self, state: State, batch_dim: int) -> Memory:
+        """Nothing."""
+        return ()
+
+    def advance(
+        self, circuit: Circuit, state: State, drive: Drive, memory: Memory, iteration: int
+    ) -> tuple[State, Memory]:
+        """One step: two evaluations of the flow."""
+        assert self.dt is not None
+        first = circuit.flow(state, drive)
+        second = circuit.flow(advanced(state, first, self.dt), drive)
+        return advanced(state, map_state(lambda a, b: (a + b) / 2, first, second), self.dt), memory
+
+
+def advanced(
+    state: State, rate: State, dt: float, time_constants: tuple[float, ...] | None = None
+) -> State:
+    """The state after a time step at a constant rate.
+
+    Raises:
+        ValueError: The number of time constants is not that of the tensors of the state.
+    """
+    tensors, rates = tensors_of(state), tensors_of(rate)
+    constants = (1.0,) * len(tensors) if time_constants is None else time_constants
+    if len(constants) != len(tensors):
+        raise ValueError(
+            "time_constants must have one number per tensor of the state. Expected "
+            f"{len(tensors)}. Got {len(constants)}."
+        )
+    steps = zip(tensors, rates, constants, strict=True)
+    return with_tensors(state, [u + (dt / tau) * du for u, du, tau in steps])
+
+
+def check_time_constants(time_constants: tuple[float, ...] | None) -> None:
+    """Raises ValueError for a time constant below 1."""
+    for tau in time_constants or ():
+        if not tau >= 1:
+            raise ValueError(
+                "time_constants must be 1 or more: the fastest tensor of the state has 1. "
+                f"Got {tau!r}; scale dt instead."
+            )

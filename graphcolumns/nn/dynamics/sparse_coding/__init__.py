@@ -1,0 +1,4 @@
+"""Sparse coding: locally competitive algorithms, and the conditions of the optimum they reach.
+
+Names for users are in ``graphcolumns.nn.dynamics``.
+"""
