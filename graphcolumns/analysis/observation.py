@@ -9,6 +9,7 @@ from torch import Tensor
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.dynamics import Relaxation
 
 
 class Wiring(NamedTuple):
@@ -45,6 +46,7 @@ class Observation(NamedTuple):
         targets: Targets of these samples, ``[S, ...]``.
         prediction: Predictions of the model, ``[S, ...]``.
         classes: Name of each class, where classes have names.
+        relaxation: How a model that settles arrives at its fixed point, or None.
     """
 
     geometry: Geometry | None
@@ -56,6 +58,7 @@ class Observation(NamedTuple):
     targets: Tensor
     prediction: Tensor
     classes: tuple[str, ...] | None = None
+    relaxation: Relaxation | None = None
 
     @property
     def wiring(self) -> Wiring:

@@ -13,12 +13,14 @@ from graphcolumns.analysis.watch import Watched, device_of_model, watch
 from graphcolumns.data import Dataset
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.batches import map_tensors, select_samples
+from graphcolumns.nn.batches import Inputs, map_tensors, select_samples
+from graphcolumns.nn.dynamics import Relaxation
 from graphcolumns.nn.protocols import graphs_of
 from graphcolumns.nn.recording import evaluating
 
 BATCH = 32  # samples at a time: attention along all edges is in memory at once
 CHOSEN = 6  # columns whose attention and receptive field are shown
+RELAXED = 8  # samples whose way to the fixed point is shown
 
 
 def observe(
@@ -77,6 +79,7 @@ def observe(
         targets=targets.cpu(),
         prediction=seen.prediction,
         classes=data.classes,
+        relaxation=_relaxation(model, select_samples(inputs, slice(RELAXED)), user),
     )
 
 
@@ -117,6 +120,18 @@ def _wiring(name: str, graph: ColumnGraph, seen: Watched, user: Tensor | None) -
         None if attention is None else attention[:, order],
         None if weights is None else weights[order],
     )
+
+
+def _relaxation(model: nn.Module, inputs: Inputs, user: Tensor | None) -> Relaxation | None:
+    """The way to the fixed point of a model that settles, states in the order of the user."""
+    method = getattr(model, "relaxation", None)
+    if method is None:
+        return None
+    found: Relaxation = method(inputs)
+    found = Relaxation._make(x if x is None else x.detach().cpu() for x in found)
+    if user is None or found.output.ndim != 4 or found.output.shape[1] != len(user):
+        return found
+    return found._replace(output=found.output[:, user.argsort()])
 
 
 def _by_user(activity: Tensor | None, user: Tensor | None) -> Tensor | None:

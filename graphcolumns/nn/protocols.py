@@ -30,6 +30,9 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
 ``mixture_maps()`` and ``mixture_graphs()``
     Methods of the model that return the learned mixture coefficients of its columns, each [N, R],
     and the graph under each of them (default: the first graph), for the loss term ``variation``.
+``relaxation(inputs)``
+    A method of a model that settles: a :class:`~graphcolumns.nn.dynamics.Relaxation` with energy
+    and residual along the way and states of the columns ``[T, N, B, C]``, which reports play.
 ``recorder``
     A class attribute, normally None; set only while records of what the module computes along
     edges are kept, see ``graphcolumns.nn.recording``.

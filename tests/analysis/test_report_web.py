@@ -4,8 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from geometries import cortex, grid, sphere
+from graphcolumns import connect
+from graphcolumns.analysis import report
+from tests.analysis.test_relaxation import Settling, images
 from tests.analysis.test_report import write
 
 pytestmark = pytest.mark.web
@@ -79,3 +83,18 @@ def test_a_picture_can_be_saved(browser, tmp_path):
     saved = Path(waiting.value.path()).read_text()
     assert saved == (tmp_path / "report/lengths.csv").read_text()
     assert errors == []
+
+
+def test_a_film_plays(browser, tmp_path):
+    torch.manual_seed(0)
+    user = grid.sheet(4, 5)
+    model = Settling(connect.nearest(user, degree=3))
+    page = report.write(tmp_path, model=model, data=images(), geometry=user)
+    tab, errors, requests = look(browser, page)
+    assert errors == requests == []
+    film = tab.locator(".film")
+    first = film.locator("img").get_attribute("src")
+    film.locator("button").click()
+    tab.wait_for_timeout(1500)
+    assert film.locator("output").evaluate("e => e.value") == "iteration 6"
+    assert film.locator("img").get_attribute("src") != first

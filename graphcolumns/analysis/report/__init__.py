@@ -19,6 +19,7 @@ from graphcolumns.analysis.figures.activity import activity
 from graphcolumns.analysis.figures.attention import attention, attention_of_columns
 from graphcolumns.analysis.figures.fields import fields
 from graphcolumns.analysis.figures.learning import learning
+from graphcolumns.analysis.figures.relaxation import relaxation
 from graphcolumns.analysis.figures.results import results
 from graphcolumns.analysis.figures.weights import weights
 from graphcolumns.analysis.figures.wiring import adjacency, degrees, lengths, wires
@@ -117,7 +118,8 @@ def write(
 
 def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
     """The pictures without a chapter: of the whole model, and of its graph if it has one."""
-    made: list[Picture | None] = [learning(run), results(seen, data), activity(seen), fields(seen)]
+    drawn = (activity, relaxation, fields)
+    made = [learning(run), results(seen, data), *(draw(seen) for draw in drawn)]
     if len(seen.wirings) == 1:
         made += _of_edges(seen, seen.wiring)
     return [picture for picture in made if picture is not None]

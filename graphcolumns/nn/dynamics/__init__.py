@@ -7,6 +7,7 @@ A circuit is a value with pure functions, see :class:`Circuit`; models that lear
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
 from graphcolumns.nn.dynamics.core.follow import follow
 from graphcolumns.nn.dynamics.core.iterate import DivergenceError
+from graphcolumns.nn.dynamics.core.relaxation import Relaxation, relaxation
 from graphcolumns.nn.dynamics.core.solve import Solution, solve
 from graphcolumns.nn.dynamics.gradients.implicit import GradientWarning, Implicit
 from graphcolumns.nn.dynamics.gradients.reversible import Reversible
@@ -31,10 +32,12 @@ __all__ = [
     "Implicit",
     "Momentum",
     "RMSProp",
+    "Relaxation",
     "Reversible",
     "Solution",
     "Truncated",
     "Unrolled",
     "follow",
+    "relaxation",
     "solve",
 ]

@@ -18,6 +18,9 @@ from graphcolumns.nn.dynamics.gradients.implicit import Implicit
 from graphcolumns.nn.dynamics.methods.euler import Euler
 from graphcolumns.nn.dynamics.methods.method import Method
 
+# A state to start from, or a function of inputs and drive that returns one.
+Start = State | Callable[[Any, Drive], State] | None
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -53,7 +56,7 @@ def solve(
     tolerance: float = 1e-4,
     max_steps: int = 10_000,
     every: int = 10,
-    start: State | Callable[[Any, Drive], State] | None = None,
+    start: Start = None,
     gradient: Gradient | None = None,
     record: int | None = None,
 ) -> Solution:
@@ -118,7 +121,7 @@ def _start(
     circuit: Circuit,
     inputs: Any,
     drive: Drive,
-    start: State | Callable[[Any, Drive], State] | None,
+    start: Start,
 ) -> State:
     usual = circuit.initial(drive)
     if start is None:
