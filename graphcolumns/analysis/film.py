@@ -22,8 +22,8 @@ PLAYER = """
       image.alt = "{title}, frame " + (i + 1);
     }};
     const stop = () => {{ clearInterval(timer); timer = null; button.textContent = "Play"; }};
-    slider.addEventListener("input", () => {{ stop(); show(+slider.value); }});
-    button.addEventListener("click", () => {{
+    slider.oninput = () => {{ stop(); show(+slider.value); }};
+    button.onclick = () => {{
       if (timer) return stop();
       if (+slider.value === frames.length - 1) show(0);
       button.textContent = "Pause";
@@ -31,7 +31,7 @@ PLAYER = """
         if (+slider.value === frames.length - 1) return stop();
         show(+slider.value + 1);
       }}, {milliseconds});
-    }});
+    }};
   }})(document.currentScript.parentElement);
   </script>
 </div>

@@ -9,7 +9,7 @@ import torch
 from geometries import grid
 from graphcolumns import connect
 from graphcolumns.analysis import observe
-from graphcolumns.analysis.figures.relaxation import relaxation as picture
+from graphcolumns.analysis.figures.settling import settling as picture
 from graphcolumns.analysis.film import player
 from graphcolumns.analysis.report import write
 from graphcolumns.data import Dataset

@@ -19,8 +19,8 @@ from graphcolumns.analysis.figures.activity import activity
 from graphcolumns.analysis.figures.attention import attention, attention_of_columns
 from graphcolumns.analysis.figures.fields import fields
 from graphcolumns.analysis.figures.learning import learning
-from graphcolumns.analysis.figures.relaxation import relaxation
 from graphcolumns.analysis.figures.results import results
+from graphcolumns.analysis.figures.settling import settling
 from graphcolumns.analysis.figures.weights import weights
 from graphcolumns.analysis.figures.wiring import adjacency, degrees, lengths, wires
 from graphcolumns.analysis.layout import is_spatial
@@ -118,7 +118,7 @@ def write(
 
 def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
     """The pictures without a chapter: of the whole model, and of its graph if it has one."""
-    drawn = (activity, relaxation, fields)
+    drawn = (activity, settling, fields)
     made = [learning(run), results(seen, data), *(draw(seen) for draw in drawn)]
     if len(seen.wirings) == 1:
         made += _of_edges(seen, seen.wiring)

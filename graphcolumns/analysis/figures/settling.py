@@ -16,7 +16,7 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.nn.dynamics import Relaxation
 
 
-def relaxation(seen: Observation) -> Picture | None:
+def settling(seen: Observation) -> Picture | None:
     """Energy and residual of every sample over iterations; None for a model that does not settle.
 
     Where the states are those of columns, ``[T, N, B, C]``, the first sample can be played.
