@@ -9,11 +9,15 @@ from graphcolumns.nn.dynamics.core.follow import follow
 from graphcolumns.nn.dynamics.core.iterate import DivergenceError
 from graphcolumns.nn.dynamics.core.relaxation import Relaxation, relaxation
 from graphcolumns.nn.dynamics.core.solve import Solution, solve
+from graphcolumns.nn.dynamics.energy.classical_hopfield import ClassicalHopfield, hebbian_weights
+from graphcolumns.nn.dynamics.energy.energy_transformer import EnergyTransformer
+from graphcolumns.nn.dynamics.energy.hopfield import ModernHopfield
 from graphcolumns.nn.dynamics.gradients.implicit import GradientWarning, Implicit
 from graphcolumns.nn.dynamics.gradients.reversible import Reversible
 from graphcolumns.nn.dynamics.gradients.unrolled import Truncated, Unrolled
 from graphcolumns.nn.dynamics.methods.adaptive import Adaptive
 from graphcolumns.nn.dynamics.methods.anderson import Anderson
+from graphcolumns.nn.dynamics.methods.descent import Descent
 from graphcolumns.nn.dynamics.methods.euler import Euler, Heun
 from graphcolumns.nn.dynamics.methods.state_optimizers import Adam, Momentum, RMSProp
 from graphcolumns.nn.dynamics.sparse_coding.lca import LCA
@@ -24,12 +28,16 @@ __all__ = [
     "Adaptive",
     "Anderson",
     "Circuit",
+    "ClassicalHopfield",
+    "Descent",
     "DivergenceError",
     "Drive",
+    "EnergyTransformer",
     "Euler",
     "GradientWarning",
     "Heun",
     "Implicit",
+    "ModernHopfield",
     "Momentum",
     "RMSProp",
     "Relaxation",
@@ -38,6 +46,7 @@ __all__ = [
     "Truncated",
     "Unrolled",
     "follow",
+    "hebbian_weights",
     "relaxation",
     "solve",
 ]
