@@ -20,33 +20,71 @@ from graphcolumns.nn.dynamics.methods.anderson import Anderson
 from graphcolumns.nn.dynamics.methods.descent import Descent
 from graphcolumns.nn.dynamics.methods.euler import Euler, Heun
 from graphcolumns.nn.dynamics.methods.state_optimizers import Adam, Momentum, RMSProp
+from graphcolumns.nn.dynamics.predictive_coding.activation import (
+    Activation,
+    identity,
+    relu,
+    tanh,
+)
+from graphcolumns.nn.dynamics.predictive_coding.chains import (
+    discriminative,
+    generative,
+    mupc_scales,
+)
+from graphcolumns.nn.dynamics.predictive_coding.connection import Connection
+from graphcolumns.nn.dynamics.predictive_coding.convolution import Convolution
+from graphcolumns.nn.dynamics.predictive_coding.dense import Dense
+from graphcolumns.nn.dynamics.predictive_coding.edges import Edges
+from graphcolumns.nn.dynamics.predictive_coding.fixed_prediction import FixedPrediction
+from graphcolumns.nn.dynamics.predictive_coding.layer import Layer
+from graphcolumns.nn.dynamics.predictive_coding.learning_energy import local_energy
+from graphcolumns.nn.dynamics.predictive_coding.network import PredictiveCoding
+from graphcolumns.nn.dynamics.predictive_coding.skip import Skip
+from graphcolumns.nn.dynamics.predictive_coding.z_il import z_il
 from graphcolumns.nn.dynamics.sparse_coding.lca import LCA
 
 __all__ = [
     "LCA",
+    "Activation",
     "Adam",
     "Adaptive",
     "Anderson",
     "Circuit",
     "ClassicalHopfield",
+    "Connection",
+    "Convolution",
+    "Dense",
     "Descent",
     "DivergenceError",
     "Drive",
+    "Edges",
     "EnergyTransformer",
     "Euler",
+    "FixedPrediction",
     "GradientWarning",
     "Heun",
     "Implicit",
+    "Layer",
     "ModernHopfield",
     "Momentum",
+    "PredictiveCoding",
     "RMSProp",
     "Relaxation",
     "Reversible",
+    "Skip",
     "Solution",
     "Truncated",
     "Unrolled",
+    "discriminative",
     "follow",
+    "generative",
     "hebbian_weights",
+    "identity",
+    "local_energy",
+    "mupc_scales",
     "relaxation",
+    "relu",
     "solve",
+    "tanh",
+    "z_il",
 ]
