@@ -35,7 +35,8 @@ def z_il(network: PredictiveCoding, drive: Drive) -> tuple[dict[str, Tensor], di
     """
     distances = _distances(network)
     state = network.initial(drive)
-    start, errors = network.values(state, drive), {}
+    start = network.values(state, drive)
+    errors: dict[str, Tensor] = {}
     for step in range(max(distances.values()) + 1):
         now = network.errors(network.values(state, drive), drive)
         errors |= {name: now[name] for name, away in distances.items() if away == step}
