@@ -41,7 +41,18 @@ from graphcolumns.nn.dynamics.predictive_coding.learning_energy import local_ene
 from graphcolumns.nn.dynamics.predictive_coding.network import PredictiveCoding
 from graphcolumns.nn.dynamics.predictive_coding.skip import Skip
 from graphcolumns.nn.dynamics.predictive_coding.z_il import z_il
+from graphcolumns.nn.dynamics.sparse_coding.conv_lca import ConvLCA
+from graphcolumns.nn.dynamics.sparse_coding.edge_lca import EdgeLCA
+from graphcolumns.nn.dynamics.sparse_coding.floored_lca import FlooredLCA
 from graphcolumns.nn.dynamics.sparse_coding.lca import LCA
+from graphcolumns.nn.dynamics.sparse_coding.sparse_circuit import SparseCircuit
+from graphcolumns.nn.dynamics.sparse_coding.two_hop_lca import TwoHopLCA
+from graphcolumns.nn.dynamics.sparse_coding.weighted_edges import (
+    WeightedEdges,
+    atom_edges,
+    lateral_edges,
+    normalized_edges,
+)
 
 __all__ = [
     "LCA",
@@ -52,15 +63,18 @@ __all__ = [
     "Circuit",
     "ClassicalHopfield",
     "Connection",
+    "ConvLCA",
     "Convolution",
     "Dense",
     "Descent",
     "DivergenceError",
     "Drive",
+    "EdgeLCA",
     "Edges",
     "EnergyTransformer",
     "Euler",
     "FixedPrediction",
+    "FlooredLCA",
     "GradientWarning",
     "Heun",
     "Implicit",
@@ -73,15 +87,21 @@ __all__ = [
     "Reversible",
     "Skip",
     "Solution",
+    "SparseCircuit",
     "Truncated",
+    "TwoHopLCA",
     "Unrolled",
+    "WeightedEdges",
+    "atom_edges",
     "discriminative",
     "follow",
     "generative",
     "hebbian_weights",
     "identity",
+    "lateral_edges",
     "local_energy",
     "mupc_scales",
+    "normalized_edges",
     "relaxation",
     "relu",
     "solve",
