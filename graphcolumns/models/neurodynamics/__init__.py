@@ -1,0 +1,21 @@
+"""Circuits that learn: models whose forward pass settles at a fixed point."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from graphcolumns.models.neurodynamics.dictionary import SparseDictionary
+
+if TYPE_CHECKING:
+    from graphcolumns.models.neurodynamics.estimators_coder import LCACoder
+    from graphcolumns.models.neurodynamics.estimators_learning import LCADictionaryLearning
+
+__all__ = ["LCACoder", "LCADictionaryLearning", "SparseDictionary"]
+
+# Loaded at first use: scikit-learn is not needed for the other models.
+_ESTIMATORS = {"LCACoder": "estimators_coder", "LCADictionaryLearning": "estimators_learning"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ESTIMATORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ESTIMATORS[name]}"), name)
