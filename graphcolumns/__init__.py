@@ -60,13 +60,30 @@ _MODULES = {
     "train": "graphcolumns.training",
 }
 
+# Where a name is looked for that is not at the top.
+_ROOMS = ("models", "nn", "plasticity", "data", "training", "ops", "graph")
+
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module(_MODULES.get(name, "graphcolumns.ops")), name)
     if not name.startswith("_") and find_spec(f"graphcolumns.{name}") is not None:
         return import_module(f"graphcolumns.{name}")
-    raise AttributeError(f"module 'graphcolumns' has no attribute {name!r}.")
+    if room := "" if name.startswith("_") else _room_of(name):
+        # An AttributeError would be hidden by `from graphcolumns import ...`.
+        raise ImportError(
+            f"graphcolumns has what one imports first. Got {name!r}, which is in {room}; write "
+            f"`from {room} import {name}`."
+        )
+    raise AttributeError(
+        f"module 'graphcolumns' has no attribute {name!r}.", name=name, obj=sys.modules[__name__]
+    )
+
+
+def _room_of(name: str) -> str:
+    """The package that has a public name, or nothing."""
+    rooms = (f"graphcolumns.{room}" for room in _ROOMS)
+    return next((room for room in rooms if name in import_module(room).__all__), "")
 
 
 def __dir__() -> list[str]:

@@ -121,6 +121,20 @@ def test_what_one_imports_first_is_at_the_top():
         assert getattr(graphcolumns, module) is sys.modules[f"graphcolumns.{module}"]
 
 
+@pytest.mark.parametrize(
+    ("name", "room"),
+    [("staged", "models"), ("EdgeBias", "nn"), ("presets", "plasticity"), ("TERMS", "training")],
+)
+def test_a_name_that_is_not_at_the_top_says_where_it_is(name: str, room: str):
+    with pytest.raises(ImportError, match=f"write `from graphcolumns.{room} import {name}`"):
+        exec(f"from graphcolumns import {name}")
+
+
+def test_a_name_that_is_nowhere_is_no_attribute():
+    assert not hasattr(graphcolumns, "trian")
+    assert not hasattr(graphcolumns, "_staged")
+
+
 def test_train_is_a_function_and_its_package_says_where_it_is(tmp_path: Path):
     with pytest.raises(ImportError, match="Write `from graphcolumns import train`"):
         import_module("graphcolumns.train")

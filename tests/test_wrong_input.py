@@ -39,7 +39,7 @@ from graphcolumns.nn import (
     UntiedLinear,
 )
 from graphcolumns.training import TERMS, train
-from tests.training.support.tiny import task, tiny
+from tests.training.support.tiny import Output, Tiny, task, tiny
 
 
 def bad(name: str, call: Callable | list[str], message: str, error: type[Exception] = ValueError):
@@ -63,6 +63,14 @@ X, Q, W = torch.zeros(6, 2, 4), torch.zeros(6, 2, 2, 2), torch.zeros(6, 4, 5)
 SCORES, IMAGES = torch.zeros(12), torch.zeros(4, 1, 2, 2)
 LABELS = torch.tensor([0, 1, 0, 1])
 BITS = torch.stack([LABELS, 1 - LABELS], 1)
+
+
+class MeanOfBatch(Tiny):
+    """Forgets the samples, which one sample would not show."""
+
+    def forward(self, inputs: Tensor) -> Output:
+        output = super().forward(inputs)
+        return output._replace(prediction=output.prediction.mean(0, keepdim=True))
 
 
 def ids(*values: int) -> Tensor:
@@ -585,9 +593,19 @@ TRAIN = [
     bad("other classes", lambda f: fit(f, model=tiny(classes=2)),
         "the model must return a prediction [B, 3], one value for each of the 3 classes of "
         "Dataset(train=12, test=12, inputs=(1, 3, 3), num_classes=3, task='classification'). Got "
-        "[1, 2] for one sample; give the model num_classes=3."),
+        "[2, 2] for 2 samples; build the model with num_classes=3, or num_outputs=3 if that is "
+        "what it is called there."),
     bad("model without graph", lambda f: fit(f, model=torch.nn.Linear(3, 3)),
-        "model.graph must be a ColumnGraph. Got NoneType from Linear.", TypeError),
+        "model.graph must be a ColumnGraph. Got NoneType from Linear; keep the edges there, "
+        "self.graph = graph. What is trained without edges needs a loop of its own.", TypeError),
+    bad("one prediction for all samples", lambda f: fit(f, model=MeanOfBatch()),
+        "a prediction must have one row per sample, [B, ...] with B = 2. Got [1, 3]; columns come "
+        "first in a state [N, B, C], samples in a prediction."),
+    bad("misspelt option", lambda f: fit(f, stpes=20),
+        "options of train must be fields of TrainOptions: steps, epochs, batch_size, lr, "
+        "weight_decay, betas, warmup, min_lr, clip, optimizer, schedule, grad_accumulation, amp, "
+        "compile, checkpoint_every, evaluate_every, evaluate_test, best, seed, progress, "
+        "tensorboard, device, changes. Got stpes. Did you mean 'steps'?", TypeError),
     bad("loss without weight", lambda f: fit(f, losses={"activity": TERMS["activity"]}),
         "losses must map names to (weight, term), such as 'activity': (0.1, TERMS['activity']). "
         f"Got 'activity': {TERMS['activity']!r}.", TypeError),
@@ -612,7 +630,6 @@ def test_wrong_files_and_training(folder, call, error, message):
 
 
 CHOICES = "distance_decay, isolated, layered, nearest, random, within_radius"
-PLUS = "Any other argument of graphcolumns.connect.nearest is added with a plus"
 
 # What follows `graphcolumns` on the command line.
 # fmt: off
@@ -631,7 +648,28 @@ COMMANDS = [
         "see `graphcolumns --help`."),
     bad("misspelt key", ["train", "graph.degre=3"],
         "unknown key 'graph.degre'. Did you mean 'degree'? Keys in graph: degree, self_loops. "
-        f"{PLUS}: +graph.degre=VALUE."),
+        "graphcolumns.connect.nearest takes nothing else; choose another, graph=CHOICE."),
+    bad("option of a rule without options", ["train", "plasticity=static", "plasticity.every=5"],
+        "unknown key 'plasticity.every'. There are no keys in plasticity. "
+        "graphcolumns.plasticity.presets.static takes nothing else; choose another, "
+        "plasticity=CHOICE."),
+    bad("misspelt option of a rule without options",
+        ["train", "plasticity=sernn", "plasticity.evry=5"],
+        "unknown key 'plasticity.evry'. There are no keys in plasticity. "
+        "graphcolumns.plasticity.presets.sernn takes nothing else; choose another, "
+        "plasticity=CHOICE."),
+    bad("key that may be added", ["train", "plasticity=exact", "plasticity.regrow=true"],
+        "unknown key 'plasticity.regrow'. Did you mean 'per_grow'? Keys in plasticity: every, "
+        "start, stop, fraction, degree, sampler, per_grow, tolerance, groups, standard_errors, "
+        "margin, grace, newborn, epsilon_share, samples, check_samples, reserve. regrow is an "
+        "argument of graphcolumns.plasticity.presets.exact, added with a plus: "
+        "+plasticity.regrow=VALUE."),
+    bad("no such key", ["train", "plasticity=exact", "plasticity.near=null"],
+        "unknown key 'plasticity.near'. Did you mean 'newborn'? Keys in plasticity: every, "
+        "start, stop, fraction, degree, sampler, per_grow, tolerance, groups, standard_errors, "
+        "margin, grace, newborn, epsilon_share, samples, check_samples, reserve. With a plus, as "
+        "in +plasticity.watch_movement=VALUE, graphcolumns.plasticity.presets.exact takes "
+        "watch_movement, accept, regrow, cool_down, constraints, overhead, skip_optimizer_step."),
     bad("misspelt group", ["train", "optimiser.lr=1"],
         "unknown key 'optimiser.lr'. Did you mean 'optimizer'? Keys: graph, model, data, "
         "optimizer, learning, name, degree, seed, run, epochs, steps, batch_size, losses, metrics, "
@@ -674,10 +712,10 @@ COMMANDS = [
         "the loss term 'wiring' cannot be computed: Columnformer has no cost: build it with a "
         "wiring cost (model.cost.wiring=distance; in Python cost={'wiring': 'distance'}), or set "
         "the weight of 'wiring' to 0.\n"
-        "(while trying one sample)"),
+        "(while trying two samples)"),
     bad("impossible augmentation", ["train", "augmentation.degrees=-3"],
         "need degrees >= 0, translate >= 0, 0 <= scale < 1 and 0 <= shear < 90. Got -3, 0.08, 0.1 "
-        "and 10.0.\n(while trying one sample)"),
+        "and 10.0.\n(while trying two samples)"),
     bad("fold out of range on the command line", ["train", "fold=5"],
         "fold must be in [0, folds) with folds >= 2. Got 5 of 5."),
     bad("existing folder", ["train", "run=run"],

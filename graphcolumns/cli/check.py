@@ -73,6 +73,11 @@ def check_config(config: Mapping[str, Any]) -> CheckedConfig:
             continue
         rules = graph_rules(config[name]) if name == "plasticity" else None
         for path, node in _paths(name, config[name], rules):
+            if rules is not None and node is None:
+                raise ValueError(
+                    f"{path} must be a rule, and a graph without a rule is left out. Got null; "
+                    f"write ~{path}."
+                )
             check_call(path, node, later)
     return CheckedConfig(dict(config))
 

@@ -15,9 +15,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
+from graphcolumns.cli.check import BUILT
 from graphcolumns.cli.groups import choices_of, keys_in, near, without_nulls
 from graphcolumns.cli.help import GROUPS, choices
 from graphcolumns.cli.moved_keys import meant, moved_hint
+from graphcolumns.cli.signature import further_arguments
 
 CONFIGS, NAME = "graphcolumns.configs", "train"
 
@@ -161,6 +163,20 @@ def _unknown_key(error: Exception, overrides: Sequence[str], config_dir: str | N
     known = [k for k in config if not k.startswith("_")]
     more = ""
     if len(names) == 1 and "_target_" in config and not moved_hint(key):
-        more = f" Any other argument of {config['_target_']} is added with a plus: +{key}=VALUE."
+        more = _further(key, config["_target_"], known)
     path = f"{parents}.{last}".lstrip(".")
     return f"unknown key {key!r}.{meant(path, known)} {keys_in(parents, known)}{more}"
+
+
+def _further(key: str, target: str, known: Sequence[str]) -> str:
+    """What is said of arguments of a function that are no keys yet."""
+    part, _, name = key.rpartition(".")
+    later = BUILT.get(part.partition(".")[0], ())
+    others = further_arguments(target, (*known, *later))
+    if others is None:
+        return f" Any other argument of {target} is added with a plus: +{key}=VALUE."
+    if name in others:
+        return f" {name} is an argument of {target}, added with a plus: +{key}=VALUE."
+    if not others:
+        return f" {target} takes nothing else; choose another, {part}=CHOICE."
+    return f" With a plus, as in +{part}.{others[0]}=VALUE, {target} takes {', '.join(others)}."

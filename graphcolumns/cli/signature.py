@@ -144,6 +144,22 @@ def check_keys(path: str, given: Mapping[str, Any], known: Sequence[str]) -> Non
             raise ValueError(f"unknown key {name!r}.{meant(name, known)} {keys_in(path, known)}")
 
 
+def further_arguments(target: str, given: Sequence[str]) -> list[str] | None:
+    """The arguments of a function that are not given; None if it takes any, or is not there.
+
+    Args:
+        target: Dotted path of the function.
+        given: Names of arguments that are given.
+    """
+    try:
+        parameters = _parameters(function_of(target))
+    except Exception:  # what is wrong with the path is said where the function is called
+        return None
+    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return None
+    return [name for name in parameters if name not in given]
+
+
 def _call(path: str, node: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function that a mapping names, and the arguments beside its name."""
     if not isinstance(node, Mapping) or "_target_" not in node:

@@ -77,14 +77,25 @@ class ModelOutput(NamedTuple):
     iterations: Tensor | None = None
 
 
-def prediction_of(output: Any) -> Tensor:
+def prediction_of(output: Any, samples: int | None = None) -> Tensor:
     """The prediction in what a model returned.
 
+    Args:
+        output: Output of a model.
+        samples: Number of samples that the model was given (default: not compared).
+
     Raises:
-        TypeError: There is none.
+        TypeError: There is no prediction.
+        ValueError: It is of another number of samples.
     """
     prediction = getattr(output, "prediction", None)
     if torch.is_tensor(prediction):
+        if samples is not None and (not prediction.ndim or len(prediction) != samples):
+            raise ValueError(
+                f"a prediction must have one row per sample, [B, ...] with B = {samples}. Got "
+                f"{list(prediction.shape)}; columns come first in a state [N, B, C], samples in a "
+                "prediction."
+            )
         return prediction
     named = getattr(output, "logits", None) is not None
     raise TypeError(
@@ -136,7 +147,8 @@ def graphs_of(model: nn.Module) -> Mapping[str, ColumnGraph]:
             where = "model.graph" if name == ONLY else f"model.graphs[{name!r}]"
             raise TypeError(
                 f"{where} must be a ColumnGraph. Got {type(graph).__name__} from "
-                f"{type(model).__name__}."
+                f"{type(model).__name__}; keep the edges there, self.graph = graph. What is "
+                "trained without edges needs a loop of its own."
             )
     return graphs
 

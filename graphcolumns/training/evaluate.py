@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.data import AnyDataset, Task
+from graphcolumns.nn.protocols import prediction_of
 from graphcolumns.nn.recording import evaluating
 
 # A number of the user: a function of (model, data).
@@ -89,7 +90,7 @@ def _run(
     """Predictions, targets and groups of all samples."""
     predictions, targets, groups = [], [], []
     for inputs, part in data.in_order(half, batch_size, data.num_scored(half)):
-        predictions.append(model(inputs).prediction.float())
+        predictions.append(prediction_of(model(inputs), len(part)).float())
         targets.append(part)
         group = data.task.group_of(inputs)
         groups += [] if group is None else [group]

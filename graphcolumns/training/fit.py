@@ -32,13 +32,13 @@ def check_fit(
     losses: Mapping[str, tuple[float, Term]],
     augmentation: Callable[..., Tensor] | None = None,
 ) -> None:
-    """Send one training sample through augmentation, model and losses, in evaluation mode.
+    """Send two training samples through augmentation, model and losses, in evaluation mode.
 
     So that parts that cannot work together fail before anything is written.
 
     Args:
         model: Model, on the device of the data.
-        data: Data set that the sample comes from.
+        data: Data set that the samples come from.
         losses: Weight and term of extra losses by name.
         augmentation: Augmentation of training batches, as in ``train``.
 
@@ -52,14 +52,15 @@ def check_fit(
     graph_of(model)
     for name, loss in losses.items():
         _check_loss(name, loss)
-    inputs, targets = data.batch("train", torch.arange(1))
+    # Two, because what mixes samples up is right for one.
+    inputs, targets = data.batch("train", torch.arange(min(2, data.size("train"))))
     if augmentation is not None:
         inputs = augmentation(inputs, generator=torch.Generator())
     learned = [module for module in model.modules() if isinstance(module, LearnedPositions)]
     with evaluating(model):
         with torch.set_grad_enabled(bool(learned)):
             output = model(inputs)
-            _check_prediction(output, data)
+            _check_prediction(output, data, len(targets))
             values = [weight * term(model, output, targets) for weight, term in losses.values()]
         for positions in learned:
             _check_moved(positions, [output.prediction.sum(), *values])
@@ -90,17 +91,18 @@ def _check_moved(positions: LearnedPositions, values: list[Tensor]) -> None:
         )
 
 
-def _check_prediction(output: Any, data: AnyDataset) -> None:
-    prediction = prediction_of(output)
+def _check_prediction(output: Any, data: AnyDataset, samples: int) -> None:
+    prediction = prediction_of(output, samples)
     if not prediction.is_floating_point():
         raise TypeError(f"the prediction must be a floating tensor. Got {prediction.dtype}.")
     shapes = [(1, data.num_classes), *data.task.prediction_shapes(data.spec.targets.shape)]
-    if tuple(prediction.shape) not in shapes:
+    if tuple(prediction.shape[1:]) not in [tuple(shape[1:]) for shape in shapes]:
         expected = " or ".join(str(["B", *shape[1:]]).replace("'", "") for shape in shapes)
         raise ValueError(
             f"the model must return a prediction {expected}, one value for each of the "
             f"{data.num_classes} {data.task.outputs} of {data}. Got {list(prediction.shape)} for "
-            f"one sample; give the model num_classes={data.num_classes}."
+            f"{samples} samples; build the model with num_classes={data.num_classes}, or "
+            f"num_outputs={data.num_classes} if that is what it is called there."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from math import ceil, isfinite
 from numbers import Real
 from typing import Any
@@ -130,7 +131,7 @@ class TrainOptions:
         if unknown:
             raise TypeError(
                 f"options of train must be fields of TrainOptions: {', '.join(known)}. Got "
-                f"{', '.join(unknown)}."
+                f"{', '.join(unknown)}.{_meant(unknown[0], known)}"
             )
         return cls(**given) if options is None else replace(options, **given)
 
@@ -140,6 +141,11 @@ class TrainOptions:
             return self.steps
         assert self.epochs is not None
         return ceil(self.epochs * samples / self.batch_size)
+
+
+def _meant(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _check_counts(**counts: int | None) -> None:

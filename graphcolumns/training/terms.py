@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from graphcolumns.data import Task
 from graphcolumns.data.tasks import task_named
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.protocols import graph_of
+from graphcolumns.nn.protocols import graph_of, prediction_of
 from graphcolumns.training import losses
 
 # (model, its output, targets) -> scalar. An output has a prediction [B, K], state [N, B, C] and
@@ -77,7 +77,11 @@ def _missing(model: nn.Module, name: str, remedy: str) -> NoReturn:
 
 def task_term(task: Task) -> Term:
     """The loss of the task as a term."""
-    return lambda model, output, targets: task.loss(output.prediction, targets)
+
+    def term(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
+        return task.loss(prediction_of(output, len(targets)), targets)
+
+    return term
 
 
 @dataclass(frozen=True)

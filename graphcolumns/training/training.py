@@ -86,7 +86,7 @@ class Training:
         for average in averages:
             keep_topology(average.to(options.device))
         attempt = partial(trying, self.model, options.device)
-        with attempt("while trying one sample"):
+        with attempt("while trying two samples"):
             check_fit(self.model, self.data, losses, augmentation)
         # So that weights name their edges in all checkpoints, as after a resume.
         keep_topology(self.model)

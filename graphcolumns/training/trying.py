@@ -17,7 +17,7 @@ def trying(model: nn.Module, device: str, context: str) -> Iterator[None]:
     Args:
         model: Model, in evaluation mode inside.
         device: Device whose random numbers are kept, besides those of the CPU.
-        context: Note on errors, such as ``"while trying one sample"``.
+        context: Note on errors, such as ``"while trying two samples"``.
     """
     cuda = torch.device(device).type == "cuda"
     with noting(context), evaluating(model), torch.random.fork_rng([device] if cuda else []):

@@ -176,6 +176,15 @@ def test_a_rule_for_a_graph_that_is_not_there_is_refused_before_training(capsys)
     assert not Path("a").exists()
 
 
+def test_null_for_the_rule_of_a_graph_says_how_it_is_left_out(capsys):
+    said = [*words("two", "set")[:-4], "plasticity=both", "run=a"]
+    assert main([*said, "plasticity.lateral=null"]) == 2
+    assert "left out. Got null; write ~plasticity.lateral." in capsys.readouterr().err
+    out = ["~plasticity.lateral", "plasticity.feedback.every=6", "plasticity.feedback.samples=32"]
+    assert main([*said, *out, "steps=8", "report=false"]) == 0
+    assert list(read_histories("a")) == ["feedback"]
+
+
 def test_an_option_of_a_rule_of_a_graph_is_checked(capsys):
     assert main([*words("two", "set"), "+plasticity.lateral.evry=3", "run=a"]) != 0
     assert "plasticity.lateral.evry" in capsys.readouterr().err

@@ -43,10 +43,16 @@ def test_the_first_graph_is_the_graph_of_a_model():
     assert graph_of(two(), "feedback") is FAR
 
 
+KEEP = (
+    "; keep the edges there, self.graph = graph. What is trained without edges needs a loop of its "
+    "own."
+)
+
+
 @pytest.mark.parametrize(
     ("graphs", "message"),
     [
-        (None, "model.graph must be a ColumnGraph. Got NoneType from Linear."),
+        (None, f"model.graph must be a ColumnGraph. Got NoneType from Linear{KEEP}"),
         (
             {},
             "model.graphs must be a mapping from names to ColumnGraphs. Got no graph from Linear.",
@@ -55,7 +61,7 @@ def test_the_first_graph_is_the_graph_of_a_model():
             [NEAR],
             "model.graphs must be a mapping from names to ColumnGraphs. Got list from Linear.",
         ),
-        ({"up": 3}, "model.graphs['up'] must be a ColumnGraph. Got int from Linear."),
+        ({"up": 3}, f"model.graphs['up'] must be a ColumnGraph. Got int from Linear{KEEP}"),
     ],
 )
 def test_what_is_no_graph_is_named(graphs, message):

@@ -9,35 +9,102 @@ from graphcolumns.nn.dynamics.core.follow import follow
 from graphcolumns.nn.dynamics.core.iterate import DivergenceError
 from graphcolumns.nn.dynamics.core.relaxation import Relaxation, relaxation
 from graphcolumns.nn.dynamics.core.solve import Solution, solve
+from graphcolumns.nn.dynamics.energy.classical_hopfield import ClassicalHopfield, hebbian_weights
+from graphcolumns.nn.dynamics.energy.energy_transformer import EnergyTransformer
+from graphcolumns.nn.dynamics.energy.hopfield import ModernHopfield
 from graphcolumns.nn.dynamics.gradients.implicit import GradientWarning, Implicit
 from graphcolumns.nn.dynamics.gradients.reversible import Reversible
 from graphcolumns.nn.dynamics.gradients.unrolled import Truncated, Unrolled
 from graphcolumns.nn.dynamics.methods.adaptive import Adaptive
 from graphcolumns.nn.dynamics.methods.anderson import Anderson
+from graphcolumns.nn.dynamics.methods.descent import Descent
 from graphcolumns.nn.dynamics.methods.euler import Euler, Heun
 from graphcolumns.nn.dynamics.methods.state_optimizers import Adam, Momentum, RMSProp
+from graphcolumns.nn.dynamics.predictive_coding.activation import (
+    Activation,
+    identity,
+    relu,
+    tanh,
+)
+from graphcolumns.nn.dynamics.predictive_coding.chains import (
+    discriminative,
+    generative,
+    mupc_scales,
+)
+from graphcolumns.nn.dynamics.predictive_coding.connection import Connection
+from graphcolumns.nn.dynamics.predictive_coding.convolution import Convolution
+from graphcolumns.nn.dynamics.predictive_coding.dense import Dense
+from graphcolumns.nn.dynamics.predictive_coding.edges import Edges
+from graphcolumns.nn.dynamics.predictive_coding.fixed_prediction import FixedPrediction
+from graphcolumns.nn.dynamics.predictive_coding.layer import Layer
+from graphcolumns.nn.dynamics.predictive_coding.learning_energy import local_energy
+from graphcolumns.nn.dynamics.predictive_coding.network import PredictiveCoding
+from graphcolumns.nn.dynamics.predictive_coding.skip import Skip
+from graphcolumns.nn.dynamics.predictive_coding.z_il import z_il
+from graphcolumns.nn.dynamics.sparse_coding.conv_lca import ConvLCA
+from graphcolumns.nn.dynamics.sparse_coding.edge_lca import EdgeLCA
+from graphcolumns.nn.dynamics.sparse_coding.floored_lca import FlooredLCA
 from graphcolumns.nn.dynamics.sparse_coding.lca import LCA
+from graphcolumns.nn.dynamics.sparse_coding.sparse_circuit import SparseCircuit
+from graphcolumns.nn.dynamics.sparse_coding.two_hop_lca import TwoHopLCA
+from graphcolumns.nn.dynamics.sparse_coding.weighted_edges import (
+    WeightedEdges,
+    atom_edges,
+    lateral_edges,
+    normalized_edges,
+)
 
 __all__ = [
     "LCA",
+    "Activation",
     "Adam",
     "Adaptive",
     "Anderson",
     "Circuit",
+    "ClassicalHopfield",
+    "Connection",
+    "ConvLCA",
+    "Convolution",
+    "Dense",
+    "Descent",
     "DivergenceError",
     "Drive",
+    "EdgeLCA",
+    "Edges",
+    "EnergyTransformer",
     "Euler",
+    "FixedPrediction",
+    "FlooredLCA",
     "GradientWarning",
     "Heun",
     "Implicit",
+    "Layer",
+    "ModernHopfield",
     "Momentum",
+    "PredictiveCoding",
     "RMSProp",
     "Relaxation",
     "Reversible",
+    "Skip",
     "Solution",
+    "SparseCircuit",
     "Truncated",
+    "TwoHopLCA",
     "Unrolled",
+    "WeightedEdges",
+    "atom_edges",
+    "discriminative",
     "follow",
+    "generative",
+    "hebbian_weights",
+    "identity",
+    "lateral_edges",
+    "local_energy",
+    "mupc_scales",
+    "normalized_edges",
     "relaxation",
+    "relu",
     "solve",
+    "tanh",
+    "z_il",
 ]

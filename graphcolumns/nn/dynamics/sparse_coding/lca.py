@@ -7,13 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
-from graphcolumns.nn.dynamics.core.states import State
-from graphcolumns.nn.dynamics.sparse_coding.threshold import hard_threshold, soft_threshold
+from graphcolumns.nn.dynamics.core.circuit import Drive
+from graphcolumns.nn.dynamics.sparse_coding.checks import (
+    check_atoms,
+    check_signals,
+    check_threshold,
+)
+from graphcolumns.nn.dynamics.sparse_coding.sparse_circuit import SparseCircuit, half_energy
 
 
 @dataclass(frozen=True, eq=False)
-class LCA(Circuit):
+class LCA(SparseCircuit):
     r"""Sparse codes by lateral inhibition: the locally competitive algorithm.
 
     .. math::
@@ -21,7 +25,8 @@ class LCA(Circuit):
 
     Atoms are the rows of the dictionary :math:`\Phi`. With the soft threshold, the fixed points are
     the solutions of the LASSO :math:`\min_a \frac12 \lVert x - \Phi^\top a \rVert^2 + \lambda
-    \lVert a \rVert_1`.
+    \lVert a \rVert_1`. ``energy`` is that objective, ``residual`` the largest violation of the
+    optimality conditions, ``gap`` the duality gap over the objective.
 
     Args:
         dictionary: Atoms of unit norm, ``[n, m]``.
@@ -34,6 +39,11 @@ class LCA(Circuit):
         - inputs: ``[B, m]``
         - state, output: ``[B, n]``
 
+    Raises:
+        ValueError: Atoms that are not of unit norm or not finite, another shape, a threshold that
+            is not positive; when called, inputs of another shape, or that are not finite.
+        TypeError: A dictionary that is not floating; when called, inputs of another dtype.
+
     Source: Rozell, Johnson, Baraniuk & Olshausen, Sparse coding via thresholding and local
     competition in neural circuits, Neural Computation 2008,
     https://doi.org/10.1162/neco.2008.03-07-486.
@@ -44,30 +54,34 @@ class LCA(Circuit):
     hard: bool = False
     nonnegative: bool = False
 
+    def __post_init__(self) -> None:
+        check_atoms(self.dictionary, "[n, m], an atom in every row", (2,))
+        check_threshold(self.threshold)
+
     def drive(self, inputs: Tensor) -> Drive:
-        """Correlations of inputs and atoms, energies of the inputs, and the Gram matrix."""
-        half_energy = inputs.square().sum(1) / 2
-        gram = self.dictionary @ self.dictionary.T
-        return Drive((inputs @ self.dictionary.T, half_energy), (gram,))
+        """Correlations of inputs and atoms, half the energies of the inputs; the Gram matrix."""
+        return dense_drive(self.dictionary, inputs)
 
-    def initial(self, drive: Drive) -> Tensor:
-        """Zero."""
-        return torch.zeros_like(drive.samples[0])
-
-    def flow(self, state: State, drive: Drive) -> Tensor:
-        """Drive, leak and lateral inhibition."""
-        assert isinstance(state, Tensor)
-        a = self.output(state, drive)
-        return drive.samples[0] - state + a - a @ drive.shared[0]
-
-    def output(self, state: State, drive: Drive) -> Tensor:
-        """Codes, ``[B, n]``."""
-        assert isinstance(state, Tensor)
-        threshold = hard_threshold if self.hard else soft_threshold
-        return threshold(state, self.threshold, self.nonnegative)
+    def gram_product(self, codes: Tensor, drive: Drive) -> Tensor:
+        """A product with the Gram matrix."""
+        return codes @ drive.shared[0]
 
     def step_limit(self, drive: Drive) -> float:
-        r""":math:`2 / \max(1, \lambda_{max}(\Phi \Phi^\top))`."""
-        d = self.dictionary.detach()
-        smaller = d @ d.T if d.shape[0] <= d.shape[1] else d.T @ d
-        return 2 / max(1.0, float(torch.linalg.eigvalsh(smaller)[-1]))
+        r""":math:`2 / \lambda_{max}(\Phi \Phi^\top)`, whichever units are active."""
+        return dense_step_limit(self.dictionary)
+
+
+def dense_drive(dictionary: Tensor, inputs: Tensor) -> Drive:
+    """Correlations and half energies of inputs, and the Gram matrix of a dense dictionary."""
+    size = dictionary.shape[1]
+    fits = isinstance(inputs, Tensor) and inputs.dim() == 2 and inputs.shape[1] == size
+    check_signals(inputs, f"[B, {size}], as atoms have {size} values", dictionary, fits)
+    gram = dictionary @ dictionary.T
+    return Drive((inputs @ dictionary.T, half_energy(inputs, 0)), (gram,))
+
+
+def dense_step_limit(dictionary: Tensor) -> float:
+    """The step limit of a dense dictionary, from the smaller of its two Gram matrices."""
+    d = dictionary.detach()
+    smaller = d @ d.T if d.shape[0] <= d.shape[1] else d.T @ d
+    return 2 / max(1.0, float(torch.linalg.eigvalsh(smaller)[-1]))
