@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.batches import Inputs, num_samples
+from graphcolumns.nn.batches import Inputs, batch_slices, num_samples
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.pair_bias import mean_of_open
-from graphcolumns.plasticity.probe.trace import Losses, batch_slices, loss_sum
+from graphcolumns.plasticity.probe.trace import Losses, loss_sum
 
 
 class EdgeWeight(NamedTuple):

@@ -10,8 +10,7 @@ from graphcolumns.nn.recording import AttentionRecord, evaluating, recording
 from graphcolumns.ops.column_attention.reference import dot
 from graphcolumns.ops.context import accumulator
 from graphcolumns.ops.edge_scores.checks import check_pairs
-from graphcolumns.plasticity.probe.stacked import as_multiplied
-from graphcolumns.plasticity.probe.trace import never_recorded
+from graphcolumns.plasticity.probe.stacked import as_multiplied, never_recorded
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.keys import edge_keys, pair_keys
-from graphcolumns.nn.batches import Inputs, split_samples
+from graphcolumns.nn.batches import Inputs, batch_slices
 from graphcolumns.nn.edge_bias import edge_biases
 from graphcolumns.nn.per_edge import edge_tensors, held_graphs
 from graphcolumns.nn.protocols import graph_of
@@ -153,11 +153,7 @@ class Trial:
     @torch.no_grad()
     def loss(self, model: nn.Module) -> float:
         """The mean loss on the samples set aside, without dropout."""
-        parts = zip(
-            split_samples(self.inputs, self.slice_size),
-            self.labels.split(self.slice_size),
-            strict=True,
-        )
+        parts = batch_slices(self.inputs, self.labels, self.slice_size)
         with evaluating(model):
             each = [self.losses(model(x), y) for x, y in parts]
         return float(torch.cat(each).double().mean())
