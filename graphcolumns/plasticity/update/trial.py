@@ -20,8 +20,7 @@ from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.score_gap import largest_gap
 from graphcolumns.plasticity.probe.trace import Losses, trace
-from graphcolumns.plasticity.rewiring.rewire import rewire
-from graphcolumns.plasticity.rewiring.rewiring import Rewiring
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring, rewire
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.selection.groups import groups_of_swaps, groups_of_wire, joined
 from graphcolumns.plasticity.selection.selector import Selection
