@@ -64,19 +64,22 @@ def carry(
     """
     if state not in ("cold", "median"):
         raise ValueError(f"state must be 'cold' or 'median'. Got {state!r}.")
-    found = list(edge_tensors(module, rewiring.before))
+    roots = [module, *(_averaged(average) for average in averages)]
+    parts_of = [list(parts_on(root, rewiring.before)) for root in roots]
+    found, *copies = (
+        list(edge_tensors(root, rewiring.before, parts))
+        for root, parts in zip(roots, parts_of, strict=True)
+    )
     writes = {id(entry.tensor): (entry.tensor, _fresh(entry, rewiring, newborn)) for entry in found}
+    states: list[tuple[dict[str, Any], str, Tensor]] = []
     if optimizer is not None:
         for group in optimizer.param_groups:
             label_group(optimizer, group)  # refuses moments of other edges
-    states: list[tuple[dict[str, Any], str, Tensor]] = []
-    for entry in found:
-        if optimizer is not None and entry.tensor in optimizer.state:
-            states += _states(entry, optimizer.state[entry.tensor], rewiring, state)
-    averages = [_averaged(average) for average in averages]
-    for average in averages:
+        for entry in found:
+            if entry.tensor in optimizer.state:
+                states += _states(entry, optimizer.state[entry.tensor], rewiring, state)
+    for twins in copies:
         # Copies have their modules in the same order; names differ where one of them is wrapped.
-        twins = edge_tensors(average, rewiring.before)
         for twin, entry in zip(twins, found, strict=True):
             live = writes[id(entry.tensor)][1]
             born = live[rewiring.born.to(live.device)]
@@ -85,12 +88,12 @@ def carry(
         _replace(tensor, values, rewiring)
     for kept, key, values in states:
         kept[key] = values
-    for root in (module, *averages):
-        parts = [part for _, part in parts_on(root, rewiring.before)]
-        for part in parts:
+    for parts in parts_of:
+        changed = [part for _, part in parts]
+        for part in changed:
             if hasattr(part, "rewired"):
                 give_graph(part, rewiring.before, rewiring.graph)
-        settle(parts, rewiring.graph)
+        settle(changed, rewiring.graph)
     if optimizer is not None:
         keep_edges(optimizer)
         for group in optimizer.param_groups:

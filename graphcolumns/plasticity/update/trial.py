@@ -125,9 +125,8 @@ class Trial:
 
     def rewiring(self, chosen: Selection) -> Rewiring:
         """The change of topology."""
-        grown, regrow = (chosen.targets, chosen.sources), self.rule.acceptance.regrow
-        places = self.geometry, self.sources
-        return rewire(self.graph, chosen.drop, grown, *places, keep_regrown=regrow)
+        grown = chosen.targets, chosen.sources
+        return rewire(self.graph, chosen.drop, grown, self.geometry, self.sources)
 
     def _without_regrown(self, chosen: Selection) -> Selection:
         """An edge that is dropped and regrown is kept; it counts as neither."""
