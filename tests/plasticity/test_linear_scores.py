@@ -191,7 +191,9 @@ def test_the_loss_changes_as_a_rule_predicts(batch):
     model = Circuit()
     with torch.no_grad():
         model.linear.weight.mul_(1e-3)
-    rule = presets.rigl(100, every=1, samples=3, check_samples=2, newborn="node_mean", regrow=False)
+    rule = presets.rigl(
+        100, every=1, samples=3, check_samples=2, first_value="node_mean", regrow=False
+    )
     update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
     predicted, realised = (update.metrics[f"{name}_change"] for name in ("predicted", "realised"))
     assert predicted == pytest.approx(realised, rel=0.05)
@@ -202,7 +204,7 @@ def test_newborns_at_zero_change_nothing_but_the_deletions(batch):
     model = Circuit()
     with torch.no_grad():
         model.linear.weight.mul_(1e-3)
-    rule = presets.rigl(100, every=1, samples=3, check_samples=2, newborn="zero", regrow=False)
+    rule = presets.rigl(100, every=1, samples=3, check_samples=2, first_value="zero", regrow=False)
     update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
     predicted, realised = (update.metrics[f"{name}_change"] for name in ("predicted", "realised"))
     assert not model.linear.weight[update.rewiring.born].any()
@@ -228,6 +230,6 @@ def test_rigl_on_a_model_without_records_says_before_training_what_to_do(batch):
 
 @pytest.mark.parametrize("rule", ["set", "rigl"])
 def test_epsilon_needs_attention(rule, batch):
-    made = getattr(presets, rule)(100, samples=3, check_samples=2, newborn="epsilon")
-    with pytest.raises(ValueError, match="linear layers only; start newborns with newborn='zero'"):
+    made = getattr(presets, rule)(100, samples=3, check_samples=2, first_value="epsilon")
+    with pytest.raises(ValueError, match="linear layers only; start newborns with first_value="):
         Plasticity(made, SHEET).dry_run(Circuit(), 1, *batch, losses)

@@ -64,7 +64,7 @@ def largest_gap(
     if largest is None and records:
         raise ValueError(
             "the gap is between scores of attention. Got a model with linear layers only; start "
-            "newborns with newborn='zero' or 'node_mean'."
+            "newborns with first_value='zero' or 'node_mean'."
         )
     if largest is None:
         raise never_recorded(model, graph)

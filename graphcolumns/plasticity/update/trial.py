@@ -139,8 +139,8 @@ class Trial:
     def newborn(self, rewiring: Rewiring) -> Newborn:
         """How newborns start; ``"epsilon"`` measures the model before the change."""
         newborns = self.rule.newborns
-        if newborns.newborn != "epsilon":
-            return {"node_mean": node_mean, "zero": zero}[newborns.newborn]
+        if newborns.first_value != "epsilon":
+            return {"node_mean": node_mean, "zero": zero}[newborns.first_value]
         after, born = rewiring.graph, rewiring.born
         ends = after.target[born].long(), after.source[born].long()
         gap = largest_gap(
@@ -222,7 +222,7 @@ class Trial:
             return each
 
         # Births at the mean of their column are what scores assume.
-        usual = self.rule.newborns.newborn == "node_mean"
+        usual = self.rule.newborns.first_value == "node_mean"
         scores = trace(
             self.model, self.inputs, self.labels, losses, targets, sources, graph=self.graph,
             newborn_bias=None if usual else self._start(rewiring),
@@ -238,7 +238,7 @@ class Trial:
         """The weight of newborns in linear layers, which do not start at the mean."""
         return (
             targets.new_zeros(len(targets), dtype=torch.float64)
-            if self.rule.newborns.newborn == "zero"
+            if self.rule.newborns.first_value == "zero"
             else None
         )
 
