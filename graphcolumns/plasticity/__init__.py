@@ -37,7 +37,13 @@ from graphcolumns.plasticity.selection.select import gumbel_scores, select
 from graphcolumns.plasticity.selection.selector import Selection
 from graphcolumns.plasticity.state.carry import carry, keep_edges
 from graphcolumns.plasticity.state.edge_adamw import EdgeAdamW
-from graphcolumns.plasticity.state.newborn import epsilon, neighbours_median, node_mean, zero
+from graphcolumns.plasticity.state.newborn import (
+    epsilon,
+    neighbours_median,
+    node_mean,
+    zero,
+    zero_weight,
+)
 from graphcolumns.plasticity.update.plasticity import Plasticity, Update
 
 __all__ = [
@@ -80,4 +86,5 @@ __all__ = [
     "schedules",
     "select",
     "zero",
+    "zero_weight",
 ]

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from graphcolumns.geometry.checks import check_choice
 from graphcolumns.plasticity.rules.ranges import require_share, require_whole
 
-FirstValue = Literal["node_mean", "zero", "epsilon"]
+FirstValue = Literal["node_mean", "zero_weight", "zero", "epsilon"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,9 @@ class Newborns:
 
     Args:
         first_value: First value of the parameters per edge. ``"node_mean"``: the mean over the
-            in-edges of its target. ``"zero"``: 0. ``"epsilon"``: so low that a newborn gets at most
-            ``epsilon_share`` of the attention.
+            in-edges of its target. ``"zero_weight"``: 0 for signed weights, such as those of
+            EdgeLinear, and the mean for scores of attention. ``"zero"``: 0. ``"epsilon"``: so low
+            that a newborn gets at most ``epsilon_share`` of the attention.
         epsilon_share: Largest share of the attention of a newborn, for ``"epsilon"``.
         grace: Number of updates during which a newborn is not pruned.
         cool_down: Number of updates during which a pruned pair is not grown again.

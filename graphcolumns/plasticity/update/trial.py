@@ -25,7 +25,14 @@ from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.selection.groups import groups_of_swaps, groups_of_wire, joined
 from graphcolumns.plasticity.selection.selector import Selection
 from graphcolumns.plasticity.state.carry import carry
-from graphcolumns.plasticity.state.newborn import Newborn, epsilon, node_mean, rows, zero
+from graphcolumns.plasticity.state.newborn import (
+    Newborn,
+    epsilon,
+    node_mean,
+    rows,
+    zero,
+    zero_weight,
+)
 
 
 class TrialResult(NamedTuple):
@@ -140,7 +147,8 @@ class Trial:
         """How newborns start; ``"epsilon"`` measures the model before the change."""
         newborns = self.rule.newborns
         if newborns.first_value != "epsilon":
-            return {"node_mean": node_mean, "zero": zero}[newborns.first_value]
+            starts = {"node_mean": node_mean, "zero_weight": zero_weight, "zero": zero}
+            return starts[newborns.first_value]
         after, born = rewiring.graph, rewiring.born
         ends = after.target[born].long(), after.source[born].long()
         gap = largest_gap(
@@ -222,11 +230,11 @@ class Trial:
             return each
 
         # Births at the mean of their column are what scores assume.
-        usual = self.rule.newborns.first_value == "node_mean"
+        first = self.rule.newborns.first_value
         scores = trace(
             self.model, self.inputs, self.labels, losses, targets, sources, graph=self.graph,
-            newborn_bias=None if usual else self._start(rewiring),
-            newborn_weight=None if usual else self._start_weight(targets),
+            newborn_bias=self._start(rewiring) if first in ("zero", "epsilon") else None,
+            newborn_weight=self._start_weight(targets),
             slice_size=self.slice_size,
         )  # fmt: skip
         died = len(rewiring.died)
@@ -238,7 +246,7 @@ class Trial:
         """The weight of newborns in linear layers, which do not start at the mean."""
         return (
             targets.new_zeros(len(targets), dtype=torch.float64)
-            if self.rule.newborns.first_value == "zero"
+            if self.rule.newborns.first_value in ("zero", "zero_weight")
             else None
         )
 
