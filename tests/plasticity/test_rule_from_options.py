@@ -96,7 +96,7 @@ def rigl(**options) -> Rule:
         ({"regrow": True, "accept": "split"}, ValueError, "Got accept='split'"),
         ({"regrow": True, "grow": None}, ValueError, "Got grow=None"),
         ({"temperature": 1.0, "accept": "split"}, ValueError, "a temperature draws"),
-        ({"first_value": "warm"}, ValueError, "first_value must be one of 'node_mean', 'zero'"),
+        ({"first_value": "warm"}, ValueError, "first_value must be one of 'node_mean', 'zero_w"),
         ({"epsilon_share": 1.0}, ValueError, r"epsilon_share must be in \[0, 1\)"),
         ({"first_value": "epsilon", "epsilon_share": 0.0}, ValueError, "Got epsilon_share=0"),
         ({"grace": True + 0.5}, TypeError, "grace must be a whole number"),

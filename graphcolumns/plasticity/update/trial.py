@@ -231,24 +231,17 @@ class Trial:
 
         # Births at the mean of their column are what scores assume.
         first = self.rule.newborns.first_value
+        weightless = first in ("zero", "zero_weight")
         scores = trace(
             self.model, self.inputs, self.labels, losses, targets, sources, graph=self.graph,
             newborn_bias=self._start(rewiring) if first in ("zero", "epsilon") else None,
-            newborn_weight=self._start_weight(targets),
+            newborn_weight=torch.zeros_like(targets, dtype=torch.float64) if weightless else None,
             slice_size=self.slice_size,
         )  # fmt: skip
         died = len(rewiring.died)
         alone = torch.cat([scores.deletion[:died], scores.insertion[died:]]).double()
         loss = float(torch.cat(seen).double().mean())
         return PredictedChange(rewiring, alone / scores.samples, loss)
-
-    def _start_weight(self, targets: Tensor) -> Tensor | None:
-        """The weight of newborns in linear layers, which do not start at the mean."""
-        return (
-            targets.new_zeros(len(targets), dtype=torch.float64)
-            if self.rule.newborns.first_value in ("zero", "zero_weight")
-            else None
-        )
 
     def _start(self, rewiring: Rewiring) -> Tensor | None:
         """The bias of dropped edges (any) and of newborns, which do not start at the mean."""
