@@ -53,9 +53,15 @@ from graphcolumns.nn.dynamics.sparse_coding.weighted_edges import (
     lateral_edges,
     normalized_edges,
 )
+from graphcolumns.nn.dynamics.winner_take_all.conv_wta import ConvWTA
+from graphcolumns.nn.dynamics.winner_take_all.graph_wta import GraphWTA
+from graphcolumns.nn.dynamics.winner_take_all.local_wta import LocalWTA
+from graphcolumns.nn.dynamics.winner_take_all.regime import Regime, RegimeWarning, regime_of
+from graphcolumns.nn.dynamics.winner_take_all.wta import WTA
 
 __all__ = [
     "LCA",
+    "WTA",
     "Activation",
     "Adam",
     "Adaptive",
@@ -64,6 +70,7 @@ __all__ = [
     "ClassicalHopfield",
     "Connection",
     "ConvLCA",
+    "ConvWTA",
     "Convolution",
     "Dense",
     "Descent",
@@ -76,13 +83,17 @@ __all__ = [
     "FixedPrediction",
     "FlooredLCA",
     "GradientWarning",
+    "GraphWTA",
     "Heun",
     "Implicit",
     "Layer",
+    "LocalWTA",
     "ModernHopfield",
     "Momentum",
     "PredictiveCoding",
     "RMSProp",
+    "Regime",
+    "RegimeWarning",
     "Relaxation",
     "Reversible",
     "Skip",
@@ -102,6 +113,7 @@ __all__ = [
     "local_energy",
     "mupc_scales",
     "normalized_edges",
+    "regime_of",
     "relaxation",
     "relu",
     "solve",
