@@ -106,6 +106,8 @@ class ColumnAttention(nn.Module):
         self.scale, self.dropout, self.edge_bias = scale, dropout, edge_bias
         if mode == "identity":
             value, self.scale = "input", channels**-0.5 if scale is None else scale
+        if edge_bias is not None and mode == "linear_mixing":
+            edge_bias.signed = True
         width = channels // heads if qk_channels is None else qk_channels
         check_counts(qk_channels=width)
         flags = (qkv_bias,) * 3 if isinstance(qkv_bias, bool) else qkv_bias

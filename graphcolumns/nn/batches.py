@@ -50,6 +50,22 @@ def split_samples(inputs: Inputs, size: int) -> Iterator[Inputs]:
         yield select_samples(inputs, slice(start, start + size))
 
 
+def batch_slices(inputs: Inputs, labels: Tensor, size: int) -> Iterator[tuple[Inputs, Tensor]]:
+    """Inputs and labels, ``size`` samples at a time.
+
+    Raises:
+        ValueError: Other inputs than labels, or a size below 1.
+    """
+    if size < 1 or len(labels) != num_samples(inputs):
+        raise ValueError(
+            "inputs and labels must hold the same samples, taken at least one at a time, "
+            f"got {num_samples(inputs)}, {len(labels)} and slice_size={size}"
+        )
+    for start in range(0, len(labels), size):
+        place = slice(start, start + size)
+        yield select_samples(inputs, place), labels[place]
+
+
 def split_evenly(inputs: Inputs, parts: int) -> list[Inputs]:
     """All samples in order in a number of parts, like ``Tensor.tensor_split``."""
     if isinstance(inputs, Tensor):

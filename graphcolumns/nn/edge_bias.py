@@ -42,6 +42,8 @@ class EdgeBias(nn.Module):
 
     no_weight_decay = ("common", "per_head")
     edge_tensors = ("common", "per_head")
+    # Whether the scores are the weights of a signed sum, see ``ColumnAttention``.
+    signed = False
 
     _start: Tensor | None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -23,8 +23,15 @@ class EdgeTensor(NamedTuple):
     tensor: Tensor
 
 
-def edge_tensors(module: nn.Module, graph: ColumnGraph) -> Iterator[EdgeTensor]:
+def edge_tensors(
+    module: nn.Module, graph: ColumnGraph, parts: Iterable[tuple[str, nn.Module]] | None = None
+) -> Iterator[EdgeTensor]:
     """All parameters and buffers that ``module`` keeps per edge of ``graph``.
+
+    Args:
+        module: Model or layer.
+        graph: Graph of the edges.
+        parts: Result of ``parts_on`` for both, where it is known already.
 
     Raises:
         ValueError: A declared tensor is missing or does not have one entry per edge, a module
@@ -32,7 +39,7 @@ def edge_tensors(module: nn.Module, graph: ColumnGraph) -> Iterator[EdgeTensor]:
             say to which of them a tensor belongs.
     """
     several = len(held_graphs(module)) > 1
-    for path, part in parts_on(module, graph):
+    for path, part in parts_on(module, graph) if parts is None else parts:
         for attribute in getattr(part, "edge_tensors", ()):
             own = graph_of_tensor(part, attribute)
             if own is not None and not own.same_graph(graph):

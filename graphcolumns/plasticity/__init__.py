@@ -22,8 +22,7 @@ from graphcolumns.plasticity.candidates.proposals import (
 )
 from graphcolumns.plasticity.probe.evidence import Evidence
 from graphcolumns.plasticity.rewiring.cool_down import CoolDown
-from graphcolumns.plasticity.rewiring.rewire import rewire
-from graphcolumns.plasticity.rewiring.rewiring import Rewiring
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring, rewire
 from graphcolumns.plasticity.rules import presets, schedules
 from graphcolumns.plasticity.rules.acceptance import Acceptance
 from graphcolumns.plasticity.rules.arrival import require_arrival
@@ -36,10 +35,15 @@ from graphcolumns.plasticity.rules.scoring import Scoring
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.select import gumbel_scores, select
 from graphcolumns.plasticity.selection.selector import Selection
-from graphcolumns.plasticity.state.carry import carry
+from graphcolumns.plasticity.state.carry import carry, keep_edges
 from graphcolumns.plasticity.state.edge_adamw import EdgeAdamW
-from graphcolumns.plasticity.state.newborn import epsilon, neighbours_median, node_mean, zero
-from graphcolumns.plasticity.state.optimizer_edges import keep_edges
+from graphcolumns.plasticity.state.newborn import (
+    epsilon,
+    neighbours_median,
+    node_mean,
+    zero,
+    zero_weight,
+)
 from graphcolumns.plasticity.update.plasticity import Plasticity, Update
 
 __all__ = [
@@ -82,4 +86,5 @@ __all__ = [
     "schedules",
     "select",
     "zero",
+    "zero_weight",
 ]

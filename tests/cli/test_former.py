@@ -118,6 +118,7 @@ def test_options_of_rules_get_their_names_of_today():
     preset = {"_target_": "graphcolumns.plasticity.presets.custom", "check": 8, "skip": True}
     before = preset | {
         "share": 0.1,
+        "newborn": "zero",
         "grow": {"_target_": "graphcolumns.plasticity.grow.insertion", "errors": 2.0},
         "sampler": {"_target_": "mine.draw", "share": 0.5},
     }
@@ -127,6 +128,7 @@ def test_options_of_rules_get_their_names_of_today():
         "check_samples": 8,
         "skip_optimizer_step": True,
         "epsilon_share": 0.1,
+        "first_value": "zero",
         "grow": {
             "_target_": "graphcolumns.plasticity.criteria.insertion_gain",
             "standard_errors": 2.0,

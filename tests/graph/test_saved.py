@@ -13,7 +13,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 from geometries import grid
 from graphcolumns import ColumnGraph, Geometry, connect
 from graphcolumns.plasticity import Rewiring
-from graphcolumns.plasticity.rewiring.rewire import rewire
+from graphcolumns.plasticity.rewiring.rewiring import rewire
 
 SHEET = grid.sheet(4, 4)
 

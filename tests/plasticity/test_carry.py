@@ -20,6 +20,7 @@ from graphcolumns.plasticity import (
     node_mean,
     rewire,
     zero,
+    zero_weight,
 )
 from tests.models.support.variants import GEOMETRY, VARIANTS, make, make_staged
 from tests.plasticity.support.sheets import (
@@ -71,6 +72,20 @@ def test_other_starts_by_hand():
     layer = Weighted(eight())
     carry(eight_rewired(), layer, newborn=lambda module, name, rewiring: torch.tensor([7.0] * 3))
     assert layer.weight.tolist() == [1, 7, 3, 4, 7, 5, 6, 8, 7]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_weights_start_at_zero_and_scores_at_the_mean_by_hand(signed):
+    """As the weights of a signed sum, an edge bias starts at 0, too."""
+    layer, bias = Weighted(eight()), EdgeBias(eight())
+    bias.signed = signed
+    with torch.no_grad():
+        bias.common.copy_(layer.weight)
+    for module in (layer, bias):
+        carry(eight_rewired(), module, newborn=zero_weight)
+    assert layer.weight.tolist() == [1, 0, 3, 4, 0, 5, 6, 8, 0]
+    scores = [1, 0, 3, 4, 0, 5, 6, 8, 0] if signed else [1, 1.5, 3, 4, 6, 5, 6, 8, 8]
+    assert bias.common.tolist() == scores
 
 
 def test_gaussian_start_follows_the_edges():

@@ -122,7 +122,7 @@ def test_newborns_start_as_the_rule_says_in_layers_of_any_number_of_heads(newbor
     rule = rule_from_options(
         prune=criteria.mass,
         grow=criteria.chance,
-        newborn=newborn,
+        first_value=newborn,
         epsilon_share=0.03,
         samples=16,
         check_samples=8,

@@ -191,7 +191,9 @@ def test_the_loss_changes_as_a_rule_predicts(batch):
     model = Circuit()
     with torch.no_grad():
         model.linear.weight.mul_(1e-3)
-    rule = presets.rigl(100, every=1, samples=3, check_samples=2, newborn="node_mean", regrow=False)
+    rule = presets.rigl(
+        100, every=1, samples=3, check_samples=2, first_value="node_mean", regrow=False
+    )
     update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
     predicted, realised = (update.metrics[f"{name}_change"] for name in ("predicted", "realised"))
     assert predicted == pytest.approx(realised, rel=0.05)
@@ -202,11 +204,43 @@ def test_newborns_at_zero_change_nothing_but_the_deletions(batch):
     model = Circuit()
     with torch.no_grad():
         model.linear.weight.mul_(1e-3)
-    rule = presets.rigl(100, every=1, samples=3, check_samples=2, newborn="zero", regrow=False)
+    rule = presets.rigl(100, every=1, samples=3, check_samples=2, first_value="zero", regrow=False)
     update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
     predicted, realised = (update.metrics[f"{name}_change"] for name in ("predicted", "realised"))
     assert not model.linear.weight[update.rewiring.born].any()
     assert predicted == pytest.approx(realised, rel=0.05)
+
+
+@pytest.mark.parametrize("rule", ["rigl", "granet", "mest"])
+def test_newborns_start_with_a_weight_of_zero_as_in_the_papers(rule, batch):
+    model = Circuit()
+    before = model.linear.weight.detach().clone()
+    made = getattr(presets, rule)(100, every=1, samples=3, check_samples=2)
+    rewiring = Plasticity(made, SHEET).update(model, None, 1, *batch, losses).rewiring
+    assert len(rewiring.born)
+    assert not model.linear.weight[rewiring.born].any()
+    kept = rewiring.survived
+    assert torch.equal(model.linear.weight[kept], before[rewiring.origin[kept]])
+
+
+def test_newborns_of_set_start_at_the_mean_of_their_column(batch):
+    model = Circuit()
+    mean = mean_of_open(model.linear.weight.detach(), GRAPH)
+    made = presets.set(100, every=1, samples=3, check_samples=0)
+    born = Plasticity(made, SHEET).update(model, None, 1, *batch, losses).rewiring.born
+    assert len(born)
+    assert torch.equal(model.linear.weight[born], mean[model.graph.target[born].long()])
+
+
+def test_the_loss_changes_as_predicted_with_newborns_of_weight_zero(batch):
+    model = Circuit()
+    with torch.no_grad():
+        model.linear.weight.mul_(1e-3)
+    rule = presets.rigl(100, every=1, samples=3, check_samples=2, regrow=False)
+    update = Plasticity(rule, SHEET).update(model, None, 1, *batch, losses)
+    predicted, realised = (update.metrics[f"{name}_change"] for name in ("predicted", "realised"))
+    assert predicted == pytest.approx(realised, rel=0.05)
+    assert predicted != 0
 
 
 def test_the_size_of_weights_needs_no_record(batch):
@@ -228,6 +262,6 @@ def test_rigl_on_a_model_without_records_says_before_training_what_to_do(batch):
 
 @pytest.mark.parametrize("rule", ["set", "rigl"])
 def test_epsilon_needs_attention(rule, batch):
-    made = getattr(presets, rule)(100, samples=3, check_samples=2, newborn="epsilon")
-    with pytest.raises(ValueError, match="linear layers only; start newborns with newborn='zero'"):
+    made = getattr(presets, rule)(100, samples=3, check_samples=2, first_value="epsilon")
+    with pytest.raises(ValueError, match="linear layers only; start newborns with first_value="):
         Plasticity(made, SHEET).dry_run(Circuit(), 1, *batch, losses)

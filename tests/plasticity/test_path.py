@@ -12,8 +12,8 @@ def counted():
 
 def test_path_of_an_update(counted):
     update = counted["update"]
-    assert update.files("plasticity/") <= 27
-    assert update.count() <= 259
+    assert update.files("plasticity/") <= 23
+    assert update.count() <= 260
     assert update.depth <= 21
 
 

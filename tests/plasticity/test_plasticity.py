@@ -294,7 +294,7 @@ def test_a_rehearsal_changes_nothing():
 @pytest.mark.parametrize("bias", ["edge", "head", "both", "none"])
 @pytest.mark.parametrize("newborn", ["zero", "epsilon", "node_mean"])
 def test_newborns_start_on_every_kind_of_bias(bias, newborn):
-    rule = presets.rigl(8, every=2, samples=16, check_samples=8, newborn=newborn)
+    rule = presets.rigl(8, every=2, samples=16, check_samples=8, first_value=newborn)
     *_, (_, _, update) = live(rule, model=learner(attention={"edge_bias": bias}))
     assert update.metrics["edges_born"] >= 0
     assert math.isfinite(update.metrics["predicted_change"])
@@ -302,7 +302,7 @@ def test_newborns_start_on_every_kind_of_bias(bias, newborn):
 
 @pytest.mark.parametrize("newborn", ["zero", "epsilon"])
 def test_edges_die_and_none_are_born(newborn):
-    rule = presets.gmp(8, every=2, stop=1.0, degree=2, initial=4, newborn=newborn, **FEW)
+    rule = presets.gmp(8, every=2, stop=1.0, degree=2, initial=4, first_value=newborn, **FEW)
     *_, (model, _, _) = live(rule)
     assert model.graph.num_edges == 32
 

@@ -11,8 +11,7 @@ from graphcolumns.plasticity import rewire
 from graphcolumns.plasticity.rewiring.cool_down import CoolDown
 from graphcolumns.plasticity.selection import greedy
 from graphcolumns.plasticity.selection.constraints import Constraints
-from graphcolumns.plasticity.selection.greedy import Limits, take_greedily
-from graphcolumns.plasticity.selection.one_by_one import take_one_by_one
+from graphcolumns.plasticity.selection.greedy import Limits, take_greedily, take_one_by_one
 from graphcolumns.plasticity.selection.select import gumbel_scores, select
 from tests.plasticity.support.sheets import eight, graphs, line, pair_tensors, pairs, plane
 

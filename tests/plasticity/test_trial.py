@@ -81,7 +81,7 @@ def test_a_copy_shares_all_that_is_not_per_edge():
 def test_newborns_get_no_more_than_their_share(share):
     model = learner(depth=1)
     descend(model, optimizer_of(model), 3)
-    rule = rule_from_options(prune=criteria.chance, newborn="epsilon", epsilon_share=share)
+    rule = rule_from_options(prune=criteria.chance, first_value="epsilon", epsilon_share=share)
     trial = trial_of(model, rule)
     rewiring = trial.rewiring(choice(born=[(0, 15), (5, 12), (9, 0)]))
     copied = changed_copy(model, rewiring, trial.newborn(rewiring))
@@ -112,7 +112,7 @@ def test_a_tiny_change_does_what_was_predicted(start):
     kind = "node_mean" if start == "death" else start
     trial = trial_of(
         model,
-        rule_from_options(prune=criteria.chance, newborn=kind, epsilon_share=1e-4),
+        rule_from_options(prune=criteria.chance, first_value=kind, epsilon_share=1e-4),
         dtype=torch.float64,
     )
     verdict = trial.run(choice(drop=[6]) if start == "death" else choice(born=[(5, 12)]))

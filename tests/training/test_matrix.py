@@ -41,7 +41,7 @@ OTHERS = {
     ),
     "custom, exact": partial(
         presets.custom, prune=criteria.fisher_taylor, grow=criteria.insertion_gain,
-        accept="net_gain", stop=1.0, samples=16, check_samples=16, newborn="epsilon",
+        accept="net_gain", stop=1.0, samples=16, check_samples=16, first_value="epsilon",
         sampler=samplers.everything,
     ),
 }  # fmt: skip

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.batches import Inputs, num_samples
+from graphcolumns.nn.batches import Inputs, batch_slices, num_samples
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.pair_bias import mean_of_open
-from graphcolumns.plasticity.probe.trace import Losses, batch_slices, loss_sum
+from graphcolumns.plasticity.probe.trace import Losses, loss_sum
 
 
 class EdgeWeight(NamedTuple):
@@ -49,13 +48,12 @@ def edge_weights(model: nn.Module, graph: ColumnGraph) -> list[EdgeWeight]:
         ValueError: The model has no parameters per edge of the graph.
     """
     found: dict[int, EdgeWeight] = {}
-    signed = {id(part.edge_bias) for part in model.modules() if _mixes_linearly(part)}
     for entry in edge_tensors(model, graph):
         owner, parameter = entry.owner, entry.tensor
         if not isinstance(parameter, nn.Parameter) or not parameter.is_floating_point():
             continue
         if isinstance(owner, EdgeBias):  # the finer kind of score comes last
-            found[id(owner)] = EdgeWeight(_per_head(owner()), parameter, id(owner) not in signed)
+            found[id(owner)] = EdgeWeight(_per_head(owner()), parameter, not owner.signed)
         else:
             found[id(parameter)] = EdgeWeight(_per_head(parameter), parameter, False)
     if not found:
@@ -108,11 +106,6 @@ def weight_gradient(
             for sum_, part in zip(total, parts, strict=True):
                 sum_ += part
     return torch.cat([_per_head(x) for x in total], 1) / samples
-
-
-def _mixes_linearly(part: nn.Module) -> bool:
-    """Whether a layer takes its edge bias for signed weights, without a softmax."""
-    return isinstance(part, ColumnAttention) and part.mode == "linear_mixing"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.batches import Inputs, split_samples
+from graphcolumns.nn.batches import Inputs, batch_slices, split_samples
 from graphcolumns.nn.per_edge import edge_tensors
 from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import evaluating, recorders, recording
@@ -22,8 +22,7 @@ from graphcolumns.plasticity.probe.edge_weights import (
     weight_gradient,
 )
 from graphcolumns.plasticity.probe.fisher import answers_of, drawn
-from graphcolumns.plasticity.probe.score_sum import ScoreSum
-from graphcolumns.plasticity.probe.trace import Losses, batch_slices, trace, trace_slice
+from graphcolumns.plasticity.probe.trace import Losses, ScoreSum, trace, trace_slice
 
 
 @dataclass(eq=False)

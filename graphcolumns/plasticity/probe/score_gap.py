@@ -10,8 +10,7 @@ from graphcolumns.nn.recording import AttentionRecord, evaluating, recording
 from graphcolumns.ops.column_attention.reference import dot
 from graphcolumns.ops.context import accumulator
 from graphcolumns.ops.edge_scores.checks import check_pairs
-from graphcolumns.plasticity.probe.stacked import as_multiplied
-from graphcolumns.plasticity.probe.trace import never_recorded
+from graphcolumns.plasticity.probe.stacked import as_multiplied, never_recorded
 
 
 @torch.no_grad()
@@ -65,7 +64,7 @@ def largest_gap(
     if largest is None and records:
         raise ValueError(
             "the gap is between scores of attention. Got a model with linear layers only; start "
-            "newborns with newborn='zero' or 'node_mean'."
+            "newborns with first_value='zero' or 'node_mean'."
         )
     if largest is None:
         raise never_recorded(model, graph)

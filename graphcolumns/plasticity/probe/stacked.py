@@ -7,12 +7,13 @@ from itertools import compress
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
-from graphcolumns.nn.recording import AttentionRecord, LinearRecord, Record
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.recording import AttentionRecord, LinearRecord, Record, recorders
 from graphcolumns.ops import kernels
 from graphcolumns.ops.context import product_dtype
-from graphcolumns.plasticity.probe.padded import padded
 
 
 class AttentionTrace(NamedTuple):
@@ -72,6 +73,23 @@ class Trace(NamedTuple):
     def samples(self) -> int:
         """Samples in the slice."""
         return self.linear[0].x.shape[1] if self.attention is None else self.attention.k.shape[2]
+
+
+def never_recorded(model: nn.Module, graph: ColumnGraph) -> ValueError:
+    """What to raise where a model ran and no record along its graph was made."""
+    if not recorders(model):
+        return ValueError(
+            "scores of edges need records. Expected a model with ColumnAttention, ColumnConv or "
+            f"EdgeLinear layers, or layers with a recorder. Got {type(model).__name__} with none; "
+            "give your layer a recorder (graphcolumns.nn.protocols), or take a rule that reads no "
+            "record, such as one by chance, age, length, paths or the size of weights."
+        )
+    return ValueError(
+        "edges are scored where a layer records what it computes along them, and none was recorded "
+        f"along {graph}. Layers record if they are called with the ColumnGraph that is model.graph "
+        "(or with graph=); ColumnConv does not with a sparse matrix, column_id, parallel edges, "
+        "edge_features='keys_values', or another aggr or flow."
+    )
 
 
 def as_multiplied(record: Record) -> Record:
@@ -135,3 +153,52 @@ def _biases(records: list[AttentionRecord]) -> Tensor:
     biases = [like.new_zeros(shape) if x.bias is None else x.bias for x in records]
     every = [(x[:, None] if x.dim() == 1 else x).to(like.dtype).expand(shape) for x in biases]
     return torch.stack(every)
+
+
+def padded(
+    records: list[AttentionRecord], grads: Sequence[list[Tensor]]
+) -> tuple[float, list[list[Tensor]]]:
+    """Brings records, in place, to the most heads, the largest widths and scale 1.
+
+    A channel of zeros adds nothing to a dot product, and a head that no column reads (values of 0,
+    a normaliser of infinity) has no mass, no advantage and no effect. So the effects of an edge on
+    a sample add up over layers of any size.
+
+    Args:
+        records: Records of all steps.
+        grads: Lists of gradients at their ``out``.
+
+    Returns:
+        The share of heads that were there before, and the gradients in the shapes of the records.
+    """
+    heads = [x.q.shape[2] for x in records]
+    most = max(heads)
+    width, values = (max(getattr(x, name).shape[3] for x in records) for name in ("q", "v"))
+    records[:] = [_brought(record, most, width, values) for record in records]
+    share = sum(heads) / (len(heads) * most)
+    return share, [[_filled(x, most, values) for x in each] for each in grads]
+
+
+def _filled(x: Tensor, heads: int, width: int) -> Tensor:
+    """``[N, b, H, D]`` with zeros up to so many heads and channels, if any are missing."""
+    if x.shape[2:] == (heads, width):
+        return x
+    return pad(x, (0, width - x.shape[3], 0, heads - x.shape[2]))
+
+
+def _brought(record: AttentionRecord, heads: int, width: int, values: int) -> AttentionRecord:
+    q, k, v, out = record.q, record.k, record.v, record.out
+    scale = q.shape[3] ** -0.5 if record.scale is None else record.scale
+    bias, more = record.bias, heads - q.shape[2]
+    if bias is not None and bias.dim() == 2:
+        bias = pad(bias, (0, more))
+    return AttentionRecord(
+        record.graph,
+        _filled(q * scale, heads, width).expand(-1, k.shape[1], -1, -1),
+        _filled(k, heads, width),
+        _filled(v, heads, values),
+        bias,
+        1.0,
+        _filled(out.detach(), heads, values),
+        pad(record.lse, (0, more), value=float("inf")),
+    )

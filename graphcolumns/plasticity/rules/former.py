@@ -10,6 +10,7 @@ from graphcolumns.plasticity.rules.values import VALUES, names_of
 RENAMED = {
     "check": "check_samples",
     "errors": "standard_errors",
+    "newborn": "first_value",
     "remember": "update_memory",
     "share": "epsilon_share",
     "skip": "skip_optimizer_step",

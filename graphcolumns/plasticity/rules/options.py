@@ -10,7 +10,7 @@ from typing import TypedDict
 from graphcolumns.plasticity.candidates.proposals import Sampler
 from graphcolumns.plasticity.rules.acceptance import Accept
 from graphcolumns.plasticity.rules.budget import Budget
-from graphcolumns.plasticity.rules.newborns import NewbornStart
+from graphcolumns.plasticity.rules.newborns import FirstValue
 from graphcolumns.plasticity.rules.rule import Choose, IsDue
 from graphcolumns.plasticity.rules.schedules import Schedule
 from graphcolumns.plasticity.rules.scoring import Score, UpdateMemory
@@ -30,7 +30,7 @@ class SharedOptions(TypedDict, total=False):
     groups: int
     regrow: bool
     check_samples: int
-    newborn: NewbornStart
+    first_value: FirstValue
     epsilon_share: float
     grace: int
     cool_down: int

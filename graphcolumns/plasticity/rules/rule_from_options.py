@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any, Unpack
 
+from graphcolumns.plasticity.rules.former import RENAMED
 from graphcolumns.plasticity.rules.options import RuleOptions
-from graphcolumns.plasticity.rules.require_options import require_options
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.rules.values import VALUES, names_of
 
@@ -34,3 +36,25 @@ def rule_from_options(**options: Unpack[RuleOptions]) -> Rule:
         for name, kind in VALUES.items()
     }
     return Rule(**values, **given)
+
+
+def require_options(names: Iterable[str], known: Sequence[str], owner: str) -> None:
+    """Raise a ValueError for a name that is not known, with the one that was perhaps meant.
+
+    Args:
+        names: Names of the options that were given.
+        known: Names of all options.
+        owner: What has the options, such as ``"a rule"``.
+    """
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{owner} has no option {name!r}.{_suggestion(name, known)} Options: "
+                f"{', '.join(known)}."
+            )
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    if name in RENAMED:
+        return f" It is now {RENAMED[name]!r}."
+    return "".join(f" Did you mean {near!r}?" for near in get_close_matches(name, known, 1))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from graphcolumns.plasticity.selection.one_by_one import take_one_by_one
-
 CHUNK = 2**16  # edges that are looked at together, at least
+ROWS = 2**16  # edges that are python numbers at a time
 SLOW = 1 / 16  # a round that decides a smaller share of its edges is the last one
 
 
@@ -117,3 +118,54 @@ def _take_the_rest(ends: list[tuple[Tensor, Tensor]], places: Tensor) -> Tensor:
     for (_, room), (_, now) in zip(ends, columns, strict=True):
         room.copy_(torch.tensor(now))
     return torch.tensor(fit, dtype=torch.int64)
+
+
+def iter_rows(*columns: Tensor) -> Iterator[tuple[Any, ...]]:
+    """The entries of several tensors of one length as python numbers, read some at a time."""
+    for first in range(0, len(columns[0]), ROWS):
+        yield from zip(*(x[first : first + ROWS].tolist() for x in columns), strict=True)
+
+
+def edge_and_reverse(target: int, source: int, both: bool) -> list[tuple[int, int]]:
+    """The edge, and its reverse where edges are symmetric."""
+    mirrored = both and target != source
+    return [(target, source), (source, target)] if mirrored else [(target, source)]
+
+
+def take_one_by_one(targets: Tensor, sources: Tensor, lengths: Tensor, limits: Limits) -> Tensor:
+    """As ``take_greedily``, for any limits."""
+    taken: list[int] = []
+    left = _Left(limits)
+    for place, (target, source, length) in enumerate(iter_rows(targets, sources, lengths)):
+        if left.edges <= 0:
+            break
+        if left.take(edge_and_reverse(target, source, limits.both), length):
+            taken.append(place)
+    return torch.tensor(taken, dtype=torch.int64)
+
+
+class _Left:
+    """What is left of limits, in python numbers."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.edges, self.length = limits.edges, limits.length
+        self.into = None if limits.into is None else limits.into.tolist()
+        self.out = None if limits.out is None else limits.out.tolist()
+
+    def take(self, ends: list[tuple[int, int]], length: float) -> bool:
+        """Whether the edges fit; if so, they use up what is left."""
+        if len(ends) > self.edges or length > self.length:
+            return False
+        for t, s in ends:  # the two edges of a pair have different targets and different sources
+            if self.into is not None and self.into[t] < 1:
+                return False
+            if self.out is not None and self.out[s] < 1:
+                return False
+        for t, s in ends:
+            if self.into is not None:
+                self.into[t] -= 1
+            if self.out is not None:
+                self.out[s] -= 1
+        self.edges -= len(ends)
+        self.length -= length
+        return True

@@ -11,8 +11,12 @@ from torch import Tensor
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.plasticity.selection.constraints import Constraints
 from graphcolumns.plasticity.selection.edge_pairs import EdgePairs
-from graphcolumns.plasticity.selection.greedy import Limits, take_greedily
-from graphcolumns.plasticity.selection.one_by_one import ends, iter_rows
+from graphcolumns.plasticity.selection.greedy import (
+    Limits,
+    edge_and_reverse,
+    iter_rows,
+    take_greedily,
+)
 
 
 def summed_length(graph: ColumnGraph) -> float:
@@ -85,7 +89,7 @@ def swap_within_length(
     deletions = _Deletions(old, state, swaps)
     grown: list[int] = []
     for place, (target, source, length, gain, _) in enumerate(iter_rows(*new)):
-        edge = ends(target, source, rules.symmetric)
+        edge = edge_and_reverse(target, source, rules.symmetric)
         if not state.may_grow(edge):
             continue
         # The edges that make room are dropped on trial: only the pair's gain decides about them.
@@ -122,7 +126,7 @@ class _Deletions:
         loss, freed, place, left = 0.0, 0.0, self.next, self.left
         while freed < needed and (row := self._row(place)) is not None and row[4] <= left:
             target, source, length, score, size = row
-            edge = ends(target, source, self.state.rules.symmetric)
+            edge = edge_and_reverse(target, source, self.state.rules.symmetric)
             if length > 0 and self.state.may_drop(edge):
                 # Counted at once, so that the next one is tested against the degrees that are left.
                 self.state.drop(edge, 1)

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.keys import pair_keys
-from graphcolumns.plasticity.selection import symmetric
 from graphcolumns.plasticity.selection.constraints import Constraints
-from graphcolumns.plasticity.selection.edge_pairs import EdgePairs, edge_pairs
+from graphcolumns.plasticity.selection.edge_pairs import EdgePairs, both_ways, edge_pairs
 from graphcolumns.plasticity.selection.selector import Selection, SwapSelector
 from graphcolumns.random.counter import gumbel
 
@@ -107,7 +106,7 @@ def _droppable(
     may = may if eligible is None else may & eligible.cpu()
     every = edge_pairs(graph, *ends, score, length, both)
     if both:
-        may = symmetric.all_of(may, graph, every.target, every.source)
+        may = both_ways(may, graph, every.target, every.source)
     places = may.nonzero()[:, 0]
     places = places[every.at(places).order(False, selector.overhead)]
     old = every.at(places)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -14,8 +14,8 @@ from graphcolumns.nn.per_edge import EdgeTensor, edge_tensors, give_graph, parts
 from graphcolumns.nn.topology_state import settle
 from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 from graphcolumns.plasticity.state.newborn import Newborn, neighbours_median, node_mean
-from graphcolumns.plasticity.state.optimizer_edges import keep_edges, label_group
 
+KEY = "edges_of"  # of a parameter group: the fingerprint behind every parameter, or None
 # What stock optimizers of torch divide by: Adam's, Adagrad's, Adadelta's and RMSprop's.
 SECOND_MOMENTS = {"exp_avg_sq", "max_exp_avg_sq", "exp_inf", "sum", "square_avg", "acc_delta"}
 
@@ -64,19 +64,22 @@ def carry(
     """
     if state not in ("cold", "median"):
         raise ValueError(f"state must be 'cold' or 'median'. Got {state!r}.")
-    found = list(edge_tensors(module, rewiring.before))
+    roots = [module, *(_averaged(average) for average in averages)]
+    parts_of = [list(parts_on(root, rewiring.before)) for root in roots]
+    found, *copies = (
+        list(edge_tensors(root, rewiring.before, parts))
+        for root, parts in zip(roots, parts_of, strict=True)
+    )
     writes = {id(entry.tensor): (entry.tensor, _fresh(entry, rewiring, newborn)) for entry in found}
+    states: list[tuple[dict[str, Any], str, Tensor]] = []
     if optimizer is not None:
         for group in optimizer.param_groups:
             label_group(optimizer, group)  # refuses moments of other edges
-    states: list[tuple[dict[str, Any], str, Tensor]] = []
-    for entry in found:
-        if optimizer is not None and entry.tensor in optimizer.state:
-            states += _states(entry, optimizer.state[entry.tensor], rewiring, state)
-    averages = [_averaged(average) for average in averages]
-    for average in averages:
+        for entry in found:
+            if entry.tensor in optimizer.state:
+                states += _states(entry, optimizer.state[entry.tensor], rewiring, state)
+    for twins in copies:
         # Copies have their modules in the same order; names differ where one of them is wrapped.
-        twins = edge_tensors(average, rewiring.before)
         for twin, entry in zip(twins, found, strict=True):
             live = writes[id(entry.tensor)][1]
             born = live[rewiring.born.to(live.device)]
@@ -85,12 +88,12 @@ def carry(
         _replace(tensor, values, rewiring)
     for kept, key, values in states:
         kept[key] = values
-    for root in (module, *averages):
-        parts = [part for _, part in parts_on(root, rewiring.before)]
-        for part in parts:
+    for parts in parts_of:
+        changed = [part for _, part in parts]
+        for part in changed:
             if hasattr(part, "rewired"):
                 give_graph(part, rewiring.before, rewiring.graph)
-        settle(parts, rewiring.graph)
+        settle(changed, rewiring.graph)
     if optimizer is not None:
         keep_edges(optimizer)
         for group in optimizer.param_groups:
@@ -144,3 +147,92 @@ def _replace(tensor: Tensor, values: Tensor, rewiring: Rewiring) -> None:
     resize(tensor, values)
     if grad is not None:
         tensor.grad = rewiring.carried(grad)
+
+
+def keep_edges(optimizer: Optimizer) -> None:
+    """Let an optimizer of ``torch.optim`` save the edges of its moments, and refuse other moments.
+
+    ``EdgeAdamW`` does so by itself, and ``carry`` calls it for the optimizer that it carries.
+    Calling it twice changes nothing.
+
+    Args:
+        optimizer: Optimizer of ``edge_parameters(model)``, which was called before.
+    """
+    if check_edges in optimizer._optimizer_load_state_dict_pre_hooks.values():
+        return
+    optimizer.register_state_dict_pre_hook(label_edges)
+    optimizer.register_load_state_dict_pre_hook(check_edges)
+
+
+def label_edges(optimizer: Optimizer) -> None:
+    """Note which edges the moments of every parameter per edge belong to.
+
+    Raises:
+        ValueError: They belong to other edges than the parameter does by now.
+    """
+    for group in optimizer.param_groups:
+        label_group(optimizer, group)
+
+
+def label_group(optimizer: Optimizer, group: dict[str, Any], anew: bool = False) -> None:
+    """As ``label_edges``, for one parameter group; ``anew`` forgets what was noted."""
+    params: list[Tensor] = group["params"]
+    noted = [None] * len(params) if anew else group.get(KEY, [None] * len(params))
+    labels = []
+    for parameter, known in zip(params, noted, strict=True):
+        edges = edges_of(parameter) if optimizer.state.get(parameter) else None
+        if edges is not None and known not in (None, edges):
+            raise other_edges(known, edges)
+        labels.append(edges)
+    if any(label is not None for label in labels) or KEY in group:
+        group[KEY] = labels
+
+
+def check_edges(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
+    """Raise unless the moments in a state dict are of the edges of the parameters.
+
+    Raises:
+        ValueError: They are of other edges, or of another number of them.
+    """
+    for parameter, known, state in _saved(optimizer, state_dict):
+        edges = edges_of(parameter)
+        if edges is None:
+            continue
+        if known not in (None, edges):
+            raise other_edges(known, edges)
+        sizes = {len(value) for value in state.values() if _per_edge(value)} - {len(parameter)}
+        if sizes:
+            raise ValueError(
+                "moments per edge must be loaded for as many edges. Got a state of "
+                f"{max(sizes)} edges for a parameter of {len(parameter)}; load the state dict of "
+                "the model first, which brings its edges along."
+            )
+
+
+def other_edges(known: str | None, edges: str) -> ValueError:
+    """What to raise where moments are known to be of other edges."""
+    return ValueError(
+        "moments per edge must be used on the edges that they belong to. Got those of the "
+        f"edges {known} for a parameter of {edges}; load the state dict of the model first, "
+        "which brings its edges along, and then that of its optimizer."
+    )
+
+
+def edges_of(parameter: Tensor) -> str | None:
+    """The fingerprint of the edges of a parameter; None if they are not known."""
+    known: str = getattr(parameter, KEY, "")
+    return known or None
+
+
+def _saved(
+    optimizer: Optimizer, state_dict: Mapping[str, Any]
+) -> Iterator[tuple[Tensor, str | None, Mapping[str, Any]]]:
+    """Every parameter, with the edges and the state that were saved for it."""
+    for group, saved in zip(optimizer.param_groups, state_dict["param_groups"], strict=False):
+        labels = saved.get(KEY, [None] * len(saved["params"]))
+        for parameter, known, index in zip(group["params"], labels, saved["params"], strict=False):
+            yield parameter, known, state_dict["state"].get(index, {})
+
+
+def _per_edge(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim > 0

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from graphcolumns.plasticity.state.optimizer_edges import check_edges, label_edges, label_group
+from graphcolumns.plasticity.state.carry import check_edges, label_edges, label_group
 
 
 class EdgeAdamW(AdamW):

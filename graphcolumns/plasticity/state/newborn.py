@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.plasticity.probe.pair_bias import mean_of_open
 from graphcolumns.plasticity.rewiring.rewiring import Rewiring
 
@@ -31,6 +32,18 @@ def node_mean(module: nn.Module, name: str, rewiring: Rewiring) -> Tensor:
     mean = mean_of_open(rows(values), rewiring.before)
     targets = rewiring.graph.target[rewiring.born].long().to(values.device)
     return mean[targets].reshape(len(targets), *values.shape[1:])
+
+
+def zero_weight(module: nn.Module, name: str, rewiring: Rewiring) -> Tensor:
+    """Signed weights start at 0, the scores of an edge bias as :func:`node_mean`.
+
+    A weight of 0 receives nothing until it is trained. The score of an edge in a softmax is no such
+    weight: what is multiplied is the attention, which at exactly zero would never learn.
+
+    Source: Evci et al., Rigging the lottery, ICML 2020, for the weights.
+    """
+    is_score = isinstance(module, EdgeBias) and not module.signed
+    return node_mean(module, name, rewiring) if is_score else zero(module, name, rewiring)
 
 
 def epsilon(share: float, gap: Tensor) -> Newborn:

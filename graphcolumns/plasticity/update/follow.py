@@ -8,7 +8,7 @@ from torch import nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.recording import evaluating, recorders, recording
-from graphcolumns.plasticity.rewiring.rewire import rewire
+from graphcolumns.plasticity.rewiring.rewiring import rewire
 from graphcolumns.plasticity.state.newborn import node_mean
 from graphcolumns.plasticity.update.trial import changed_copy
 

@@ -13,20 +13,26 @@ from torch import Tensor, nn
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.keys import edge_keys, pair_keys
-from graphcolumns.nn.batches import Inputs, split_samples
+from graphcolumns.nn.batches import Inputs, batch_slices
 from graphcolumns.nn.edge_bias import edge_biases
 from graphcolumns.nn.per_edge import edge_tensors, held_graphs
 from graphcolumns.nn.protocols import graph_of
 from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.score_gap import largest_gap
 from graphcolumns.plasticity.probe.trace import Losses, trace
-from graphcolumns.plasticity.rewiring.rewire import rewire
-from graphcolumns.plasticity.rewiring.rewiring import Rewiring
+from graphcolumns.plasticity.rewiring.rewiring import Rewiring, rewire
 from graphcolumns.plasticity.rules.rule import Rule
 from graphcolumns.plasticity.selection.groups import groups_of_swaps, groups_of_wire, joined
 from graphcolumns.plasticity.selection.selector import Selection
 from graphcolumns.plasticity.state.carry import carry
-from graphcolumns.plasticity.state.newborn import Newborn, epsilon, node_mean, rows, zero
+from graphcolumns.plasticity.state.newborn import (
+    Newborn,
+    epsilon,
+    node_mean,
+    rows,
+    zero,
+    zero_weight,
+)
 
 
 class TrialResult(NamedTuple):
@@ -126,9 +132,8 @@ class Trial:
 
     def rewiring(self, chosen: Selection) -> Rewiring:
         """The change of topology."""
-        grown, regrow = (chosen.targets, chosen.sources), self.rule.acceptance.regrow
-        places = self.geometry, self.sources
-        return rewire(self.graph, chosen.drop, grown, *places, keep_regrown=regrow)
+        grown = chosen.targets, chosen.sources
+        return rewire(self.graph, chosen.drop, grown, self.geometry, self.sources)
 
     def _without_regrown(self, chosen: Selection) -> Selection:
         """An edge that is dropped and regrown is kept; it counts as neither."""
@@ -141,8 +146,9 @@ class Trial:
     def newborn(self, rewiring: Rewiring) -> Newborn:
         """How newborns start; ``"epsilon"`` measures the model before the change."""
         newborns = self.rule.newborns
-        if newborns.newborn != "epsilon":
-            return {"node_mean": node_mean, "zero": zero}[newborns.newborn]
+        if newborns.first_value != "epsilon":
+            starts = {"node_mean": node_mean, "zero_weight": zero_weight, "zero": zero}
+            return starts[newborns.first_value]
         after, born = rewiring.graph, rewiring.born
         ends = after.target[born].long(), after.source[born].long()
         gap = largest_gap(
@@ -153,11 +159,7 @@ class Trial:
     @torch.no_grad()
     def loss(self, model: nn.Module) -> float:
         """The mean loss on the samples set aside, without dropout."""
-        parts = zip(
-            split_samples(self.inputs, self.slice_size),
-            self.labels.split(self.slice_size),
-            strict=True,
-        )
+        parts = batch_slices(self.inputs, self.labels, self.slice_size)
         with evaluating(model):
             each = [self.losses(model(x), y) for x, y in parts]
         return float(torch.cat(each).double().mean())
@@ -228,25 +230,18 @@ class Trial:
             return each
 
         # Births at the mean of their column are what scores assume.
-        usual = self.rule.newborns.newborn == "node_mean"
+        first = self.rule.newborns.first_value
+        weightless = first in ("zero", "zero_weight")
         scores = trace(
             self.model, self.inputs, self.labels, losses, targets, sources, graph=self.graph,
-            newborn_bias=None if usual else self._start(rewiring),
-            newborn_weight=None if usual else self._start_weight(targets),
+            newborn_bias=self._start(rewiring) if first in ("zero", "epsilon") else None,
+            newborn_weight=torch.zeros_like(targets, dtype=torch.float64) if weightless else None,
             slice_size=self.slice_size,
         )  # fmt: skip
         died = len(rewiring.died)
         alone = torch.cat([scores.deletion[:died], scores.insertion[died:]]).double()
         loss = float(torch.cat(seen).double().mean())
         return PredictedChange(rewiring, alone / scores.samples, loss)
-
-    def _start_weight(self, targets: Tensor) -> Tensor | None:
-        """The weight of newborns in linear layers, which do not start at the mean."""
-        return (
-            targets.new_zeros(len(targets), dtype=torch.float64)
-            if self.rule.newborns.newborn == "zero"
-            else None
-        )
 
     def _start(self, rewiring: Rewiring) -> Tensor | None:
         """The bias of dropped edges (any) and of newborns, which do not start at the mean."""

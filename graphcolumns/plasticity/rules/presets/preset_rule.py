@@ -7,9 +7,8 @@ from typing import Any, Unpack
 from graphcolumns.plasticity.rules.budget import Budget
 from graphcolumns.plasticity.rules.options import PresetOptions, RuleOptions
 from graphcolumns.plasticity.rules.presets.updates import Updates
-from graphcolumns.plasticity.rules.require_options import require_options
 from graphcolumns.plasticity.rules.rule import Rule
-from graphcolumns.plasticity.rules.rule_from_options import rule_from_options
+from graphcolumns.plasticity.rules.rule_from_options import require_options, rule_from_options
 from graphcolumns.plasticity.rules.schedules import Linear
 from graphcolumns.plasticity.selection.constraints import Constraints
 

@@ -68,9 +68,9 @@ def rigl(steps: int, magnitude: Magnitude = "mass", **options: Unpack[PresetOpti
 
     The share :math:`a(t) = \frac{a_0}{2} (1 + \cos \pi t / T)` falls to 0. An edge that is pruned
     and has the largest gradient stays as it is, and an update takes the place of an optimizer step.
-    Newborns start at the mean score of their column: an attention of exactly zero, the counterpart
-    of a weight of zero, would never learn. RigL looks at all pairs; here at ``per_grow`` candidates
-    per grown edge, at all with ``sampler=samplers.everything``.
+    Newborns start with a weight of zero in linear layers, as in RigL, and in attention at the mean
+    score of their column: an attention of exactly zero would never learn. RigL looks at all pairs;
+    here at ``per_grow`` candidates per grown edge, at all with ``sampler=samplers.everything``.
 
     Args:
         steps: Length of the run.
@@ -87,6 +87,7 @@ def rigl(steps: int, magnitude: Magnitude = "mass", **options: Unpack[PresetOpti
         grow=criteria.gradient_size,
         fraction=updates.falling(Cosine, options.pop("fraction", 0.3)),
         regrow=True,
+        first_value="zero_weight",
         skip_optimizer_step=True,
         cool_down=0,
     )
@@ -147,6 +148,7 @@ def granet(
         grow=criteria.gradient_size,
         fraction=updates.falling(Cosine, options.pop("fraction", 0.5)),
         budget=falling_budget(updates, options, Cubic, initial),
+        first_value="zero_weight",
         cool_down=0,
     )
 
@@ -212,6 +214,7 @@ def mest(steps: int, weight: float = 0.01, **options: Unpack[PresetOptions]) -> 
         grow=criteria.chance,
         per_grow=2,
         fraction=updates.falling(Linear, options.pop("fraction", 0.3)),
+        first_value="zero_weight",
         cool_down=0,
     )
 
