@@ -41,6 +41,17 @@ from graphcolumns.nn.dynamics.predictive_coding.learning_energy import local_ene
 from graphcolumns.nn.dynamics.predictive_coding.network import PredictiveCoding
 from graphcolumns.nn.dynamics.predictive_coding.skip import Skip
 from graphcolumns.nn.dynamics.predictive_coding.z_il import z_il
+from graphcolumns.nn.dynamics.projection.bounded_least_squares import BoundedLeastSquares
+from graphcolumns.nn.dynamics.projection.convex_sets import (
+    Ball,
+    Box,
+    ConvexSet,
+    HalfSpace,
+    Simplex,
+)
+from graphcolumns.nn.dynamics.projection.k_winners import KWinners
+from graphcolumns.nn.dynamics.projection.projection_network import ProjectionNetwork
+from graphcolumns.nn.dynamics.projection.variational_inequality import VariationalInequality
 from graphcolumns.nn.dynamics.sparse_coding.conv_lca import ConvLCA
 from graphcolumns.nn.dynamics.sparse_coding.edge_lca import EdgeLCA
 from graphcolumns.nn.dynamics.sparse_coding.floored_lca import FlooredLCA
@@ -58,6 +69,10 @@ from graphcolumns.nn.dynamics.winner_take_all.graph_wta import GraphWTA
 from graphcolumns.nn.dynamics.winner_take_all.local_wta import LocalWTA
 from graphcolumns.nn.dynamics.winner_take_all.regime import Regime, RegimeWarning, regime_of
 from graphcolumns.nn.dynamics.winner_take_all.wta import WTA
+from graphcolumns.nn.dynamics.zeroing.gradient_network import GradientNetwork
+from graphcolumns.nn.dynamics.zeroing.sign_bi_power import SignBiPower
+from graphcolumns.nn.dynamics.zeroing.time_varying import TimeVarying
+from graphcolumns.nn.dynamics.zeroing.zeroing_network import ZeroingNetwork
 
 __all__ = [
     "LCA",
@@ -66,11 +81,15 @@ __all__ = [
     "Adam",
     "Adaptive",
     "Anderson",
+    "Ball",
+    "BoundedLeastSquares",
+    "Box",
     "Circuit",
     "ClassicalHopfield",
     "Connection",
     "ConvLCA",
     "ConvWTA",
+    "ConvexSet",
     "Convolution",
     "Dense",
     "Descent",
@@ -82,27 +101,36 @@ __all__ = [
     "Euler",
     "FixedPrediction",
     "FlooredLCA",
+    "GradientNetwork",
     "GradientWarning",
     "GraphWTA",
+    "HalfSpace",
     "Heun",
     "Implicit",
+    "KWinners",
     "Layer",
     "LocalWTA",
     "ModernHopfield",
     "Momentum",
     "PredictiveCoding",
+    "ProjectionNetwork",
     "RMSProp",
     "Regime",
     "RegimeWarning",
     "Relaxation",
     "Reversible",
+    "SignBiPower",
+    "Simplex",
     "Skip",
     "Solution",
     "SparseCircuit",
+    "TimeVarying",
     "Truncated",
     "TwoHopLCA",
     "Unrolled",
+    "VariationalInequality",
     "WeightedEdges",
+    "ZeroingNetwork",
     "atom_edges",
     "discriminative",
     "follow",

@@ -43,6 +43,8 @@ class Circuit(ABC):
     Attributes:
         batch_dim: Dimension of samples in the tensors of the state and in ``Drive.samples``: 0, or
             1 for circuits whose states are ``[N, B, C]``, columns first.
+        settles: Whether it has fixed points. A circuit that follows a problem that changes by
+            itself has none, and then no implicit gradient.
 
     Example:
         >>> import torch
@@ -64,6 +66,7 @@ class Circuit(ABC):
     """
 
     batch_dim: int = 0
+    settles: bool = True
 
     @abstractmethod
     def drive(self, inputs: Any) -> Drive:

@@ -40,6 +40,9 @@ class Implicit:
             the fixed point itself has not been reached, a :class:`GradientWarning` is given.
         method: How g advances (default: Anderson acceleration at the time step of the solution).
 
+    Raises:
+        ValueError: When solving, a circuit that does not settle.
+
     Source: Bai, Kolter & Koltun, Deep equilibrium models, NeurIPS 2019,
     https://arxiv.org/abs/1909.01377.
     """
@@ -66,6 +69,12 @@ class Implicit:
         rate = circuit.flow(point, drive)
         if not any(du.requires_grad for du in _beyond(rate, point)):
             return arrival
+        if not circuit.settles:
+            raise ValueError(
+                "an implicit gradient needs a fixed point. Got "
+                f"{type(circuit).__name__}, which follows a problem that changes; pass "
+                "gradient=Unrolled()."
+            )
         if bool((arrival.distance > stop.tolerance).any()):
             _warn(f"the fixed point of {type(circuit).__name__}", "max_steps or tolerance of solve")
         how = self.method
