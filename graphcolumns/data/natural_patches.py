@@ -19,8 +19,9 @@ def natural_patches(
     seed: int = 0,
     noise: float = 0.5,
     whitened: bool = False,
+    masked: float = 0.0,
 ) -> Dataset:
-    """Random grey patches of two photographs (a temple, a flower), with noise to remove.
+    """Random grey patches of two photographs (a temple, a flower), to be cleaned of noise and gaps.
 
     Half of the patches, for training, come from the left half of each photograph, the test patches
     from the right half: no pixel is in both. Patches are standardised with the mean and standard
@@ -33,12 +34,14 @@ def natural_patches(
         noise: Standard deviation of the noise, in standard deviations of the clean pixels.
         whitened: Decorrelate the pixels (ZCA, fitted on the training patches):
             ``W = (S + e I)^(-1/2)`` with the pixel covariance ``S``.
+        masked: Share of the pixels of the inputs, drawn at random, that are set to 0, the mean.
 
     Returns:
         Task ``"reconstruction"``: inputs ``[n, 1, size, size]``, targets the clean patches.
 
     Raises:
-        ValueError: A patch larger than half a photograph, fewer than 2 patches, negative noise.
+        ValueError: A patch larger than half a photograph, fewer than 2 patches, negative noise, or
+            a masked share outside [0, 1).
 
     Source: Olshausen & Field, Nature 381 (1996) for sparse codes of such patches;
         Bell & Sejnowski, Vision Research 37 (1997) for ZCA.
@@ -49,6 +52,8 @@ def natural_patches(
         raise ValueError(f"size must be in [1, {largest}], within a photograph. Got {size}.")
     if count < 2 or not 0 <= noise < float("inf"):
         raise ValueError(f"need count >= 2 and noise >= 0. Got count={count}, noise={noise}.")
+    if not 0 <= masked < 1:
+        raise ValueError(f"masked must be a share in [0, 1). Got {masked}.")
     generator = np.random.default_rng(seed)
     left = [p[:, : p.shape[1] // 2] for p in photographs]
     right = [p[:, p.shape[1] // 2 :] for p in photographs]
@@ -62,6 +67,8 @@ def natural_patches(
         c + noise * torch.from_numpy(generator.standard_normal(c.shape).astype("float32"))
         for c in clean
     ]
+    if masked:
+        noisy = [x * torch.from_numpy(generator.random(x.shape) >= masked) for x in noisy]
     return Dataset(noisy[0], clean[0], noisy[1], clean[1], task=TASKS["reconstruction"])
 
 

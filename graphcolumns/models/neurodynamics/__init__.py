@@ -1,15 +1,23 @@
-"""Circuits that learn: models whose forward pass settles at a fixed point."""
+"""Circuits that learn: models whose forward pass runs a dynamical system."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from graphcolumns.models.neurodynamics.dictionary import SparseDictionary
+from graphcolumns.models.neurodynamics.energy_transformer import EnergyColumnformer
+from graphcolumns.models.neurodynamics.energy_transformer_sheet import energy_sheet
 
 if TYPE_CHECKING:
     from graphcolumns.models.neurodynamics.estimators_coder import LCACoder
     from graphcolumns.models.neurodynamics.estimators_learning import LCADictionaryLearning
 
-__all__ = ["LCACoder", "LCADictionaryLearning", "SparseDictionary"]
+__all__ = [
+    "EnergyColumnformer",
+    "LCACoder",
+    "LCADictionaryLearning",
+    "SparseDictionary",
+    "energy_sheet",
+]
 
 # Loaded at first use: scikit-learn is not needed for the other models.
 _ESTIMATORS = {"LCACoder": "estimators_coder", "LCADictionaryLearning": "estimators_learning"}
