@@ -6,5 +6,6 @@ signature.
 """
 
 from graphcolumns.learning.backprop import backprop
+from graphcolumns.learning.predictive_coding import predictive_coding
 
-__all__ = ["backprop"]
+__all__ = ["backprop", "predictive_coding"]

@@ -27,3 +27,23 @@ def __getattr__(name: str) -> Any:
     if name not in _ESTIMATORS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_ESTIMATORS[name]}"), name)
+
+
+"""Models that learn and settle: circuits of ``graphcolumns.nn.dynamics`` with weights."""
+
+from graphcolumns.models.neurodynamics.predictive_coding import Link, PredictiveCodingModel
+from graphcolumns.models.neurodynamics.predictive_coding_builders import (
+    generative_predictive_coding,
+    layered_predictive_coding,
+    predictive_columns,
+)
+from graphcolumns.models.neurodynamics.predictive_coding_initialiser import Initialiser
+
+__all__ = [
+    "Initialiser",
+    "Link",
+    "PredictiveCodingModel",
+    "generative_predictive_coding",
+    "layered_predictive_coding",
+    "predictive_columns",
+]

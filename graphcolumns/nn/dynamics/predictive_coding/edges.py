@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -26,6 +26,7 @@ class Edges(Connection):
         graph: Edges from M sources to N columns.
         weight: One weight per edge, ``[E]``.
         bias: One number per column of the target, ``[N]``, or None.
+        reverse: The graph turned round, where it is known (default: ``graph.reverse()``).
 
     Shapes:
         - source: ``[M, B, C]``
@@ -35,10 +36,11 @@ class Edges(Connection):
     graph: ColumnGraph
     weight: Tensor
     bias: Tensor | None = None
-    reverse: ColumnGraph = field(init=False)
+    reverse: ColumnGraph | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reverse", self.graph.reverse())
+        if self.reverse is None:
+            object.__setattr__(self, "reverse", self.graph.reverse())
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -82,6 +84,7 @@ class Edges(Connection):
         """Signed sums over out-edges."""
         weight = tensors[0]
         if not self.complete:
+            assert self.reverse is not None
             return edge_linear(delta, weight[self.graph.by_source.permutation], self.reverse)
         matrix = weight.reshape(self.graph.num_columns, self.graph.num_sources)
         return (matrix.T @ delta.flatten(1)).reshape(shape)
