@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING, Any
 from graphcolumns.models.neurodynamics.dictionary import SparseDictionary
 from graphcolumns.models.neurodynamics.energy_transformer import EnergyColumnformer
 from graphcolumns.models.neurodynamics.energy_transformer_sheet import energy_sheet
+from graphcolumns.models.neurodynamics.predictive_coding import Link, PredictiveCodingModel
+from graphcolumns.models.neurodynamics.predictive_coding_builders import (
+    generative_predictive_coding,
+    layered_predictive_coding,
+    predictive_columns,
+)
+from graphcolumns.models.neurodynamics.predictive_coding_initialiser import Initialiser
 
 if TYPE_CHECKING:
     from graphcolumns.models.neurodynamics.estimators_coder import LCACoder
@@ -13,10 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EnergyColumnformer",
+    "Initialiser",
     "LCACoder",
     "LCADictionaryLearning",
+    "Link",
+    "PredictiveCodingModel",
     "SparseDictionary",
     "energy_sheet",
+    "generative_predictive_coding",
+    "layered_predictive_coding",
+    "predictive_columns",
 ]
 
 # Loaded at first use: scikit-learn is not needed for the other models.
@@ -27,23 +40,3 @@ def __getattr__(name: str) -> Any:
     if name not in _ESTIMATORS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_ESTIMATORS[name]}"), name)
-
-
-"""Models that learn and settle: circuits of ``graphcolumns.nn.dynamics`` with weights."""
-
-from graphcolumns.models.neurodynamics.predictive_coding import Link, PredictiveCodingModel
-from graphcolumns.models.neurodynamics.predictive_coding_builders import (
-    generative_predictive_coding,
-    layered_predictive_coding,
-    predictive_columns,
-)
-from graphcolumns.models.neurodynamics.predictive_coding_initialiser import Initialiser
-
-__all__ = [
-    "Initialiser",
-    "Link",
-    "PredictiveCodingModel",
-    "generative_predictive_coding",
-    "layered_predictive_coding",
-    "predictive_columns",
-]
