@@ -58,6 +58,11 @@ class InhibitoryCircuit(Circuit):
         check_nonnegative(alpha=self.alpha, **thresholds)
         check_positive(leak=self.leak)
 
+    @property
+    def excitation(self) -> float:
+        """Excitation of a unit by itself, and by all units that have no inhibition in common."""
+        return self.alpha
+
     @abstractmethod
     def excite(self, x: Tensor, drive: Drive) -> Tensor:
         """Input of inhibitory units from excitatory ones, Q x."""
@@ -83,7 +88,7 @@ class InhibitoryCircuit(Circuit):
         """
         self.check_inputs(inputs)
         drive = self.ready(inputs)
-        alpha, beta = self.alpha / self.leak, self.loop(drive)[0] / self.leak**2
+        alpha, beta = self.excitation / self.leak, self.loop(drive)[0] / self.leak**2
         warn_of(regime_of(alpha, beta), type(self).__name__, alpha, beta)
         return drive
 
@@ -97,7 +102,7 @@ class InhibitoryCircuit(Circuit):
 
     def regime(self, drive: Drive) -> Regime:
         """What the circuit does with its parameters."""
-        return regime_of(self.alpha / self.leak, self.loop(drive)[0] / self.leak**2)
+        return regime_of(self.excitation / self.leak, self.loop(drive)[0] / self.leak**2)
 
     def initial(self, drive: Drive) -> State:
         """Zero."""

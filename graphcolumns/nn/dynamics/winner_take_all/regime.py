@@ -95,16 +95,18 @@ def step_limit_of(alpha: float, strength: float, sequential: bool) -> float:
     :math:`dt < (2 - \alpha) / (1 - \alpha + \sigma^2)`; where excitatory units see the new
     inhibition (Gauss-Seidel), for
     :math:`dt^2 (\sigma^2 - 1 + \alpha) + 2 dt (2 - \alpha) < 4`. Both fall with
-    :math:`\sigma`, so that the largest decides. Inactive units need :math:`dt < 2`.
+    :math:`\sigma`, so that the largest decides. Inactive units need :math:`dt < 2`, and modes
+    without inhibition :math:`dt < 2 / (1 - \alpha)`.
 
     Args:
         alpha: Self-excitation :math:`\alpha` below 2, in units of the leak.
         strength: Largest squared singular value of the coupling, in units of the leak squared.
         sequential: Whether excitatory units see the new inhibition.
     """
+    single = 2 / max(1.0, 1 - alpha)
     if not sequential:
-        return min(2.0, (2 - alpha) / (1 - alpha + strength))
+        return min(single, (2 - alpha) / (1 - alpha + strength))
     a, b = strength - 1 + alpha, 2 - alpha
     # The positive root of a dt^2 + 2 b dt - 4, in a form that also holds at a = 0.
     root = b * b + 4 * a
-    return min(2.0, 4 / (b + sqrt(root))) if root >= 0 else 2.0
+    return min(single, 4 / (b + sqrt(root))) if root >= 0 else single
