@@ -66,9 +66,11 @@ from graphcolumns.nn.dynamics.sparse_coding.weighted_edges import (
 )
 from graphcolumns.nn.dynamics.winner_take_all.conv_wta import ConvWTA
 from graphcolumns.nn.dynamics.winner_take_all.graph_wta import GraphWTA
+from graphcolumns.nn.dynamics.winner_take_all.lca_wta import LCAWTA
 from graphcolumns.nn.dynamics.winner_take_all.local_wta import LocalWTA
 from graphcolumns.nn.dynamics.winner_take_all.regime import Regime, RegimeWarning, regime_of
 from graphcolumns.nn.dynamics.winner_take_all.wta import WTA
+from graphcolumns.nn.dynamics.winner_take_all.wta_network import WTANetwork
 from graphcolumns.nn.dynamics.zeroing.gradient_network import GradientNetwork
 from graphcolumns.nn.dynamics.zeroing.sign_bi_power import SignBiPower
 from graphcolumns.nn.dynamics.zeroing.time_varying import TimeVarying
@@ -76,6 +78,7 @@ from graphcolumns.nn.dynamics.zeroing.zeroing_network import ZeroingNetwork
 
 __all__ = [
     "LCA",
+    "LCAWTA",
     "WTA",
     "Activation",
     "Adam",
@@ -129,6 +132,7 @@ __all__ = [
     "TwoHopLCA",
     "Unrolled",
     "VariationalInequality",
+    "WTANetwork",
     "WeightedEdges",
     "ZeroingNetwork",
     "atom_edges",

@@ -59,7 +59,7 @@ class LCAWTA(Circuit):
         >>> both = LCAWTA(lca, LocalWTA(1), rates=((-0.1, 0.5), (0.5, 0.0)))
         >>> signal = torch.tensor([[0.0, 0.5, 1.0, 0.0]])
         >>> solve(both, signal, method=Euler(0.1)).output.round(decimals=2)
-        tensor([[0.0000, 0.0000, 0.5800, 0.0000]])
+        tensor([[0.0000, 0.0000, 0.3600, 0.0000]])
     """
 
     lca: SparseCircuit
