@@ -13,6 +13,7 @@ from graphcolumns.models.neurodynamics.predictive_coding_builders import (
     predictive_columns,
 )
 from graphcolumns.models.neurodynamics.predictive_coding_initialiser import Initialiser
+from graphcolumns.models.neurodynamics.soft_hebb import SoftHebb, SoftHebbLayer
 
 if TYPE_CHECKING:
     from graphcolumns.models.neurodynamics.estimators_coder import LCACoder
@@ -25,6 +26,8 @@ __all__ = [
     "LCADictionaryLearning",
     "Link",
     "PredictiveCodingModel",
+    "SoftHebb",
+    "SoftHebbLayer",
     "SparseDictionary",
     "energy_sheet",
     "generative_predictive_coding",

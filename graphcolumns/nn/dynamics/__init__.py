@@ -4,6 +4,9 @@ A circuit is a value with pure functions, see :class:`Circuit`; models that lear
 ``graphcolumns.models.neurodynamics``.
 """
 
+from graphcolumns.nn.dynamics.adaptive_rates.attentive_lca import LCASelfAttention
+from graphcolumns.nn.dynamics.adaptive_rates.fixed_time import FixedTimeProximal
+from graphcolumns.nn.dynamics.adaptive_rates.liquid import LiquidNetwork
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
 from graphcolumns.nn.dynamics.core.follow import follow
 from graphcolumns.nn.dynamics.core.iterate import DivergenceError
@@ -15,6 +18,8 @@ from graphcolumns.nn.dynamics.energy.hopfield import ModernHopfield
 from graphcolumns.nn.dynamics.gradients.implicit import GradientWarning, Implicit
 from graphcolumns.nn.dynamics.gradients.reversible import Reversible
 from graphcolumns.nn.dynamics.gradients.unrolled import Truncated, Unrolled
+from graphcolumns.nn.dynamics.hebbian.hebb import hebbian_step, oja_step, sanger_step
+from graphcolumns.nn.dynamics.hebbian.soft_hebb import soft_hebb_step, soft_winners
 from graphcolumns.nn.dynamics.methods.adaptive import Adaptive
 from graphcolumns.nn.dynamics.methods.anderson import Anderson
 from graphcolumns.nn.dynamics.methods.descent import Descent
@@ -103,6 +108,7 @@ __all__ = [
     "EnergyTransformer",
     "Euler",
     "FixedPrediction",
+    "FixedTimeProximal",
     "FlooredLCA",
     "GradientNetwork",
     "GradientWarning",
@@ -111,7 +117,9 @@ __all__ = [
     "Heun",
     "Implicit",
     "KWinners",
+    "LCASelfAttention",
     "Layer",
+    "LiquidNetwork",
     "LocalWTA",
     "ModernHopfield",
     "Momentum",
@@ -139,15 +147,20 @@ __all__ = [
     "discriminative",
     "follow",
     "generative",
+    "hebbian_step",
     "hebbian_weights",
     "identity",
     "lateral_edges",
     "local_energy",
     "mupc_scales",
     "normalized_edges",
+    "oja_step",
     "regime_of",
     "relaxation",
     "relu",
+    "sanger_step",
+    "soft_hebb_step",
+    "soft_winners",
     "solve",
     "tanh",
     "z_il",
