@@ -15,7 +15,7 @@ from graphcolumns.nn.dynamics.winner_take_all.inhibition import (
     check_nonnegative,
     check_signal,
 )
-from graphcolumns.nn.dynamics.winner_take_all.neighbours import check_reverse_edges
+from graphcolumns.nn.dynamics.winner_take_all.neighbours import require_reverse_edges
 from graphcolumns.ops import edge_linear
 
 
@@ -86,7 +86,7 @@ class GraphWTA(InhibitoryCircuit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_reverse_edges(self.graph)
+        require_reverse_edges(self.graph)
         if self.beta is not None:
             check_nonnegative(beta=self.beta)
 

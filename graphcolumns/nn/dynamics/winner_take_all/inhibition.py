@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.nn.checks import has_values
+from graphcolumns.nn.dynamics.core.arguments import require_positive
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
 from graphcolumns.nn.dynamics.core.states import State
 from graphcolumns.nn.dynamics.winner_take_all.regime import (
@@ -56,7 +57,7 @@ class InhibitoryCircuit(Circuit):
             "inhibitory_threshold": self.inhibitory_threshold,
         }
         check_nonnegative(alpha=self.alpha, **thresholds)
-        check_positive(leak=self.leak)
+        require_positive(leak=self.leak)
 
     @property
     def excitation(self) -> float:
@@ -158,10 +159,3 @@ def check_nonnegative(**values: float) -> None:
     for name, value in values.items():
         if not (value >= 0 and isfinite(value)):
             raise ValueError(f"{name} must be 0 or more and finite. Got {value!r}.")
-
-
-def check_positive(**values: float) -> None:
-    """Raises ValueError for a number that is not above 0, or not finite."""
-    for name, value in values.items():
-        if not (value > 0 and isfinite(value)):
-            raise ValueError(f"{name} must be above 0 and finite. Got {value!r}.")

@@ -8,7 +8,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.column_attention.checks import check_graph
 
 
-def check_reverse_edges(graph: ColumnGraph) -> None:
+def require_reverse_edges(graph: ColumnGraph) -> None:
     """Raises for a graph with an edge that has no reverse.
 
     Args:

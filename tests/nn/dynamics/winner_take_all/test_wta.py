@@ -205,7 +205,7 @@ def test_regime_of_a_circuit():
         ({"beta1": -1.0}, "beta1 must be 0 or more"),
         ({"threshold": -0.2}, "threshold must be 0 or more"),
         ({"inhibitory_threshold": float("inf")}, "inhibitory_threshold must be 0 or more"),
-        ({"leak": 0.0}, "leak must be above 0 and finite. Got 0.0"),
+        ({"leak": 0.0}, "leak must be positive and finite. Got 0.0"),
         ({"dims": ()}, "dims must be different dimensions"),
         ({"dims": (1, 1)}, "dims must be different dimensions"),
         ({"dims": (-1,)}, "dims must be different dimensions"),
