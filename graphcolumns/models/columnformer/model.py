@@ -10,6 +10,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer.receptive import check_direct_edges, receptive_tokens
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.column import Column
+from graphcolumns.nn.dynamics.column_dynamics import ColumnDynamics
 from graphcolumns.nn.edge_costs import (
     WIRINGS,
     check_communicable,
@@ -20,12 +21,15 @@ from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.moved import moved
 from graphcolumns.nn.paths import check_paths
 from graphcolumns.nn.positions import LearnedPositions
-from graphcolumns.nn.protocols import ModelOutput
+from graphcolumns.nn.protocols import ONLY, ModelOutput
 from graphcolumns.nn.recording import recording
 from graphcolumns.nn.recurrence import embedding, recurrent_steps, run_step
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.nn.wiring import distance_cost
 from graphcolumns.ops.column_attention.checks import check_graph
+
+# Name of the graph along which columns inhibit each other.
+LATERAL = "lateral"
 
 
 class Columnformer(nn.Module):
@@ -64,6 +68,8 @@ class Columnformer(nn.Module):
             initial positions.
         memory: ``"store"`` the activations of every step, or ``"recompute"`` them step by step in
             the backward pass.
+        dynamics: Inhibition between columns after every step, on a second graph, ``"lateral"``, or
+            None.
 
     Shapes:
         - input: images ``[B, channels, Y, X]``
@@ -99,6 +105,7 @@ class Columnformer(nn.Module):
         wiring_sigma: float = 2.0,
         positions: LearnedPositions | None = None,
         memory: str = "store",
+        dynamics: ColumnDynamics | None = None,
     ) -> None:
         super().__init__()
         check_graph(graph)
@@ -112,6 +119,7 @@ class Columnformer(nn.Module):
         self.recurrent = isinstance(columns, Column)
         self.columns = nn.ModuleList([columns] if isinstance(columns, Column) else columns)
         self.depth, self.drive, self.memory = depth, drive, memory
+        self.dynamics = dynamics
         self._check_columns()
         self.wiring, self.wiring_power, self.wiring_sigma = wiring, wiring_power, wiring_sigma
         # D_0, frozen on the first graph and kept with the topology: costs stay comparable.
@@ -152,6 +160,11 @@ class Columnformer(nn.Module):
                 f"the columns hold weights for {sorted(held)} columns, "
                 f"the graph has {graph.num_columns}"
             )
+        if self.dynamics is not None and self.dynamics.graph.num_columns != graph.num_columns:
+            raise ValueError(
+                "lateral edges must join the columns of the sheet. Expected "
+                f"{graph.num_columns} columns. Got {self.dynamics.graph.num_columns}."
+            )
 
     @property
     def graph(self) -> ColumnGraph:
@@ -165,9 +178,18 @@ class Columnformer(nn.Module):
     def graph(self, graph: ColumnGraph) -> None:
         self._graph = graph
 
-    def rewired(self, graph: ColumnGraph) -> None:
+    @property
+    def graphs(self) -> dict[str, ColumnGraph]:
+        """The edges by name: ``"graph"``, and ``"lateral"`` where columns inhibit each other."""
+        lateral = {} if self.dynamics is None else {LATERAL: self.dynamics.graph}
+        return {ONLY: self.graph} | lateral
+
+    def rewired(self, graph: ColumnGraph, name: str = ONLY) -> None:
         """Takes a new topology; :math:`D_0` stays that of the first one."""
-        self.graph = graph
+        if name == LATERAL and self.dynamics is not None:
+            self.dynamics.rewired(graph)
+        else:
+            self.graph = graph
 
     @property
     def receptive(self) -> Tensor:
@@ -184,7 +206,12 @@ class Columnformer(nn.Module):
             f"A sheet of {self._graph.num_columns:,} columns of width {column.channels}, "
             f"{kinds.get(weights, f'with {weights} weights')}, "
             f"{f'applied {self.depth} times' if self.recurrent else depth}; "
-            f"{self._graph.num_edges:,} edges say which column receives from which."
+            f"{self._graph.num_edges:,} edges say which column receives from which"
+            + (
+                "."
+                if self.dynamics is None
+                else f", and {self.dynamics.graph.num_edges:,} which inhibits which."
+            )
         )
 
     def edge_cost(self) -> Tensor | None:
@@ -240,6 +267,8 @@ class Columnformer(nn.Module):
             if self.time is not None:
                 x = x + self.time[t]
             x, expected = run_step(self.memory, column, x, self._graph, cost, uses)
+            if self.dynamics is not None:
+                x = self.dynamics(x)
             if keep:
                 states.append(x)
             if expected is not None:

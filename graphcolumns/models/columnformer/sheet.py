@@ -6,22 +6,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphcolumns import connect
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.columnformer.columns import make_columns
-from graphcolumns.models.columnformer.model import Columnformer
+from graphcolumns.models.columnformer.model import LATERAL, Columnformer
 from graphcolumns.models.columnformer.readouts import make_readout
 from graphcolumns.models.columnformer.receptive import check_ids, seen_tokens
 from graphcolumns.models.columnformer.width import of_width
 from graphcolumns.models.options import (
     AttentionOptions,
     CostOptions,
+    DynamicsOptions,
     InterfaceOptions,
     WeightOptions,
 )
 from graphcolumns.models.options.former import names_new_keywords
-from graphcolumns.models.options.groups import Groups, read_groups
+from graphcolumns.models.options.groups import Groups, read_group, read_groups
 from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.dynamics.column_dynamics import ColumnDynamics
 from graphcolumns.nn.embed import PatchEmbed, as_pair
 from graphcolumns.nn.positions import LearnedPositions
 
@@ -43,9 +46,10 @@ def sheet(
     weights: WeightOptions | Mapping[str, Any] = WeightOptions(),
     interface: InterfaceOptions | Mapping[str, Any] = InterfaceOptions(),
     cost: CostOptions | Mapping[str, Any] = CostOptions(),
+    dynamics: DynamicsOptions | Mapping[str, Any] = DynamicsOptions(),
     permutation: Tensor | None = None,
 ) -> Columnformer:
-    r"""Builds a columnformer on a sheet, from sizes and four groups of options.
+    r"""Builds a columnformer on a sheet, from sizes and five groups of options.
 
     A group is a value, ``weights=WeightOptions(mlp="shared")``, or a mapping of its fields,
     ``weights={"mlp": "shared"}``.
@@ -66,6 +70,8 @@ def sheet(
         weights: Whose weights it has, see :class:`.WeightOptions`.
         interface: What it sees and how it is read, see :class:`.InterfaceOptions`.
         cost: What it costs, see :class:`.CostOptions`.
+        dynamics: How columns inhibit each other, see :class:`.DynamicsOptions`; not at all by
+            default. With a threshold, the model has a second graph, ``"lateral"``.
         permutation: Order of ``geometry.reorder()``: column n here is column ``permutation[n]`` of
             the user, whose order decides which column sees which token.
 
@@ -78,6 +84,7 @@ def sheet(
         TypeError: An option that its group does not have.
     """
     options = read_groups(attention, weights, interface, cost, Groups())
+    circuit = read_group("dynamics", dynamics, DynamicsOptions())
     check_counts(depth=depth, heads=heads)
     count = geometry.num_columns
     user = _user_order(permutation, count)
@@ -102,6 +109,7 @@ def sheet(
             wiring_sigma=options.cost.sigma,
             positions=LearnedPositions(geometry) if geometry.learnable else None,
             memory=options.cost.memory,
+            dynamics=_make_dynamics(geometry, circuit),
         )
 
     widths = {"channels": channels, "parameters": parameters, "flops": flops}
@@ -117,6 +125,21 @@ def _user_order(permutation: Tensor | None, count: int) -> Tensor:
     if not torch.equal(permutation.sort().values, ids):
         raise ValueError(f"permutation must hold each of the {count} column ids once")
     return permutation
+
+
+def _make_dynamics(geometry: Geometry, options: DynamicsOptions) -> ColumnDynamics | None:
+    if options.threshold is None:
+        return None
+    # Its weights are not drawn: those of the other parts are what a seed gives without it.
+    with torch.random.fork_rng(devices=[]):
+        return ColumnDynamics(
+            connect.nearest(geometry, degree=options.degree).named(LATERAL),
+            options.threshold,
+            options.competition,
+            options.steps,
+            options.dt,
+            options.strength,
+        )
 
 
 def _make_embed(

@@ -1,4 +1,4 @@
-"""What columnformers are built from, as four frozen values that check themselves.
+"""What columnformers are built from, as five frozen values that check themselves.
 
 ``sheet`` and ``staged`` take each as a value, or as a mapping of its fields:
 ``weights=WeightOptions(mlp="shared")`` or ``weights={"mlp": "shared"}``.
@@ -6,7 +6,14 @@
 
 from graphcolumns.models.options.attention import AttentionOptions
 from graphcolumns.models.options.cost import CostOptions
+from graphcolumns.models.options.dynamics import DynamicsOptions
 from graphcolumns.models.options.interface import InterfaceOptions
 from graphcolumns.models.options.weights import WeightOptions
 
-__all__ = ["AttentionOptions", "CostOptions", "InterfaceOptions", "WeightOptions"]
+__all__ = [
+    "AttentionOptions",
+    "CostOptions",
+    "DynamicsOptions",
+    "InterfaceOptions",
+    "WeightOptions",
+]

@@ -57,16 +57,27 @@ def read_groups(
         ValueError: A field out of its range.
     """
     return Groups(
-        _read("attention", attention, defaults.attention, takes),
-        _read("weights", weights, defaults.weights, takes),
-        _read("interface", interface, defaults.interface, takes),
-        _read("cost", cost, defaults.cost, takes),
+        read_group("attention", attention, defaults.attention, takes),
+        read_group("weights", weights, defaults.weights, takes),
+        read_group("interface", interface, defaults.interface, takes),
+        read_group("cost", cost, defaults.cost, takes),
     )
 
 
-def _read(
-    name: str, given: Options | Given, default: Options, takes: Mapping[str, Sequence[str]]
+def read_group(
+    name: str,
+    given: Options | Given,
+    default: Options,
+    takes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Options:
+    """One group of options as a value, as :func:`read_groups` reads all of them.
+
+    Args:
+        name: Name of the group.
+        given: A value, or a mapping of its fields.
+        default: Options where nothing is said.
+        takes: Fields that a model has, by group; a group that is not named has all its fields.
+    """
     every = [field.name for field in fields(default)]  # type: ignore[arg-type]
     known = takes.get(name, every)
     if isinstance(given, type(default)):

@@ -7,6 +7,7 @@ A circuit is a value with pure functions, see :class:`Circuit`; models that lear
 from graphcolumns.nn.dynamics.adaptive_rates.attentive_lca import LCASelfAttention
 from graphcolumns.nn.dynamics.adaptive_rates.fixed_time import FixedTimeProximal
 from graphcolumns.nn.dynamics.adaptive_rates.liquid import LiquidNetwork
+from graphcolumns.nn.dynamics.column_dynamics import ColumnDynamics
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
 from graphcolumns.nn.dynamics.core.follow import follow
 from graphcolumns.nn.dynamics.core.iterate import DivergenceError
@@ -94,6 +95,7 @@ __all__ = [
     "Box",
     "Circuit",
     "ClassicalHopfield",
+    "ColumnDynamics",
     "Connection",
     "ConvLCA",
     "ConvWTA",

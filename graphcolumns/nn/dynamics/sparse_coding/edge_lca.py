@@ -43,8 +43,8 @@ class EdgeLCA(SparseCircuit):
             nor gap, and a step limit only where in-weights of each unit sum to less than 1.
 
     Shapes:
-        - inputs: ``[M, B, 1]``; without ``atoms`` ``[N, B, 1]``
-        - state, output: ``[N, B, 1]``
+        - inputs: ``[M, B, 1]``; without ``atoms`` ``[N, B, C]``, every channel for itself
+        - state, output: ``[N, B, 1]``; without ``atoms`` ``[N, B, C]``
 
     Raises:
         ValueError: A graph that is not square, an edge without its reverse, weights that differ
@@ -115,8 +115,10 @@ class EdgeLCA(SparseCircuit):
         weight = self._weight
         atoms = self.atoms
         rows = self.edges.num_columns if atoms is None else atoms.graph.num_sources
-        fits = inputs.dim() == 3 and inputs.shape[0] == rows and inputs.shape[2] == 1
-        check_signals(inputs, f"[{rows}, B, 1], columns first", weight, fits)
+        fits = inputs.dim() == 3 and inputs.shape[0] == rows
+        fits = fits and (atoms is None or inputs.shape[2] == 1)
+        width = "C" if atoms is None else "1"
+        check_signals(inputs, f"[{rows}, B, {width}], columns first", weight, fits)
         if self.symmetric:
             check_symmetric(self.edges, weight)
         if atoms is None:
