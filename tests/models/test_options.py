@@ -1,4 +1,4 @@
-"""Options of models: four values that check themselves, given as values or as mappings."""
+"""Options of models: values that check themselves, given as values or as mappings."""
 
 import inspect
 from dataclasses import FrozenInstanceError, fields, replace
