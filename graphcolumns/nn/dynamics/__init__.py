@@ -62,6 +62,8 @@ from graphcolumns.nn.dynamics.sparse_coding.conv_lca import ConvLCA
 from graphcolumns.nn.dynamics.sparse_coding.edge_lca import EdgeLCA
 from graphcolumns.nn.dynamics.sparse_coding.floored_lca import FlooredLCA
 from graphcolumns.nn.dynamics.sparse_coding.lca import LCA
+from graphcolumns.nn.dynamics.sparse_coding.learned_start import LearnedStart, fit_start
+from graphcolumns.nn.dynamics.sparse_coding.ridge_start import ridge_start
 from graphcolumns.nn.dynamics.sparse_coding.sparse_circuit import SparseCircuit
 from graphcolumns.nn.dynamics.sparse_coding.two_hop_lca import TwoHopLCA
 from graphcolumns.nn.dynamics.sparse_coding.weighted_edges import (
@@ -121,6 +123,7 @@ __all__ = [
     "KWinners",
     "LCASelfAttention",
     "Layer",
+    "LearnedStart",
     "LiquidNetwork",
     "LocalWTA",
     "ModernHopfield",
@@ -147,6 +150,7 @@ __all__ = [
     "ZeroingNetwork",
     "atom_edges",
     "discriminative",
+    "fit_start",
     "follow",
     "generative",
     "hebbian_step",
@@ -160,6 +164,7 @@ __all__ = [
     "regime_of",
     "relaxation",
     "relu",
+    "ridge_start",
     "sanger_step",
     "soft_hebb_step",
     "soft_winners",

@@ -15,8 +15,13 @@ UNIT_NORM = 1e-4
 
 def check_threshold(threshold: float) -> None:
     """Raises ValueError unless a threshold is a positive, finite number."""
-    if not (isfinite(threshold) and threshold > 0):
-        raise ValueError(f"threshold must be positive and finite. Got {threshold!r}.")
+    check_positive("threshold", threshold)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises ValueError unless a number is positive and finite."""
+    if not (isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite. Got {value!r}.")
 
 
 def check_atoms(dictionary: Tensor, shape: str, dims: tuple[int, ...]) -> None:
