@@ -58,6 +58,7 @@ from graphcolumns.nn.dynamics.projection.convex_sets import (
 from graphcolumns.nn.dynamics.projection.k_winners import KWinners
 from graphcolumns.nn.dynamics.projection.projection_network import ProjectionNetwork
 from graphcolumns.nn.dynamics.projection.variational_inequality import VariationalInequality
+from graphcolumns.nn.dynamics.sparse_coding.active_set import ActiveSet
 from graphcolumns.nn.dynamics.sparse_coding.conv_lca import ConvLCA
 from graphcolumns.nn.dynamics.sparse_coding.edge_lca import EdgeLCA
 from graphcolumns.nn.dynamics.sparse_coding.floored_lca import FlooredLCA
@@ -89,6 +90,7 @@ __all__ = [
     "LCAWTA",
     "WTA",
     "Activation",
+    "ActiveSet",
     "Adam",
     "Adaptive",
     "Anderson",
