@@ -44,12 +44,17 @@ class Euler:
     def advance(
         self, circuit: Circuit, state: State, drive: Drive, memory: Memory, iteration: int
     ) -> tuple[State, Memory]:
-        """One step, the circuit's own unless layers have time constants."""
+        """One step of the circuit's own, of every tensor at its own speed."""
         assert self.dt is not None
         if self.time_constants is None:
             return circuit.step(state, drive, self.dt), memory
-        rate = circuit.flow(state, drive)
-        return advanced(state, rate, self.dt, self.time_constants), memory
+        _check_count(state, self.time_constants)
+        # A step may end with more than a sum, such as shrinkage, so it is made at each speed.
+        steps = {
+            tau: tensors_of(circuit.step(state, drive, self.dt / tau))
+            for tau in set(self.time_constants)
+        }
+        return with_tensors(state, [steps[t][i] for i, t in enumerate(self.time_constants)]), memory
 
 
 @dataclass(frozen=True)
@@ -95,23 +100,19 @@ class Heun:
         return advanced(state, map_state(lambda a, b: (a + b) / 2, first, second), self.dt), memory
 
 
-def advanced(
-    state: State, rate: State, dt: float, time_constants: tuple[float, ...] | None = None
-) -> State:
-    """The state after a time step at a constant rate.
+def advanced(state: State, rate: State, dt: float) -> State:
+    """The state after a time step at a constant rate."""
+    return map_state(lambda u, du: u + dt * du, state, rate)
 
-    Raises:
-        ValueError: The number of time constants is not that of the tensors of the state.
-    """
-    tensors, rates = tensors_of(state), tensors_of(rate)
-    constants = (1.0,) * len(tensors) if time_constants is None else time_constants
-    if len(constants) != len(tensors):
+
+def _check_count(state: State, time_constants: tuple[float, ...]) -> None:
+    """Raises ValueError unless there is a time constant per tensor of the state."""
+    count = len(tensors_of(state))
+    if len(time_constants) != count:
         raise ValueError(
             "time_constants must have one number per tensor of the state. Expected "
-            f"{len(tensors)}. Got {len(constants)}."
+            f"{count}. Got {len(time_constants)}."
         )
-    steps = zip(tensors, rates, constants, strict=True)
-    return with_tensors(state, [u + (dt / tau) * du for u, du, tau in steps])
 
 
 def check_time_constants(time_constants: tuple[float, ...] | None) -> None:

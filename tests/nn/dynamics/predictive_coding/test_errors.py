@@ -218,3 +218,12 @@ def test_a_network_follows_inputs_that_change():
 
 def test_mupc_scales_by_hand():
     assert mupc_scales([4, 8, 8, 2]) == pytest.approx((0.5, 24**-0.5, 1 / 8))
+
+
+def test_layers_with_time_constants_keep_their_bounds():
+    circuit = generative([torch.eye(2), torch.ones(2, 1)], shrinkage=0.1, nonnegative=True)
+    method = Euler(0.5, time_constants=(1.0, 4.0))
+    found = solve(circuit, torch.tensor([[1.0, -1.0]]), method=method, record=1, tolerance=1e-6)
+    assert all((part >= 0).all() for part in found.trajectory)
+    plain = solve(circuit, torch.tensor([[1.0, -1.0]]), tolerance=1e-6)
+    torch.testing.assert_close(found.output, plain.output, atol=1e-4, rtol=0)
