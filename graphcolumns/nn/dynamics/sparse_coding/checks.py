@@ -15,10 +15,10 @@ UNIT_NORM = 1e-4
 
 def check_threshold(threshold: float) -> None:
     """Raises ValueError unless a threshold is a positive, finite number."""
-    check_positive("threshold", threshold)
+    check_positive_number("threshold", threshold)
 
 
-def check_positive(name: str, value: float) -> None:
+def check_positive_number(name: str, value: float) -> None:
     """Raises ValueError unless a number is positive and finite."""
     if not (isfinite(value) and value > 0):
         raise ValueError(f"{name} must be positive and finite. Got {value!r}.")

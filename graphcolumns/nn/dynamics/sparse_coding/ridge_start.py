@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.nn.dynamics.core.circuit import Drive
-from graphcolumns.nn.dynamics.sparse_coding.checks import check_positive
+from graphcolumns.nn.dynamics.sparse_coding.checks import check_positive_number
 from graphcolumns.nn.dynamics.sparse_coding.lca import LCA
 
 
@@ -37,7 +37,7 @@ def ridge_start(circuit: LCA, penalty: float) -> Callable[[Tensor, Drive], Tenso
         >>> solve(circuit, torch.tensor([[2.0, 0.1]]), start=ridge_start(circuit, 1.0)).output
         tensor([[1.5000, 0.0000]])
     """
-    check_positive("penalty", penalty)
+    check_positive_number("penalty", penalty)
     with torch.no_grad():
         atoms = circuit.dictionary
         covariance = atoms.T @ atoms
