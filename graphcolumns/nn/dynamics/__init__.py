@@ -75,6 +75,7 @@ from graphcolumns.nn.dynamics.sparse_coding.weighted_edges import (
 )
 from graphcolumns.nn.dynamics.winner_take_all.conv_wta import ConvWTA
 from graphcolumns.nn.dynamics.winner_take_all.graph_wta import GraphWTA
+from graphcolumns.nn.dynamics.winner_take_all.inhibition import InhibitoryCircuit
 from graphcolumns.nn.dynamics.winner_take_all.lca_wta import LCAWTA
 from graphcolumns.nn.dynamics.winner_take_all.local_wta import LocalWTA
 from graphcolumns.nn.dynamics.winner_take_all.regime import Regime, RegimeWarning, regime_of
@@ -122,6 +123,7 @@ __all__ = [
     "HalfSpace",
     "Heun",
     "Implicit",
+    "InhibitoryCircuit",
     "KWinners",
     "LCASelfAttention",
     "Layer",
