@@ -63,7 +63,7 @@ def random_network(seed, alpha, strength, columns=8, channels=3):
 
 @pytest.mark.parametrize("alpha", [0.3, 1.1])
 def test_random_networks_in_the_stable_regimes_stay_bounded(alpha):
-    for seed in range(3):
+    for seed in range(2):
         network = random_network(seed, alpha, 0.5)
         inputs = randoms(8, 4, 3, seed=seed)
         drive = network.drive(inputs)
@@ -71,7 +71,7 @@ def test_random_networks_in_the_stable_regimes_stay_bounded(alpha):
         assert network.regime(drive) in stable
         start = (5 * randoms(8, 4, 3, seed=seed + 50), torch.zeros(8, 4, 1, **DOUBLE))
         solution = solve(
-            network, inputs, start=start, record=20, every=1200, max_steps=1200, tolerance=0.0
+            network, inputs, start=start, record=20, every=1000, max_steps=1000, tolerance=0.0
         )
         late = solution.trajectory[0][40:]
         # With the largest sum of in-weights, which the mean with the out-weights does not bound.
