@@ -14,6 +14,7 @@ from graphcolumns.models.neurodynamics.predictive_coding_builders import (
 )
 from graphcolumns.models.neurodynamics.predictive_coding_initialiser import Initialiser
 from graphcolumns.models.neurodynamics.soft_hebb import SoftHebb, SoftHebbLayer
+from graphcolumns.models.neurodynamics.sparse_sheet import SparseSheet, sparsity
 
 if TYPE_CHECKING:
     from graphcolumns.models.neurodynamics.estimators_coder import LCACoder
@@ -29,10 +30,12 @@ __all__ = [
     "SoftHebb",
     "SoftHebbLayer",
     "SparseDictionary",
+    "SparseSheet",
     "energy_sheet",
     "generative_predictive_coding",
     "layered_predictive_coding",
     "predictive_columns",
+    "sparsity",
 ]
 
 # Loaded at first use: scikit-learn is not needed for the other models.

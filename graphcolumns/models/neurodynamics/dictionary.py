@@ -9,16 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.neurodynamics.dictionary_checks import (
-    check_atoms,
-    check_signals,
-    check_threshold,
-)
+from graphcolumns.models.neurodynamics.dictionary_checks import require_atoms, require_signals
 from graphcolumns.models.neurodynamics.dictionary_residual import relative_residual
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics import LCA, Relaxation, Solution, relaxation, solve
 from graphcolumns.nn.dynamics.gradients.gradient import Gradient
 from graphcolumns.nn.dynamics.methods.method import Method
+from graphcolumns.nn.dynamics.sparse_coding.checks import check_threshold
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.random.counter import derive
 
@@ -127,7 +124,7 @@ class SparseDictionary(nn.Module):
         if atoms is None:
             atoms = normalize(_gaussian(num_atoms, num_inputs, derive(seed, "atoms")), dim=1)
         else:
-            check_atoms(atoms, (num_atoms, num_inputs))
+            require_atoms(atoms, (num_atoms, num_inputs))
         self.atoms = nn.Parameter(atoms.detach().clone())
         self.register_buffer("idle", torch.zeros(num_atoms, dtype=torch.int64))
         self.register_buffer("power", torch.zeros(num_atoms, dtype=self.atoms.dtype))
@@ -157,7 +154,7 @@ class SparseDictionary(nn.Module):
     def forward(self, inputs: Tensor) -> ModelOutput:
         """Codes signals and reconstructs them."""
         signals = inputs.flatten(1)
-        check_signals(signals, self.atoms.shape[1])
+        require_signals(signals, self.atoms.shape[1])
         solution = self.code(signals)
         codes = solution.output
         prediction = codes @ self.atoms
@@ -254,7 +251,7 @@ class SparseDictionary(nn.Module):
     def relaxation(self, inputs: Tensor) -> Relaxation:
         """How the circuit settles on inputs, for reports."""
         signals = inputs.flatten(1)
-        check_signals(signals, self.atoms.shape[1])
+        require_signals(signals, self.atoms.shape[1])
         found = relaxation(self._circuit(), signals)
         return found._replace(output=found.output.transpose(1, 2)[..., None])
 

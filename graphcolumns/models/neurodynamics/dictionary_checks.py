@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 import torch
 from torch import Tensor
 
 # Largest difference of the norm of an atom from 1.
-UNIT = 1e-3
+UNIT = 1e-4
 
 
-def check_threshold(threshold: float) -> None:
-    """Raises ValueError for a threshold that is not positive and finite."""
-    if not (threshold > 0 and isfinite(threshold)):
-        raise ValueError(
-            f"threshold must be positive and finite. Got {threshold!r}; the larger it is, the "
-            "sparser the codes."
-        )
-
-
-def check_atoms(atoms: Tensor, shape: tuple[int, int]) -> None:
+def require_atoms(atoms: Tensor, shape: tuple[int, int]) -> None:
     """Raises ValueError unless atoms have this shape and unit norm."""
     if tuple(atoms.shape) != shape:
         raise ValueError(
@@ -36,7 +25,7 @@ def check_atoms(atoms: Tensor, shape: tuple[int, int]) -> None:
         )
 
 
-def check_signals(signals: Tensor, num_inputs: int) -> None:
+def require_signals(signals: Tensor, num_inputs: int) -> None:
     """Raises ValueError unless signals ``[B, M]`` have ``M`` finite values each."""
     if signals.shape[1] != num_inputs:
         raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphcolumns.models.neurodynamics.estimators_coding import (
     LCACoding,
-    check_positive,
+    check_above_zero,
     require_features,
     unit_atoms,
 )
@@ -105,7 +105,7 @@ class LCACoder(LCACoding):
         return len(self.dictionary)
 
     def _atoms(self) -> np.ndarray:
-        check_positive(
+        check_above_zero(
             transform_alpha=self.transform_alpha,
             transform_tol=self.transform_tol,
             transform_max_iter=self.transform_max_iter,

@@ -64,7 +64,7 @@ class LCACoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
 
-def check_positive(**numbers: Any) -> None:
+def check_above_zero(**numbers: Any) -> None:
     """Raises ValueError for numbers that are not above 0 and finite."""
     for name, value in numbers.items():
         if not (value > 0 and np.isfinite(value)):

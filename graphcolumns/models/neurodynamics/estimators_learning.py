@@ -14,7 +14,7 @@ from torch import Tensor
 from graphcolumns.models.neurodynamics.dictionary import SparseDictionary
 from graphcolumns.models.neurodynamics.estimators_coding import (
     LCACoding,
-    check_positive,
+    check_above_zero,
     unit_atoms,
 )
 
@@ -160,7 +160,7 @@ class LCADictionaryLearning(LCACoding):
         """
         check_is_fitted(self)
         alpha = self.alpha if self.transform_alpha is None else self.transform_alpha
-        check_positive(transform_alpha=alpha)
+        check_above_zero(transform_alpha=alpha)
         return self._encode(self._signals(X, reset=False), self.components_, alpha)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -175,12 +175,12 @@ class LCADictionaryLearning(LCACoding):
     def _begin(self, signals: np.ndarray) -> np.random.RandomState:
         """Checks the parameters and makes the dictionary that learns."""
         numbers = ("alpha", "max_iter", "batch_size", "learning_rate", "transform_tol")
-        check_positive(**{name: getattr(self, name) for name in numbers})
-        check_positive(transform_max_iter=self.transform_max_iter)
+        check_above_zero(**{name: getattr(self, name) for name in numbers})
+        check_above_zero(transform_max_iter=self.transform_max_iter)
         if not self.tol >= 0:
             raise ValueError(f"tol must be 0 or more. Got {self.tol!r}.")
         if self.n_components is not None:
-            check_positive(n_components=self.n_components)
+            check_above_zero(n_components=self.n_components)
         random = check_random_state(self.random_state)
         atoms = torch.tensor(self._start(signals, random)).to(torch.tensor(signals[:1]).dtype)
         self._learner = SparseDictionary(
