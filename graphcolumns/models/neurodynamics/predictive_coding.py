@@ -47,7 +47,8 @@ class PredictiveCodingModel(nn.Module):
 
     Where layers have an order and predict the label, all errors are 0 at the feed-forward pass, and
     evaluation is that pass: one step, no inference. Otherwise (generative networks, cycles)
-    evaluation infers: input clamped, label free, ``steps`` steps.
+    evaluation infers: input clamped, label free, ``steps`` steps; networks with cycles are read
+    after one more prediction of every layer, through which edges are scored.
 
     Args:
         layers: Layers by name, of shape ``(N, 1)``, with ``"input"`` and the label.
@@ -173,6 +174,10 @@ class PredictiveCodingModel(nn.Module):
             max_steps=self.steps, every=min(10, self.steps), gradient=Unrolled(),
         )  # fmt: skip
         values = circuit.values(found.state, found.drive)
+        if self.label in circuit.predicted:
+            # Where inference has arrived this changes nothing; it lets edges be scored.
+            for name in (n for n in circuit.free if n in circuit.predicted):
+                values[name] = self._predicted(name, values)
         return self._output(circuit, values, found.energy, found.iterations)
 
     def describe(self) -> str:
@@ -216,14 +221,17 @@ class PredictiveCodingModel(nn.Module):
         values = self.clamps(inputs)
         assert circuit.order is not None
         for target in circuit.order:
-            if target in values:
-                continue
-            parts = [values[s] for s, t in self.skips if t == target]
-            for name, link in self.links.items():
-                if link.target == target:
-                    parts.append(self._predict(name, link, values[link.source]))
-            values[target] = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+            if target not in values:
+                values[target] = self._predicted(target, values)
         return self._output(circuit, values)
+
+    def _predicted(self, target: str, values: Mapping[str, Tensor]) -> Tensor:
+        """The prediction of a layer, through the modules with weights."""
+        parts = [values[s] for s, t in self.skips if t == target]
+        for name, link in self.links.items():
+            if link.target == target:
+                parts.append(self._predict(name, link, values[link.source]))
+        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
 
     def _predict(self, name: str, link: Link, x: Tensor) -> Tensor:
         f = ACTIVATIONS[link.activation].function

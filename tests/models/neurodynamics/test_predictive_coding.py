@@ -75,13 +75,14 @@ def test_columns_on_a_graph_with_cycles_infer():
         predictive_columns(graph, 3)
 
 
-def test_sparse_links_are_rewired_and_learn(tmp_path):
+@pytest.mark.parametrize("preset", [presets.set, presets.rigl])
+def test_sparse_links_are_rewired_and_learn(tmp_path, preset):
     sheet = grid.sheet(8, 8)
     near = connect.nearest(sheet, degree=6)
     torch.manual_seed(0)
     model = layered_predictive_coding([64, 64, 64, 10], graphs={"layer2": near})
     data = digits()
-    rule = presets.set(steps=40, every=10, samples=32)
+    rule = preset(steps=40, every=10, samples=32)
     train(
         model, data, run=tmp_path / "run", steps=40, batch_size=32, lr=3e-3, progress=False,
         learn=predictive_coding, plasticity={"layer2": rule}, geometry={"layer2": sheet},
@@ -90,6 +91,20 @@ def test_sparse_links_are_rewired_and_learn(tmp_path):
     assert not model.graphs["layer2"].same_topology(near)
     accuracy = (model(data.test_inputs).prediction.argmax(1) == data.test_targets).float().mean()
     assert accuracy > 0.5
+
+
+def test_columns_are_rewired_while_they_learn(tmp_path):
+    sheet = grid.sheet(8, 8)
+    near = connect.nearest(sheet, degree=6)
+    torch.manual_seed(0)
+    model = predictive_columns(near, 10, inputs=64, steps=10)
+    rule = presets.rigl(steps=6, every=3, samples=16)
+    train(
+        model, digits(), run=tmp_path / "run", steps=6, batch_size=16, progress=False,
+        learn=predictive_coding, plasticity={"columns": rule}, geometry={"columns": sheet},
+    )  # fmt: skip
+    assert model.graph.num_edges == near.num_edges
+    assert not model.graph.same_topology(near)
 
 
 def test_wrong_models_are_refused():
