@@ -4,8 +4,8 @@ Spectra of 1 to 4 lines among 81 bins (398 to 402 Hz, .05 Hz apart), at least 6 
 amplitudes from .5 to 1.5, seen through Gaussian filters with a standard deviation of 3 bins, with
 white noise. A line counts as found where an estimate is within one bin of it, one for one.
 
-Written before the run. "LCA-WTA separates lines better than the LASSO" is falsified unless its F1,
-averaged over noise levels and seeds, is above that of FISTA. "LCA is the LASSO" is falsified if
+Written before the run, after a pilot with other filters and one seed. "LCA-WTA separates lines
+better than the LASSO" is falsified unless its F1, averaged over noise levels and seeds, is above that of FISTA. "LCA is the LASSO" is falsified if
 their F1 differ by more than .01 at any noise level. "Local winner-take-all is better than
 peak-picking" is falsified unless its averaged F1 is above.
 
