@@ -5,9 +5,10 @@ amplitudes from .5 to 1.5, seen through Gaussian filters with a standard deviati
 white noise. A line counts as found where an estimate is within one bin of it, one for one.
 
 Written before the run, after a pilot with other filters and one seed. "LCA-WTA separates lines
-better than the LASSO" is falsified unless its F1, averaged over noise levels and seeds, is above that of FISTA. "LCA is the LASSO" is falsified if
-their F1 differ by more than .01 at any noise level. "Local winner-take-all is better than
-peak-picking" is falsified unless its averaged F1 is above.
+better than the LASSO" is falsified unless its F1, averaged over noise levels and seeds, is above
+that of FISTA. "LCA is the LASSO" is falsified if their F1 differ by more than .01 at any noise
+level. "Local winner-take-all is better than peak-picking" is falsified unless its averaged F1 is
+above.
 
 Every method has 24 settings: 6 of its own times 4 thresholds on the result. For each noise level
 the best is taken on seed 100, which is not used otherwise. All share the last step: adjacent bins
