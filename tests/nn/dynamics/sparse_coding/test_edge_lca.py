@@ -61,7 +61,7 @@ def test_fixed_points_and_what_is_known_of_them(variant):
     dense = LCA(dictionary, 0.1, **variant)
     # Under the hard threshold, steps near the limit switch units on and off for long.
     method = Euler(0.1) if variant.get("hard") else None
-    options = {"tolerance": 1e-9, "max_steps": 1500, "method": method}
+    options = {"tolerance": 1e-9, "max_steps": 500, "method": method}
     theirs = solve(dense, x, **options)
     for circuit in circuits(dictionary, 0.1, **variant):
         ours = solve(circuit, columns_first(x), **options)
@@ -96,7 +96,7 @@ def test_dictionaries_of_scipy_and_of_geometries():
     torch.testing.assert_close(ours.output[..., 0].T, theirs.output, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("epsilon", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize("epsilon", [0.05, 0.1])
 def test_dropped_overlaps_change_the_weights_by_no_more_than_the_bound(epsilon):
     dictionary, x = bumps(48, 48, 2.0), 3 * signals(4, 48)
     atoms = atom_edges(dictionary)

@@ -69,7 +69,7 @@ def test_the_published_adam_finds_the_support_and_never_settles():
     u = circuit.initial(drive)
     m, v = torch.zeros_like(u), torch.zeros_like(u)
     speeds, supports = [], []
-    for _ in range(3000):
+    for _ in range(2000):
         du = circuit.flow(u, drive)
         m = b1 * m + (1 - b1) * du
         v = b2 * v + (1 - b2) * du.square()
@@ -82,7 +82,7 @@ def test_the_published_adam_finds_the_support_and_never_settles():
     late = torch.tensor(speeds[1000:])
     # A limit cycle: the rate of change neither falls to zero nor grows.
     assert late.min() > 1e-3
-    assert late[:1000].mean() / late[1000:].mean() == pytest.approx(1, abs=0.2)
+    assert late[:500].mean() / late[500:].mean() == pytest.approx(1, abs=0.2)
 
 
 def test_no_gap_and_wrong_arguments():
