@@ -7,8 +7,15 @@ from torch.nn.functional import mse_loss
 from geometries import grid
 from graphcolumns import ColumnGraph, connect
 from graphcolumns.cli import main
+from graphcolumns.data import Dataset
 from graphcolumns.models.neurodynamics import SparseSheet, sparsity
 from graphcolumns.models.neurodynamics.sparse_fields import field_edges, overlaps
+from graphcolumns.models.neurodynamics.sparse_metrics import (
+    active_share,
+    final_residual,
+    mean_energy,
+    mean_iterations,
+)
 from graphcolumns.nn import keep_topology
 from graphcolumns.nn.dynamics import LCA, solve
 from graphcolumns.plasticity import Plasticity, presets
@@ -151,6 +158,17 @@ def test_the_command_line_trains_rewires_and_reports(tmp_path):
     assert "36 columns with receptive fields of 3 x 3 pixels" in page
     pictures = {path.stem for path in (tmp_path / "run/report").glob("*.png")}
     assert {"activity", "relaxation", "receptive_fields"} <= pictures
+
+
+def test_metrics_are_means_over_held_out_samples():
+    x = images(6)
+    data = Dataset(x[:2], x[:2], x[2:], x[2:], task="reconstruction")
+    model = sheet()
+    output = model.eval()(x[2:])
+    assert mean_energy(model, data) == pytest.approx(output.energy.mean().item())
+    assert mean_iterations(model, data) == output.iterations.double().mean().item()
+    assert active_share(model, data) == (output.state != 0).double().mean().item()
+    assert 0 <= final_residual(model, data) < 1e-2
 
 
 def test_odd_sizes_and_no_edges():
