@@ -3,14 +3,20 @@
 import pytest
 import torch
 
+from geometries import grid
+from graphcolumns import connect
 from graphcolumns.nn.dynamics import (
     Anderson,
+    ClassicalHopfield,
+    EnergyTransformer,
     Euler,
+    FixedTimeProximal,
     GradientWarning,
     Implicit,
     Reversible,
     Truncated,
     Unrolled,
+    hebbian_weights,
     solve,
 )
 from tests.nn.dynamics.circuits import Linear, Tanh, positive, tanh_weight
@@ -116,6 +122,36 @@ def test_nothing_is_prepared_where_nothing_needs_a_gradient(gradient):
     with torch.no_grad():
         weight = tanh_weight().requires_grad_()
         assert not solve(Tanh(weight), INPUTS, gradient=gradient).output.requires_grad
+
+
+def moving_circuits():
+    graph = connect.nearest(grid.sheet(2, 3), degree=2)
+    seeded = torch.Generator().manual_seed(5)
+
+    def draw(*shape):
+        return torch.randn(*shape, dtype=torch.float64, generator=seeded)
+
+    energy = EnergyTransformer(
+        graph, draw(4, 1, 3), draw(4, 1, 3), draw(4, 5), torch.ones(6).double(), draw(6, 4)
+    )
+    atoms = torch.nn.functional.normalize(draw(5, 4), dim=1)
+    return [
+        (energy, draw(6, 2, 4)),
+        (FixedTimeProximal(atoms, 0.1), draw(2, 4)),
+        (ClassicalHopfield(hebbian_weights(draw(2, 6).sign())), draw(2, 6).sign()),
+    ]
+
+
+@pytest.mark.parametrize(("circuit", "inputs"), moving_circuits(), ids=lambda x: type(x).__name__)
+def test_a_circuit_without_a_derivative_at_rest_refuses_an_implicit_gradient(circuit, inputs):
+    method = Euler(0.01, allow_unstable=True)
+    seen = inputs.clone().requires_grad_()
+    with pytest.raises(ValueError, match=f"Got {type(circuit).__name__}, which has none"):
+        solve(circuit, seen, method=method, max_steps=5)
+    assert solve(circuit, inputs, method=method, max_steps=5).output.isfinite().all()
+    unrolled = solve(circuit, seen, method=method, max_steps=5, gradient=Unrolled()).output
+    # Units that are thresholds have no gradient at all.
+    assert unrolled.requires_grad != isinstance(circuit, ClassicalHopfield)
 
 
 def saved_bytes(gradient, steps):

@@ -225,7 +225,7 @@ def test_gradients_pass_through_the_steps_and_no_fixed_point_is_assumed():
         # The inverse of s R has the squared norm 2 / s^2; five Euler steps forget 0.8^5.
         expected = -4.0 if how == Unrolled() else -4.0 * (1 - 0.8**5)
         assert float(scale.grad) == pytest.approx(expected, rel=1e-3)
-    with pytest.raises(ValueError, match="ZeroingNetwork, which follows a problem that changes"):
+    with pytest.raises(ValueError, match="ZeroingNetwork, which has none"):
         solve(network, START, **options)
 
 

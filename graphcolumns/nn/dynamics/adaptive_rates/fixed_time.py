@@ -56,6 +56,9 @@ class FixedTimeProximal(Circuit):
     for solving mixed variational inequality problems, 2019, https://arxiv.org/abs/1908.03517.
     """
 
+    # The rate has no derivative at the solution.
+    settles = False
+
     dictionary: Tensor
     threshold: float
     step_size: float | None = None

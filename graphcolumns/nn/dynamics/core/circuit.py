@@ -43,8 +43,8 @@ class Circuit(ABC):
     Attributes:
         batch_dim: Dimension of samples in the tensors of the state and in ``Drive.samples``: 0, or
             1 for circuits whose states are ``[N, B, C]``, columns first.
-        settles: Whether it has fixed points. A circuit that follows a problem that changes by
-            itself has none, and then no implicit gradient.
+        settles: Whether it comes to rest at fixed points where its flow has a derivative, which an
+            implicit gradient needs. A circuit that follows a problem that changes has none.
 
     Example:
         >>> import torch

@@ -189,7 +189,8 @@ class _Loop:
         name, used = type(self.circuit).__name__, "" if dt is None else f" with dt={dt:.6g}"
         if limit is not None and isfinite(limit):
             remedy = (
-                f"Euler steps are stable for dt < 2/lambda_max = {limit:.6g}; pass a smaller one."
+                f"Euler steps are stable for dt < {limit:.6g} (2/lambda_max of a symmetric "
+                "circuit); pass a smaller one."
             )
         else:
             remedy = "Pass a smaller dt, or check the weights; this circuit has no proven limit."

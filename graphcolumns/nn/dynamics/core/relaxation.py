@@ -48,7 +48,7 @@ def relaxation(
         inputs: Inputs of a batch, as ``circuit.drive`` takes them.
         method: How the state advances (default: ``Euler()``).
         start: State at the start, as in :func:`~graphcolumns.nn.dynamics.solve`.
-        frames: Number of frames, the start not counted.
+        frames: Number of frames, the start not counted; fewer if all samples come to rest exactly.
         every: Iterations between two frames.
 
     Raises:

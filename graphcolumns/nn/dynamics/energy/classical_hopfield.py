@@ -41,6 +41,9 @@ class ClassicalHopfield(Circuit):
     abilities, PNAS 1982, https://doi.org/10.1073/pnas.79.8.2554.
     """
 
+    # Units are thresholds: there is no derivative.
+    settles = False
+
     weight: Tensor
 
     def __post_init__(self) -> None:

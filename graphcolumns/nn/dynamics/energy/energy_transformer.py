@@ -72,6 +72,8 @@ class EnergyTransformer(Circuit):
     """
 
     batch_dim = 1
+    # States grow for ever where the normalised activity has come to rest.
+    settles = False
 
     graph: ColumnGraph
     query: Tensor

@@ -61,6 +61,9 @@ class Implicit:
         record: int | None,
     ) -> Arrival:
         """Runs the circuit without gradient, then makes its end differentiable."""
+        given = (*tensors_of(state), *drive.samples, *drive.shared)
+        if torch.is_grad_enabled() and any(t.requires_grad for t in given):
+            _require_rest(circuit)
         with torch.no_grad():
             arrival = iterate(circuit, state, drive, method, stop, record=record)
         if not torch.is_grad_enabled():
@@ -69,12 +72,7 @@ class Implicit:
         rate = circuit.flow(point, drive)
         if not any(du.requires_grad for du in _beyond(rate, point)):
             return arrival
-        if not circuit.settles:
-            raise ValueError(
-                "an implicit gradient needs a fixed point. Got "
-                f"{type(circuit).__name__}, which follows a problem that changes; pass "
-                "gradient=Unrolled()."
-            )
+        _require_rest(circuit)
         if bool((arrival.distance > stop.tolerance).any()):
             _warn(f"the fixed point of {type(circuit).__name__}", "max_steps or tolerance of solve")
         how = self.method
@@ -84,6 +82,16 @@ class Implicit:
         solve_adjoint = _AdjointSolver(adjoint, how, self)
         parts = _Equilibrium.apply(solve_adjoint, *tensors_of(point), *tensors_of(rate))
         return replace(arrival, state=with_tensors(arrival.state, parts))
+
+
+def _require_rest(circuit: Circuit) -> None:
+    """Raises ValueError for a circuit whose end has no implicit gradient."""
+    if circuit.settles:
+        return
+    raise ValueError(
+        "an implicit gradient needs a fixed point where the flow has a derivative. Got "
+        f"{type(circuit).__name__}, which has none; pass gradient=Unrolled()."
+    )
 
 
 def _beyond(rate: State, point: State) -> tuple[Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 
 import torch
@@ -134,12 +135,12 @@ class GraphWTA(InhibitoryCircuit):
         beta = self.neighbourhood_beta
         return beta * int(sizes.min()), beta * int(sizes.max()) ** 2
 
-    @property
+    @cached_property
     def neighbourhood_beta(self) -> float:
         r"""Strength :math:`\beta` of the inhibition through one neighbourhood."""
         return 1 / int(self._sizes.max()) if self.beta is None else self.beta
 
-    @property
+    @cached_property
     def _sizes(self) -> Tensor:
         """Columns in every neighbourhood, itself included, ``[N]``."""
         graph = self.graph

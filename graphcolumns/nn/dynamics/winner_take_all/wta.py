@@ -114,8 +114,8 @@ class WTA(InhibitoryCircuit):
             x = \frac{f(u - \beta_1 y)}{1 - \alpha}, \qquad y = f\Bigl(\max_k \,
             \frac{\beta_2 S_k - (1 - \alpha) T_N}{1 - \alpha + k \beta}\Bigr).
 
-        For :math:`1 \le \alpha < \min(2, 1 + \beta)`, the largest u, if it is positive, wins (the
-        first of equals):
+        For :math:`1 \le \alpha < \min(2, 1 + \beta)`, the largest u, if it is positive, wins
+        (the first of equals; from zero, equals stay at an unstable fixed point between them):
         :math:`x_w = (u_w + \beta_1 T_N) / (1 + \beta - \alpha)`, a gain of
         :math:`1 / (1 + \beta - \alpha)`.
 

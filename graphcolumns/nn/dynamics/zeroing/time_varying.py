@@ -54,7 +54,6 @@ class TimeVarying(Circuit):
                 f"[{len(inputs)}, n, n]. Got {list(a.shape)}."
             )
         b = self.right_side(inputs)
-        b = self.right_side(inputs)
         if b.dim() not in (2, 3) or b.shape[:2] != a.shape[:2]:
             raise ValueError(
                 "target must return one right-hand side per time. Expected "

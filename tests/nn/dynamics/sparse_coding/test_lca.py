@@ -145,7 +145,7 @@ def test_divergence_beyond_the_limit_once_all_units_are_active():
     far = (0.1 / top.abs().min() * top).expand(5, -1).contiguous()
     limit = circuit.step_limit(drive)
     assert solve(circuit, x, method=Euler(0.95 * limit), start=far).converged.all()
-    with pytest.raises(DivergenceError, match="stable for dt < 2/lambda_max"):
+    with pytest.raises(DivergenceError, match=r"stable for dt < .* \(2/lambda_max"):
         solve(circuit, x, method=Euler(1.05 * limit, allow_unstable=True), start=far)
     # From zero few units are active, and their own limit is larger: the same step converges.
     near = solve(circuit, x, method=Euler(1.05 * limit, allow_unstable=True))
