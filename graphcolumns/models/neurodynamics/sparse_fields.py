@@ -1,14 +1,12 @@
-"""Receptive fields of columns on an image, and where two of them overlap."""
+"""Receptive fields of columns on an image."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.view import view
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.graph.keys import edge_ids
 
 
 def field_edges(
@@ -49,24 +47,3 @@ def field_edges(
     target = torch.arange(len(seen)).repeat_interleave(seen.shape[1])
     edge_index = torch.stack([seen.flatten(), target])
     return ColumnGraph.from_edge_index(edge_index, len(seen), in_channels * height * width)
-
-
-def overlaps(lateral: ColumnGraph, fields: ColumnGraph) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the receptive fields at both ends of lateral edges have pixels in common.
-
-    Args:
-        lateral: Edges between columns.
-        fields: Edges from pixels to columns.
-
-    Returns:
-        Three int64 tensors with an entry per common pixel: the lateral edge, the edge from the
-        pixel to its target, and that from the pixel to its source.
-    """
-    target, source = lateral.target.long(), lateral.source.long()
-    count = fields.in_degree[target]
-    edge = torch.arange(len(count), device=count.device).repeat_interleave(count)
-    start = fields.rowptr[target] - (count.cumsum(0) - count)
-    first = torch.arange(len(edge), device=edge.device) + start[edge]
-    second = edge_ids(fields, source[edge], fields.source[first])
-    common = second >= 0
-    return edge[common], first[common], second[common]

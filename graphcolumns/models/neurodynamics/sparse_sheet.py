@@ -11,11 +11,12 @@ from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.neurodynamics.dictionary_checks import require_signals
 from graphcolumns.models.neurodynamics.dictionary_residual import relative_residual
-from graphcolumns.models.neurodynamics.sparse_fields import field_edges, overlaps
+from graphcolumns.models.neurodynamics.sparse_fields import field_edges
 from graphcolumns.nn import EdgeLinear, keep_topology
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.dynamics import EdgeLCA, Euler, Relaxation, WeightedEdges, relaxation, solve
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_threshold
+from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlaps
 from graphcolumns.nn.dynamics.sparse_coding.spectrum import largest_eigenvalue
 from graphcolumns.nn.moved import moved
 from graphcolumns.nn.protocols import ModelOutput

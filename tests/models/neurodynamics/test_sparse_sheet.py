@@ -9,7 +9,7 @@ from graphcolumns import ColumnGraph, connect
 from graphcolumns.cli import main
 from graphcolumns.data import Dataset
 from graphcolumns.models.neurodynamics import SparseSheet, sparsity
-from graphcolumns.models.neurodynamics.sparse_fields import field_edges, overlaps
+from graphcolumns.models.neurodynamics.sparse_fields import field_edges
 from graphcolumns.models.neurodynamics.sparse_metrics import (
     active_share,
     final_residual,
@@ -18,6 +18,7 @@ from graphcolumns.models.neurodynamics.sparse_metrics import (
 )
 from graphcolumns.nn import keep_topology
 from graphcolumns.nn.dynamics import LCA, solve
+from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlaps
 from graphcolumns.plasticity import Plasticity, presets
 
 SHEET = grid.sheet(6, 6)

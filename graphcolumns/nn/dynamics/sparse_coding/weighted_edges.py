@@ -9,6 +9,7 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_unit_norms
+from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlaps
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -118,6 +119,10 @@ def lateral_edges(atoms: WeightedEdges, epsilon: float = 0.0) -> WeightedEdges:
     :math:`\epsilon \lVert a \rVert_1` for every unit, but the truncated Gram matrix need not be
     positive semidefinite, and a large ``epsilon`` may make the circuit diverge.
 
+    Weights have a gradient where those of the atoms do; overlaps that are 0 have no edge and none.
+    As there are no self-edges, the gradient is that of atoms which keep their unit norm: scale them
+    by :func:`normalized_edges` or ``torch.nn.functional.normalize`` before.
+
     Args:
         atoms: Dictionary on edges, see :func:`atom_edges`.
         epsilon: Size below which overlaps are dropped.
@@ -149,5 +154,14 @@ def lateral_edges(atoms: WeightedEdges, epsilon: float = 0.0) -> WeightedEdges:
     )
     units = atoms.graph.num_columns
     graph = ColumnGraph.from_edge_index(ends, units).to(weight.device)
+    if atoms.weight.requires_grad:
+        return WeightedEdges(graph, -_overlap_sums(graph, atoms), float(dropped))
     values = torch.from_numpy(gram.data[kept])[ColumnGraph.edge_order(ends)]
     return WeightedEdges(graph, -values.to(weight), float(dropped))
+
+
+def _overlap_sums(lateral: ColumnGraph, atoms: WeightedEdges) -> Tensor:
+    """Inner products of the atoms at both ends of every edge, with their gradient."""
+    edge, first, second = overlaps(lateral, atoms.graph)
+    products = atoms.weight[first] * atoms.weight[second]
+    return products.new_zeros(lateral.num_edges).index_add(0, edge, products)

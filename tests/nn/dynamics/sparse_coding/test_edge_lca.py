@@ -129,6 +129,26 @@ def test_gradients_reach_the_values_of_atoms():
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("make", [band, lambda n: random_atoms(4, 3)])
+def test_lateral_weights_have_the_gradient_of_the_gram_matrix(make):
+    dictionary = make(16)
+    x = signals(3, dictionary.shape[1])
+    options = {"tolerance": 1e-12, "max_steps": 20_000, "gradient": Implicit(tolerance=1e-12)}
+    grads = []
+    for edges in (True, False):
+        raw = dictionary.clone().requires_grad_()
+        unit = torch.nn.functional.normalize(raw, dim=1)
+        if edges:
+            atoms = atom_edges(unit)
+            circuit, inputs = EdgeLCA(lateral_edges(atoms), 0.1, atoms=atoms), columns_first(x)
+        else:
+            circuit, inputs = LCA(unit, 0.1), x
+        solve(circuit, inputs, **options).output.square().sum().backward()
+        grads.append(raw.grad * (dictionary != 0))
+    assert grads[1].norm() > 1
+    torch.testing.assert_close(*grads, rtol=1e-6, atol=1e-7)
+
+
 def test_a_unit_without_overlaps_and_a_single_unit():
     atoms = atom_edges(torch.eye(3))
     lateral = lateral_edges(atoms)
