@@ -22,9 +22,11 @@ from graphcolumns.nn.moved import moved
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.ops import edge_linear
 
-# Largest eigenvalue of the symmetric part of the weights from which they are scaled down, and to
-# which: above 1 the circuit is unstable, and close to it settles slowly.
+# Largest eigenvalue of symmetric weights from which they are scaled down, and to which: above 1 the
+# circuit is unstable, and close to it settles slowly.
 INDEFINITE, SCALED = 1.01, 0.9
+# Largest sum of the sizes of in-weights of a column, where weights are not symmetric.
+CONTRACTING = 0.95
 
 
 class SparseSheet(nn.Module):
@@ -42,10 +44,17 @@ class SparseSheet(nn.Module):
     .. math::
         E = \tfrac12 \lVert x - \hat x \rVert^2 + \lambda \lVert a \rVert_1,
 
-    and weights that are learned may make up for what is missing. Weights are scaled down where the
-    circuit would not have one stable fixed point. Minimise E by adding the loss :func:`sparsity` to
-    that of the reconstruction. Gradients pass through the fixed point. Edges between columns can
-    be pruned and grown.
+    and weights that are learned may make up for what is missing. Minimise E by adding the loss
+    :func:`sparsity` to that of the reconstruction. Gradients pass through the fixed point, and with
+    ``lateral="gram"`` through the weights to the atoms. Edges between columns can be pruned and
+    grown.
+
+    After every step weights are scaled down where the circuit might not have one stable fixed
+    point. Minus the Gram matrix, on edges that all have their reverse, has one where no eigenvalue
+    is above 1. Other weights are not symmetric, and that does not suffice for steps in time: the
+    sizes of in-weights of each column then sum to .95 at most. With the soft threshold, a step in
+    time below 2 / (1 + .95) contracts in the maximum norm, so that the circuit converges from
+    everywhere. With the hard one nothing of this is proven.
 
     Args:
         geometry: Positions of the ``N`` columns.
@@ -66,6 +75,7 @@ class SparseSheet(nn.Module):
         graphs: ``"lateral"``, the edges between columns, and ``"field"``, those from pixels.
         atoms: Value of every pixel in every atom, ``[E]`` for the graph ``"field"``; unit norm per
             column.
+        scale: Factor that weights between columns have been scaled down by, per target, ``[N]``.
 
     Shapes:
         - input: ``[B, channels, Y, X]``
@@ -81,7 +91,10 @@ class SparseSheet(nn.Module):
     """
 
     edge_tensors = {"atoms": "field"}  # noqa: RUF012, the contract reads it from the class
+    column_tensors = ("scale",)
     no_weight_decay = ("atoms",)
+
+    scale: Tensor
 
     def __init__(
         self,
@@ -111,7 +124,10 @@ class SparseSheet(nn.Module):
         self.tolerance, self.max_steps = tolerance, max_steps
         self.atoms = nn.Parameter(torch.randn(fields.num_edges))
         self.lateral = EdgeLinear(self.graphs["lateral"])
-        self._overlaps = overlaps(self.graphs["lateral"], self.graphs["field"])
+        # The circuit reads minus the overlaps instead; the layer keeps a copy for rules.
+        self.lateral.weight.requires_grad_(not self.gram)
+        self.register_buffer("scale", torch.ones(graph.num_columns))
+        self._join()
         self._normalise()
         self._follow_atoms()
         self._stabilise()
@@ -166,7 +182,7 @@ class SparseSheet(nn.Module):
     def rewired(self, graph: ColumnGraph, name: str) -> None:
         """Takes ``graph`` in place of ``graphs[name]``."""
         self.graphs[name] = graph
-        self._overlaps = overlaps(self.graphs["lateral"], self.graphs["field"])
+        self._join()
         self.after_step()
 
     @torch.no_grad()
@@ -204,11 +220,38 @@ class SparseSheet(nn.Module):
             atoms=WeightedEdges(self.graphs["field"], self.atoms),
             graph=graph,
             symmetric=False,
+            weight=self._gram_weights() if self.gram else None,
         )
-        weight = self.lateral.weight.detach().abs()
-        sums = weight.new_zeros(graph.num_columns).index_add(0, graph.target, weight)
-        # No eigenvalue is larger than the largest sum in a row.
+        # Symmetric weights have no eigenvalue larger than the largest sum in a row.
+        sums = self._in_sums(self.lateral.weight.detach())
         return circuit, Euler(dt=1.8 / (1 + float(sums.max())))
+
+    def _in_sums(self, weight: Tensor) -> Tensor:
+        """Sum of the sizes of the in-weights of every column, ``[N]``."""
+        graph = self.graphs["lateral"]
+        return weight.new_zeros(graph.num_columns).index_add(0, graph.target, weight.abs())
+
+    def _join(self) -> None:
+        """Finds where fields at both ends of lateral edges overlap."""
+        graph = self.graphs["lateral"]
+        edge, first, second = overlaps(graph, self.graphs["field"])
+        apart = (graph.source != graph.target)[edge]
+        self._overlaps = edge[apart], first[apart], second[apart]
+        self._both_ways = graph.same_topology(graph.reverse())
+
+    def _gram_weights(self) -> Tensor:
+        """Minus the overlaps of the atoms, scaled, with their gradient."""
+        kept = self.lateral.weight
+        weight = self._overlap_sums() * -self.scale[self.graphs["lateral"].target]
+        # Rules that score weights by their gradient ask for that of the copy in the layer.
+        return weight + (kept - kept.detach()) if kept.requires_grad else weight
+
+    def _overlap_sums(self) -> Tensor:
+        """Inner product of the atoms at both ends of every edge, 0 for self-edges."""
+        edge, first, second = self._overlaps
+        products = self.atoms[first] * self.atoms[second]
+        sums = products.new_zeros(self.graphs["lateral"].num_edges)
+        return sums.index_add(0, edge, products)
 
     @torch.no_grad()
     def _normalise(self) -> None:
@@ -221,37 +264,36 @@ class SparseSheet(nn.Module):
     @torch.no_grad()
     def _follow_atoms(self) -> None:
         """Sets lateral weights to minus the overlap of the atoms."""
-        edge, first, second = self._overlaps
-        products = self.atoms[first] * self.atoms[second]
-        self.lateral.weight.zero_().index_add_(0, edge, products, alpha=-1)
+        self.lateral.weight.copy_(-self._overlap_sums())
 
     @torch.no_grad()
     def _stabilise(self) -> None:
-        r"""Scales lateral weights until the circuit has one stable fixed point.
-
-        It has where the symmetric part of the weights has no eigenvalue above 1. On edges that
-        leave out overlaps, minus the Gram matrix can have one.
+        """Scales lateral weights until the circuit has one stable fixed point.
 
         Source: Forti & Tesi, New conditions for global stability of neural networks, 1995,
-            https://doi.org/10.1109/81.401145.
+            https://doi.org/10.1109/81.401145, for symmetric weights.
         """
         graph, weight = self.graphs["lateral"], self.lateral.weight
         weight.masked_fill_(graph.source == graph.target, 0)
-        back, order = graph.reverse(), graph.by_source.permutation
-
-        def symmetric(x: Tensor) -> Tensor:
-            return (edge_linear(x, weight, graph) + edge_linear(x, weight[order], back)) / 2
-
-        top = largest_eigenvalue(symmetric, weight.new_zeros(graph.num_columns, 1, 1), dim=1)
-        # At 1 itself, which is that of all overlaps of many atoms, nothing is changed.
-        weight.mul_(torch.where(top > INDEFINITE, SCALED / top, torch.ones_like(top)))
+        if self.gram and self._both_ways:
+            top = largest_eigenvalue(
+                lambda x: edge_linear(x, weight, graph),
+                weight.new_zeros(graph.num_columns, 1, 1),
+                dim=1,
+            )
+            # At 1 itself, which is that of all overlaps of many atoms, nothing is changed.
+            factor = torch.where(top > INDEFINITE, SCALED / top, torch.ones_like(top))
+        else:
+            factor = CONTRACTING / self._in_sums(weight).clamp(min=CONTRACTING)
+        self.scale.copy_(factor)
+        weight.mul_(self.scale[graph.target])
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         super()._apply(fn, recurse)
         self.graphs = {name: moved(graph, fn) for name, graph in self.graphs.items()}
         device = self.graphs["lateral"].device
-        first, second, third = (part.to(device) for part in self._overlaps)
-        self._overlaps = first, second, third
+        edge, first, second = (part.to(device) for part in self._overlaps)
+        self._overlaps = edge, first, second
         return self
 
 

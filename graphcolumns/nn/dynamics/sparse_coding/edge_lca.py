@@ -41,6 +41,7 @@ class EdgeLCA(SparseCircuit):
         symmetric: Whether weights must be equal in both directions, as a Gram matrix is. Without,
             units may inhibit each other one-way, as after rewiring; then there is neither energy
             nor gap, and a step limit only where in-weights of each unit sum to less than 1.
+        weight: Weights in place of those of ``lateral``, ``[E]``, such as ones computed from atoms.
 
     Shapes:
         - inputs: ``[M, B, 1]``; without ``atoms`` ``[N, B, C]``, every channel for itself
@@ -68,6 +69,7 @@ class EdgeLCA(SparseCircuit):
     atoms: WeightedEdges | None = None
     graph: ColumnGraph | None = None
     symmetric: bool = True
+    weight: Tensor | None = None
 
     batch_dim = 1
 
@@ -104,7 +106,7 @@ class EdgeLCA(SparseCircuit):
 
     @property
     def _weight(self) -> Tensor:
-        return self.lateral.weight
+        return self.lateral.weight if self.weight is None else self.weight
 
     @property
     def _largest_dropped(self) -> float:
