@@ -72,6 +72,11 @@ def test_truncated_misses_what_the_steps_before_would_add():
     assert errors[-1] < 1e-8
 
 
+def test_truncated_steps_do_not_shrink_with_those_of_the_method():
+    small = gradients(Truncated(3), method=Euler(0.01), max_steps=3000)
+    assert_alike(small, gradients(Truncated(3)), 1e-6)
+
+
 def test_reversible_is_exact_for_its_own_steps():
     weight, inputs = tanh_weight().requires_grad_(), INPUTS.clone().requires_grad_()
     how = Reversible(steps=7, beta=0.6)

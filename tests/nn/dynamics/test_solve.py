@@ -114,6 +114,25 @@ def test_divergence_names_the_limit():
     assert solve(circuit, INPUTS, method=Euler(0.95 * limit)).converged.all()
 
 
+def test_divergence_below_the_limit_blames_the_weights():
+    class Claims(Linear):
+        def step_limit(self, drive):
+            return 1.0
+
+    with pytest.raises(DivergenceError, match="below the limit of the circuit"):
+        solve(Claims(positive()), INPUTS, method=Euler(0.5))
+
+
+def test_following_is_checked_like_solving():
+    circuit = Linear(positive())
+    with pytest.raises(DivergenceError, match="stable for dt <"):
+        follow(circuit, [INPUTS] * 3, method=Euler(0.5, allow_unstable=True), steps=50)
+    with pytest.raises(ValueError, match="start must have the shapes"):
+        follow(circuit, [INPUTS, INPUTS[:, :2]])
+    with pytest.raises(TypeError, match=r"start must have the dtypes.*float32"):
+        solve(circuit, INPUTS, start=tuple(u.float() for u in solve(circuit, INPUTS).state))
+
+
 def test_nan_is_an_error():
     inputs = INPUTS.clone()
     inputs[0, 1, 0] = float("nan")

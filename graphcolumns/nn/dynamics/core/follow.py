@@ -10,6 +10,8 @@ from torch import Tensor
 
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics.core.circuit import Circuit
+from graphcolumns.nn.dynamics.core.iterate import growth_bound, require_bounded
+from graphcolumns.nn.dynamics.core.solve import starting_state
 from graphcolumns.nn.dynamics.core.states import State
 from graphcolumns.nn.dynamics.methods.euler import Euler
 from graphcolumns.nn.dynamics.methods.method import Method
@@ -39,17 +41,22 @@ def follow(
         Outputs after every frame, ``[T, ...]``, and the last state, where a later call goes on.
 
     Raises:
-        ValueError: No frame, fewer than one step, or a time step that is not stable.
+        DivergenceError: The state grew beyond bounds within a frame.
+        TypeError: A state of another dtype.
+        ValueError: No frame, fewer than one step, frames of different sizes, a state that does not
+            fit, or a time step that is not stable.
     """
     check_counts(steps=steps)
     outputs = []
     for frame in frames:
         drive = circuit.drive(frame)
         ready = (Euler() if method is None else method).ready(circuit, drive)
-        state = circuit.initial(drive) if state is None else state
+        state = starting_state(circuit, frame, drive, state)
         memory = ready.memory(state, circuit.batch_dim)
+        bound = growth_bound(state, drive, circuit.batch_dim)
         for iteration in range(steps):
             state, memory = ready.advance(circuit, state, drive, memory, iteration)
+        require_bounded(circuit, state, drive, ready, bound)
         outputs.append(circuit.output(state, drive))
     if not outputs or state is None:
         raise ValueError("frames must have one input or more. Got none.")

@@ -103,6 +103,40 @@ def iterate(
     return arrival
 
 
+@torch.no_grad()
+def growth_bound(state: State, drive: Drive, dim: int) -> Tensor:
+    """Norm at which a sample has diverged, ``[B]``, from its start and its drive."""
+    size = norm_of(state, dim)
+    return DIVERGED * (1 + (size + norm_of(drive.samples, dim) if drive.samples else size))
+
+
+@torch.no_grad()
+def require_bounded(
+    circuit: Circuit, state: State, drive: Drive, method: Method, bound: Tensor
+) -> None:
+    """Raises DivergenceError for a state that is not finite or larger than its bound ``[B]``."""
+    # One transfer from the device says whether anything is wrong.
+    if bool((norm_of(state, circuit.batch_dim) <= bound).all()):
+        return
+    limit, dt = limit_of(circuit, drive), getattr(method, "dt", None)
+    name, used = type(circuit).__name__, "" if dt is None else f" with dt={dt:.6g}"
+    if limit is None or not isfinite(limit):
+        remedy = "Pass a smaller dt, or check the weights; this circuit has no proven limit."
+    elif dt is not None and dt < limit:
+        remedy = (
+            f"The step is below the limit of the circuit, dt < {limit:.6g}: its weights are not "
+            "stable, or its inputs not finite."
+        )
+    else:
+        remedy = (
+            f"Euler steps are stable for dt < {limit:.6g} (2/lambda_max of a symmetric circuit); "
+            "pass a smaller one."
+        )
+    raise DivergenceError(
+        f"the state of a circuit must stay finite. Got {name} diverging{used}. {remedy}"
+    )
+
+
 @dataclass
 class _Loop:
     """State kept while a batch shrinks."""
@@ -123,12 +157,9 @@ class _Loop:
         self.memory = self.method.memory(self.state, dim)
         count = count_samples(self.state, dim)
         self.index = torch.arange(count, device=tensors_of(self.state)[0].device)
-        size = norm_of(self.state, dim).detach()
-        if self.drive.samples:
-            size = size + norm_of(self.drive.samples, dim).detach()
-        self.bound = DIVERGED * (1 + size)
+        self.bound = growth_bound(self.state, self.drive, dim)
         self.iterations = torch.zeros_like(self.index)
-        self.distance = torch.full_like(size, float("inf"))
+        self.distance = torch.full_like(self.bound, float("inf"))
         if count == 0:
             self.finished = True
 
@@ -140,10 +171,9 @@ class _Loop:
     @torch.no_grad()
     def _distances(self) -> Tensor:
         distance = self.stop.measure(self.circuit, self.state, self.drive)
-        size = norm_of(self.state, self.circuit.batch_dim)
-        # One transfer from the device says whether anything is wrong.
-        if bool((~(size <= self.bound) | distance.isnan()).any()):
-            raise DivergenceError(self._says())
+        # A distance that is not a number shows what the size of the state need not.
+        bound = torch.where(distance.isnan(), distance, self.bound)
+        require_bounded(self.circuit, self.state, self.drive, self.method, bound)
         return distance
 
     def measure(self, count: int) -> None:
@@ -183,15 +213,3 @@ class _Loop:
         joined = [torch.cat(t, dim) for t in zip(*map(tensors_of, states), strict=True)]
         state = with_tensors(states[0], [u.index_select(dim, order) for u in joined])
         return Arrival(state, torch.cat(iterations)[order], torch.cat(distance)[order])
-
-    def _says(self) -> str:
-        limit, dt = limit_of(self.circuit, self.drive), getattr(self.method, "dt", None)
-        name, used = type(self.circuit).__name__, "" if dt is None else f" with dt={dt:.6g}"
-        if limit is not None and isfinite(limit):
-            remedy = (
-                f"Euler steps are stable for dt < {limit:.6g} (2/lambda_max of a symmetric "
-                "circuit); pass a smaller one."
-            )
-        else:
-            remedy = "Pass a smaller dt, or check the weights; this circuit has no proven limit."
-        return f"the state of a circuit must stay finite. Got {name} diverging{used}. {remedy}"

@@ -63,7 +63,7 @@ def solve(
     """Runs a circuit until it is at a fixed point, each sample of the batch for itself.
 
     A sample that has arrived leaves the batch and costs nothing more. Its iterations do not depend
-    on the other samples, and the rule that stops it does not depend on the size of the data.
+    on the other samples, and the rule that stops it not on the number of samples.
 
     Args:
         circuit: The system.
@@ -73,7 +73,9 @@ def solve(
             violation of the optimality conditions), ``"change"`` (rate of change relative to the
             state), ``"gap"`` (relative duality gap), or a function of circuit, state and drive that
             returns ``[B]``.
-        tolerance: Distance at which a sample has arrived.
+        tolerance: Distance at which a sample has arrived. With ``"residual"`` it is absolute, in
+            the units of the residual, which are those of the inputs for most circuits: scale it
+            with data whose values are far from 1. ``"change"`` and ``"gap"`` are relative.
         max_steps: Most iterations. Samples that have not arrived by then have ``converged=False``.
         every: Iterations between two measurements.
         start: State at the start, such as that of the last input (a warm start), or a function of
@@ -85,6 +87,7 @@ def solve(
 
     Raises:
         DivergenceError: The state grew beyond bounds; the message has the largest stable step.
+        TypeError: A start of another dtype.
         ValueError: A tolerance, number or start that does not fit, an unknown measure, a time step
             that is not stable, or a gradient that cannot be had with these arguments.
 
@@ -99,7 +102,7 @@ def solve(
     if not tolerance >= 0:
         raise ValueError(f"tolerance must be 0 or more. Got {tolerance!r}.")
     drive = circuit.drive(inputs)
-    state = _start(circuit, inputs, drive, start)
+    state = starting_state(circuit, inputs, drive, start)
     ready = (Euler() if method is None else method).ready(circuit, drive)
     measure = _measure(stop, circuit, state, drive)
     rule = Stop(measure, tolerance, max_steps, every)
@@ -117,12 +120,18 @@ def solve(
     )
 
 
-def _start(
+def starting_state(
     circuit: Circuit,
     inputs: Any,
     drive: Drive,
     start: Start,
 ) -> State:
+    """The state given, or computed, or the circuit's own.
+
+    Raises:
+        ValueError: A start of other shapes.
+        TypeError: A start of another dtype.
+    """
     usual = circuit.initial(drive)
     if start is None:
         return usual
@@ -132,6 +141,13 @@ def _start(
     if shapes != expected:
         raise ValueError(
             f"start must have the shapes of the circuit's state. Expected {expected}. Got {shapes}."
+        )
+    dtypes = [u.dtype for u in tensors_of(state)]
+    wanted = [u.dtype for u in tensors_of(usual)]
+    if dtypes != wanted:
+        raise TypeError(
+            f"start must have the dtypes of the circuit's state. Expected {wanted}. Got {dtypes}; "
+            "convert it with to()."
         )
     return state
 

@@ -38,7 +38,8 @@ class Truncated:
 
     Args:
         steps: Number of last iterations that are differentiated; they come on top of ``max_steps``.
-        dt: Time step of these iterations (default: 90 % of the limit of the circuit).
+        dt: Time step of these iterations (default: 90 % of the limit of the circuit, or that of the
+            method where no limit is proven). A small one makes the gradient small.
 
     Raises:
         ValueError: Fewer than one step.
@@ -68,7 +69,10 @@ class Truncated:
             arrival = iterate(circuit, state, drive, method, stop, record=record)
         if not torch.is_grad_enabled():
             return arrival
-        dt = step_of(self.dt, method, circuit, drive)
+        dt = self.dt
+        if dt is None and (limit := limit_of(circuit, drive)) is not None:
+            dt = 0.9 * limit
+        dt = step_of(dt, method, circuit, drive)
         end = map_state(lambda u: u.detach(), arrival.state)
         for _ in range(self.steps):
             end = circuit.step(end, drive, dt)
