@@ -121,6 +121,26 @@ def test_a_fixed_point_that_was_not_reached_is_a_warning():
         gradients(Implicit(max_steps=1))
 
 
+class Stuck(Tanh):
+    """The first unit follows its input, all others stay where they are: J is singular."""
+
+    def flow(self, state, drive):
+        rate = drive.samples[0] @ drive.shared[0] - state
+        return torch.cat([rate[:, :1], 0 * rate[:, 1:]], 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("method", [Euler(0.5), Euler(1.0)])
+def test_a_gradient_that_does_not_exist_is_no_result(method, dtype):
+    weight = torch.eye(3, dtype=dtype, requires_grad=True)
+    inputs = torch.ones(2, 3, dtype=dtype)
+    # 2000 steps of a part that grows: its rate of change is small beside it, not beside v.
+    how = Implicit(tolerance=1e-3, method=method)
+    found = solve(Stuck(weight), inputs, method=Euler(0.5), gradient=how)
+    with pytest.warns(GradientWarning, match="adjoint circuit not converged"):
+        found.output.sum().backward()
+
+
 @pytest.mark.parametrize("gradient", [Implicit(), Unrolled(), Truncated(), Reversible()])
 def test_nothing_is_prepared_where_nothing_needs_a_gradient(gradient):
     assert not solve(Tanh(tanh_weight()), INPUTS, gradient=gradient).output.requires_grad

@@ -9,9 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive, relative_change
+from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
 from graphcolumns.nn.dynamics.core.iterate import Arrival, DivergenceError, Stop, iterate
-from graphcolumns.nn.dynamics.core.states import State, map_state, tensors_of, with_tensors
+from graphcolumns.nn.dynamics.core.states import (
+    State,
+    map_state,
+    norm_of,
+    tensors_of,
+    with_tensors,
+)
 from graphcolumns.nn.dynamics.gradients.unrolled import step_of
 from graphcolumns.nn.dynamics.methods.anderson import Anderson
 from graphcolumns.nn.dynamics.methods.method import Method
@@ -35,7 +41,7 @@ class Implicit:
     where the circuit is. The start has no gradient: the fixed point does not depend on it.
 
     Args:
-        tolerance: Rate of change of g relative to its size at which it has arrived.
+        tolerance: Size of :math:`v + J^\top g` relative to that of v at which g has arrived.
         max_steps: Most iterations of the adjoint circuit. Where it has not arrived by then, or
             the fixed point itself has not been reached, a :class:`GradientWarning` is given.
         method: How g advances (default: Anderson acceleration at the time step of the solution).
@@ -148,7 +154,7 @@ class _AdjointSolver:
         drive = self.adjoint.drive(gradients)
         ready = self.method.ready(self.adjoint, drive)
         options = self.options
-        stop = Stop(relative_change, options.tolerance, options.max_steps, 5)
+        stop = Stop(_unsolved, options.tolerance, options.max_steps, 5)
         start = self.adjoint.initial(drive)
         try:
             arrival = iterate(self.adjoint, start, drive, ready, stop, leave=False)
@@ -161,6 +167,20 @@ class _AdjointSolver:
         if bool((arrival.distance > options.tolerance).any()):
             _warn("the adjoint circuit", "max_steps or tolerance of Implicit")
         return tensors_of(arrival.state)
+
+
+def _unsolved(adjoint: Circuit, state: State, drive: Drive) -> Tensor:
+    """Size of v + J^T g relative to v, ``[B]``, less what rounding leaves of a large g.
+
+    Not relative to g: where J is singular, g grows without end and its relative change vanishes.
+    For the same reason, rounding is never taken to be more than 1/1000 of v.
+    """
+    dim = adjoint.batch_dim
+    rest, given = norm_of(adjoint.flow(state, drive), dim), norm_of(drive.samples, dim)
+    kind = torch.finfo(given.dtype)
+    given = given.clamp(min=kind.tiny**0.5)
+    rounding = (16 * kind.eps * norm_of(state, dim) / given).clamp(max=1e-3)
+    return (rest / given - rounding).clamp(min=0)
 
 
 class _Equilibrium(torch.autograd.Function):

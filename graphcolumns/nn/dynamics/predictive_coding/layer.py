@@ -97,11 +97,14 @@ class Layer:
     def rate(self, values: Tensor, force: Tensor) -> Tensor:
         """The rate of change under a force of the errors: shrinkage and the bound taken off.
 
-        At 0, where the cost has a kink, this is the steepest descent among all of its slopes.
+        At 0, where the cost has a kink, this is the steepest descent among all of its slopes; below
+        a bound, the rate leads back to it.
         """
         if not self.proximal:
             return force
-        away = self.shrunk(force, 1.0)
+        # Values are 0 at the kink. Taken off, they give a silent unit the slope of one that is held
+        # at 0: without them its row of the Jacobian is 0, and implicit gradients do not exist.
+        away = self.shrunk(force, 1.0) - values
         if self.nonnegative:
             return torch.where(values > 0, force - self.shrinkage, away)
         return torch.where(values == 0, away, force - self.shrinkage * values.sign())

@@ -6,7 +6,9 @@ import torch
 from graphcolumns.nn.dynamics import (
     LCA,
     Euler,
+    Implicit,
     Momentum,
+    Unrolled,
     discriminative,
     generative,
     local_energy,
@@ -160,3 +162,21 @@ def test_top_down_feedback_moves_the_codes_below():
     assert (force[u == 0] <= 0.1 + 1e-12).all()
     alone = solve(generative([first], shrinkage=0.1, nonnegative=True), signals).output
     assert not torch.allclose(u, alone, atol=1e-2)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_implicit_gradients_at_silent_units_are_unrolled(seed, nonnegative):
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(4, 8, dtype=torch.float64, generator=generator)
+    inputs = torch.randn(3, 4, dtype=torch.float64, generator=generator)
+    gradients = []
+    for how in (Implicit(tolerance=1e-9), Unrolled()):
+        w, x = weight.clone().requires_grad_(), inputs.clone().requires_grad_()
+        circuit = generative([w], shrinkage=0.2, nonnegative=nonnegative)
+        found = solve(circuit, x, tolerance=1e-11, gradient=how)
+        assert (found.output == 0).any()
+        assert (found.output != 0).any()
+        gradients.append(torch.autograd.grad(found.output.square().sum(), (w, x)))
+    for got, wanted in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)
