@@ -16,9 +16,10 @@ def signal_of(layer: Layer, values: Tensor, prediction: Tensor, batch_dim: int) 
     probabilities = as_rows(prediction, batch_dim).softmax(1)
     shape = prediction.movedim(batch_dim, 0).shape
     spread = probabilities.reshape(shape).movedim(0, batch_dim)
-    # Targets that do not sum to 1 weigh their sample.
-    total = summed(values, batch_dim).reshape([-1] + [1] * (prediction.dim() - 1))
-    return layer.weighted(values - total.movedim(0, batch_dim) * spread, batch_dim)
+    weights = layer.weighted(values, batch_dim)
+    # Targets that do not sum to 1 weigh their sample, as precisions do.
+    total = summed(weights, batch_dim).reshape([-1] + [1] * (prediction.dim() - 1))
+    return weights - total.movedim(0, batch_dim) * spread
 
 
 def energy_of(layer: Layer, values: Tensor, prediction: Tensor, batch_dim: int) -> Tensor:

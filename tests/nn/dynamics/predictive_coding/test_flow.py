@@ -37,11 +37,11 @@ def residual(form):
     return circuit, {"layer0": normal(2, 4), "layer4": normal(2, 3)}
 
 
-def classes(form):
+def classes(form, precision=0.7):
     layers = {
         "x": Layer(4),
         "h": Layer(5, precision=torch.linspace(0.5, 2, 5)),
-        "y": Layer(3, precision=0.7, loss="cross_entropy"),
+        "y": Layer(3, precision=precision, loss="cross_entropy"),
     }
     links = [
         Dense("x", "h", tanh, weight=normal(5, 4), bias=normal(5)),
@@ -49,6 +49,10 @@ def classes(form):
     ]
     labels = torch.eye(3, dtype=torch.float64)[:2]
     return PredictiveCoding(layers, links, ("x", "y"), form), {"x": normal(2, 4), "y": labels}
+
+
+def classes_of_unequal_precision(form):
+    return classes(form, precision=torch.tensor([1.0, 2.0, 4.0]))
 
 
 def convolutional(form):
@@ -131,7 +135,16 @@ def cyclic(form):
     return PredictiveCoding(layers, links, ("x",), form), {"x": normal(5, 2, 1)}
 
 
-BOTH = [chain, residual, classes, convolutional, transposed, along_edges, diamond]
+BOTH = [
+    chain,
+    residual,
+    classes,
+    classes_of_unequal_precision,
+    convolutional,
+    transposed,
+    along_edges,
+    diamond,
+]
 CASES = [(case, form) for case in BOTH for form in ("state", "error")] + [(cyclic, "state")]
 
 
