@@ -34,7 +34,7 @@ def settling(seen: Observation) -> Picture | None:
         "relaxation",
         "On the way to the fixed point",
         f"{len(residual[0])} held-out samples, a line each, the median thick. "
-        + ("" if found.energy is None else "Left: energy, which the dynamics descend. ")
+        + ("" if found.energy is None else "Left: energy, which small enough steps lower. ")
         + "Residual: distance from the fixed point, on a logarithmic scale."
         + ("" if film is None else " The film shows the state of the first sample."),
         png(_curves(found)),

@@ -16,6 +16,7 @@ from graphcolumns.nn.dynamics import LCA, Relaxation, Solution, relaxation, solv
 from graphcolumns.nn.dynamics.gradients.gradient import Gradient
 from graphcolumns.nn.dynamics.methods.method import Method
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_threshold
+from graphcolumns.nn.dynamics.sparse_coding.lca import method_for
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.random.counter import derive
 
@@ -55,7 +56,8 @@ class SparseDictionary(nn.Module):
         atoms: Atoms at the start, of unit norm, ``[N, M]`` (default: random directions).
         gradient: How gradients pass through the codes to the atoms, such as ``Implicit()``
             (default: codes are fixed).
-        method: How the state of the circuit advances (default: Euler steps).
+        method: How the state of the circuit advances (default: Euler steps, of at most .5 with the
+            hard threshold).
         tolerance: Distance from the fixed point at which codes are read out, relative to the
             largest correlation of a signal with an atom.
         max_steps: Most iterations of the circuit.
@@ -141,10 +143,11 @@ class SparseDictionary(nn.Module):
 
     def code(self, signals: Tensor) -> Solution:
         """Runs the circuit on signals ``[B, M]``; codes are ``solution.output``, ``[B, N]``."""
+        circuit = self._circuit()
         return solve(
-            self._circuit(),
+            circuit,
             signals,
-            method=self.method,
+            method=self._method(circuit),
             stop=relative_residual,
             tolerance=self.tolerance,
             max_steps=self.max_steps,
@@ -252,12 +255,16 @@ class SparseDictionary(nn.Module):
         """How the circuit settles on inputs, for reports."""
         signals = inputs.flatten(1)
         require_signals(signals, self.atoms.shape[1])
-        found = relaxation(self._circuit(), signals)
+        circuit = self._circuit()
+        found = relaxation(circuit, signals, method=method_for(circuit))
         return found._replace(output=found.output.transpose(1, 2)[..., None])
 
     def _circuit(self) -> LCA:
         atoms = self.atoms.detach() if self.gradient is None else self.atoms
         return LCA(atoms, self.threshold, hard=self.hard, nonnegative=self.nonnegative)
+
+    def _method(self, circuit: LCA) -> Method | None:
+        return method_for(circuit) if self.method is None else self.method
 
     @torch.no_grad()
     def _note(self, codes: Tensor, residual: Tensor) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from graphcolumns.models.neurodynamics.dictionary_checks import UNIT
 from graphcolumns.models.neurodynamics.dictionary_residual import relative_residual
 from graphcolumns.nn.dynamics import LCA, solve
+from graphcolumns.nn.dynamics.sparse_coding.lca import method_for
 
 
 class LCACoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -25,9 +26,11 @@ class LCACoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         options: Any = self
         signals = torch.tensor(X, device=options.device)
         atoms = torch.tensor(dictionary, device=options.device).to(signals)
+        circuit = LCA(atoms, alpha, hard=options.hard_threshold, nonnegative=options.positive_code)
         solution = solve(
-            LCA(atoms, alpha, hard=options.hard_threshold, nonnegative=options.positive_code),
+            circuit,
             signals,
+            method=method_for(circuit),
             stop=relative_residual,
             tolerance=options.transform_tol,
             max_steps=options.transform_max_iter,

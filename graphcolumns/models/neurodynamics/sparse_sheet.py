@@ -243,7 +243,7 @@ class SparseSheet(nn.Module):
         """Minus the overlaps of the atoms, scaled, with their gradient."""
         kept = self.lateral.weight
         weight = self._overlap_sums() * -self.scale[self.graphs["lateral"].target]
-        # Rules that score weights by their gradient ask for that of the copy in the layer.
+        # Rules that score weights by their gradient take that of the copy in the layer.
         return weight + (kept - kept.detach()) if kept.requires_grad else weight
 
     def _overlap_sums(self) -> Tensor:

@@ -169,13 +169,17 @@ class EdgeLCA(SparseCircuit):
         return self._largest_dropped * self.output(state, drive).abs().sum((0, 2))
 
     def step_limit(self, drive: Drive) -> float | None:
-        r""":math:`2 / \max(1, \lambda_{max}(G))`, or None where no limit is proven."""
-        if self.symmetric:
+        r""":math:`2 / \max(1, \lambda_{max}(G))`, or None where no limit is known.
+
+        Without symmetric weights it is :math:`2 / (1 + s)` where the in-weights of every unit sum
+        to s < 1 at most. With a hard threshold there is none.
+        """
+        if self.symmetric or self.hard:
             return super().step_limit(drive)
         weight = drive.shared[0].detach().abs()
         sums = weight.new_zeros(self.edges.num_columns).index_add(0, self.edges.target, weight)
         top = float(sums.max())
-        # The map u + dt f(u) contracts in the maximum norm.
+        # The map u + dt f(u) contracts in the maximum norm, as a soft threshold does not expand.
         return 2 / (1 + top) if top < 1 else None
 
 

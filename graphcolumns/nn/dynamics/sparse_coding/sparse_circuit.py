@@ -95,7 +95,17 @@ class SparseCircuit(Circuit):
         return relative_gap(self.quantities(state, drive), self.threshold, self.nonnegative)
 
     def step_limit(self, drive: Drive) -> float | None:
-        r""":math:`2 / \max(1, \lambda_{max}(G))`, whichever units are active."""
+        r""":math:`2 / \max(1, \lambda_{max}(G))` for the soft threshold, None for the hard one.
+
+        Below it a step is stable while the same units stay active, whichever they are. With the
+        soft threshold states converge in all cases that were measured, and the energy is proven to
+        fall in every step up to the smaller of 1 and this limit. With the hard one units may switch
+        on and off for ever.
+        """
+        return None if self.hard else self.linear_step_limit(drive)
+
+    def linear_step_limit(self, drive: Drive) -> float:
+        r""":math:`2 / \max(1, \lambda_{max}(G))`: stable while the same units stay active."""
         b = drive.samples[0].detach()
         like = b.new_empty([1 if d == self.batch_dim else n for d, n in enumerate(b.shape)])
         top = largest_eigenvalue(lambda a: self.gram_product(a, drive), like, self.batch_dim)
@@ -106,8 +116,8 @@ class SparseCircuit(Circuit):
         r"""Largest stable step while the same units stay active, ``[B]``.
 
         :math:`2 / \max(1, \lambda_{max}(G_{AA}))` for the Gram matrix of the active units A. It is
-        larger than :meth:`step_limit`; but whether other units become active on the way cannot be
-        known beforehand, so it is for diagnosis.
+        larger than :meth:`linear_step_limit`; but whether other units become active on the way
+        cannot be known beforehand, so it is for diagnosis.
         """
         codes = self.output(state, drive)
         mask = (codes != 0).to(codes.dtype)

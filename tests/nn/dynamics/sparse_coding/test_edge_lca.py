@@ -74,8 +74,10 @@ def test_fixed_points_and_what_is_known_of_them(variant):
         if not variant.get("hard"):
             expected = dense.gap(theirs.state, theirs.drive)
             torch.testing.assert_close(circuit.gap(*state), expected, **EXACT)
-        limit = dense.step_limit(theirs.drive)
-        assert circuit.step_limit(ours.drive) == pytest.approx(limit, rel=1e-6)
+        limit = dense.linear_step_limit(theirs.drive)
+        assert circuit.linear_step_limit(ours.drive) == pytest.approx(limit, rel=1e-6)
+        expected = None if variant.get("hard") else circuit.linear_step_limit(ours.drive)
+        assert circuit.step_limit(ours.drive) == expected
 
 
 def test_dictionaries_of_scipy_and_of_geometries():
@@ -237,6 +239,8 @@ def test_limits_without_symmetry():
     strong = EdgeLCA(WeightedEdges(graph, torch.tensor([2.0, 0.0])), 0.1, symmetric=False)
     assert strong.step_limit(strong.drive(b)) is None
     assert solve(weak, b, tolerance=1e-6).converged.all()
+    hard = EdgeLCA(weak.lateral, 0.1, hard=True, symmetric=False)
+    assert hard.step_limit(hard.drive(b)) is None
     assert weak.energy(b, weak.drive(b)) is None
 
 

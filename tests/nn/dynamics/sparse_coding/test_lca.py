@@ -14,8 +14,10 @@ from graphcolumns.nn.dynamics import (
     Euler,
     Implicit,
     Unrolled,
+    relaxation,
     solve,
 )
+from graphcolumns.nn.dynamics.sparse_coding.lca import method_for
 from tests.nn.dynamics.sparse_coding.dictionaries import bumps, random_atoms, signals
 
 VARIANTS = [{}, {"nonnegative": True}, {"hard": True}, {"hard": True, "nonnegative": True}]
@@ -70,7 +72,8 @@ def test_one_active_unit_by_hand():
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_residual_is_zero_at_fixed_points_and_only_there(variant):
     circuit = LCA(random_atoms(), 0.15, **variant)
-    solution = solve(circuit, signals(), tolerance=1e-12, max_steps=50_000)
+    method = method_for(circuit)
+    solution = solve(circuit, signals(), method=method, tolerance=1e-12, max_steps=50_000)
     assert solution.converged.all()
     rates = circuit.flow(solution.state, solution.drive)
     active = solution.output != 0
@@ -116,7 +119,28 @@ def test_zero_input_and_hard_threshold_have_their_gaps():
     assert zero.iterations.item() == 1
     assert zero.energy.item() == 0
     with pytest.raises(ValueError, match="LCA has no duality gap"):
-        solve(LCA(random_atoms(), 0.1, hard=True), signals(), stop="gap")
+        solve(LCA(random_atoms(), 0.1, hard=True), signals(), stop="gap", method=Euler(0.1))
+
+
+def test_a_hard_threshold_has_no_step_limit():
+    hard, soft = (LCA(random_atoms(), 0.1, hard=h) for h in (True, False))
+    assert hard.step_limit(hard.drive(signals())) is None
+    with pytest.raises(ValueError, match="LCA has no"):
+        solve(hard, signals())
+    assert method_for(soft) is None
+    alike = LCA(bumps(), 0.1, hard=True)
+    assert method_for(LCA(torch.eye(2), 0.1, hard=True)) == Euler(0.5)
+    assert method_for(alike).dt == pytest.approx(0.9 * alike.linear_step_limit(None))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_small_steps_lower_the_energy(share):
+    dictionary = random_atoms(size=40)
+    circuit = LCA(dictionary, 0.1)
+    dt = share * min(1.0, circuit.step_limit(circuit.drive(signals(size=40))))
+    seen = relaxation(circuit, signals(size=40), method=Euler(dt), frames=60, every=1)
+    assert (seen.energy.diff(dim=0) <= 1e-12).all()
+    assert (seen.energy[-1] < 0.9 * seen.energy[0]).all()
 
 
 def test_the_energy_falls_along_small_steps():
@@ -174,7 +198,8 @@ def test_implicit_gradients_are_those_of_all_steps(variant):
         raw.requires_grad_()
         x = signals(3, 8).requires_grad_()
         circuit = LCA(normalize(raw, dim=1), 0.2, **variant)
-        solution = solve(circuit, x, gradient=gradient, tolerance=1e-12, max_steps=5000)
+        options = {"method": method_for(circuit), "tolerance": 1e-12, "max_steps": 5000}
+        solution = solve(circuit, x, gradient=gradient, **options)
         solution.output.square().sum().backward()
         grads.append((raw.grad, x.grad))
     for ours, theirs in zip(*grads, strict=True):
