@@ -84,6 +84,13 @@ class Circuit(ABC):
         r"""One Euler step, :math:`u + dt \, f(u)`, unless the circuit has a step of its own."""
         return map_state(lambda u, du: u + dt * du, state, self.flow(state, drive))
 
+    def constrained(self, state: State) -> State:
+        """The nearest state within the bounds of the circuit; the state itself where it has none.
+
+        A step of the circuit's own keeps to them; methods that step along the flow call this.
+        """
+        return state
+
     def output(self, state: State, drive: Drive) -> Tensor:
         """What is read from the circuit; the first tensor of the state unless it says otherwise."""
         return tensors_of(state)[0]

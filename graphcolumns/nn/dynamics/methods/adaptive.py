@@ -75,14 +75,15 @@ class Adaptive:
         assert self.largest is not None
         dim, dt = circuit.batch_dim, memory[0].flatten()
         first = circuit.flow(state, drive)
-        second = circuit.flow(_plus(state, dt, first, dim), drive)
+        second = circuit.flow(circuit.constrained(_plus(state, dt, first, dim)), drive)
         mean = map_state(lambda a, b: (a + b) / 2, first, second)
         error = dt * norm_of(map_state(lambda a, b: (a - b) / 2, first, second), dim)
         ratio = self.tolerance * (1 + norm_of(state, dim)) / error.clamp(min=1e-30)
         made = torch.where(ratio >= 1, dt, torch.zeros_like(dt))
         factor = (0.9 * ratio.sqrt()).clamp(0.2, 2.0)
         after = (dt * factor).clamp(max=self.largest).detach()
-        return _plus(state, made, mean, dim), (after.reshape(memory[0].shape),)
+        end = circuit.constrained(_plus(state, made, mean, dim))
+        return end, (after.reshape(memory[0].shape),)
 
 
 def _plus(state: State, dt: Tensor, rate: State, dim: int) -> State:

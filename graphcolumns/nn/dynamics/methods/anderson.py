@@ -86,7 +86,8 @@ class Anderson:
         mixed = ((u + self.mixing * r) * _coefficients(r, self.regularisation)[..., None]).sum(1)
         plain = u[:, -1] + self.mixing * r[:, -1]
         best = torch.where(mixed.isfinite().all(1, keepdim=True), mixed, plain)
-        return unflatten_samples(best, state, dim), states + residuals
+        # A combination of states within bounds may lie beyond them.
+        return circuit.constrained(unflatten_samples(best, state, dim)), states + residuals
 
 
 def _history(tensors: Memory, parts: int, dim: int) -> Tensor:

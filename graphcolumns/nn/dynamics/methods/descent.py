@@ -75,7 +75,7 @@ class Descent:
         rate = circuit.flow(state, drive)
         dt = self._descending(circuit, state, rate, drive, memory[0].flatten())
         after = torch.where(dt > 0, 2 * dt, memory[0].flatten()).clamp(max=self.dt)
-        return _moved(state, dt, rate, circuit.batch_dim), (after.reshape(memory[0].shape),)
+        return _moved(circuit, state, dt, rate), (after.reshape(memory[0].shape),)
 
     @torch.no_grad()
     def _descending(
@@ -84,7 +84,7 @@ class Descent:
         """A time step per sample, ``[B]``; 0 where none was found."""
         before = _energy(circuit, state, drive)
         for _ in range(self.halvings + 1):
-            trial = _moved(state, dt, rate, circuit.batch_dim)
+            trial = _moved(circuit, state, dt, rate)
             descends = _energy(circuit, trial, drive) <= before
             if bool(descends.all()):
                 return dt
@@ -98,5 +98,7 @@ def _energy(circuit: Circuit, state: State, drive: Drive) -> Tensor:
     return energy
 
 
-def _moved(state: State, dt: Tensor, rate: State, dim: int) -> State:
-    return map_state(lambda u, du: u + expand_samples(dt, u, dim) * du, state, rate)
+def _moved(circuit: Circuit, state: State, dt: Tensor, rate: State) -> State:
+    dim = circuit.batch_dim
+    moved = map_state(lambda u, du: u + expand_samples(dt, u, dim) * du, state, rate)
+    return circuit.constrained(moved)

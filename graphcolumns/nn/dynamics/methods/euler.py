@@ -96,8 +96,9 @@ class Heun:
         """One step: two evaluations of the flow."""
         assert self.dt is not None
         first = circuit.flow(state, drive)
-        second = circuit.flow(advanced(state, first, self.dt), drive)
-        return advanced(state, map_state(lambda a, b: (a + b) / 2, first, second), self.dt), memory
+        second = circuit.flow(circuit.constrained(advanced(state, first, self.dt)), drive)
+        mean = map_state(lambda a, b: (a + b) / 2, first, second)
+        return circuit.constrained(advanced(state, mean, self.dt)), memory
 
 
 def advanced(state: State, rate: State, dt: float) -> State:

@@ -54,7 +54,7 @@ class Momentum:
         """One step."""
         flows = tensors_of(circuit.flow(state, drive))
         memory = tuple(self.beta * m + du for m, du in zip(memory, flows, strict=True))
-        return _stepped(state, memory, self.rate * (1 - self.decay) ** iteration), memory
+        return _stepped(circuit, state, memory, self.rate * (1 - self.decay) ** iteration), memory
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class RMSProp:
         memory = _averages(memory, [du.square() for du in flows], self.beta)
         unbiased = 1 - self.beta ** (iteration + 1)
         scaled = _scaled(flows, memory, unbiased, self.epsilon)
-        return _stepped(state, scaled, self.rate * (1 - self.decay) ** iteration), memory
+        return _stepped(circuit, state, scaled, self.rate * (1 - self.decay) ** iteration), memory
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,9 @@ class Adam:
         square = _averages(memory[len(flows) :], [du.square() for du in flows], second)
         unbiased = [m / (1 - first ** (iteration + 1)) for m in mean]
         scaled = _scaled(unbiased, square, 1 - second ** (iteration + 1), self.epsilon)
-        return _stepped(state, scaled, self.rate * (1 - self.decay) ** iteration), mean + square
+        return _stepped(
+            circuit, state, scaled, self.rate * (1 - self.decay) ** iteration
+        ), mean + square
 
 
 def _zeros(state: State) -> Memory:
@@ -176,9 +178,9 @@ def _scaled(
     return [du / ((v / unbiased).sqrt() + epsilon) for du, v in pairs]
 
 
-def _stepped(state: State, steps: list[Tensor] | Memory, rate: float) -> State:
+def _stepped(circuit: Circuit, state: State, steps: list[Tensor] | Memory, rate: float) -> State:
     moves = zip(tensors_of(state), steps, strict=True)
-    return with_tensors(state, [u + rate * step for u, step in moves])
+    return circuit.constrained(with_tensors(state, [u + rate * step for u, step in moves]))
 
 
 def _check(*positive: float, **shares: float) -> None:

@@ -182,6 +182,11 @@ class PredictiveCoding(Circuit):
             for name, variable in zip(self.free, tensors_of(state), strict=True)
         )
 
+    def constrained(self, state: State) -> State:
+        """The state with the values of nonnegative layers at 0 or above."""
+        pairs = zip(self.free, tensors_of(state), strict=True)
+        return tuple(self._within(name, variable) for name, variable in pairs)
+
     def output(self, state: State, drive: Drive) -> Tensor:
         """Values of the layer that is read."""
         return self.values(state, drive)[self.read or self.free[-1]]

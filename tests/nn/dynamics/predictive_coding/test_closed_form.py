@@ -5,9 +5,15 @@ import torch
 
 from graphcolumns.nn.dynamics import (
     LCA,
+    Adam,
+    Adaptive,
+    Anderson,
+    Descent,
     Euler,
+    Heun,
     Implicit,
     Momentum,
+    RMSProp,
     Unrolled,
     discriminative,
     generative,
@@ -180,3 +186,47 @@ def test_implicit_gradients_at_silent_units_are_unrolled(seed, nonnegative):
         gradients.append(torch.autograd.grad(found.output.square().sum(), (w, x)))
     for got, wanted in zip(*gradients, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+METHODS = [
+    Euler(),
+    Heun(),
+    Adaptive(),
+    Descent(),
+    Anderson(),
+    Momentum(0.1, 0.5),
+    RMSProp(0.05, decay=0.02),
+    Adam(0.05, decay=0.005),
+]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+def test_every_method_keeps_to_the_bound(method):
+    scipy = pytest.importorskip("scipy.optimize")
+    generator = torch.Generator().manual_seed(4)
+    weight = torch.randn(6, 4, dtype=torch.float64, generator=generator)
+    inputs = torch.randn(3, 6, dtype=torch.float64, generator=generator)
+    wanted = torch.stack(
+        [torch.from_numpy(scipy.nnls(weight.numpy(), x.numpy())[0]) for x in inputs]
+    )
+    assert (wanted == 0).any()
+    assert (wanted > 0).any()
+    start = (torch.ones(3, 4, dtype=torch.float64),)
+    circuit = generative([weight], nonnegative=True)
+    found = solve(
+        circuit, inputs, method=method, start=start, tolerance=1e-6, max_steps=2000, record=1
+    )
+    assert (found.trajectory[0] >= 0).all()
+    assert found.converged.all()
+    torch.testing.assert_close(found.output, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_no_state_beyond_the_bound_has_arrived():
+    circuit = generative([torch.ones(1, 1)], nonnegative=True)
+    drive = circuit.drive(torch.tensor([[-1.0]]))
+    beyond = (torch.tensor([[-0.219]]),)
+    torch.testing.assert_close(circuit.residual(beyond, drive), torch.tensor([0.219]))
+    start = (torch.ones(1, 1),)
+    found = solve(circuit, torch.tensor([[-1.0]]), method=Heun(1.5), start=start)
+    assert found.converged.all()
+    assert found.output.item() == 0
