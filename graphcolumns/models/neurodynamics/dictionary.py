@@ -13,6 +13,7 @@ from graphcolumns.models.neurodynamics.dictionary_checks import require_atoms, r
 from graphcolumns.models.neurodynamics.dictionary_residual import relative_residual
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics import LCA, Relaxation, Solution, relaxation, solve
+from graphcolumns.nn.dynamics.core.full_precision import full_precision, widened
 from graphcolumns.nn.dynamics.gradients.gradient import Gradient
 from graphcolumns.nn.dynamics.methods.method import Method
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_threshold
@@ -154,9 +155,10 @@ class SparseDictionary(nn.Module):
             gradient=self.gradient,
         )
 
+    @full_precision()
     def forward(self, inputs: Tensor) -> ModelOutput:
-        """Codes signals and reconstructs them."""
-        signals = inputs.flatten(1)
+        """Codes signals and reconstructs them; autocast is off inside."""
+        signals = widened(inputs.flatten(1), self.atoms)
         require_signals(signals, self.atoms.shape[1])
         solution = self.code(signals)
         codes = solution.output
@@ -253,7 +255,7 @@ class SparseDictionary(nn.Module):
 
     def relaxation(self, inputs: Tensor) -> Relaxation:
         """How the circuit settles on inputs, for reports."""
-        signals = inputs.flatten(1)
+        signals = widened(inputs.flatten(1), self.atoms)
         require_signals(signals, self.atoms.shape[1])
         circuit = self._circuit()
         found = relaxation(circuit, signals, method=method_for(circuit))

@@ -15,6 +15,7 @@ from graphcolumns.models.neurodynamics.sparse_fields import field_edges
 from graphcolumns.nn import EdgeLinear, keep_topology
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.dynamics import EdgeLCA, Euler, Relaxation, WeightedEdges, relaxation, solve
+from graphcolumns.nn.dynamics.core.full_precision import full_precision, widened
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_threshold
 from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlaps
 from graphcolumns.nn.dynamics.sparse_coding.spectrum import largest_eigenvalue
@@ -138,8 +139,9 @@ class SparseSheet(nn.Module):
         """The edges between columns."""
         return self.graphs["lateral"]
 
+    @full_precision()
     def forward(self, images: Tensor) -> ModelOutput:
-        """Codes images and reconstructs them."""
+        """Codes images and reconstructs them; autocast is off inside."""
         pixels, fields = self._pixels(images), self.graphs["field"]
         circuit, method = self._circuit()
         solution = solve(
@@ -205,7 +207,7 @@ class SparseSheet(nn.Module):
 
     def _pixels(self, images: Tensor) -> Tensor:
         """Images as sources of the fields, ``[M, B, 1]``."""
-        pixels = images.flatten(1)
+        pixels = widened(images.flatten(1), self.atoms)
         require_signals(pixels, self.graphs["field"].num_sources)
         return pixels.T[..., None]
 

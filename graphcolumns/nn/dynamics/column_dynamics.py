@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_choice, check_counts
+from graphcolumns.nn.dynamics.core.full_precision import widened
 from graphcolumns.nn.dynamics.core.states import State
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_threshold
 from graphcolumns.nn.dynamics.sparse_coding.edge_lca import EdgeLCA
@@ -16,6 +17,7 @@ from graphcolumns.nn.edge_linear import EdgeLinear
 from graphcolumns.nn.moved import moved
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.ops.column_attention.checks import check_graph
+from graphcolumns.ops.context import as_given
 
 COMPETITIONS = ("column", "channel")
 
@@ -106,7 +108,11 @@ class ColumnDynamics(nn.Module):
         self.graph = graph
 
     def forward(self, x: Tensor) -> Tensor:
-        """The state after the competition."""
+        """The state after the competition, in the dtype of ``x``; autocast is off inside."""
+        with as_given(x):
+            return self._after(widened(x, self.lateral.weight)).to(x.dtype)
+
+    def _after(self, x: Tensor) -> Tensor:
         if self.competition == "channel":
             return self._competed(x)
         tiny = torch.finfo(x.dtype).tiny

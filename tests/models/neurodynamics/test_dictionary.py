@@ -240,3 +240,14 @@ def test_other_edges_are_refused():
     model.rewired(model.graph)
     with pytest.raises(ValueError, match="train a SparseSheet"):
         model.rewired(SparseDictionary(4, 3, 0.1).graph)
+
+
+def test_autocast_changes_nothing():
+    model = SparseDictionary(12, 6, 0.1, atoms=random_atoms().float())
+    x = signals().float()
+    expected = model(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, half = model(x), model(x.bfloat16())
+    assert torch.equal(output.iterations, expected.iterations)
+    torch.testing.assert_close(output.state, expected.state, rtol=0, atol=0)
+    torch.testing.assert_close(half.state, model(x.bfloat16().float()).state, rtol=0, atol=0)

@@ -231,3 +231,12 @@ def test_odd_sizes_and_no_edges():
 def test_wrong_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_autocast_changes_nothing():
+    model, x = sheet(), images()
+    expected = model(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(x)
+    assert torch.equal(output.iterations, expected.iterations)
+    torch.testing.assert_close(output.prediction, expected.prediction, rtol=0, atol=0)

@@ -204,3 +204,26 @@ def test_wrong_graphs_and_states():
         DynamicsOptions(degree=0)
     with pytest.raises(TypeError, match=r"Got 'treshold'\. Did you mean 'threshold'\?"):
         model(treshold=0.5)
+
+
+@pytest.mark.parametrize("competition", ["column", "channel"])
+def test_autocast_is_off_inside(competition):
+    torch.manual_seed(0)
+    options = {"dynamics": {"threshold": 0.1, "competition": competition}}
+    whole = sheet(
+        SHEET,
+        connect.nearest(SHEET, 8),
+        interface={"position_embedding": False},
+        **options,
+        **SIZES,
+    )
+    x, labels = images(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = LOSS(whole(x).prediction, labels)
+    loss.backward()
+    assert loss.item() == pytest.approx(LOSS(whole(x).prediction, labels).item(), rel=0.02)
+    part, state = layer(competition=competition), torch.rand(3, 2, 4)
+    expected = part(state)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(part(state), expected, rtol=0, atol=0)
+        assert part(state.bfloat16()).dtype == torch.bfloat16

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from graphcolumns.nn.dynamics import (
+    LCA,
     Adam,
     Adaptive,
     Anderson,
@@ -203,3 +204,12 @@ def test_a_circuit_without_a_limit_needs_a_time_step():
     with pytest.raises(ValueError, match="Unknown has no proven step limit"):
         solve(Unknown(tanh_weight()), inputs)
     assert solve(Unknown(tanh_weight()), inputs, method=Euler(0.5)).converged.all()
+
+
+def test_autocast_is_off_in_solve_and_follow():
+    circuit, x = LCA(torch.eye(3), 0.1), torch.rand(2, 3)
+    expected = solve(circuit, x).output
+    frames, _ = follow(circuit, [x, x])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(solve(circuit, x).output, expected)
+        assert torch.equal(follow(circuit, [x, x])[0], frames)

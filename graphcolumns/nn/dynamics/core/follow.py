@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics.core.circuit import Circuit
+from graphcolumns.nn.dynamics.core.full_precision import full_precision
 from graphcolumns.nn.dynamics.core.iterate import growth_bound, require_bounded
 from graphcolumns.nn.dynamics.core.solve import starting_state
 from graphcolumns.nn.dynamics.core.states import State
@@ -17,6 +18,7 @@ from graphcolumns.nn.dynamics.methods.euler import Euler
 from graphcolumns.nn.dynamics.methods.method import Method
 
 
+@full_precision()
 def follow(
     circuit: Circuit,
     frames: Iterable[Any],

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive, Measure, relative_change
+from graphcolumns.nn.dynamics.core.full_precision import full_precision
 from graphcolumns.nn.dynamics.core.iterate import Stop
 from graphcolumns.nn.dynamics.core.states import State, tensors_of
 from graphcolumns.nn.dynamics.gradients.gradient import Gradient
@@ -47,6 +48,7 @@ class Solution:
     energy: Tensor | None = None
 
 
+@full_precision()
 def solve(
     circuit: Circuit,
     inputs: Any,
@@ -61,6 +63,8 @@ def solve(
     record: int | None = None,
 ) -> Solution:
     """Runs a circuit until it is at a fixed point, each sample of the batch for itself.
+
+    Autocast is off inside: a state that is rounded in every step does not come to rest.
 
     A sample that has arrived leaves the batch and costs nothing more. Its iterations do not depend
     on the other samples, and the rule that stops it not on the number of samples.
