@@ -106,12 +106,14 @@ def _towards(
     """Codes on the way to the optimum of their signs, up to the first that would change its own."""
     active = signs != 0
     # Active units first, as many as the fullest sample has.
-    count = max(1, int(active.sum(1).max()))
+    count = max(1, int(active.sum(1).max())) if len(active) else 1
     ids = active.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
     valid, old, sign = active.gather(1, ids), codes.gather(1, ids), signs.gather(1, ids)
     goal = _optimum(gram, b.gather(1, ids) - weight * sign, ids, valid)
     crosses = valid & (goal * sign < 0)
-    share = torch.where(crosses, (old / (old - goal)).clamp(0, 1), torch.ones_like(old))
+    # Units that keep their sign may have no way to go, and gradients of 0 / 0 are NaN.
+    distance = torch.where(crosses, old - goal, torch.ones_like(old))
+    share = torch.where(crosses, (old / distance).clamp(0, 1), torch.ones_like(old))
     step = share.amin(1, keepdim=True)
     stopped = crosses & (share <= step)
     new = torch.where(stopped, torch.zeros_like(old), old + step * (goal - old))

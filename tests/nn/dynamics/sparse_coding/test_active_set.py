@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from graphcolumns.nn.dynamics import LCA, ActiveSet, ConvLCA, solve
+from graphcolumns.nn.dynamics import LCA, ActiveSet, ConvLCA, Implicit, Unrolled, solve
 from tests.nn.dynamics.sparse_coding.dictionaries import bumps, random_atoms, signals
 
 
@@ -37,6 +37,32 @@ def test_from_any_start_and_with_equal_atoms():
     plain = solve(circuit, x, tolerance=1e-9)
     assert solution.converged.all()
     torch.testing.assert_close(solution.energy, plain.energy, rtol=1e-8, atol=0)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_unrolled_gradients_are_those_of_the_fixed_point(nonnegative):
+    dictionary, x = random_atoms(12, 6), signals(5, 6)
+    weights = random_atoms(5, 12, seed=3)
+
+    def gradients(method):
+        d, inputs = dictionary.clone().requires_grad_(), x.clone().requires_grad_()
+        options = {"method": ActiveSet(), "every": 1, "tolerance": 1e-11, "gradient": method}
+        output = solve(LCA(d, 0.1, nonnegative=nonnegative), inputs, **options).output
+        return output, torch.autograd.grad((output * weights).sum(), (inputs, d))
+
+    output, ours = gradients(Unrolled())
+    torch.testing.assert_close(ours, gradients(Implicit())[1], rtol=1e-3, atol=1e-4)
+    for code, weight, ours_of_sample in zip(output, weights, ours[0], strict=True):
+        atoms = dictionary[code != 0]
+        # a_A = G_AA^-1 (Phi_A x - lambda s), differentiated by x.
+        closed = atoms.T @ torch.linalg.solve(atoms @ atoms.T, weight[code != 0])
+        torch.testing.assert_close(ours_of_sample, closed, rtol=1e-8, atol=1e-8)
+
+
+def test_an_empty_batch():
+    x = torch.zeros(0, 3, requires_grad=True)
+    solution = solve(LCA(torch.eye(3), 0.1), x, method=ActiveSet(), every=1, gradient=Unrolled())
+    assert solution.output.shape == (0, 3)
 
 
 def test_circuits_that_it_does_not_solve():
