@@ -21,6 +21,11 @@ from graphcolumns.nn.protocols import graphs_of
 from graphcolumns.plasticity import presets
 
 
+@pytest.mark.parametrize("build", [layered_predictive_coding, generative_predictive_coding])
+def test_an_empty_batch(build):
+    assert build([6, 5, 3])(torch.rand(0, 6)).prediction.shape == (0, 3)
+
+
 def test_evaluation_of_a_layered_network_is_a_feed_forward_pass():
     torch.manual_seed(0)
     model = layered_predictive_coding([6, 5, 3])

@@ -78,7 +78,7 @@ class Edges(Connection):
             return edge_linear(x, weight, self.graph)
         # Edges are sorted by target, then source: the weights of a complete graph are a matrix.
         matrix = weight.reshape(self.graph.num_columns, self.graph.num_sources)
-        return (matrix @ x.flatten(1)).reshape(-1, *x.shape[1:])
+        return (matrix @ x.flatten(1)).reshape(self.graph.num_columns, *x.shape[1:])
 
     def adjoint(self, delta: Tensor, tensors: tuple[Tensor, ...], shape: tuple[int, ...]) -> Tensor:
         """Signed sums over out-edges."""

@@ -26,6 +26,17 @@ from graphcolumns.nn.dynamics import (
 W = torch.ones(2, 2)
 
 
+def test_an_empty_batch_along_complete_and_sparse_edges():
+    edges = torch.tensor([[0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1]])
+    for count in (6, 5):
+        graph = ColumnGraph.from_edge_index(edges[:, :count], 2, 3)
+        link = Edges("x", "h", tanh, graph=graph, weight=torch.ones(count))
+        assert link.complete == (count == 6)
+        x, delta = torch.zeros(3, 0, 4), torch.zeros(2, 0, 4)
+        assert link.predict(x, link.tensors).shape == (2, 0, 4)
+        assert link.pullback(x, delta, link.tensors).shape == (3, 0, 4)
+
+
 def small(**options):
     layers = {"x": Layer(2), "h": Layer(2), "y": Layer(2)}
     links = [Dense("x", "h", weight=W), Dense("h", "y", weight=W)]
