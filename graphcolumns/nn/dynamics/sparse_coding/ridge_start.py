@@ -24,6 +24,7 @@ def ridge_start(circuit: LCA, penalty: float) -> Callable[[Tensor, Drive], Tenso
         penalty: Ridge penalty :math:`\rho`, above 0.
 
     Raises:
+        TypeError: A circuit other than :class:`LCA`.
         ValueError: A penalty that is not positive.
 
     Source: Kasenbacher, Ehret, Ecke & Otte, WARP-LCA: efficient convolutional sparse coding with
@@ -37,6 +38,11 @@ def ridge_start(circuit: LCA, penalty: float) -> Callable[[Tensor, Drive], Tenso
         >>> solve(circuit, torch.tensor([[2.0, 0.1]]), start=ridge_start(circuit, 1.0)).output
         tensor([[1.5000, 0.0000]])
     """
+    if not isinstance(circuit, LCA):
+        raise TypeError(
+            "ridge codes need a dense dictionary. Expected an LCA. Got "
+            f"{type(circuit).__name__}; call fit_start(circuit, inputs), or solve without a start."
+        )
     check_positive_number("penalty", penalty)
     with torch.no_grad():
         atoms = circuit.dictionary

@@ -5,6 +5,7 @@ import torch
 
 from graphcolumns.nn.dynamics import (
     LCA,
+    ConvLCA,
     EdgeLCA,
     LearnedStart,
     atom_edges,
@@ -53,6 +54,15 @@ def test_a_learned_start_with_columns_first():
     start = fit_start(circuit, x, hidden=8, steps=5, batch=4)
     assert start(x, circuit.drive(x)).shape == (16, 8, 1)
     assert solve(circuit, x, start=start, max_steps=50_000).converged.all()
+
+
+def test_ridge_codes_need_a_dense_dictionary():
+    edges = atom_edges(band(16))
+    lateral = EdgeLCA(lateral_edges(edges), 0.1, atoms=edges)
+    for circuit in (ConvLCA(torch.ones(1, 1, 1), 0.1), lateral):
+        message = f"Expected an LCA\\. Got {type(circuit).__name__}; call fit_start"
+        with pytest.raises(TypeError, match=message):
+            ridge_start(circuit, 0.3)
 
 
 def test_wrong_arguments():
