@@ -17,6 +17,8 @@ class Activation:
         function: Function of a tensor of any shape, value by value.
         derivative: Its derivative at the same tensor.
         linear: Whether the function is the identity.
+
+    Functions of a module can be pickled, and circuits with them; lambdas cannot.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -24,8 +26,20 @@ class Activation:
     linear: bool = False
 
 
-identity = Activation(lambda z: z, torch.ones_like, linear=True)
-tanh = Activation(torch.tanh, lambda z: 1 - torch.tanh(z).square())
-relu = Activation(torch.relu, lambda z: (z > 0).to(z.dtype))
+def _same(z: Tensor) -> Tensor:
+    return z
+
+
+def _tanh_derivative(z: Tensor) -> Tensor:
+    return 1 - torch.tanh(z).square()
+
+
+def _relu_derivative(z: Tensor) -> Tensor:
+    return (z > 0).to(z.dtype)
+
+
+identity = Activation(_same, torch.ones_like, linear=True)
+tanh = Activation(torch.tanh, _tanh_derivative)
+relu = Activation(torch.relu, _relu_derivative)
 
 ACTIVATIONS: Mapping[str, Activation] = {"identity": identity, "tanh": tanh, "relu": relu}

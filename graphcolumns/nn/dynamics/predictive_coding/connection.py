@@ -23,9 +23,14 @@ class Connection(ABC):
     Args:
         source: Name of the layer that predicts.
         target: Name of the layer that is predicted.
-        activation: Function :math:`f` with its derivative.
+        activation: Function :math:`f` with its derivative: ``identity``, ``tanh`` or ``relu`` of
+            :mod:`graphcolumns.nn.dynamics`, or an
+            :class:`~graphcolumns.nn.dynamics.Activation` of your own.
         before: Whether the activation comes before the weights.
         scale: Factor :math:`a`, see :func:`~graphcolumns.nn.dynamics.mupc_scales`.
+
+    Raises:
+        TypeError: An activation without its derivative, such as ``torch.tanh`` or a name.
     """
 
     source: str
@@ -33,6 +38,14 @@ class Connection(ABC):
     activation: Activation = identity
     before: bool = False
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.activation, Activation):
+            raise TypeError(
+                "activation must be a function with its derivative. Expected an Activation. Got "
+                f"{self.activation!r}; pass identity, tanh or relu of graphcolumns.nn.dynamics, or "
+                "Activation(function, derivative)."
+            )
 
     @property
     @abstractmethod

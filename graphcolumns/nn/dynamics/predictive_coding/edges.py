@@ -39,6 +39,7 @@ class Edges(Connection):
     reverse: ColumnGraph | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.reverse is None:
             object.__setattr__(self, "reverse", self.graph.reverse())
 
