@@ -216,8 +216,9 @@ class LCADictionaryLearning(LCACoding):
     def _pass(self, data: Tensor, order: Tensor, epoch: int) -> None:
         """One pass through the data."""
         size = min(self.batch_size, len(data))
-        steps = len(data) // size
-        for step, batch in enumerate(order[: steps * size].split(size)):
+        # A random order leaves out other samples in each pass; a fixed one would always the same.
+        steps = len(data) // size if self.shuffle else -(-len(data) // size)
+        for step, batch in enumerate(order.split(size)[:steps]):
             done = (epoch + step / steps) / self.max_iter
             self._learner.update(data[batch], self.learning_rate * max(1 - done, 0.01))
             self.n_steps_ += 1

@@ -173,3 +173,14 @@ def test_wrong_arguments(make, message):
 def test_nothing_is_coded_before_fitting():
     with pytest.raises(NotFittedError):
         LCADictionaryLearning().transform(X)
+
+
+def test_without_shuffling_every_sample_is_seen():
+    # The last sample alone is not explained by the atoms at the start.
+    data = np.array([[1.0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [0, 1.0, 0], [0, 0.6, 0.8]])
+    options = {"alpha": 0.1, "batch_size": 2, "max_iter": 1, "dict_init": np.eye(3)[:2]}
+    model = LCADictionaryLearning(2, shuffle=False, **options).fit(data)
+    assert model.n_steps_ == 3
+    assert model.components_[1, 2] > 0.01
+    shuffled = LCADictionaryLearning(2, random_state=0, **options).fit(data)
+    assert shuffled.n_steps_ == 2

@@ -50,13 +50,12 @@ class LearnedStart(nn.Module):
         super().__init__()
         check_counts(size=size, hidden=hidden)
         self.batch_dim = batch_dim
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.layers = nn.Sequential(
-                nn.Linear(size, hidden, dtype=dtype),
-                nn.ReLU(),
-                nn.Linear(hidden, size, dtype=dtype),
-            )
+        generator = torch.Generator().manual_seed(seed)
+        self.layers = nn.Sequential(
+            _linear(size, hidden, dtype, generator),
+            nn.ReLU(),
+            _linear(hidden, size, dtype, generator),
+        )
 
     def forward(self, inputs: Any, drive: Drive) -> Tensor:
         """The predicted state."""
@@ -66,6 +65,16 @@ class LearnedStart(nn.Module):
         state = unflatten_samples(rows + self.layers(rows), like, self.batch_dim)
         assert isinstance(state, Tensor)
         return state
+
+
+def _linear(size: int, out: int, dtype: torch.dtype, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with the usual first weights, drawn without the global generators."""
+    layer = nn.utils.skip_init(nn.Linear, size, out, dtype=dtype, device="cpu")
+    assert isinstance(layer, nn.Linear)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.uniform_(-(size**-0.5), size**-0.5, generator=generator)
+    return layer
 
 
 def fit_start(

@@ -72,3 +72,17 @@ def test_wrong_arguments():
         LearnedStart(4, 0)
     with pytest.raises(ValueError, match="steps must be at least 1"):
         fit_start(LCA(random_atoms(), 0.1), signals(), steps=0)
+
+
+def test_a_learned_start_leaves_the_global_generators_alone(monkeypatch):
+    def refuse(seed):
+        raise AssertionError("torch.manual_seed seeds the generators of all devices")
+
+    before = torch.get_rng_state()
+    monkeypatch.setattr(torch, "manual_seed", refuse)
+    first, again, other = (LearnedStart(4, 8, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    weights = [start.layers[0].weight for start in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert 0.4 < weights[0].abs().max() <= 0.5

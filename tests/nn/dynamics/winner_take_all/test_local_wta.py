@@ -291,4 +291,7 @@ def test_wrong_inputs(circuit, inputs, message):
 
 def test_the_remedy_for_one_way_edges_is_right():
     graph = one_way()
-    GraphWTA(connect.union(graph, graph.reverse()))
+    both = connect.union(graph, graph.reverse())
+    assert both.same_topology(both.reverse())
+    inputs = torch.tensor([1.0, 2.0, 0.5]).reshape(3, 1, 1)
+    assert GraphWTA(both).drive(inputs).samples[0].shape == (3, 1, 1)
