@@ -14,6 +14,7 @@ from graphcolumns.nn import EdgeLinear, keep_topology
 from graphcolumns.nn.dynamics import Edges, Euler, Layer, PredictiveCoding, Skip, Unrolled, solve
 from graphcolumns.nn.dynamics.predictive_coding.activation import ACTIVATIONS
 from graphcolumns.nn.dynamics.predictive_coding.connection import Connection
+from graphcolumns.nn.moved import moved
 from graphcolumns.nn.protocols import ModelOutput
 
 
@@ -262,3 +263,13 @@ class PredictiveCodingModel(nn.Module):
         state = values[hidden[-1]] if hidden else None
         prediction = values[self.label][..., 0].T
         return ModelOutput(prediction, state, energy=energy, iterations=iterations)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Moves the graphs along with the module."""
+        super()._apply(fn, recurse)
+        for name, graph in list(self.graphs.items()):
+            self.rewired(moved(graph, fn), name)
+            known = self._reversed.get(name)
+            if known is not None and known[0] is graph:
+                self._reversed[name] = (self.graphs[name], moved(known[1], fn))
+        return self
