@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.neurodynamics.dictionary_checks import require_atoms, require_signals
 from graphcolumns.models.neurodynamics.dictionary_residual import relative_residual
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics import LCA, Relaxation, Solution, relaxation, solve
 from graphcolumns.nn.dynamics.core.full_precision import full_precision, widened
 from graphcolumns.nn.dynamics.gradients.gradient import Gradient
 from graphcolumns.nn.dynamics.methods.method import Method
-from graphcolumns.nn.dynamics.sparse_coding.checks import check_threshold
+from graphcolumns.nn.dynamics.sparse_coding.checks import check_atoms, check_threshold
 from graphcolumns.nn.dynamics.sparse_coding.lca import method_for
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.random.counter import derive
@@ -127,7 +126,8 @@ class SparseDictionary(nn.Module):
         if atoms is None:
             atoms = normalize(_gaussian(num_atoms, num_inputs, derive(seed, "atoms")), dim=1)
         else:
-            require_atoms(atoms, (num_atoms, num_inputs))
+            check_atoms(atoms, "[num_atoms, num_inputs], an atom in every row", (2,))
+            _check_shape(atoms, (num_atoms, num_inputs))
         self.atoms = nn.Parameter(atoms.detach().clone())
         self.register_buffer("idle", torch.zeros(num_atoms, dtype=torch.int64))
         self.register_buffer("power", torch.zeros(num_atoms, dtype=self.atoms.dtype))
@@ -159,7 +159,6 @@ class SparseDictionary(nn.Module):
     def forward(self, inputs: Tensor) -> ModelOutput:
         """Codes signals and reconstructs them; autocast is off inside."""
         signals = widened(inputs.flatten(1), self.atoms)
-        require_signals(signals, self.atoms.shape[1])
         solution = self.code(signals)
         codes = solution.output
         prediction = codes @ self.atoms
@@ -256,7 +255,6 @@ class SparseDictionary(nn.Module):
     def relaxation(self, inputs: Tensor) -> Relaxation:
         """How the circuit settles on inputs, for reports."""
         signals = widened(inputs.flatten(1), self.atoms)
-        require_signals(signals, self.atoms.shape[1])
         circuit = self._circuit()
         found = relaxation(circuit, signals, method=method_for(circuit))
         return found._replace(output=found.output.transpose(1, 2)[..., None])
@@ -287,6 +285,14 @@ class SparseDictionary(nn.Module):
         self.power[unused] = self.power.mean()
         self.reseeded += count
         log.info("%d unused atoms were given new values: %s", count, unused.tolist())
+
+
+def _check_shape(atoms: Tensor, shape: tuple[int, int]) -> None:
+    """Raises ValueError for atoms of another shape."""
+    if tuple(atoms.shape) != shape:
+        raise ValueError(
+            f"atoms must have one row per atom. Expected {shape}. Got {tuple(atoms.shape)}."
+        )
 
 
 def _gaussian(rows: int, columns: int, seed: int) -> Tensor:

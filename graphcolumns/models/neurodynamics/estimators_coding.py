@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 
-from graphcolumns.models.neurodynamics.dictionary_checks import UNIT
 from graphcolumns.models.neurodynamics.dictionary_residual import relative_residual
 from graphcolumns.nn.dynamics import LCA, solve
+from graphcolumns.nn.dynamics.sparse_coding.checks import UNIT_NORM
 from graphcolumns.nn.dynamics.sparse_coding.lca import method_for
 
 
@@ -97,7 +97,7 @@ def unit_atoms(name: str, atoms: Any) -> np.ndarray:
         atoms = _host(atoms)
     checked: np.ndarray = check_array(atoms, dtype=[np.float64, np.float32], input_name=name)
     norms = np.linalg.norm(checked, axis=1)
-    if (np.abs(norms - 1) > UNIT).any():
+    if (np.abs(norms - 1) > UNIT_NORM).any():
         raise ValueError(
             f"{name} must have atoms of unit norm. Got norms from {norms.min():.4g} to "
             f"{norms.max():.4g}; pass sklearn.preprocessing.normalize({name})."

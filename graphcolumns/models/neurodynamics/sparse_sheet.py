@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.neurodynamics.dictionary_checks import require_signals
 from graphcolumns.models.neurodynamics.dictionary_residual import relative_residual
 from graphcolumns.models.neurodynamics.sparse_fields import field_edges
 from graphcolumns.nn import EdgeLinear, keep_topology
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.dynamics import EdgeLCA, Euler, Relaxation, WeightedEdges, relaxation, solve
 from graphcolumns.nn.dynamics.core.full_precision import full_precision, widened
-from graphcolumns.nn.dynamics.sparse_coding.checks import check_threshold
+from graphcolumns.nn.dynamics.sparse_coding.checks import check_signals, check_threshold
 from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlaps
 from graphcolumns.nn.dynamics.sparse_coding.spectrum import largest_eigenvalue
 from graphcolumns.nn.moved import moved
@@ -208,7 +207,9 @@ class SparseSheet(nn.Module):
     def _pixels(self, images: Tensor) -> Tensor:
         """Images as sources of the fields, ``[M, B, 1]``."""
         pixels = widened(images.flatten(1), self.atoms)
-        require_signals(pixels, self.graphs["field"].num_sources)
+        size = self.graphs["field"].num_sources
+        fits = pixels.shape[1] == size
+        check_signals(pixels, f"images of {size} values each", self.atoms, fits)
         return pixels.T[..., None]
 
     def _circuit(self) -> tuple[EdgeLCA, Euler]:

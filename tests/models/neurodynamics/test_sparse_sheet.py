@@ -224,8 +224,8 @@ def test_odd_sizes_and_no_edges():
         (lambda: sheet(field=9), "Expected 1 to 8. Got 9"),
         (lambda: sheet(lateral="hebbian"), "lateral must be"),
         (lambda: sheet(connect.nearest(grid.sheet(5, 5), 4)), "25"),
-        (lambda: sheet()(torch.zeros(2, 1, 7, 7)), "Expected 64. Got 49"),
-        (lambda: sheet()(torch.full((1, 1, 8, 8), torch.nan)), "signals must be finite"),
+        (lambda: sheet()(torch.zeros(2, 1, 7, 7)), r"images of 64 values each. Got \[2, 49\]"),
+        (lambda: sheet()(torch.full((1, 1, 8, 8), torch.nan)), "inputs must be finite"),
     ],
 )
 def test_wrong_arguments(make, message):
