@@ -90,7 +90,8 @@ def predictive_coding(
         nudge: Share :math:`\beta` of the way from prediction to target at which the label is
             clamped (None: at the target); gradients are divided by it. Negative nudges push away.
         centered: Whether the gradient is the mean of those of the nudges :math:`\beta` and
-            :math:`-\beta`.
+            :math:`-\beta`. A first guess of the model (its ``initialiser``) learns from the mean of
+            the values that the two infer.
 
     Returns:
         The value of every term, ``[len(terms)]``, detached.
@@ -185,15 +186,18 @@ def _energy(model: Any, inputs: Inputs, targets: Tensor, options: _Options) -> T
     circuit = model.circuit(form=options.form, output_precision=precision)
     clamps = model.clamps(inputs)
     wanted = target_values(targets, circuit, model.label, next(iter(clamps.values())))
-    total = wanted.new_zeros(())
+    total, inferred = wanted.new_zeros(()), []
     for nudge in options.nudges:
         clamped = clamps | {model.label: _nudged(circuit, clamps, model.label, wanted, nudge)}
         moments = list(_moments(circuit, clamped, options))
+        inferred.append(moments[-1][0])
         drive = circuit.drive(clamped)
         scale = precision * (nudge or 1.0) * len(moments) * len(options.nudges)
         total = total + sum(local_energy(circuit, *m, drive) for m in moments) / scale
     if (initialiser := getattr(model, "initialiser", None)) is not None:
-        total = total + initialiser.energy(moments[-1][0])
+        # What the nudges move in opposite ways cancels: the guess is of what lies between them.
+        mean = {name: torch.stack([v[name] for v in inferred]).mean(0) for name in inferred[0]}
+        total = total + initialiser.energy(mean)
     return total
 
 

@@ -7,6 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from graphcolumns.learning import backprop, predictive_coding
 from graphcolumns.models.neurodynamics import (
+    PredictiveCodingModel,
     generative_predictive_coding,
     layered_predictive_coding,
 )
@@ -190,3 +191,28 @@ def test_what_cannot_be_trained_is_refused():
     generative = generative_predictive_coding([6, 5, 4]).double()
     with pytest.raises(ValueError, match="nudge needs a label that a feed-forward pass predicts"):
         gradients(predictive_coding, generative, nudge=0.5)
+
+
+def test_a_first_guess_learns_from_the_mean_of_both_nudges():
+    plain = build(activation="identity", loss="squared")
+    torch.manual_seed(0)
+    model = PredictiveCodingModel(
+        plain.layers, plain.links, initialiser=("layer1", "layer2", "label")
+    ).double()
+    inputs, classes = batch()
+    circuit = model.circuit(labelled=False)
+    drive = circuit.drive(model.clamps(inputs))
+    # In a linear network the nudges cancel: the mean is the feed-forward pass.
+    free = circuit.values(circuit.initial(drive), drive)
+    free = {name: value.detach() for name, value in free.items()}
+    guess = list(model.initialiser.parameters())
+    wanted = torch.autograd.grad(model.initialiser.energy(free) / len(classes), guess)
+    values = torch.nn.functional.one_hot(classes, 4).double()
+    terms = {"task": (1.0, lambda model, output, y: output.prediction.square().mean())}
+    for nudge in (0.5, -0.5):
+        model.zero_grad()
+        predictive_coding(
+            model, (inputs, values), terms, scaler=SCALER, nudge=nudge, centered=True, steps=7
+        )
+        for parameter, expected in zip(guess, wanted, strict=True):
+            torch.testing.assert_close(parameter.grad, expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from graphcolumns.nn.dynamics.core.circuit import Drive
@@ -55,7 +56,8 @@ def _distances(network: PredictiveCoding) -> Mapping[str, int]:
     for name in reversed([n for n in network.order if n in network.free]):
         layer, links = network.layers[name], [c for c in network.connections if c.source == name]
         away = {distances[c.target] + 1 for c in links}
-        plain = name in network.predicted and not layer.proximal and layer.precision == 1
+        even = bool((torch.as_tensor(layer.precision) == 1).all())
+        plain = name in network.predicted and not layer.proximal and even
         if len(away) != 1 or not plain:
             raise ValueError(
                 "the timing is exact for layers that are predicted, of precision 1, without "

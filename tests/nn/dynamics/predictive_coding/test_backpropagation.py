@@ -130,3 +130,18 @@ def test_fixed_predictions_on_a_graph_with_paths_of_different_lengths():
     assert relative(got, exact) < 1e-12
     with pytest.raises(ValueError, match="as far from clamped layers on all paths"):
         z_il(circuit, drive)
+
+
+@pytest.mark.parametrize("precision", [0.5, torch.tensor([1.0, 2.0, 1.0])])
+def test_z_il_refuses_precisions_other_than_one(precision):
+    weights = [torch.eye(3), torch.eye(3)]
+    circuit = discriminative(weights)
+    for value in (precision, torch.ones(3)):
+        layers = dict(circuit.layers) | {"layer1": Layer(3, precision=value)}
+        other = PredictiveCoding(layers, circuit.connections, circuit.clamped)
+        drive = other.drive({"layer0": torch.ones(2, 3), "layer2": torch.zeros(2, 3)})
+        if value is precision:
+            with pytest.raises(ValueError, match=r"of precision 1.*'layer1'"):
+                z_il(other, drive)
+        else:
+            assert set(z_il(other, drive)[1]) == {"layer1", "layer2"}
