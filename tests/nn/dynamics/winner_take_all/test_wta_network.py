@@ -40,6 +40,31 @@ def test_coupled_columns_with_the_same_winner_have_more_self_excitation():
     torch.testing.assert_close(arrive(network, inputs), expected, rtol=0, atol=1e-7)
 
 
+def test_winners_stay_in_columns_on_their_own_and_are_overwritten_by_coupled_ones():
+    ring, seen = connect.nearest(grid.ring(6), degree=3, self_loops=False), randoms(6, 20, 3)
+
+    def winners(weight):
+        network = WTANetwork(ring, weight, alpha=1.2, beta1=0.8, inhibitory_threshold=0.5)
+        shown = solve(network, seen)
+        kept = solve(network, 0 * seen, start=shown.state)
+        assert kept.converged.all()
+        return shown.output.argmax(2), kept.output.argmax(2), kept.output.amax(2) > 0.1
+
+    before, after, active = winners(0.0)
+    assert torch.equal(before[active], after[active])
+    # Strong inputs that end at once leave inhibition that silences a column.
+    assert active[seen.amax(2) < 0.9].all()
+    assert not active[seen.amax(2) > 0.99].any()
+    before, after, active = winners(0.1)
+    assert active.all()
+    assert (before != after).any(0).float().mean() > 0.5
+
+    def agreement(x):
+        return (x[ring.source] == x[ring.target]).float().mean()
+
+    assert agreement(after) > agreement(before) + 0.1
+
+
 def test_a_network_remembers_what_was_shown():
     network = WTANetwork(pair(), 0.2, beta1=0.8, alpha=1.2, inhibitory_threshold=0.5)
     inputs = torch.tensor([[0.3, 1.0, 0.2], [0.3, 0.2, 0.1]], **DOUBLE)[:, None]
