@@ -139,6 +139,8 @@ def _make_dynamics(geometry: Geometry, options: DynamicsOptions) -> ColumnDynami
             options.steps,
             options.dt,
             options.strength,
+            options.circuit,
+            options.excitation,
         )
 
 

@@ -74,6 +74,7 @@ from graphcolumns.nn.dynamics.sparse_coding.weighted_edges import (
     normalized_edges,
 )
 from graphcolumns.nn.dynamics.winner_take_all.conv_wta import ConvWTA
+from graphcolumns.nn.dynamics.winner_take_all.edge_wta import EdgeWTA
 from graphcolumns.nn.dynamics.winner_take_all.graph_wta import GraphWTA
 from graphcolumns.nn.dynamics.winner_take_all.inhibition import InhibitoryCircuit
 from graphcolumns.nn.dynamics.winner_take_all.lca_wta import LCAWTA
@@ -111,6 +112,7 @@ __all__ = [
     "DivergenceError",
     "Drive",
     "EdgeLCA",
+    "EdgeWTA",
     "Edges",
     "EnergyTransformer",
     "Euler",

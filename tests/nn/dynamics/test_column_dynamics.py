@@ -7,7 +7,8 @@ from geometries import grid
 from graphcolumns import ColumnGraph, connect
 from graphcolumns.models.columnformer import sheet
 from graphcolumns.models.options import DynamicsOptions
-from graphcolumns.nn.dynamics import ColumnDynamics
+from graphcolumns.nn import EdgeLinear
+from graphcolumns.nn.dynamics import ColumnDynamics, EdgeWTA, GraphWTA, solve
 from graphcolumns.nn.recording import recording
 from graphcolumns.ops import edge_linear
 from graphcolumns.plasticity import Plasticity, presets
@@ -227,3 +228,67 @@ def test_autocast_is_off_inside(competition):
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(part(state), expected, rtol=0, atol=0)
         assert part(state.bfloat16()).dtype == torch.bfloat16
+
+
+def test_winner_take_all_by_hand():
+    dynamics = layer(circuit="wta", steps=2, dt=0.5, threshold=0.2, excitation=0.4, strength=0.9)
+    w = torch.tensor([-1.0, -0.5, 2.0])
+    with torch.no_grad():
+        dynamics.lateral.weight.copy_(w)
+    x = torch.tensor([[3.0, 4.0], [1.0, -1.0], [0.3, 0.3]])[:, None]
+    b = torch.tensor([12.5**0.5, 1.0, 0.3])
+    # Every column has one in-edge: its own coupling is 0.9 / 2.
+    coupling = 0.45 * torch.eye(3)
+    coupling[0, 1], coupling[1, 0], coupling[2, 0] = -w
+    rate, inhibition = b, torch.zeros(3)
+    for _ in range(2):
+        total = b + 0.4 * rate - coupling @ inhibition - 0.2
+        new = rate + 0.5 * (torch.relu(total) - rate)
+        inhibition = inhibition + 0.5 * (torch.relu(coupling @ rate) - inhibition)
+        rate = new
+    rate = torch.relu(b + 0.4 * rate - coupling @ inhibition - 0.2)
+    torch.testing.assert_close(dynamics(x)[:, 0], x[:, 0] * (rate / b)[:, None])
+
+
+def test_edge_wta_with_equal_weights_is_graph_wta():
+    graph = connect.within_radius(grid.sheet(1, 6), 1.0, self_loops=False)
+    weights = EdgeLinear(graph).double()
+    torch.nn.init.constant_(weights.weight, -(0.3**0.5))
+    own = torch.full((6,), 0.3**0.5, dtype=torch.float64)
+    inputs = torch.rand(6, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    ours = solve(EdgeWTA(weights, graph, own), inputs, tolerance=1e-10)
+    theirs = solve(GraphWTA(graph, beta=0.3), inputs, tolerance=1e-10)
+    torch.testing.assert_close(ours.output, theirs.output, rtol=0, atol=1e-9)
+
+
+def test_winner_take_all_channels_keep_their_signs_and_start_at_equal_weights():
+    dynamics = layer(circuit="wta", competition="channel", strength=0.6)
+    torch.testing.assert_close(dynamics.lateral.weight.data, torch.full((3,), -0.3))
+    x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0))
+    after = dynamics(x)
+    assert (after * x >= 0).all()
+    assert 0 < (after == 0).sum() < after.numel()
+
+
+def test_a_sheet_with_winner_take_all_learns_its_lateral_weights():
+    trained = model(circuit="wta", degree=4)
+    x, labels = images(16)
+    LOSS(trained(x).prediction, labels).backward()
+    assert trained.dynamics.lateral.weight.grad.abs().max() > 0
+    rule = presets.rigl(steps=10, every=1, samples=48, check_samples=16)
+    more, more_labels = images()
+    update = Plasticity(rule, SHEET, graph="lateral").update(
+        trained, None, 1, more, more_labels, losses
+    )
+    assert len(update.rewiring.born) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"circuit": "hopfield"}, "circuit must be"), ({"excitation": 1.0}, "excitation must be in")],
+)
+def test_wrong_circuits(options, message):
+    with pytest.raises(ValueError, match=message):
+        layer(**options)
+    with pytest.raises(ValueError, match=message):
+        DynamicsOptions(threshold=0.1, **options)
