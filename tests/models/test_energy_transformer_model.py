@@ -87,7 +87,7 @@ def test_columns_without_edges_and_one_column(images):
     torch.manual_seed(0)
     assert energy_sheet(graph, **SIZES)(images).prediction.isfinite().all()
     one = ColumnGraph.from_edge_index(torch.zeros(2, 1, dtype=torch.long), 1)
-    sizes = SIZES | {"image_size": 1, "num_classes": 1, "patch": 1, "padding": 0}
+    sizes = SIZES | {"image_size": 1, "num_classes": 1, "patch": 1}
     assert energy_sheet(one, **sizes)(images[:1, :, :1, :1]).prediction.shape == (1, 1)
 
 
@@ -118,14 +118,13 @@ def test_masked_pixels_are_zero_and_targets_are_as_before():
 BAD = [
     ({"steps": 0}, "steps must be at least 1"),
     ({"patterns": 0}, "patterns must be at least 1"),
-    ({"qk_channels": 0}, "qk_channels must be at least 1"),
     ({"dt": 0.0}, r"dt must be positive and finite\. Got 0"),
     ({"epsilon": float("nan")}, "epsilon must be positive and finite"),
     ({"weights": "mixture"}, "weights must be one of"),
     ({"memory_kind": "tanh"}, "memory_kind must be one of"),
     ({"readout": "spatial"}, "readout must be one of"),
     ({"num_classes": 10}, r"Expected num_classes=16\. Got 10; pass readout='mean'"),
-    ({"patch": 2, "padding": 0, "num_classes": 9}, r"Expected 9 tokens|one token"),
+    ({"patch": 2, "num_classes": 25}, r"25 tokens|one token"),
 ]
 
 

@@ -22,7 +22,6 @@ def energy_sheet(
     num_classes: int,
     channels: int = 16,
     heads: int = 2,
-    qk_channels: int | None = None,
     patterns: int = 32,
     steps: int = 6,
     dt: float | None = 0.5,
@@ -31,8 +30,6 @@ def energy_sheet(
     edge_bias: bool = True,
     epsilon: float = 0.1,
     patch: int = 3,
-    stride: int | None = 1,
-    padding: int = 1,
     readout: str = "columns",
 ) -> EnergyColumnformer:
     """Builds an energy transformer on a sheet that has a column per receptive field.
@@ -44,7 +41,6 @@ def energy_sheet(
         num_classes: ``K``: values that are predicted per image, such as pixels.
         channels: ``C``.
         heads: ``H``.
-        qk_channels: Width of queries and keys per head (default: ``C / H``).
         patterns: Patterns that every column stores.
         steps: Number of steps ``T``.
         dt: Time step; None for 90 % of the step limit of the current weights.
@@ -52,9 +48,7 @@ def energy_sheet(
         memory_kind: ``"relu"`` or ``"softmax"``.
         edge_bias: Whether to learn a score per edge.
         epsilon: Variance that is added in the layer norm.
-        patch: Side of a receptive field, in pixels.
-        stride: Distance between receptive fields, in pixels (default: ``patch``).
-        padding: Width of the zeros around the image, in pixels.
+        patch: Side of a receptive field, in pixels, odd: one is centred on every pixel.
         readout: ``"columns"``: every column predicts one value, so that there are ``K`` columns; or
             ``"mean"``: class scores of the mean column.
 
@@ -66,7 +60,7 @@ def energy_sheet(
         TypeError: ``graph`` is not a ColumnGraph.
     """
     check_choice("readout", readout, READOUTS)
-    embed = PatchEmbed(image_size, in_channels, channels, patch, stride, padding)
+    embed = PatchEmbed(image_size, in_channels, channels, patch, 1, patch // 2)
     if readout == "columns" and num_classes != embed.num_tokens:
         raise ValueError(
             "readout='columns' predicts one value per column. Expected "
@@ -82,7 +76,6 @@ def energy_sheet(
         embed,
         read,
         heads=heads,
-        qk_channels=qk_channels,
         patterns=patterns,
         steps=steps,
         dt=dt,

@@ -24,7 +24,7 @@ class Connection(ABC):
         source: Name of the layer that predicts.
         target: Name of the layer that is predicted.
         activation: Function :math:`f` with its derivative: ``identity``, ``tanh`` or ``relu`` of
-            :mod:`graphcolumns.nn.dynamics`, or an
+            ``graphcolumns.nn.dynamics``, or an
             :class:`~graphcolumns.nn.dynamics.Activation` of your own.
         before: Whether the activation comes before the weights.
         scale: Factor :math:`a`, see :func:`~graphcolumns.nn.dynamics.mupc_scales`.
