@@ -661,13 +661,13 @@ COMMANDS = [
     bad("key that may be added", ["train", "plasticity=exact", "plasticity.regrow=true"],
         "unknown key 'plasticity.regrow'. Did you mean 'per_grow'? Keys in plasticity: every, "
         "start, stop, fraction, degree, sampler, per_grow, tolerance, groups, standard_errors, "
-        "margin, grace, newborn, epsilon_share, samples, check_samples, reserve. regrow is an "
+        "margin, grace, first_value, epsilon_share, samples, check_samples, reserve. regrow is an "
         "argument of graphcolumns.plasticity.presets.exact, added with a plus: "
         "+plasticity.regrow=VALUE."),
     bad("no such key", ["train", "plasticity=exact", "plasticity.near=null"],
-        "unknown key 'plasticity.near'. Did you mean 'newborn'? Keys in plasticity: every, "
+        "unknown key 'plasticity.near'. Keys in plasticity: every, "
         "start, stop, fraction, degree, sampler, per_grow, tolerance, groups, standard_errors, "
-        "margin, grace, newborn, epsilon_share, samples, check_samples, reserve. With a plus, as "
+        "margin, grace, first_value, epsilon_share, samples, check_samples, reserve. With a plus, as "
         "in +plasticity.watch_movement=VALUE, graphcolumns.plasticity.presets.exact takes "
         "watch_movement, accept, regrow, cool_down, constraints, overhead, skip_optimizer_step."),
     bad("misspelt group", ["train", "optimiser.lr=1"],
