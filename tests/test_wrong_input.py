@@ -667,8 +667,8 @@ COMMANDS = [
     bad("no such key", ["train", "plasticity=exact", "plasticity.near=null"],
         "unknown key 'plasticity.near'. Keys in plasticity: every, "
         "start, stop, fraction, degree, sampler, per_grow, tolerance, groups, standard_errors, "
-        "margin, grace, first_value, epsilon_share, samples, check_samples, reserve. With a plus, as "
-        "in +plasticity.watch_movement=VALUE, graphcolumns.plasticity.presets.exact takes "
+        "margin, grace, first_value, epsilon_share, samples, check_samples, reserve. With a plus, "
+        "as in +plasticity.watch_movement=VALUE, graphcolumns.plasticity.presets.exact takes "
         "watch_movement, accept, regrow, cool_down, constraints, overhead, skip_optimizer_step."),
     bad("misspelt group", ["train", "optimiser.lr=1"],
         "unknown key 'optimiser.lr'. Did you mean 'optimizer'? Keys: graph, model, data, "

@@ -136,8 +136,8 @@ class TestInstructed:
         def run(path, **options):
             torch.manual_seed(0)
             model, data = Asked(), instructed()
-            # From zero, Adam moves all newborns by the same size: which of them are pruned next would
-            # be a matter of rounding.
+            # From zero, Adam moves all newborns by the same size: which of them are pruned next
+            # would be a matter of rounding.
             first = {"first_value": "node_mean"}
             rule = partial(presets.rigl, every=2, samples=20, check_samples=20, **first)
             options |= {"augmentation": turned, "plasticity": rule, **OPTIONS}
