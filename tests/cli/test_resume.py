@@ -46,6 +46,9 @@ def kill(arguments: list[str], run: Path, after: int) -> None:
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_killed_and_resumed_equals_never_stopped(tmp_path, experiment):
     arguments = [f"experiment={experiment}", *SHORT]
+    if experiment == "predictive_columns":
+        # Its learning rule descends the energy of the model and no other term.
+        arguments.remove("losses.activity=0.01")
     assert main(["train", *arguments, f"run={tmp_path / 'whole'}"]) == 0
     run = tmp_path / "killed"
     kill(arguments, run, after=random.Random(experiment).randint(1, STEPS - 3))
