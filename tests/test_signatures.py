@@ -17,8 +17,6 @@ LEFT_OUT = (
     "graphcolumns.train.",
 )
 EXCEPTIONS = {
-    "graphcolumns.models.columnformer.model.Columnformer": "one too many since columns inhibit",
-    "graphcolumns.models.columnformer.sheet.sheet": "one too many since columns inhibit",
     "graphcolumns.nn.column_conv.ColumnConv": "the options of PyG's TransformerConv, flat as there",
     "graphcolumns.training.options.TrainOptions": "the keys of a configuration, one line each",
 }

@@ -1,10 +1,10 @@
 """Does lateral inhibition make the activity of a sheet sparse, and at what cost in accuracy?
 
 A sheet of 64 columns learns the digits. After each of its steps columns compete along lateral edges
-(`model.dynamics`), and those below a threshold are silent. Arms: no inhibition; an L1 penalty on
-the state (`losses={"activity": ...}`); inhibition between columns, or on every channel, at several
-thresholds; the same threshold without lateral weights; and lateral edges that are rewired by `set`
-or by `exact`, while the edges of attention stay.
+(`model.attention.inhibition`), and those below a threshold are silent. Arms: no inhibition; an L1
+penalty on the state (`losses={"activity": ...}`); inhibition between columns, or on every channel,
+at several thresholds; the same threshold without lateral weights; and lateral edges that are
+rewired by `set` or by `exact`, while the edges of attention stay.
 
 Thresholds were chosen on seed 100, not used here, in five runs of 150 steps. Written before the
 run. "Inhibition gives sparse activity at little cost" is falsified if no arm with inhibition has
@@ -68,7 +68,7 @@ def one_run(seed: int, arm: dict) -> dict[str, float]:
         channels=8,
         depth=3,
         interface={"patch": 3, "stride": 1, "padding": 1},
-        dynamics={name: arm[name] for name in names if name in arm},
+        attention={"inhibition": {name: arm[name] for name in names if name in arm}},
     )
     if arm.get("frozen"):
         model.dynamics.lateral.weight.requires_grad_(False)

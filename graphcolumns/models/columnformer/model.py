@@ -68,8 +68,6 @@ class Columnformer(nn.Module):
             initial positions.
         memory: ``"store"`` the activations of every step, or ``"recompute"`` them step by step in
             the backward pass.
-        dynamics: Inhibition between columns after every step, on a second graph, ``"lateral"``, or
-            None.
 
     Shapes:
         - input: images ``[B, channels, Y, X]``
@@ -105,7 +103,6 @@ class Columnformer(nn.Module):
         wiring_sigma: float = 2.0,
         positions: LearnedPositions | None = None,
         memory: str = "store",
-        dynamics: ColumnDynamics | None = None,
     ) -> None:
         super().__init__()
         check_graph(graph)
@@ -119,7 +116,7 @@ class Columnformer(nn.Module):
         self.recurrent = isinstance(columns, Column)
         self.columns = nn.ModuleList([columns] if isinstance(columns, Column) else columns)
         self.depth, self.drive, self.memory = depth, drive, memory
-        self.dynamics = dynamics
+        self.dynamics: ColumnDynamics | None = None
         self._check_columns()
         self.wiring, self.wiring_power, self.wiring_sigma = wiring, wiring_power, wiring_sigma
         # D_0, frozen on the first graph and kept with the topology: costs stay comparable.
@@ -160,11 +157,20 @@ class Columnformer(nn.Module):
                 f"the columns hold weights for {sorted(held)} columns, "
                 f"the graph has {graph.num_columns}"
             )
-        if self.dynamics is not None and self.dynamics.graph.num_columns != graph.num_columns:
+
+    def inhibit(self, dynamics: ColumnDynamics) -> None:
+        """Lets columns inhibit each other after every step, on a second graph, ``"lateral"``.
+
+        Raises:
+            ValueError: Lateral edges of other columns.
+        """
+        count = self._graph.num_columns
+        if dynamics.graph.num_columns != count:
             raise ValueError(
-                "lateral edges must join the columns of the sheet. Expected "
-                f"{graph.num_columns} columns. Got {self.dynamics.graph.num_columns}."
+                f"lateral edges must join the columns of the sheet. Expected {count} columns. Got "
+                f"{dynamics.graph.num_columns}."
             )
+        self.dynamics = dynamics
 
     @property
     def graph(self) -> ColumnGraph:

@@ -22,7 +22,7 @@ from graphcolumns.models.options import (
     WeightOptions,
 )
 from graphcolumns.models.options.former import names_new_keywords
-from graphcolumns.models.options.groups import Groups, read_group, read_groups
+from graphcolumns.models.options.groups import Groups, read_groups
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics.column_dynamics import ColumnDynamics
 from graphcolumns.nn.embed import PatchEmbed, as_pair
@@ -46,10 +46,9 @@ def sheet(
     weights: WeightOptions | Mapping[str, Any] = WeightOptions(),
     interface: InterfaceOptions | Mapping[str, Any] = InterfaceOptions(),
     cost: CostOptions | Mapping[str, Any] = CostOptions(),
-    dynamics: DynamicsOptions | Mapping[str, Any] = DynamicsOptions(),
     permutation: Tensor | None = None,
 ) -> Columnformer:
-    r"""Builds a columnformer on a sheet, from sizes and five groups of options.
+    r"""Builds a columnformer on a sheet, from sizes and four groups of options.
 
     A group is a value, ``weights=WeightOptions(mlp="shared")``, or a mapping of its fields,
     ``weights={"mlp": "shared"}``.
@@ -66,12 +65,12 @@ def sheet(
         flops: Budget in operations of the matrix products of a forward pass, per image.
         depth: Number of steps ``T``.
         heads: ``H``.
-        attention: What a column receives, see :class:`.AttentionOptions`.
+        attention: What a column receives, see :class:`.AttentionOptions`. With
+            ``inhibition={"threshold": ...}`` columns inhibit each other along the edges of a second
+            graph, ``"lateral"``.
         weights: Whose weights it has, see :class:`.WeightOptions`.
         interface: What it sees and how it is read, see :class:`.InterfaceOptions`.
         cost: What it costs, see :class:`.CostOptions`.
-        dynamics: How columns inhibit each other, see :class:`.DynamicsOptions`; not at all by
-            default. With a threshold, the model has a second graph, ``"lateral"``.
         permutation: Order of ``geometry.reorder()``: column n here is column ``permutation[n]`` of
             the user, whose order decides which column sees which token.
 
@@ -84,7 +83,6 @@ def sheet(
         TypeError: An option that its group does not have.
     """
     options = read_groups(attention, weights, interface, cost, Groups())
-    circuit = read_group("dynamics", dynamics, DynamicsOptions())
     check_counts(depth=depth, heads=heads)
     count = geometry.num_columns
     user = _user_order(permutation, count)
@@ -94,7 +92,7 @@ def sheet(
         embed = _make_embed(image_size, in_channels, channels, shown)
         _check_tokens(embed.num_tokens, count, shown)
         readout = make_readout(shown, embed.num_tokens, channels, num_classes, user)
-        return Columnformer(
+        model = Columnformer(
             graph,
             embed,
             make_columns(graph, count, channels, heads, depth, options.attention, options.weights),
@@ -109,8 +107,12 @@ def sheet(
             wiring_sigma=options.cost.sigma,
             positions=LearnedPositions(geometry) if geometry.learnable else None,
             memory=options.cost.memory,
-            dynamics=_make_dynamics(geometry, circuit),
         )
+        inhibition = options.attention.inhibition
+        assert isinstance(inhibition, DynamicsOptions)
+        if inhibition.threshold is not None:
+            model.inhibit(_make_dynamics(geometry, inhibition, inhibition.threshold))
+        return model
 
     widths = {"channels": channels, "parameters": parameters, "flops": flops}
     return of_width(build, widths, (in_channels, *as_pair(image_size)), multiple=heads)
@@ -127,14 +129,14 @@ def _user_order(permutation: Tensor | None, count: int) -> Tensor:
     return permutation
 
 
-def _make_dynamics(geometry: Geometry, options: DynamicsOptions) -> ColumnDynamics | None:
-    if options.threshold is None:
-        return None
+def _make_dynamics(
+    geometry: Geometry, options: DynamicsOptions, threshold: float
+) -> ColumnDynamics:
     # Its weights are not drawn: those of the other parts are what a seed gives without it.
     with torch.random.fork_rng(devices=[]):
         return ColumnDynamics(
             connect.nearest(geometry, degree=options.degree).named(LATERAL),
-            options.threshold,
+            threshold,
             options.competition,
             options.steps,
             options.dt,

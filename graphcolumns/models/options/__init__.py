@@ -1,4 +1,4 @@
-"""What columnformers are built from, as five frozen values that check themselves.
+"""What columnformers are built from, as frozen values that check themselves.
 
 ``sheet`` and ``staged`` take each as a value, or as a mapping of its fields:
 ``weights=WeightOptions(mlp="shared")`` or ``weights={"mlp": "shared"}``.

@@ -1,7 +1,11 @@
 """What a column receives from other columns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from graphcolumns.models.options.dynamics import DynamicsOptions
+from graphcolumns.models.options.read_group import read_group
 from graphcolumns.nn.attention import ATTENTION_MODES
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 
@@ -21,6 +25,8 @@ class AttentionOptions:
         local_sigma: Width of a Gaussian-local start of the edge bias, in the unit of the geometry
             (default: zeros).
         edge_dropout: Probability of dropping an edge while training.
+        inhibition: How columns inhibit each other after every step, a value or a mapping of its
+            fields (default: not at all).
 
     Raises:
         ValueError: An unknown choice, a number out of its range, or ``local_sigma`` without an
@@ -35,8 +41,11 @@ class AttentionOptions:
     edge_bias: str = "edge"
     local_sigma: float | None = None
     edge_dropout: float = 0.0
+    inhibition: DynamicsOptions | Mapping[str, Any] = DynamicsOptions()
 
     def __post_init__(self) -> None:
+        circuit = read_group("inhibition", self.inhibition, DynamicsOptions())
+        object.__setattr__(self, "inhibition", circuit)
         check_choice("mode", self.mode, ATTENTION_MODES)
         check_choice("value", self.value, ("linear", "input"))
         check_choice("edge_bias", self.edge_bias, ("none", "edge", "head", "both"))

@@ -27,7 +27,7 @@ def layer(**options):
 def model(**dynamics):
     torch.manual_seed(0)
     graph = connect.nearest(SHEET, 8)
-    return sheet(SHEET, graph, dynamics={"threshold": 0.1, **dynamics}, **SIZES)
+    return sheet(SHEET, graph, attention={"inhibition": {"threshold": 0.1, **dynamics}}, **SIZES)
 
 
 def images(count=64, seed=1):
@@ -107,7 +107,9 @@ def test_every_step_is_recorded_on_the_lateral_graph():
 
 
 def test_a_sheet_without_a_threshold_has_no_second_graph():
-    plain = sheet(SHEET, connect.nearest(SHEET, 8), dynamics=DynamicsOptions(), **SIZES)
+    plain = sheet(
+        SHEET, connect.nearest(SHEET, 8), attention={"inhibition": DynamicsOptions()}, **SIZES
+    )
     assert list(plain.graphs) == ["graph"]
     assert not any("dynamics" in name for name in plain.state_dict())
     assert "inhibits" not in plain.describe()
@@ -210,7 +212,7 @@ def test_wrong_graphs_and_states():
 @pytest.mark.parametrize("competition", ["column", "channel"])
 def test_autocast_is_off_inside(competition):
     torch.manual_seed(0)
-    options = {"dynamics": {"threshold": 0.1, "competition": competition}}
+    options = {"attention": {"inhibition": {"threshold": 0.1, "competition": competition}}}
     whole = sheet(
         SHEET,
         connect.nearest(SHEET, 8),
