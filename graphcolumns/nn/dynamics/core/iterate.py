@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,30 +63,38 @@ class Arrival:
     trajectory: State | None = None
 
 
-def iterate(
-    circuit: Circuit,
-    state: State,
-    drive: Drive,
-    method: Method,
-    stop: Stop,
-    *,
-    record: int | None = None,
-    leave: bool = True,
-) -> Arrival:
-    """Advances until every sample has arrived, or for ``max_steps`` iterations.
+class InitialValueProblem(NamedTuple):
+    """What is solved, from where, how, and until when.
 
-    Args:
+    Attributes:
         circuit: The system.
         state: State at the start.
         drive: Drive of all samples.
-        method: Method that is ready, see :meth:`Method.ready`.
+        method: Method that is ready, see ``Method.ready``.
         stop: When to stop.
-        record: Iterations between two states of the trajectory, the first state included.
+        record: Iterations between two states of the trajectory, the first state included; None
+            for no trajectory.
+    """
+
+    circuit: Circuit
+    state: State
+    drive: Drive
+    method: Method
+    stop: Stop
+    record: int | None = None
+
+
+def iterate(problem: InitialValueProblem, *, leave: bool = True) -> Arrival:
+    """Advances until every sample has arrived, or for ``max_steps`` iterations.
+
+    Args:
+        problem: What is solved.
         leave: Whether samples that have arrived leave the batch, so that they cost nothing more.
 
     Raises:
         DivergenceError: A state is not finite or has grown by 1e8.
     """
+    circuit, state, drive, method, stop, record = problem
     loop = _Loop(circuit, state, drive, method, stop, leave and record is None)
     frames = [state]
     for iteration in range(stop.max_steps):

@@ -12,7 +12,7 @@ from torch import Tensor
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive, Measure, relative_change
 from graphcolumns.nn.dynamics.core.full_precision import full_precision
-from graphcolumns.nn.dynamics.core.iterate import Stop
+from graphcolumns.nn.dynamics.core.iterate import InitialValueProblem, Stop
 from graphcolumns.nn.dynamics.core.states import State, tensors_of
 from graphcolumns.nn.dynamics.gradients.gradient import Gradient
 from graphcolumns.nn.dynamics.gradients.implicit import Implicit
@@ -111,7 +111,7 @@ def solve(
     measure = _measure(stop, circuit, state, drive)
     rule = Stop(measure, tolerance, max_steps, every)
     how = Implicit() if gradient is None else gradient
-    arrival = how.run(circuit, state, drive, ready, rule, record)
+    arrival = how.run(InitialValueProblem(circuit, state, drive, ready, rule, record))
     return Solution(
         circuit.output(arrival.state, drive),
         arrival.state,

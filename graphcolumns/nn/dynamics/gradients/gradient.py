@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
-from graphcolumns.nn.dynamics.core.iterate import Arrival, Stop
-from graphcolumns.nn.dynamics.core.states import State
-from graphcolumns.nn.dynamics.methods.method import Method
+from graphcolumns.nn.dynamics.core.iterate import Arrival, InitialValueProblem
 
 
 class Gradient(Protocol):
     """How gradients of a fixed point are computed; a frozen value."""
 
-    def run(
-        self,
-        circuit: Circuit,
-        state: State,
-        drive: Drive,
-        method: Method,
-        stop: Stop,
-        record: int | None,
-    ) -> Arrival:
+    def run(self, problem: InitialValueProblem) -> Arrival:
         """Runs the circuit; the state that it returns has the gradient."""

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
-from graphcolumns.nn.dynamics.core.iterate import Arrival, DivergenceError, Stop, iterate
+from graphcolumns.nn.dynamics.core.iterate import (
+    Arrival,
+    DivergenceError,
+    InitialValueProblem,
+    Stop,
+    iterate,
+)
 from graphcolumns.nn.dynamics.core.states import (
     State,
     map_state,
@@ -57,21 +63,14 @@ class Implicit:
     max_steps: int = 2_000
     method: Method | None = None
 
-    def run(
-        self,
-        circuit: Circuit,
-        state: State,
-        drive: Drive,
-        method: Method,
-        stop: Stop,
-        record: int | None,
-    ) -> Arrival:
+    def run(self, problem: InitialValueProblem) -> Arrival:
         """Runs the circuit without gradient, then makes its end differentiable."""
+        circuit, state, drive, method, stop, _ = problem
         given = (*tensors_of(state), *drive.samples, *drive.shared)
         if torch.is_grad_enabled() and any(t.requires_grad for t in given):
             _require_rest(circuit)
         with torch.no_grad():
-            arrival = iterate(circuit, state, drive, method, stop, record=record)
+            arrival = iterate(problem)
         if not torch.is_grad_enabled():
             return arrival
         point = map_state(lambda u: u.detach().requires_grad_(), arrival.state)
@@ -157,7 +156,9 @@ class _AdjointSolver:
         stop = Stop(_unsolved, options.tolerance, options.max_steps, 5)
         start = self.adjoint.initial(drive)
         try:
-            arrival = iterate(self.adjoint, start, drive, ready, stop, leave=False)
+            arrival = iterate(
+                InitialValueProblem(self.adjoint, start, drive, ready, stop), leave=False
+            )
         except DivergenceError as error:
             raise DivergenceError(
                 "the adjoint circuit must converge where the circuit does. Got one that diverges: "

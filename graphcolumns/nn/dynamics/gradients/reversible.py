@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive
-from graphcolumns.nn.dynamics.core.iterate import Arrival, DivergenceError, Stop
+from graphcolumns.nn.dynamics.core.iterate import Arrival, DivergenceError, InitialValueProblem
 from graphcolumns.nn.dynamics.core.states import (
     State,
     count_samples,
@@ -19,7 +19,6 @@ from graphcolumns.nn.dynamics.core.states import (
     with_tensors,
 )
 from graphcolumns.nn.dynamics.gradients.unrolled import step_of
-from graphcolumns.nn.dynamics.methods.method import Method
 
 
 @dataclass(frozen=True)
@@ -64,16 +63,9 @@ class Reversible:
                 f"beta={self.beta!r}."
             )
 
-    def run(
-        self,
-        circuit: Circuit,
-        state: State,
-        drive: Drive,
-        method: Method,
-        stop: Stop,
-        record: int | None,
-    ) -> Arrival:
+    def run(self, problem: InitialValueProblem) -> Arrival:
         """Runs the coupled steps."""
+        circuit, state, drive, method, stop, record = problem
         if record is not None:
             raise ValueError(
                 "Reversible() keeps no states on the way. Got record="

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from graphcolumns.nn.dynamics.core.circuit import Circuit, Drive, limit_of
-from graphcolumns.nn.dynamics.core.iterate import Arrival, Stop, iterate
-from graphcolumns.nn.dynamics.core.states import State, map_state
+from graphcolumns.nn.dynamics.core.iterate import Arrival, InitialValueProblem, iterate
+from graphcolumns.nn.dynamics.core.states import map_state
 from graphcolumns.nn.dynamics.methods.method import Method
 
 
@@ -16,17 +16,9 @@ from graphcolumns.nn.dynamics.methods.method import Method
 class Unrolled:
     """Backpropagation through every iteration: exact; memory grows with the number of them."""
 
-    def run(
-        self,
-        circuit: Circuit,
-        state: State,
-        drive: Drive,
-        method: Method,
-        stop: Stop,
-        record: int | None,
-    ) -> Arrival:
+    def run(self, problem: InitialValueProblem) -> Arrival:
         """Runs the circuit with every iteration in the graph of autograd."""
-        return iterate(circuit, state, drive, method, stop, record=record)
+        return iterate(problem)
 
 
 @dataclass(frozen=True)
@@ -55,20 +47,13 @@ class Truncated:
         if self.steps < 1:
             raise ValueError(f"steps must be 1 or more. Got {self.steps!r}.")
 
-    def run(
-        self,
-        circuit: Circuit,
-        state: State,
-        drive: Drive,
-        method: Method,
-        stop: Stop,
-        record: int | None,
-    ) -> Arrival:
+    def run(self, problem: InitialValueProblem) -> Arrival:
         """Runs the circuit without gradient, then a few steps with it."""
         with torch.no_grad():
-            arrival = iterate(circuit, state, drive, method, stop, record=record)
+            arrival = iterate(problem)
         if not torch.is_grad_enabled():
             return arrival
+        circuit, drive, method = problem.circuit, problem.drive, problem.method
         dt = self.dt
         if dt is None and (limit := limit_of(circuit, drive)) is not None:
             dt = 0.9 * limit
