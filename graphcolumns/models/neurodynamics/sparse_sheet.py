@@ -16,7 +16,7 @@ from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.dynamics import EdgeLCA, Euler, Relaxation, WeightedEdges, relaxation, solve
 from graphcolumns.nn.dynamics.core.full_precision import full_precision, widened
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_signals, check_threshold
-from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlaps
+from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlap_sums, overlaps
 from graphcolumns.nn.dynamics.sparse_coding.spectrum import largest_eigenvalue
 from graphcolumns.nn.moved import moved
 from graphcolumns.nn.protocols import ModelOutput
@@ -251,10 +251,7 @@ class SparseSheet(nn.Module):
 
     def _overlap_sums(self) -> Tensor:
         """Inner product of the atoms at both ends of every edge, 0 for self-edges."""
-        edge, first, second = self._overlaps
-        products = self.atoms[first] * self.atoms[second]
-        sums = products.new_zeros(self.graphs["lateral"].num_edges)
-        return sums.index_add(0, edge, products)
+        return overlap_sums(self.graphs["lateral"], self._overlaps, self.atoms)
 
     @torch.no_grad()
     def _normalise(self) -> None:

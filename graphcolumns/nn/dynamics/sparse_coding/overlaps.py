@@ -28,3 +28,18 @@ def overlaps(lateral: ColumnGraph, fields: ColumnGraph) -> tuple[Tensor, Tensor,
     second = edge_ids(fields, source[edge], fields.source[first])
     common = second >= 0
     return edge[common], first[common], second[common]
+
+
+def overlap_sums(
+    lateral: ColumnGraph, common: tuple[Tensor, Tensor, Tensor], weight: Tensor
+) -> Tensor:
+    """Inner products of the atoms at both ends of lateral edges, ``[E]``, with their gradient.
+
+    Args:
+        lateral: Edges between units.
+        common: Where atoms have inputs in common, see :func:`overlaps`.
+        weight: Value of every input in every atom, one for each edge from inputs to units.
+    """
+    edge, first, second = common
+    products = weight[first] * weight[second]
+    return products.new_zeros(lateral.num_edges).index_add(0, edge, products)

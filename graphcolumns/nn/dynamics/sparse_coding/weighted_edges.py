@@ -9,7 +9,7 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_unit_norms
-from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlaps
+from graphcolumns.nn.dynamics.sparse_coding.overlaps import overlap_sums, overlaps
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -155,13 +155,7 @@ def lateral_edges(atoms: WeightedEdges, epsilon: float = 0.0) -> WeightedEdges:
     units = atoms.graph.num_columns
     graph = ColumnGraph.from_edge_index(ends, units).to(weight.device)
     if atoms.weight.requires_grad:
-        return WeightedEdges(graph, -_overlap_sums(graph, atoms), float(dropped))
+        sums = overlap_sums(graph, overlaps(graph, atoms.graph), atoms.weight)
+        return WeightedEdges(graph, -sums, float(dropped))
     values = torch.from_numpy(gram.data[kept])[ColumnGraph.edge_order(ends)]
     return WeightedEdges(graph, -values.to(weight), float(dropped))
-
-
-def _overlap_sums(lateral: ColumnGraph, atoms: WeightedEdges) -> Tensor:
-    """Inner products of the atoms at both ends of every edge, with their gradient."""
-    edge, first, second = overlaps(lateral, atoms.graph)
-    products = atoms.weight[first] * atoms.weight[second]
-    return products.new_zeros(lateral.num_edges).index_add(0, edge, products)
