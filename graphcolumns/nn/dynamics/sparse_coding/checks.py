@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 import torch
 from torch import Tensor
 
 from graphcolumns.nn.checks import has_values
+from graphcolumns.nn.dynamics.core.arguments import require_positive
 
 # Largest difference of the norm of an atom from 1.
 UNIT_NORM = 1e-4
 
 
-def check_threshold(threshold: float) -> None:
-    """Raises ValueError unless a threshold is a positive, finite number."""
-    check_positive_number("threshold", threshold)
+def check_threshold(threshold: float | Tensor) -> None:
+    """Raises unless a threshold is a positive, finite number.
 
-
-def check_positive_number(name: str, value: float) -> None:
-    """Raises ValueError unless a number is positive and finite."""
-    if not (isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite. Got {value!r}.")
+    Raises:
+        TypeError: It is a tensor, which would be neither learned nor one per unit.
+        ValueError: It is not positive or not finite.
+    """
+    if isinstance(threshold, Tensor):
+        raise TypeError(
+            f"threshold must be one number. Got a tensor of shape {list(threshold.shape)}; pass "
+            "float(threshold)."
+        )
+    require_positive(threshold=threshold)
 
 
 def check_atoms(dictionary: Tensor, shape: str, dims: tuple[int, ...]) -> None:

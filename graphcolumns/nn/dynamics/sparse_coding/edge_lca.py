@@ -11,6 +11,7 @@ from torch.func import functional_call
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import has_values
 from graphcolumns.nn.dynamics.core.circuit import Drive
+from graphcolumns.nn.dynamics.core.reverse_edges import require_reverse_edges
 from graphcolumns.nn.dynamics.core.states import State
 from graphcolumns.nn.dynamics.sparse_coding.checks import check_signals, check_threshold
 from graphcolumns.nn.dynamics.sparse_coding.sparse_circuit import SparseCircuit, half_energy
@@ -94,7 +95,7 @@ class EdgeLCA(SparseCircuit):
                 f"{self.atoms.graph.num_columns}."
             )
         if self.symmetric:
-            check_reverse_edges(graph)
+            require_reverse_edges(graph, "build them with lateral_edges, or pass symmetric=False")
 
     @property
     def edges(self) -> ColumnGraph:
@@ -181,19 +182,6 @@ class EdgeLCA(SparseCircuit):
         top = float(sums.max())
         # The map u + dt f(u) contracts in the maximum norm, as a soft threshold does not expand.
         return 2 / (1 + top) if top < 1 else None
-
-
-def check_reverse_edges(graph: ColumnGraph) -> None:
-    """Raises ValueError for an edge without its reverse, which a symmetric matrix has."""
-    if graph.same_topology(graph.reverse()):
-        return
-    pairs = set(zip(graph.source.tolist(), graph.target.tolist(), strict=True))
-    source, target = next((j, i) for j, i in sorted(pairs) if (i, j) not in pairs)
-    raise ValueError(
-        "lateral edges must come in both directions, as a Gram matrix is symmetric. Got "
-        f"{source} -> {target} without {target} -> {source}; build them with lateral_edges, or "
-        "pass symmetric=False."
-    )
 
 
 def check_symmetric(graph: ColumnGraph, weight: Tensor) -> None:

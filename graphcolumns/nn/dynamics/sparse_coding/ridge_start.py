@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from graphcolumns.nn.dynamics.core.arguments import require_positive
 from graphcolumns.nn.dynamics.core.circuit import Drive
-from graphcolumns.nn.dynamics.sparse_coding.checks import check_positive_number
 from graphcolumns.nn.dynamics.sparse_coding.lca import LCA
 
 
@@ -43,7 +43,7 @@ def ridge_start(circuit: LCA, penalty: float) -> Callable[[Tensor, Drive], Tenso
             "ridge codes need a dense dictionary. Expected an LCA. Got "
             f"{type(circuit).__name__}; call fit_start(circuit, inputs), or solve without a start."
         )
-    check_positive_number("penalty", penalty)
+    require_positive(penalty=penalty)
     with torch.no_grad():
         atoms = circuit.dictionary
         covariance = atoms.T @ atoms

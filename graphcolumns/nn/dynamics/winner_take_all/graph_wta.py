@@ -11,12 +11,12 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.dynamics.core.circuit import Drive
+from graphcolumns.nn.dynamics.core.reverse_edges import require_reverse_edges
 from graphcolumns.nn.dynamics.winner_take_all.inhibition import (
     InhibitoryCircuit,
     check_nonnegative,
     check_signal,
 )
-from graphcolumns.nn.dynamics.winner_take_all.neighbours import require_reverse_edges
 from graphcolumns.ops import edge_linear
 
 

@@ -254,7 +254,7 @@ PAIR = ColumnGraph.from_edge_index(torch.tensor([[0, 1], [1, 0]]), 2)
         (
             lambda: EdgeLCA(WeightedEdges(ONE_WAY, torch.zeros(3)), 0.1),
             ValueError,
-            "Got 2 -> 1 without 1 -> 2; build them with lateral_edges, or pass symmetric=False",
+            "from 2 to 1; build them with lateral_edges, or pass symmetric=False",
         ),
         (
             lambda: solve(

@@ -259,3 +259,9 @@ def test_small_cases():
     assert empty.energy.shape == (0,)
     single = solve(LCA(torch.ones(1, 1), 0.5), torch.tensor([[2.0]]), tolerance=1e-6)
     assert single.output.item() == pytest.approx(1.5, abs=1e-5)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_tensor_is_no_threshold(hard):
+    with pytest.raises(TypeError, match=r"threshold must be one number. Got a tensor .*float\("):
+        LCA(torch.eye(3), torch.tensor(0.3, requires_grad=True), hard=hard)

@@ -8,11 +8,14 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.column_attention.checks import check_graph
 
 
-def require_reverse_edges(graph: ColumnGraph) -> None:
+def require_reverse_edges(
+    graph: ColumnGraph, remedy: str = "call connect.union(graph, graph.reverse())"
+) -> None:
     """Raises for a graph with an edge that has no reverse.
 
     Args:
         graph: Edges between columns of one set.
+        remedy: What to do, for the end of the message.
 
     Raises:
         ValueError: An edge without its reverse, or sources that are not the columns.
@@ -33,5 +36,5 @@ def require_reverse_edges(graph: ColumnGraph) -> None:
     raise ValueError(
         "inhibition runs both ways, so every edge must have its reverse. Got "
         f"{int(alone.sum())} of {graph.num_edges} without, such as from {int(source[first])} to "
-        f"{int(target[first])}; call connect.union(graph, graph.reverse())."
+        f"{int(target[first])}; {remedy}."
     )
