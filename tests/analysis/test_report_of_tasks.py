@@ -8,7 +8,8 @@ from torch import nn
 
 from geometries import grid
 from graphcolumns import checkpoint, connect
-from graphcolumns.analysis import report
+from graphcolumns.analysis import observe, report
+from graphcolumns.analysis.figures.results import restored
 from graphcolumns.data import Dataset, digits, natural_patches, responses
 from graphcolumns.nn import EdgeLinear
 from graphcolumns.nn.protocols import ModelOutput
@@ -133,3 +134,11 @@ def test_metrics_of_a_task_have_panels_of_their_own(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     picture = report.learning(tmp_path)
     assert picture.csv.splitlines()[0] == "step,loss,train_r2,validation_r2"
+
+
+def test_answers_that_are_constant_have_their_own_grey():
+    model = Circuit(64, graph=NEAR)
+    seen = observe(model, small(natural_patches(count=200)), SHEET)
+    black = seen._replace(prediction=torch.full_like(seen.prediction, -1e3))
+    grey = seen._replace(prediction=seen.targets.mean().expand_as(seen.prediction))
+    assert restored(black).png != restored(grey).png

@@ -83,9 +83,11 @@ def restored(seen: Observation) -> Picture:
     }
     figure = Figure(figsize=(1.1 * count + 0.6, 3.6), layout="constrained")
     grid = figure.subplots(3, count, squeeze=False)
+    # One scale per sample: an answer that is the same everywhere is as grey as it is.
+    norms = [draw.scale(image) for image in rows["clean"].numpy().mean(1)[:count]]
     for line, (name, images) in zip(grid, rows.items(), strict=True):
-        for axes, image in zip(line, images.numpy().mean(1), strict=False):
-            axes.imshow(image, cmap="gray")
+        for axes, image, norm in zip(line, images.numpy().mean(1), norms, strict=False):
+            axes.imshow(image, cmap="gray", norm=norm)
             axes.set_xticks([])
             axes.set_yticks([])
         line[0].set_ylabel(name)
@@ -95,7 +97,7 @@ def restored(seen: Observation) -> Picture:
         "restored",
         "Restored images",
         f"Mean squared error over {len(error)} held-out samples: {error.mean():.4g}; of the input "
-        f"as it came: {noise.mean():.4g}.",
+        f"as it came: {noise.mean():.4g}. Greys of a column are those of its clean image.",
         png(figure),
         table({"sample": np.arange(len(error)), "error": error, "error_of_input": noise}),
     )
