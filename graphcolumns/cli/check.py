@@ -25,6 +25,7 @@ BUILT: Mapping[str, Sequence[str]] = {
     "model": (
         *("geometry", "graph", "permutation"),
         *("image_size", "in_channels", "num_classes", "num_outputs", "spec"),
+        "num_instructions",
     ),
     "data": (),
     "augmentation": ("inputs", "generator"),

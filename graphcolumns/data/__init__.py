@@ -21,6 +21,7 @@ from graphcolumns.data.spec import Spec, TensorSpec
 from graphcolumns.data.streamed import StreamedDataset
 from graphcolumns.data.task import Task
 from graphcolumns.data.tasks import TASKS, Classification, MultiLabel, Reconstruction
+from graphcolumns.data.two_digits import two_digits
 
 # Both kinds have the same methods.
 AnyDataset: TypeAlias = Dataset | StreamedDataset
@@ -49,4 +50,5 @@ __all__ = [
     "natural_patches",
     "planted",
     "responses",
+    "two_digits",
 ]

@@ -120,14 +120,15 @@ def check_names(name: str, names: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be different names, at least one. Got {names!r}.")
 
 
-def check_instruction(key: str, given: Tensor, count: int) -> None:
-    """Raise unless these tell an instruction per sample: ids ``[n]``, or ``[n, count]``."""
-    if given.ndim == 2 and given.shape[1] == count:
+def check_instruction(key: str, given: Tensor, count: int, arguments: int = 0) -> None:
+    """Raise unless these are instructions: ids ``[n]``, or ``[n, count + arguments]``."""
+    if given.ndim == 2 and given.shape[1] == count + arguments:
         return
-    if given.ndim != 1 or given.dtype != torch.int64:
+    if given.ndim != 1 or given.dtype != torch.int64 or arguments:
+        values = f"[n, {count + arguments}] values, one per instruction"
+        expected = f"{values} and argument" if arguments else f"ids [n] int64, or {values}"
         raise ValueError(
-            f"input {key!r} must hold ids [n] int64, or [n, {count}] values, one per instruction. "
-            f"Got {given.dtype}, {tuple(given.shape)}."
+            f"input {key!r} must hold {expected}. Got {given.dtype}, {tuple(given.shape)}."
         )
     if bool(((given < 0) | (given >= count)).any()):
         raise ValueError(

@@ -99,6 +99,12 @@ class PatchEmbed(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Tokens ``[P, B, C]`` of images ``[B, in_channels, Y, X]``."""
         expected = (self.in_channels, *self.image_size)
+        if not isinstance(images, Tensor):
+            raise TypeError(
+                f"images must be one tensor [B, {', '.join(map(str, expected))}]. Got "
+                f"{', '.join(map(repr, images))} as a mapping; take a model that is called with "
+                "a mapping, or data of images alone (data.encoding=none for one instruction)."
+            )
         if images.dim() != 4 or tuple(images.shape[1:]) != expected:
             raise ValueError(
                 f"images must be [B, {', '.join(map(str, expected))}], got {list(images.shape)}"
