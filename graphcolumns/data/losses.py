@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from graphcolumns.ops.context import accumulator
+
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     r"""Classification: :math:`-\operatorname{mean}_b \log \operatorname{softmax}(z_b)_{y_b}`.
@@ -14,7 +16,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         logits: Unnormalised log probabilities of the classes, ``[B, K]``.
         targets: Classes, ``[B]`` int64.
     """
-    return functional.cross_entropy(logits.float(), targets)
+    return functional.cross_entropy(_wide(logits), targets)
 
 
 def squared_error(predicted: Tensor, targets: Tensor) -> Tensor:
@@ -24,7 +26,7 @@ def squared_error(predicted: Tensor, targets: Tensor) -> Tensor:
         predicted: Predicted values, ``[B, K]`` or the shape of the targets.
         targets: Values to be reconstructed, ``[B, ...]`` with ``K`` values per sample.
     """
-    return functional.mse_loss(predicted.float().flatten(1), targets.flatten(1))
+    return functional.mse_loss(_wide(predicted).flatten(1), targets.flatten(1))
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -34,7 +36,7 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         logits: Log odds of the answer yes, ``[B, K]``.
         targets: Answers, ``[B, K]`` of 0 and 1, of any type.
     """
-    return functional.binary_cross_entropy_with_logits(logits.float(), targets.float())
+    return functional.binary_cross_entropy_with_logits(_wide(logits), targets.float())
 
 
 def masked_squared_error(predicted: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -44,19 +46,19 @@ def masked_squared_error(predicted: Tensor, targets: Tensor, mask: Tensor | None
 
 def cross_entropy_each(logits: Tensor, targets: Tensor) -> Tensor:
     """``cross_entropy`` of every sample, ``[B]``."""
-    return functional.cross_entropy(logits.float(), targets, reduction="none")
+    return functional.cross_entropy(_wide(logits), targets, reduction="none")
 
 
 def squared_error_each(predicted: Tensor, targets: Tensor) -> Tensor:
     """``squared_error`` of every sample, ``[B]``: the mean over its values."""
-    difference = predicted.float().flatten(1) - targets.flatten(1)
+    difference = _wide(predicted).flatten(1) - targets.flatten(1)
     return difference.square().mean(1)
 
 
 def binary_cross_entropy_each(logits: Tensor, targets: Tensor) -> Tensor:
     """``binary_cross_entropy`` of every sample, ``[B]``: the mean over its answers."""
     each = functional.binary_cross_entropy_with_logits(
-        logits.float(), targets.float(), reduction="none"
+        _wide(logits), targets.float(), reduction="none"
     )
     return each.mean(1)
 
@@ -76,5 +78,10 @@ def masked_squared_error_each(
     """
     counted = ~targets.isnan() if mask is None else ~targets.isnan() & mask
     # The difference, not its square, is masked: the gradient of a square of NaN would be NaN.
-    difference = torch.where(counted, predicted.float() - targets.float(), 0.0)
+    difference = torch.where(counted, _wide(predicted) - targets.float(), 0.0)
     return difference.square().sum(1) / counted.sum(1).clamp(min=1)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Half precisions in float32, the others as they are."""
+    return values.to(accumulator(values.dtype))

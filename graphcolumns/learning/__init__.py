@@ -6,6 +6,7 @@ signature.
 """
 
 from graphcolumns.learning.backprop import backprop
+from graphcolumns.learning.counter_hebb import counter_hebb
 from graphcolumns.learning.predictive_coding import predictive_coding
 
-__all__ = ["backprop", "predictive_coding"]
+__all__ = ["backprop", "counter_hebb", "predictive_coding"]

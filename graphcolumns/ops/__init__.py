@@ -2,6 +2,7 @@
 
 from graphcolumns.ops.column_attention import Attention, column_attention
 from graphcolumns.ops.edge_linear import edge_linear
+from graphcolumns.ops.edge_linear.products import edge_products
 from graphcolumns.ops.edge_scores import EdgeScores, edge_scores
 from graphcolumns.ops.segment import segment_softmax, segment_sum
 from graphcolumns.ops.untied_linear import untied_linear
@@ -11,6 +12,7 @@ __all__ = [
     "EdgeScores",
     "column_attention",
     "edge_linear",
+    "edge_products",
     "edge_scores",
     "segment_softmax",
     "segment_sum",

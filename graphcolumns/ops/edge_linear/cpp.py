@@ -2,7 +2,6 @@
 
 import ctypes
 
-import torch
 from torch import Tensor
 
 from graphcolumns.graph.views import Views
@@ -28,11 +27,16 @@ def forward(x: Tensor, weight: Tensor, views: Views) -> Tensor:
 def backward(grad: Tensor, x: Tensor, weight: Tensor, views: Views) -> tuple[Tensor, Tensor]:
     """See :func:`~graphcolumns.ops.edge_linear.reference.backward`; not differentiable."""
     grad_x = _sum_rows(grad, weight, views.colptr, views.csc_target, views.csc_edge)
-    grad_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
+    return grad_x, products(grad, x, views)
+
+
+def products(grad: Tensor, x: Tensor, views: Views) -> Tensor:
+    """The gradient of the weights alone, ``[E, H]``."""
+    grad_weight = x.new_empty(len(views.source), x.shape[2])
     kernels.advise(grad_weight)
     given = {"grad": grad, "grad_weight": grad_weight, "other": views.source}
     _run("edge_linear_weight_gradient", x, views.rowptr, **given)
-    return grad_x, grad_weight
+    return grad_weight
 
 
 def _sum_rows(

@@ -23,5 +23,9 @@ def backward(
     shape = (grad.shape[0], x.shape[0])
     matrix = scatter_edges(weight, target, source, shape, 0.0)
     grad_x = torch.einsum("nmh,nbhd->mbhd", matrix, grad)
-    grad_matrix = torch.einsum("nbhd,mbhd->nmh", grad, x)
-    return grad_x, grad_matrix[target.long(), source.long()]
+    return grad_x, products(grad, x, source, target)
+
+
+def products(grad: Tensor, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """The entries of ``dy x^T`` that are edges."""
+    return torch.einsum("nbhd,mbhd->nmh", grad, x)[target.long(), source.long()]

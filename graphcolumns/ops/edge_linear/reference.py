@@ -19,7 +19,15 @@ def backward(
     r"""``dx_j = sum_i w_ij dy_i`` and ``dw_ij = dy_i . x_j``, on existing edges only."""
     grad_e = grad.index_select(0, target)
     grad_x = segment_sum(weight[:, None, :, None] * grad_e, source, x.shape[0])
-    x_e = x.index_select(0, source)
-    if batched(grad):
-        return grad_x, (grad_e * x_e).sum((1, 3))
-    return grad_x, torch.einsum("ebhd,ebhd->eh", grad_e, x_e)
+    return grad_x, _products(grad_e, x.index_select(0, source))
+
+
+def products(grad: Tensor, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """``dw_ij = dy_i . x_j`` alone, ``[E, H]``."""
+    return _products(grad.index_select(0, target), x.index_select(0, source))
+
+
+def _products(grad_e: Tensor, x_e: Tensor) -> Tensor:
+    if batched(grad_e):
+        return (grad_e * x_e).sum((1, 3))
+    return torch.einsum("ebhd,ebhd->eh", grad_e, x_e)

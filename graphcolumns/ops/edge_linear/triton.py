@@ -34,6 +34,14 @@ def backward(grad: Tensor, x: Tensor, weight: Tensor, views: Views) -> tuple[Ten
     return grad_x, _differentiate_weights(grad, x, weight, views)
 
 
+def products(grad: Tensor, x: Tensor, views: Views) -> Tensor:
+    """The gradient of the weights alone, ``[E, H]``."""
+    if x.dtype not in tiles.DTYPES:
+        return reference.products(grad, x, views.source, views.target)
+    weight = x.new_empty(len(views.source), x.shape[2])
+    return _differentiate_weights(grad, x, weight, views)
+
+
 def _sum_rows(
     x: Tensor,
     weight: Tensor,

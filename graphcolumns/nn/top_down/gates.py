@@ -1,0 +1,27 @@
+"""Gates that one stream sets for the other."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from graphcolumns.nn.top_down.network import Neurons, TopDownNetwork
+
+
+def gates_of(network: TopDownNetwork, counters: Neurons) -> dict[str, Tensor]:
+    r"""The gates that top-down neurons set: open (1) where the counter neuron is active.
+
+    .. math::
+        \mathrm{GaLU}(h, \bar h) = h \cdot 1[\bar h > 0]
+
+    Args:
+        network: Network; only populations with ReLU have gates.
+        counters: Top-down neurons after an instruction pass.
+
+    Returns:
+        0 or 1 for every neuron, by population, in the dtype of the neurons.
+    """
+    return {
+        name: (counter > 0).to(counter.dtype)
+        for name, counter in counters.items()
+        if network.populations[name].activation == "relu"
+    }

@@ -1,0 +1,69 @@
+"""A dense layer with a pass in each direction."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
+
+
+class TopDownLinear(WeightedTopDownLayer):
+    r"""A dense layer, :math:`z = W h + b`, whose top-down pass is :math:`\hat W^\top \bar h`.
+
+    Inputs of more than one dimension, such as images, are flattened; the top-down pass gives them
+    their shape again. See :class:`WeightedTopDownLayer`.
+
+    Args:
+        in_features: Values of the source.
+        out_features: Values of the target.
+        bias: Whether units have a bias.
+        feedback: Weights of the top-down pass.
+
+    Shapes:
+        - source: ``[B, ...]``, ``in_features`` values per sample
+        - target: ``[B, out_features]``
+
+    Example:
+        >>> import torch
+        >>> from graphcolumns.nn.top_down import TopDownLinear
+        >>> layer = TopDownLinear(4, 3)
+        >>> x, counter = torch.ones(2, 4), torch.ones(2, 3)
+        >>> layer(x).shape, layer.top_down(counter, x.shape).shape
+        (torch.Size([2, 3]), torch.Size([2, 4]))
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, feedback: Feedback = "tied"
+    ) -> None:
+        super().__init__(feedback)
+        check_counts(in_features=in_features, out_features=out_features)
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
+        self.add_feedback()
+
+    def linear(self, x: Tensor, weight: Tensor) -> Tensor:
+        """``[B, in_features]`` to ``[B, out_features]``."""
+        return F.linear(x.flatten(1), weight)
+
+    def adjoint(self, counter: Tensor, weight: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """``[B, out_features]`` to ``shape``."""
+        return (counter @ weight).reshape(shape)
+
+    def products(self, x: Tensor, counter: Tensor) -> Tensor:
+        """``[out_features, in_features]``."""
+        return counter.T @ x.flatten(1)
+
+    def per_unit(self, values: Tensor) -> Tensor:
+        """As they are."""
+        return values
+
+    def draw(self, weight: nn.Parameter) -> None:
+        """Uniform in plus or minus the square root of 6 / in_features, for ReLU."""
+        nn.init.kaiming_uniform_(weight, nonlinearity="relu")
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{self.weight.shape[1]}, {self.weight.shape[0]}, feedback={self.feedback!r}"

@@ -1,0 +1,125 @@
+"""Layers with weights, and where the weights of their top-down pass come from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from graphcolumns.nn.checks import check_choice
+from graphcolumns.nn.top_down.layer import TopDownLayer
+
+Feedback = Literal["tied", "copied", "independent", "sign"]
+
+
+class WeightedTopDownLayer(TopDownLayer):
+    r"""A layer with weights ``weight`` and, unless they are shared, ``top_down_weight``.
+
+    .. math::
+        z = W h + b, \qquad \bar z = \hat W^\top \bar h, \qquad
+        \Delta W = \sum_b \bar h \, h^\top, \quad \Delta b = \sum_b \bar h
+
+    A layer of your own defines :meth:`linear`, :meth:`adjoint`, :meth:`products` and
+    :meth:`per_unit`, calls :meth:`add_feedback` once its weights are there, and may be linear in
+    its weights in any way: dense, convolutional, sparse.
+
+    Args:
+        feedback: Weights of the top-down pass: ``"tied"``, those of the bottom-up pass;
+            ``"copied"``, their own, equal at the start; ``"independent"``, their own, drawn anew;
+            ``"sign"``, the signs of the bottom-up weights, at their root mean square. Whether own
+            weights learn, and how, is up to the learning rule.
+
+    Attributes:
+        weight: Weights of the bottom-up pass.
+        bias: One number per unit, or None.
+        top_down_weight: Own weights of the top-down pass, in the shape of ``weight``, or None.
+
+    Raises:
+        ValueError: An unknown ``feedback``.
+
+    Source: Abel & Ullman, Biologically-Motivated Learning Model for Instructed Visual Processing,
+    2023, https://arxiv.org/abs/2306.02415; signs: Liao, Leibo & Poggio, How Important is Weight
+    Symmetry in Backpropagation?, AAAI 2016, https://arxiv.org/abs/1510.05067.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    top_down_weight: nn.Parameter | None
+
+    def __init__(self, feedback: Feedback = "tied") -> None:
+        super().__init__()
+        check_choice("feedback", feedback, get_args(Feedback))
+        self.feedback = feedback
+        self.register_parameter("top_down_weight", None)
+
+    @abstractmethod
+    def linear(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The bottom-up map without bias."""
+
+    @abstractmethod
+    def adjoint(self, counter: Tensor, weight: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The transposed map."""
+
+    @abstractmethod
+    def products(self, x: Tensor, counter: Tensor) -> Tensor:
+        """The sum over the batch of ``counter`` times ``x``, one number per weight."""
+
+    @abstractmethod
+    def per_unit(self, values: Tensor) -> Tensor:
+        """Numbers per unit, such as a bias, in a shape that is added to outputs."""
+
+    def reset_parameters(self) -> None:
+        """Draws new weights, and new top-down weights where they are independent."""
+        self.draw(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        if self.top_down_weight is not None:
+            if self.feedback == "copied":
+                with torch.no_grad():
+                    self.top_down_weight.copy_(self.weight)
+            else:
+                self.draw(self.top_down_weight)
+
+    @abstractmethod
+    def draw(self, weight: nn.Parameter) -> None:
+        """Draws values for a tensor of weights."""
+
+    def add_feedback(self) -> None:
+        """Adds own top-down weights where ``feedback`` requires them, and draws all weights."""
+        if self.feedback in ("copied", "independent"):
+            self.top_down_weight = nn.Parameter(torch.empty_like(self.weight))
+        self.reset_parameters()
+
+    @property
+    def feedback_weight(self) -> Tensor:
+        """The weights that the top-down pass uses, in the shape of ``weight``."""
+        if self.top_down_weight is not None:
+            return self.top_down_weight
+        if self.feedback == "sign":
+            return self.weight.sign() * self.weight.square().mean().sqrt()
+        return self.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The bottom-up pass."""
+        z = self.linear(x, self.weight)
+        return z if self.bias is None else z + self.per_unit(self.bias)
+
+    def top_down(self, counter: Tensor, shape: tuple[int, ...], x: Tensor | None = None) -> Tensor:
+        """The top-down pass."""
+        return self.adjoint(counter, self.feedback_weight, shape)
+
+    def counter_hebb(self, x: Tensor, counter: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
+        """The gradients of weights and bias."""
+        if self.weight.requires_grad:
+            yield self.weight, self.products(x, counter)
+        if self.bias is not None and self.bias.requires_grad:
+            # The counter neuron times an input that is always 1.
+            yield self.bias, summed_to(counter, self.per_unit(self.bias)).reshape(self.bias.shape)
+
+
+def summed_to(values: Tensor, like: Tensor) -> Tensor:
+    """The sums of ``values`` over all dimensions along which ``like`` is broadcast."""
+    return values.sum_to_size(like.shape)
