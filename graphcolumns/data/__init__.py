@@ -17,6 +17,7 @@ from graphcolumns.data.natural_patches import natural_patches
 from graphcolumns.data.planted import planted
 from graphcolumns.data.regression import Regression, masked
 from graphcolumns.data.responses import responses
+from graphcolumns.data.shapes import shapes
 from graphcolumns.data.spec import Spec, TensorSpec
 from graphcolumns.data.streamed import StreamedDataset
 from graphcolumns.data.task import Task
@@ -50,5 +51,6 @@ __all__ = [
     "natural_patches",
     "planted",
     "responses",
+    "shapes",
     "two_digits",
 ]

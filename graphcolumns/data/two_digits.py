@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from graphcolumns.data.choose_questions import choose_questions
 from graphcolumns.data.dataset import HALVES, Batch, Dataset, HeldOut
+from graphcolumns.data.digit_pairs import DIGITS, PARTS, DigitTasks, pair_instructions
 from graphcolumns.data.digits import digits
-from graphcolumns.data.instructed import InstructedClassification
 from graphcolumns.data.overlaid import class_pairs, overlaid, random_members
-from graphcolumns.data.task import Task
-from graphcolumns.data.tasks import TASKS
+from graphcolumns.data.questions import Encoding, PerImage, Questions
 from graphcolumns.geometry.checks import check_choice
 from graphcolumns.nn.batches import first_tensor
 from graphcolumns.random.streams import generator
 
-Tasks = Literal["left_right", "left_of_right_of"]
-Instructions = Literal["ids", "one_hot", "none"]
-PerImage = Literal["one", "every"]
-DIGITS = tuple(map(str, range(10)))
-DIRECTIONS = ("left_of", "right_of")
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "left_right": ("left", "right"),
-    "left_of_right_of": tuple(f"{side}_{digit}" for side in DIRECTIONS for digit in DIGITS),
-}
 # Of the images of the training digits that a validation half is made of.
 VALIDATION = 0.25
 
 
 def two_digits(
-    tasks: Tasks = "left_right",
+    tasks: DigitTasks = "left_right",
     instructions: Sequence[str] | None = None,
-    encoding: Instructions = "ids",
+    encoding: Encoding = "ids",
     training: PerImage = "one",
     offset: Sequence[int] = (2, 4),
     train_count: int = 5000,
@@ -115,8 +102,9 @@ def two_digits(
     model for instructed visual processing, 2023, https://arxiv.org/abs/2306.02415 (the
     instructions).
     """
-    _check(tasks, encoding, training, held_out, offset, (train_count, test_count))
-    wanted = _wanted(tasks, instructions, encoding)
+    _check(tasks, training, held_out, offset, (train_count, test_count))
+    questions = Questions(PARTS[tasks], instructions, encoding)
+    down, across = offset
     halves: list[Batch] = []
     for half, source, count, every in zip(
         HALVES,
@@ -126,11 +114,15 @@ def two_digits(
         strict=True,
     ):
         # Streams of their own: the images are the same whatever questions are put about them.
-        images, pairs = _images(source, count, tasks, offset, generator(seed, f"{half} images"))
-        order = generator(seed, f"{half} instructions")
-        halves.append(_put(images, pairs, tasks, wanted, encoding, every, order))
-    task = _task(tasks, wanted, encoding)
-    return Dataset(*halves[0], *halves[1], 10, task, held_out, classes=DIGITS)
+        draw, order = generator(seed, f"{half} images"), generator(seed, f"{half} instructions")
+        pairs = class_pairs(count, len(DIGITS), tasks == "left_of_right_of", draw)
+        chosen = random_members(pairs, source.labels, draw)
+        left, right = (source.images[chosen[:, side]] for side in (0, 1))
+        images = overlaid(left, right, (down, across))[:, None]
+        ids = pair_instructions(tasks, pairs)
+        halves.append(questions.samples(images, ids, pairs, every, order))
+    task = questions.task
+    return Dataset(*halves[0], *halves[1], len(DIGITS), task, held_out, classes=DIGITS)
 
 
 class _Digits(NamedTuple):
@@ -152,82 +144,14 @@ def _sources(split: Literal["halves", "random"], seed: int, held_out: str) -> li
     return [_Digits(train.images[part], train.labels[part]) for part in kept]
 
 
-def _images(
-    source: _Digits, count: int, tasks: str, offset: Sequence[int], draw: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Images ``[n, 1, Y, X]``, and the classes of their left and right digits ``[n, 2]``."""
-    pairs = class_pairs(count, len(DIGITS), tasks == "left_of_right_of", draw)
-    chosen = random_members(pairs, source.labels, draw)
-    left, right = (source.images[chosen[:, side]] for side in (0, 1))
-    return overlaid(left, right, (offset[0], offset[1]))[:, None], pairs
-
-
-def _put(
-    images: Tensor,
-    pairs: Tensor,
-    tasks: str,
-    wanted: Sequence[str],
-    encoding: str,
-    every: bool,
-    order: torch.Generator,
-) -> Batch:
-    """The samples of a half: the first question about an image is answered by its left digit."""
-    ids = torch.tensor([0, 1]).expand_as(pairs)
-    if tasks == "left_of_right_of":
-        ids = pairs.flip(1) + torch.tensor([0, 10])
-    places = torch.full((len(NAMES[tasks]),), -1)
-    kept = torch.tensor([NAMES[tasks].index(name) for name in wanted])
-    places[kept] = torch.arange(len(wanted))
-    image, question = choose_questions(places[ids] >= 0, every, order)
-    instruction = ids[image, question]
-    answers = pairs[image, question]
-    if encoding == "none":
-        return Batch(images[image], answers)
-    coded = places[instruction] if encoding == "ids" else _one_hot(instruction, tasks, places)
-    return Batch({"image": images[image], "instruction": coded}, answers)
-
-
-def _one_hot(instruction: Tensor, tasks: str, places: Tensor) -> Tensor:
-    if tasks == "left_right":
-        return one_hot(places[instruction], int(places.max()) + 1).float()
-    given = one_hot(instruction % 10, 10)
-    return torch.cat([one_hot(instruction // 10, 2), given], 1).float()
-
-
-def _task(tasks: str, wanted: tuple[str, ...], encoding: str) -> Task:
-    if encoding == "none":
-        return TASKS["classification"]
-    if encoding == "one_hot" and tasks == "left_of_right_of":
-        return InstructedClassification(DIRECTIONS, arguments=len(DIGITS))
-    return InstructedClassification(wanted)
-
-
-def _wanted(tasks: str, instructions: Sequence[str] | None, encoding: str) -> tuple[str, ...]:
-    names = NAMES[tasks]
-    wanted = names if instructions is None else tuple(instructions)
-    unknown = [name for name in wanted if name not in names]
-    if unknown or not wanted or len(set(wanted)) < len(wanted):
-        raise ValueError(
-            f"instructions must be different names out of {', '.join(names)}. Got {wanted}."
-        )
-    if encoding == "none" and len(wanted) > 1:
-        raise ValueError(
-            "images without an instruction have one answer: encoding='none' needs one of the "
-            f"instructions. Got {', '.join(wanted)}; pass instructions=('{wanted[0]}',)."
-        )
-    return wanted
-
-
 def _check(
     tasks: str,
-    encoding: str,
     training: str,
     held_out: str,
     offset: Sequence[int],
     counts: tuple[int, int],
 ) -> None:
-    check_choice("tasks", tasks, get_args(Tasks))
-    check_choice("encoding", encoding, get_args(Instructions))
+    check_choice("tasks", tasks, get_args(DigitTasks))
     check_choice("training", training, get_args(PerImage))
     check_choice("held_out", held_out, get_args(HeldOut))
     if len(offset) != 2 or min(offset) < 0:
