@@ -3,7 +3,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from graphcolumns.data import shapes
-from graphcolumns.data.displays import FIGURES
+from graphcolumns.data.displays import FIGURES, draw_figures
 
 SMALL = {"train_count": 192, "test_count": 96}
 SIZES = {"shape": 4, "shade": 3, "size": 2, "quadrant": 4}
@@ -49,12 +49,11 @@ def test_images_show_what_the_answers_say(clean):
         assert float(image.sum() / value) == pytest.approx(torch.pi * radius**2, rel=0.03)
         parts = [image[y : y + 12, x : x + 12].sum() > 0 for y in (0, 12) for x in (0, 12)]
         assert parts == [place == quadrant for place in range(4)]
-        there = (image > value / 2).float()
-        box = there[there.sum(1) > 0][:, there.sum(0) > 0]
-        full = float(box.mean())
-        # How much of the box around it a figure fills: square > disc > triangle and cross.
-        assert (full > 0.95) == (FIGURES[shape] == "square")
-        assert (full < 0.7) == (FIGURES[shape] in ("triangle", "cross"))
+        # Of all figures of this size at the centre of mass, the right one is the nearest.
+        middle = torch.arange(24) + 0.5
+        mass = torch.stack([(image.sum(axis) * middle).sum() / image.sum() for axis in (1, 0)])
+        drawn = draw_figures(torch.arange(4), mass.expand(4, 2), torch.full((4,), radius), 24)
+        assert (image / value - drawn[:, 0]).abs().sum((1, 2)).argmin() == shape
 
 
 def test_brightness_says_nothing_about_the_shape(clean):
