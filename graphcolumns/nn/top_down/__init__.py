@@ -4,24 +4,39 @@ Values of populations are bottom-up neurons, their counter neurons the top-down 
 passes of a model are in ``graphcolumns.models.bottom_up_top_down``.
 """
 
+from graphcolumns.nn.top_down.attention import Coefficients, TopDownAttention
+from graphcolumns.nn.top_down.average_pool import TopDownAveragePool
+from graphcolumns.nn.top_down.batch_norm import TopDownBatchNorm
+from graphcolumns.nn.top_down.conv2d import TopDownConv2d
 from graphcolumns.nn.top_down.edges import TopDownEdges
+from graphcolumns.nn.top_down.frozen_norm import FrozenNorm
+from graphcolumns.nn.top_down.frozen_rms_norm import FrozenRMSNorm
 from graphcolumns.nn.top_down.gates import gates_of
 from graphcolumns.nn.top_down.layer import Identity, TopDownLayer
 from graphcolumns.nn.top_down.linear import TopDownLinear
 from graphcolumns.nn.top_down.network import Neurons, Projection, TopDownNetwork
 from graphcolumns.nn.top_down.population import Population
+from graphcolumns.nn.top_down.untied import TopDownUntied
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 
 __all__ = [
+    "Coefficients",
     "Feedback",
+    "FrozenNorm",
+    "FrozenRMSNorm",
     "Identity",
     "Neurons",
     "Population",
     "Projection",
+    "TopDownAttention",
+    "TopDownAveragePool",
+    "TopDownBatchNorm",
+    "TopDownConv2d",
     "TopDownEdges",
     "TopDownLayer",
     "TopDownLinear",
     "TopDownNetwork",
+    "TopDownUntied",
     "WeightedTopDownLayer",
     "gates_of",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.moved import moved
 from graphcolumns.nn.recording.records import LinearRecord
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
@@ -21,18 +22,21 @@ class TopDownEdges(WeightedTopDownLayer):
     r"""One weight per edge, used in both directions: an edge and its reverse.
 
     .. math::
-        z_i = \sum_{j \in \mathcal{N}(i)} w_{ij} h_j + b_i, \qquad
-        \bar z_j = \sum_{i : j \in \mathcal{N}(i)} \hat w_{ij} \bar h_i, \qquad
+        z_i = \sum_{j \in \mathcal{N}(i)} w_{ij} \odot h_j + b_i, \qquad
+        \bar z_j = \sum_{i : j \in \mathcal{N}(i)} \hat w_{ij} \odot \bar h_i, \qquad
         \Delta w_{ij} = \sum_{b, c} \bar h_i h_j
 
     The top-down pass runs along the reversed graph. Weights learn on edges only; the same product
     on a pair that is no edge is the gradient by which edges are regrown. Weights move with their
-    edges when the graph is rewired. See :class:`WeightedTopDownLayer`.
+    edges when the graph is rewired. With heads, an edge has a weight for each of them, which holds
+    for ``C / heads`` neighbouring channels, and sums of products go over these; with as many heads
+    as channels, one weight per channel. See :class:`WeightedTopDownLayer`.
 
     Args:
         graph: Edges from M sources to N columns; complete for a dense layer.
-        bias: Whether columns have a bias.
+        bias: Whether columns have a bias, one per head.
         feedback: Weights of the top-down pass.
+        heads: Number of weights per edge.
 
     Attributes:
         graph: The edges.
@@ -44,6 +48,8 @@ class TopDownEdges(WeightedTopDownLayer):
         - target: ``[N, B, C]``
 
     Raises:
+        ValueError: Fewer than one head; when called, values of other columns than those of the
+            graph, or heads that do not divide the channels.
         TypeError: ``graph`` is not a :class:`ColumnGraph`.
     """
 
@@ -51,11 +57,21 @@ class TopDownEdges(WeightedTopDownLayer):
 
     recorder: Callable[[LinearRecord], None] | None = None
 
-    def __init__(self, graph: ColumnGraph, bias: bool = True, feedback: Feedback = "tied") -> None:
+    def __init__(
+        self,
+        graph: ColumnGraph,
+        bias: bool = True,
+        feedback: Feedback = "tied",
+        heads: int = 1,
+    ) -> None:
         super().__init__(feedback)
         check_graph(graph)
-        self.weight = nn.Parameter(torch.empty(graph.num_edges))
-        self.bias = nn.Parameter(torch.empty(graph.num_columns)) if bias else None
+        check_counts(heads=heads)
+        self.heads = heads
+        own = () if heads == 1 else (heads,)
+        self.weight = nn.Parameter(torch.empty(graph.num_edges, *own, device=graph.device))
+        shape = (graph.num_columns, *own)
+        self.bias = nn.Parameter(torch.empty(shape, device=graph.device)) if bias else None
         self.rewired(graph)
         self.add_feedback()
         keep_topology(self)
@@ -78,22 +94,37 @@ class TopDownEdges(WeightedTopDownLayer):
         return edge_linear(counter, weight[self.graph.by_source.permutation], self._reverse[0])
 
     def products(self, x: Tensor, counter: Tensor) -> Tensor:
-        """``[E]``."""
-        return edge_products(x, counter, self.graph)
+        """``[E]``, or ``[E, heads]``."""
+        return edge_products(x, counter, self.graph, heads=self.heads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The bottom-up pass."""
+        z = self.linear(x, self.weight)
+        if self.bias is None:
+            return z
+        if self.heads in (1, z.shape[2]):
+            return z + self.per_unit(self.bias)
+        return z + self.per_unit(self.bias.repeat_interleave(z.shape[2] // self.heads, 1))
 
     def per_unit(self, values: Tensor) -> Tensor:
-        """``[N]`` to ``[N, 1, 1]``."""
-        return values[:, None, None]
+        """``[N]`` to ``[N, 1, 1]``, ``[N, heads]`` to ``[N, 1, heads]``."""
+        return values.reshape(len(values), 1, -1)
+
+    def unit_sums(self, counter: Tensor) -> Tensor:
+        """``[N]``, or ``[N, heads]``."""
+        sums = counter.sum(1).unflatten(1, (self.heads, -1)).sum(2)
+        return sums[:, 0] if self.heads == 1 else sums
 
     @torch.no_grad()
     def draw(self, weight: nn.Parameter) -> None:
         """Normal with variance 2 / (in-degree of the target), for ReLU."""
         degree = self.graph.in_degree.index_select(0, self.graph.target).to(weight)
-        weight.normal_().mul_((2 / degree).sqrt())
+        spread = (2 / degree).sqrt()
+        weight.normal_().mul_(spread if self.heads == 1 else spread[:, None])
 
     def extra_repr(self) -> str:
         """The sizes."""
-        return f"{self.graph}, feedback={self.feedback!r}"
+        return f"{self.graph}, heads={self.heads}, feedback={self.feedback!r}"
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Moves the graph along with the module."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.recording.evaluating import evaluating
 from graphcolumns.nn.top_down.layer import TopDownLayer
 from graphcolumns.nn.top_down.population import Population
 
@@ -104,7 +105,9 @@ class TopDownNetwork(nn.Module):
                 if population.top_down_bias
             }
         )
-        _check_shapes(self)
+        # Layers that keep running statistics must not see the zeros of this trial.
+        with evaluating(self):
+            _check_shapes(self)
 
     @property
     def projections(self) -> list[Projection]:

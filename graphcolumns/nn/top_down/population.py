@@ -71,6 +71,15 @@ class Population:
             return False
         return tuple(values.shape) == self.batched(values.shape[self.batch_dim])
 
+    def check(self, name: str, values: Tensor) -> None:
+        """Raises ValueError for values of another shape."""
+        if not self.fits(values):
+            expected = str(list(self.batched(-1))).replace("-1", "B")
+            raise ValueError(
+                f"{name} must have the shape of the population. Expected {expected}. Got "
+                f"{list(values.shape)}."
+            )
+
     def bias_shape(self) -> tuple[int, ...]:
         """The shape of a top-down bias, which is added to values: one number per channel."""
         if self.columns:

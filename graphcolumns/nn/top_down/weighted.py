@@ -71,6 +71,11 @@ class WeightedTopDownLayer(TopDownLayer):
     def per_unit(self, values: Tensor) -> Tensor:
         """Numbers per unit, such as a bias, in a shape that is added to outputs."""
 
+    def unit_sums(self, counter: Tensor) -> Tensor:
+        """The sums of top-down neurons over all that share a number per unit."""
+        assert self.bias is not None
+        return summed_to(counter, self.per_unit(self.bias)).reshape(self.bias.shape)
+
     def reset_parameters(self) -> None:
         """Draws new weights, and new top-down weights where they are independent."""
         self.draw(self.weight)
@@ -117,7 +122,7 @@ class WeightedTopDownLayer(TopDownLayer):
             yield self.weight, self.products(x, counter)
         if self.bias is not None and self.bias.requires_grad:
             # The counter neuron times an input that is always 1.
-            yield self.bias, summed_to(counter, self.per_unit(self.bias)).reshape(self.bias.shape)
+            yield self.bias, self.unit_sums(counter)
 
 
 def summed_to(values: Tensor, like: Tensor) -> Tensor:

@@ -17,12 +17,14 @@ FUSED = {"cpp": cpp, "triton": triton}
 
 @torch.no_grad()
 def edge_products(
-    x: Tensor, counter: Tensor, graph: ColumnGraph, *, backend: str = "auto"
+    x: Tensor, counter: Tensor, graph: ColumnGraph, *, heads: int = 1, backend: str = "auto"
 ) -> Tensor:
     r"""Sums, for every edge, the products of a value at its target and one at its source.
 
     .. math::
         g_{ij} = \sum_{b, c} \bar h_{i b c} \, x_{j b c}
+
+    with a sum over all channels, or one for every head.
 
     The local (Hebbian) form of the gradient of :func:`~graphcolumns.edge_linear` by its weights:
     equal to it if ``counter`` is the gradient of the output. Not differentiable.
@@ -31,13 +33,14 @@ def edge_products(
         x: Values of the sources, ``[M, B, C]``.
         counter: Values of the targets, ``[N, B, C]``.
         graph: Edges from sources to columns.
+        heads: Number of products per edge, each over ``C / heads`` neighbouring channels.
         backend: Backend, as for :func:`~graphcolumns.edge_linear`.
 
     Returns:
-        ``[E]``, in the dtype that both promote to.
+        ``[E]``, or ``[E, heads]`` for several heads, in the dtype that both promote to.
 
     Raises:
-        ValueError: Shapes or devices that do not fit the graph.
+        ValueError: Shapes or devices that do not fit the graph, or heads that do not divide ``C``.
         TypeError: ``graph`` is not a ColumnGraph.
 
     Example:
@@ -57,13 +60,15 @@ def edge_products(
             f"M = {graph.num_sources} and N = {graph.num_columns}. Got {list(x.shape)} and "
             f"{list(counter.shape)}."
         )
+    if heads < 1 or x.shape[2] % heads:
+        raise ValueError(f"heads must divide the channels C = {x.shape[2]}. Got {heads}.")
     check_devices(graph, x=x, counter=counter)
     dtype = torch.promote_types(x.dtype, counter.dtype)
     wide = accumulator(dtype)
-    ends = counter[:, :, None].to(wide), x[:, :, None].to(wide)
-    backend = choose_backend(backend, graph, 1, x[0].numel(), wide)
+    ends = (end.to(wide).unflatten(2, (heads, -1)) for end in (counter, x))
+    backend = choose_backend(backend, graph, heads, x[0].numel() // heads, wide)
     if backend in FUSED:
         out = FUSED[backend].products(*ends, graph.views)
     else:
         out = PLAIN[backend].products(*ends, graph.source, graph.target)
-    return out[:, 0].to(dtype)
+    return (out[:, 0] if heads == 1 else out).to(dtype)
