@@ -16,7 +16,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         logits: Unnormalised log probabilities of the classes, ``[B, K]``.
         targets: Classes, ``[B]`` int64.
     """
-    return functional.cross_entropy(_wide(logits), targets)
+    return functional.cross_entropy(logits.to(accumulator(logits.dtype)), targets)
 
 
 def squared_error(predicted: Tensor, targets: Tensor) -> Tensor:
@@ -26,7 +26,9 @@ def squared_error(predicted: Tensor, targets: Tensor) -> Tensor:
         predicted: Predicted values, ``[B, K]`` or the shape of the targets.
         targets: Values to be reconstructed, ``[B, ...]`` with ``K`` values per sample.
     """
-    return functional.mse_loss(_wide(predicted).flatten(1), targets.flatten(1))
+    return functional.mse_loss(
+        predicted.to(accumulator(predicted.dtype)).flatten(1), targets.flatten(1)
+    )
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -36,7 +38,9 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         logits: Log odds of the answer yes, ``[B, K]``.
         targets: Answers, ``[B, K]`` of 0 and 1, of any type.
     """
-    return functional.binary_cross_entropy_with_logits(_wide(logits), targets.float())
+    return functional.binary_cross_entropy_with_logits(
+        logits.to(accumulator(logits.dtype)), targets.float()
+    )
 
 
 def masked_squared_error(predicted: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -46,19 +50,19 @@ def masked_squared_error(predicted: Tensor, targets: Tensor, mask: Tensor | None
 
 def cross_entropy_each(logits: Tensor, targets: Tensor) -> Tensor:
     """``cross_entropy`` of every sample, ``[B]``."""
-    return functional.cross_entropy(_wide(logits), targets, reduction="none")
+    return functional.cross_entropy(logits.to(accumulator(logits.dtype)), targets, reduction="none")
 
 
 def squared_error_each(predicted: Tensor, targets: Tensor) -> Tensor:
     """``squared_error`` of every sample, ``[B]``: the mean over its values."""
-    difference = _wide(predicted).flatten(1) - targets.flatten(1)
+    difference = predicted.to(accumulator(predicted.dtype)).flatten(1) - targets.flatten(1)
     return difference.square().mean(1)
 
 
 def binary_cross_entropy_each(logits: Tensor, targets: Tensor) -> Tensor:
     """``binary_cross_entropy`` of every sample, ``[B]``: the mean over its answers."""
     each = functional.binary_cross_entropy_with_logits(
-        _wide(logits), targets.float(), reduction="none"
+        logits.to(accumulator(logits.dtype)), targets.float(), reduction="none"
     )
     return each.mean(1)
 
@@ -78,10 +82,7 @@ def masked_squared_error_each(
     """
     counted = ~targets.isnan() if mask is None else ~targets.isnan() & mask
     # The difference, not its square, is masked: the gradient of a square of NaN would be NaN.
-    difference = torch.where(counted, _wide(predicted) - targets.float(), 0.0)
+    difference = torch.where(
+        counted, predicted.to(accumulator(predicted.dtype)) - targets.float(), 0.0
+    )
     return difference.square().sum(1) / counted.sum(1).clamp(min=1)
-
-
-def _wide(values: Tensor) -> Tensor:
-    """Half precisions in float32, the others as they are."""
-    return values.to(accumulator(values.dtype))
