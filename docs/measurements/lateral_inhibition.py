@@ -13,6 +13,8 @@ better than an L1 penalty" is falsified if an arm with a penalty is at least as 
 (Treves-Rolls) at the same accuracy or a better one. "Lateral weights matter" is falsified if the
 arm without them is as accurate and as sparse, within one standard deviation. "Rewiring lateral
 edges pays" is falsified if neither rule beats the fixed edges by more than one standard deviation.
+"A winner-take-all circuit does the same" is falsified if no arm with one has less than 60 % of the
+columns active within two points of accuracy of the arm without inhibition.
 
     OMP_NUM_THREADS=1 python docs/measurements/lateral_inhibition.py docs/measurements
 """
@@ -47,6 +49,9 @@ ARMS = {
     "columns, threshold .4": {"threshold": 0.4},
     "channels, threshold .1": {"threshold": 0.1, "competition": "channel"},
     "channels, threshold .3": {"threshold": 0.3, "competition": "channel"},
+    "columns, winner-take-all, threshold .1": {"threshold": 0.1, "circuit": "wta"},
+    "columns, winner-take-all, threshold .2": {"threshold": 0.2, "circuit": "wta"},
+    "columns, winner-take-all, threshold .4": {"threshold": 0.4, "circuit": "wta"},
     "columns, threshold .2, no lateral weights": {"threshold": 0.2, "strength": 0, "frozen": True},
     "columns, threshold .2, edges by set": {"threshold": 0.2, "rule": presets.set},
     "columns, threshold .2, edges by exact": {"threshold": 0.2, "rule": presets.exact},
@@ -58,7 +63,7 @@ def one_run(seed: int, arm: dict) -> dict[str, float]:
     """Trains one model and measures it on the test half."""
     torch.manual_seed(seed)
     geometry, data = grid.sheet(8, 8), digits()
-    names = ("threshold", "competition", "strength")
+    names = ("threshold", "competition", "strength", "circuit")
     model = sheet(
         geometry,
         connect.nearest(geometry, degree=8),
