@@ -33,6 +33,9 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
 ``relaxation(inputs)``
     A method of a model that settles: a :class:`~graphcolumns.nn.dynamics.Relaxation` with energy
     and residual along the way and states of the columns ``[T, N, B, C]``, which reports play.
+``own_gradients()``
+    A method of a model that learns by passes of its own: a context manager in which derivatives of
+    its output are those that it learns from, not those of backpropagation. Edges are scored in it.
 ``recorder``
     A class attribute, normally None; set only while records of what the module computes along
     edges are kept, see ``graphcolumns.nn.recording``.
@@ -41,6 +44,7 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -173,6 +177,16 @@ def graph_of(model: nn.Module, name: str | None = None) -> ColumnGraph:
             f"{', '.join(map(repr, graphs))}. Got {name!r}."
         )
     return graphs[name]
+
+
+def own_gradients_of(model: nn.Module) -> AbstractContextManager[None]:
+    """The context in which edges are scored: the model's own, or one that changes nothing.
+
+    A model that learns by passes of its own has a method ``own_gradients()``; of all others the
+    derivatives are those of backpropagation.
+    """
+    found = getattr(model, "own_gradients", None)
+    return nullcontext() if found is None else found()
 
 
 def description_of(model: nn.Module) -> str:

@@ -13,7 +13,7 @@ def counted():
 def test_path_of_an_update(counted):
     update = counted["update"]
     assert update.files("plasticity/") <= 23
-    assert update.count() <= 261
+    assert update.count() <= 263
     assert update.depth <= 21
 
 

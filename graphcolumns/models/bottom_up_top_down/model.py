@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs
+from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.protocols import ModelOutput
-from graphcolumns.nn.top_down import TopDownNetwork, gates_of
+from graphcolumns.nn.top_down import TopDownNetwork, gates_of, top_down_gradients
 from graphcolumns.nn.topology_state import keep_topology
+
+ScoredBy = Literal["counter_hebb", "backprop"]
 
 
 class BottomUpTopDown(nn.Module):
@@ -38,6 +42,10 @@ class BottomUpTopDown(nn.Module):
         image: Name of the input that is seen, where inputs are a mapping.
         instruction: Name of the input that holds the instruction of every sample: ids ``[B]``
             int64, or a vector ``[B, tasks]``.
+        scored_by: Gradients by which rules of plasticity score edges: ``"counter_hebb"``, those of
+            the top-down stream, Counter-Hebbian products on edges and on absent pairs; or
+            ``"backprop"``, for models with own top-down weights that backpropagation trains. With
+            tied weights both are the same.
 
     Shapes:
         - inputs: ``{image: [B, ...], instruction: [B] or [B, tasks]}``, or ``[B, ...]`` alone
@@ -46,7 +54,8 @@ class BottomUpTopDown(nn.Module):
 
     Raises:
         ValueError: A population that is not there, no input population or several, no graph of
-            columns, fewer than one sweep; when called, an unknown instruction.
+            columns, fewer than one sweep, an unknown ``scored_by``; when called, an unknown
+            instruction.
         KeyError: When called, an input that is not there.
 
     Source: Abel & Ullman, Biologically-Motivated Learning Model for Instructed Visual Processing,
@@ -62,12 +71,15 @@ class BottomUpTopDown(nn.Module):
         sweeps: int = 1,
         image: str = "image",
         instruction: str = "instruction",
+        scored_by: ScoredBy = "counter_hebb",
     ) -> None:
         super().__init__()
+        check_counts(sweeps=sweeps)
+        check_choice("scored_by", scored_by, get_args(ScoredBy))
         for name in (prediction, *(() if task is None else (task,))):
             _check_population(name, network)
         self.network, self.prediction, self.task, self.sweeps = network, prediction, task, sweeps
-        self.image, self.instruction = image, instruction
+        self.image, self.instruction, self.scored_by = image, instruction, scored_by
         targets = {p.target for p in network.projections}
         inputs = [name for name in network.order if name not in targets]
         if len(inputs) != 1:
@@ -87,6 +99,12 @@ class BottomUpTopDown(nn.Module):
 
     def rewired(self, graph: ColumnGraph, name: str | None = None) -> None:
         """Takes other edges: the layers on them keep them."""
+
+    def own_gradients(self) -> AbstractContextManager[None]:
+        """The context in which edges are scored, by the gradients that ``scored_by`` names."""
+        return (
+            top_down_gradients(self.network) if self.scored_by == "counter_hebb" else nullcontext()
+        )
 
     def forward(self, inputs: Inputs) -> ModelOutput:
         """The first two passes, and what they predict."""

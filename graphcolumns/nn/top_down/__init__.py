@@ -16,6 +16,7 @@ from graphcolumns.nn.top_down.layer import Identity, TopDownLayer
 from graphcolumns.nn.top_down.linear import TopDownLinear
 from graphcolumns.nn.top_down.network import Neurons, Projection, TopDownNetwork
 from graphcolumns.nn.top_down.population import Population
+from graphcolumns.nn.top_down.top_down_gradients import top_down_gradients
 from graphcolumns.nn.top_down.untied import TopDownUntied
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 
@@ -39,4 +40,5 @@ __all__ = [
     "TopDownUntied",
     "WeightedTopDownLayer",
     "gates_of",
+    "top_down_gradients",
 ]

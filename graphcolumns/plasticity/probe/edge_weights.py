@@ -13,6 +13,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.batches import Inputs, batch_slices, num_samples
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.per_edge import edge_tensors
+from graphcolumns.nn.protocols import own_gradients_of
 from graphcolumns.nn.recording import evaluating
 from graphcolumns.plasticity.probe.pair_bias import mean_of_open
 from graphcolumns.plasticity.probe.trace import Losses, loss_sum
@@ -99,7 +100,8 @@ def weight_gradient(
     model = getattr(model, "_orig_mod", model)  # a compiled model would be compiled once more
     parameters = [weight.parameter for weight in weights]
     total = [torch.zeros_like(parameter) for parameter in parameters]
-    with torch.enable_grad(), evaluating(model), _differentiable(parameters):
+    own = own_gradients_of(model)
+    with torch.enable_grad(), evaluating(model), own, _differentiable(parameters):
         for x, y in batch_slices(inputs, labels, slice_size):
             loss = loss_sum(losses(model(x), y), len(y))
             parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)

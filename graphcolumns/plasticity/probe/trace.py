@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.keys import edge_ids
 from graphcolumns.nn.batches import Inputs, batch_slices
-from graphcolumns.nn.protocols import graph_of
+from graphcolumns.nn.protocols import graph_of, own_gradients_of
 from graphcolumns.nn.recording import Record, evaluating, recording
 from graphcolumns.ops import EdgeScores, edge_scores
 from graphcolumns.ops.edge_scores.checks import check_pairs
@@ -119,7 +119,8 @@ def trace_slice(
 ) -> list[Trace]:
     """Runs a few samples forward once, and backward for each pair of labels and losses."""
     model = getattr(model, "_orig_mod", model)  # a compiled model would be compiled once more
-    with evaluating(model):  # for the backward pass too: it may compute steps again
+    # Both for the backward pass too: it may compute steps again.
+    with evaluating(model), own_gradients_of(model):
         with recording(model, graph, keep=_with_gradient) as records:
             output = model(inputs)
             if not records:
