@@ -9,8 +9,10 @@ Nothing here makes an ``N x N`` matrix, except ``complete``.
 ``measured_graph`` makes a graph.
 """
 
+from graphcolumns.connect.between import complete_between
 from graphcolumns.connect.combine import union
 from graphcolumns.connect.explicit import complete, from_file
+from graphcolumns.connect.fields import field_edges
 from graphcolumns.connect.layered import layered
 from graphcolumns.connect.local import bipartite, nearest, within_radius
 from graphcolumns.connect.random import Kernel, distance_decay, random
@@ -19,7 +21,9 @@ __all__ = [
     "Kernel",
     "bipartite",
     "complete",
+    "complete_between",
     "distance_decay",
+    "field_edges",
     "from_file",
     "layered",
     "nearest",

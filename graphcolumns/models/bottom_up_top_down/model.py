@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, get_args
@@ -10,10 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.bottom_up_top_down.memory import task_memory
 from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.protocols import ModelOutput
-from graphcolumns.nn.top_down import TopDownNetwork, gates_of, top_down_gradients
+from graphcolumns.nn.top_down import (
+    TopDownNetwork,
+    empty_sub_networks,
+    gates_of,
+    top_down_gradients,
+)
 from graphcolumns.nn.topology_state import keep_topology
 
 ScoredBy = Literal["counter_hebb", "backprop"]
@@ -36,7 +43,11 @@ class BottomUpTopDown(nn.Module):
         network: Populations and projections, among them ``task`` (if there are instructions) and
             ``prediction``. Its input populations are those that nothing projects to.
         prediction: Name of the population that is read.
-        task: Name of the population that the instruction sets, or None: no instruction, no gates.
+        task: Name of the population that the instruction sets, or None: no gates.
+        task_input: Name of the population through which the instruction comes from below, like a
+            second input, or None.
+        heads: Parts of equal size that the population ``prediction`` has. The instruction, which
+            must be of one task, then selects the part that is read.
         sweeps: Number of times that both streams run before the prediction is read. From the second
             on, the instruction pass is gated by the neurons of the bottom-up pass before it.
         image: Name of the input that is seen, where inputs are a mapping.
@@ -50,13 +61,18 @@ class BottomUpTopDown(nn.Module):
     Shapes:
         - inputs: ``{image: [B, ...], instruction: [B] or [B, tasks]}``, or ``[B, ...]`` alone
         - prediction: ``[B, K]``
-        - state: ``[N, B, C]`` of the last population of columns
+        - state: ``[N, B, C]`` of the last population of columns below the prediction
 
     Raises:
         ValueError: A population that is not there, no input population or several, no graph of
-            columns, fewer than one sweep, an unknown ``scored_by``; when called, an unknown
-            instruction.
+            columns, fewer than one sweep, heads that do not divide the prediction or are not as
+            many as there are tasks, an unknown ``scored_by``; when called, an unknown instruction,
+            or one of several tasks where heads are selected.
         KeyError: When called, an input that is not there.
+
+    Warns:
+        RuntimeWarning: A task whose sub-network is empty: no open neuron leads from the image to
+            the prediction, which is then the same for all images.
 
     Source: Abel & Ullman, Biologically-Motivated Learning Model for Instructed Visual Processing,
     2023, https://arxiv.org/abs/2306.02415.
@@ -68,23 +84,26 @@ class BottomUpTopDown(nn.Module):
         *,
         prediction: str = "prediction",
         task: str | None = "task",
+        task_input: str | None = None,
+        heads: int = 1,
         sweeps: int = 1,
         image: str = "image",
         instruction: str = "instruction",
         scored_by: ScoredBy = "counter_hebb",
     ) -> None:
         super().__init__()
-        check_counts(sweeps=sweeps)
+        check_counts(sweeps=sweeps, heads=heads)
         check_choice("scored_by", scored_by, get_args(ScoredBy))
-        for name in (prediction, *(() if task is None else (task,))):
-            _check_population(name, network)
+        for name in (prediction, task, task_input):
+            if name is not None:
+                _check_population(name, network)
         self.network, self.prediction, self.task, self.sweeps = network, prediction, task, sweeps
+        self.task_input, self.heads = task_input, heads
         self.image, self.instruction, self.scored_by = image, instruction, scored_by
-        targets = {p.target for p in network.projections}
-        inputs = [name for name in network.order if name not in targets]
-        if len(inputs) != 1:
-            raise ValueError(f"a network must have one input population. Got {inputs}.")
-        self.input = inputs[0]
+        self.input = _input_of(network, task_input)
+        self.num_instructions = _num_instructions(network, task, task_input, heads)
+        _check_heads(heads, _count(network, prediction))
+        self._read = _last_columns(network, prediction, self.input)
         keep_topology(self)
 
     @property
@@ -113,6 +132,8 @@ class BottomUpTopDown(nn.Module):
     def neurons(self, inputs: Inputs) -> dict[str, Tensor]:
         """Bottom-up neurons of all populations after the instruction pass and the guided pass."""
         seen = {self.input: self._values(self.input, self._image(inputs))}
+        if self.task_input is not None:
+            seen[self.task_input] = self._values(self.task_input, self._instruction(inputs))
         gates = self.gates(inputs)
         neurons = self.network.bottom_up(seen, gates)
         for _ in range(self.sweeps - 1):
@@ -139,6 +160,7 @@ class BottomUpTopDown(nn.Module):
         # Once for every different instruction, not once for every sample.
         different, index = vectors.unique(dim=0, return_inverse=True)
         gates = gates_of(self.network, self._instructed(different))
+        self._warn_of_empty(gates, different)
         return {
             name: gate.index_select(self.network.populations[name].batch_dim, index)
             for name, gate in gates.items()
@@ -149,9 +171,11 @@ class BottomUpTopDown(nn.Module):
         populations = self.network.populations
         values = neurons[self.prediction]
         prediction = values.movedim(populations[self.prediction].batch_dim, 0).flatten(1)
-        columns = [n for n in self.network.order if populations[n].columns and n in neurons]
-        hidden = [name for name in columns if name not in (self.prediction, self.input)]
-        return ModelOutput(prediction, neurons[hidden[-1]] if hidden else None)
+        if self.heads > 1:
+            each = prediction.unflatten(1, (self.heads, -1))
+            prediction = each[torch.arange(len(each), device=each.device), self._head(inputs)]
+        state = None if self._read is None else neurons[self._read]
+        return ModelOutput(prediction, state)
 
     def describe(self) -> str:
         """What the model is, in one sentence."""
@@ -160,6 +184,7 @@ class BottomUpTopDown(nn.Module):
         return (
             f"A bottom-up/top-down network of {populations} populations with {count:,} parameters"
             + ("." if self.task is None else ", whose instruction selects a sub-network.")
+            + f" {task_memory(self).sentence}"
         )
 
     def _instructed(
@@ -190,23 +215,61 @@ class BottomUpTopDown(nn.Module):
         """Instructions as vectors, ``[B, tasks]``."""
         if isinstance(inputs, Tensor) or self.instruction not in inputs:
             raise KeyError(_missing(self.instruction, inputs, "instruction"))
-        assert self.task is not None
         given, like = inputs[self.instruction], self._image(inputs)
-        tasks = torch.Size(self.network.populations[self.task].sizes).numel()
-        if given.ndim == 2 and given.shape[1] == tasks:
-            return given.to(like)
-        if given.ndim != 1 or given.is_floating_point():
+        return instruction_vectors(given, self.num_instructions).to(like)
+
+    def _head(self, inputs: Inputs) -> Tensor:
+        """The task of every sample, ``[B]``."""
+        vectors = self._instruction(inputs)
+        if not ((vectors != 0).sum(1) == 1).all():
             raise ValueError(
-                f"an instruction must be ids [B] int64, or a vector [B, {tasks}]. Got "
-                f"{given.dtype} {tuple(given.shape)}."
+                "an instruction must be of one task where it selects a head. Got a vector with "
+                "several values or none; build the network with heads=1."
             )
-        if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < tasks:
-            raise ValueError(
-                f"an instruction must be the id of a task, 0 to {tasks - 1}. Got "
-                f"{int(given.min())} to {int(given.max())}; build the network with as many tasks "
-                "as there are instructions."
+        return vectors.argmax(1)
+
+    def _warn_of_empty(self, gates: Mapping[str, Tensor], vectors: Tensor) -> None:
+        """Warns of tasks whose gates leave no way from the image to the prediction."""
+        for at, closed in empty_sub_networks(self.network, gates, self.input, self.prediction):
+            warnings.warn(
+                f"the sub-network of the instruction {_shown(vectors[at])} is empty: all gates of "
+                f"{closed!r} are closed, and the prediction is the same for every image. Draw "
+                "other weights (another seed), or make the population larger.",
+                RuntimeWarning,
+                stacklevel=4,
             )
-        return nn.functional.one_hot(given, tasks).to(like)
+
+
+def instruction_vectors(given: Tensor, tasks: int) -> Tensor:
+    """Instructions as vectors, ``[B, tasks]``: vectors as they are, ids as one-hot vectors.
+
+    Args:
+        given: Ids ``[B]`` int64, or vectors ``[B, tasks]``.
+        tasks: Number of tasks.
+
+    Raises:
+        ValueError: Another shape or type, or the id of no task.
+    """
+    if given.ndim == 2 and given.shape[1] == tasks:
+        return given
+    if given.ndim != 1 or given.is_floating_point():
+        raise ValueError(
+            f"an instruction must be ids [B] int64, or a vector [B, {tasks}]. Got "
+            f"{given.dtype} {tuple(given.shape)}."
+        )
+    if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < tasks:
+        raise ValueError(
+            f"an instruction must be the id of a task, 0 to {tasks - 1}. Got "
+            f"{int(given.min())} to {int(given.max())}; build the network with as many tasks "
+            "as there are instructions."
+        )
+    return nn.functional.one_hot(given, tasks)
+
+
+def _shown(vector: Tensor) -> str:
+    """The id of a task, or the vector where it is of several."""
+    set_ = vector.nonzero().flatten().tolist()
+    return str(set_[0]) if len(set_) == 1 else str(vector.tolist())
 
 
 def _missing(name: str, inputs: Any, option: str) -> str:
@@ -222,4 +285,52 @@ def _check_population(name: str, network: TopDownNetwork) -> None:
         raise ValueError(
             f"the network must have the population {name!r}. Expected one of "
             f"{', '.join(map(repr, network.populations))}."
+        )
+
+
+def _count(network: TopDownNetwork, name: str) -> int:
+    return torch.Size(network.populations[name].sizes).numel()
+
+
+def _input_of(network: TopDownNetwork, task_input: str | None) -> str:
+    targets = {p.target for p in network.projections}
+    inputs = [name for name in network.order if name not in {*targets, task_input}]
+    if len(inputs) != 1:
+        raise ValueError(
+            f"a network must have one input population. Got {inputs}; name that of the "
+            "instruction with task_input=..."
+        )
+    return inputs[0]
+
+
+def _last_columns(network: TopDownNetwork, prediction: str, image: str) -> str | None:
+    """The last population of columns with gates below the prediction."""
+    below, found = {prediction}, None
+    for name in reversed(network.order):
+        below |= {p.source for p in network.projections if p.target == name in below}
+        population = network.populations[name]
+        if name in below - {prediction, image} and population.columns and found is None:
+            found = name if population.activation == "relu" else None
+    return found
+
+
+def _num_instructions(
+    network: TopDownNetwork, task: str | None, task_input: str | None, heads: int
+) -> int:
+    """The number of tasks, the same wherever an instruction arrives; 1 without instructions."""
+    counts = {name: _count(network, name) for name in (task, task_input) if name is not None}
+    if heads > 1:
+        counts["heads"] = heads
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            "the number of tasks must be the same everywhere. Got "
+            f"{', '.join(f'{number} of {name}' for name, number in counts.items())}."
+        )
+    return next(iter(counts.values()), 1)
+
+
+def _check_heads(heads: int, values: int) -> None:
+    if values % heads:
+        raise ValueError(
+            f"heads must be parts of equal size of the prediction. Got {heads} of {values} values."
         )

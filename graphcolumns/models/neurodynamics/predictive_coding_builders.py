@@ -7,8 +7,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, Literal
 
-import torch
-
+from graphcolumns.connect import complete_between
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.neurodynamics.predictive_coding import Link, PredictiveCodingModel
 from graphcolumns.nn.dynamics import Layer, mupc_scales
@@ -96,7 +95,9 @@ def generative_predictive_coding(
     _check_sizes(sizes)
     names = ["input", *(f"layer{i}" for i in range(1, len(sizes) - 1)), "label"]
     links = {
-        below: Link(above, below, _complete(n, m), "identity" if below == "input" else activation)
+        below: Link(
+            above, below, complete_between(n, m), "identity" if below == "input" else activation
+        )
         for (below, above), (n, m) in zip(pairwise(names), pairwise(sizes), strict=True)
     }
     layers = {name: Layer((size, 1)) for name, size in zip(names, sizes, strict=True)}
@@ -142,8 +143,8 @@ def predictive_columns(
     n = graph.num_columns
     links = {
         "columns": Link("columns", "columns", graph, activation),
-        "input": Link("input", "columns", _complete(n, size)),
-        "label": Link("columns", "label", _complete(num_outputs, n)),
+        "input": Link("input", "columns", complete_between(n, size)),
+        "label": Link("columns", "label", complete_between(num_outputs, n)),
     }
     layers = {"input": Layer((size, 1)), "columns": Layer((n, 1))}
     layers["label"] = Layer((num_outputs, 1), loss=loss)
@@ -168,13 +169,7 @@ def _graphs(
             f"{unknown[0]!r}."
         )
     pairs = zip(names[1:], pairwise(sizes), strict=True)
-    return {name: given.get(name) or _complete(n, m) for name, (m, n) in pairs}
-
-
-def _complete(columns: int, sources: int) -> ColumnGraph:
-    """Every column receives from every source."""
-    pairs = torch.cartesian_prod(torch.arange(columns), torch.arange(sources)).T
-    return ColumnGraph.from_edge_index(pairs.flip(0), columns, sources)
+    return {name: given.get(name) or complete_between(n, m) for name, (m, n) in pairs}
 
 
 def _scales(sizes: Sequence[int], graphs: Sequence[ColumnGraph]) -> list[float | None]:

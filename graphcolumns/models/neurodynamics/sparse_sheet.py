@@ -7,10 +7,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from graphcolumns.connect import field_edges
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.neurodynamics.dictionary_residual import relative_residual
-from graphcolumns.models.neurodynamics.sparse_fields import field_edges
 from graphcolumns.nn import EdgeLinear, keep_topology
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.dynamics import EdgeLCA, Euler, Relaxation, WeightedEdges, relaxation, solve

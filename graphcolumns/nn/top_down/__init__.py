@@ -9,6 +9,7 @@ from graphcolumns.nn.top_down.average_pool import TopDownAveragePool
 from graphcolumns.nn.top_down.batch_norm import TopDownBatchNorm
 from graphcolumns.nn.top_down.conv2d import TopDownConv2d
 from graphcolumns.nn.top_down.edges import TopDownEdges
+from graphcolumns.nn.top_down.empty import empty_sub_networks
 from graphcolumns.nn.top_down.frozen_norm import FrozenNorm
 from graphcolumns.nn.top_down.frozen_rms_norm import FrozenRMSNorm
 from graphcolumns.nn.top_down.gates import gates_of
@@ -16,6 +17,7 @@ from graphcolumns.nn.top_down.layer import Identity, TopDownLayer
 from graphcolumns.nn.top_down.linear import TopDownLinear
 from graphcolumns.nn.top_down.network import Neurons, Projection, TopDownNetwork
 from graphcolumns.nn.top_down.population import Population
+from graphcolumns.nn.top_down.reshape import Reshape
 from graphcolumns.nn.top_down.top_down_gradients import top_down_gradients
 from graphcolumns.nn.top_down.untied import TopDownUntied
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
@@ -29,6 +31,7 @@ __all__ = [
     "Neurons",
     "Population",
     "Projection",
+    "Reshape",
     "TopDownAttention",
     "TopDownAveragePool",
     "TopDownBatchNorm",
@@ -39,6 +42,7 @@ __all__ = [
     "TopDownNetwork",
     "TopDownUntied",
     "WeightedTopDownLayer",
+    "empty_sub_networks",
     "gates_of",
     "top_down_gradients",
 ]

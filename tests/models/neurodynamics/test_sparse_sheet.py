@@ -7,9 +7,9 @@ from torch.nn.functional import mse_loss
 from geometries import grid
 from graphcolumns import ColumnGraph, connect
 from graphcolumns.cli import main
+from graphcolumns.connect import field_edges
 from graphcolumns.data import Dataset
 from graphcolumns.models.neurodynamics import SparseSheet, sparsity
-from graphcolumns.models.neurodynamics.sparse_fields import field_edges
 from graphcolumns.models.neurodynamics.sparse_metrics import (
     active_share,
     final_residual,
