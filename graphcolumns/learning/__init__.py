@@ -7,6 +7,7 @@ signature.
 
 from graphcolumns.learning.backprop import backprop
 from graphcolumns.learning.counter_hebb import counter_hebb
+from graphcolumns.learning.layer_angles import LayerAngles, layer_angles
 from graphcolumns.learning.predictive_coding import predictive_coding
 
-__all__ = ["backprop", "counter_hebb", "predictive_coding"]
+__all__ = ["LayerAngles", "backprop", "counter_hebb", "layer_angles", "predictive_coding"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
 import torch
@@ -10,11 +11,20 @@ from torch import Tensor
 from torch.amp import GradScaler
 
 from graphcolumns.learning.backprop import Terms
+from graphcolumns.learning.prediction_error import error_of
+from graphcolumns.learning.top_down_updates import (
+    decay_weights,
+    mirror,
+    mirror_weights,
+    own_weights,
+    redraw_magnitudes,
+)
 from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
-from graphcolumns.nn.checks import check_choice
-from graphcolumns.nn.top_down import TopDownNetwork, WeightedTopDownLayer
+from graphcolumns.nn.checks import check_choice, check_counts
+from graphcolumns.nn.top_down import DirectFeedback, TopDownNetwork
 
-TopDownUpdate = Literal["mirrored", "fixed"]
+TopDownUpdate = Literal["mirrored", "fixed", "weight_mirror", "direct"]
+NoisePer = Literal["update", "weight"]
 
 
 class CounterHebbianModel(Protocol):
@@ -48,6 +58,11 @@ def counter_hebb(
     amp: str | None = None,
     top_down: TopDownUpdate = "mirrored",
     noise: float = 0.0,
+    noise_per: NoisePer = "update",
+    decay: float = 0.0,
+    mirror_rate: float = 1.0,
+    mirror_decay: float = 1.0,
+    mirror_samples: int | None = None,
 ) -> Tensor:
     r"""Fills ``.grad`` with products of bottom-up neurons and their counter neurons.
 
@@ -67,63 +82,53 @@ def counter_hebb(
         model: Model with a network, see :class:`CounterHebbianModel`, such as
             ``graphcolumns.models.bottom_up_top_down.BottomUpTopDown``.
         batch: Inputs ``[B, ...]`` or a mapping of such tensors, and targets ``[B, ...]``.
-        terms: Weight and term by name. They may depend on the prediction only.
+        terms: Weight and term by name. Those with a weight may depend on the prediction only.
         scaler: Scaler of the loss, disabled.
         parts: Number of parts that the batch goes through the model in.
         amp: None: the passes are not run in half precision.
         top_down: What own top-down weights learn: ``"mirrored"``, from the same products;
-            ``"fixed"``, nothing (feedback alignment).
-        noise: Standard deviation of a factor of mean 1 on each mirrored product.
+            ``"fixed"``, nothing (feedback alignment); ``"weight_mirror"``, from noise that is sent
+            through the weights, see ``mirror_weights``; ``"direct"``, nothing, as the error goes
+            from the prediction to every population past them
+            (:class:`~graphcolumns.nn.top_down.DirectFeedback`).
+        noise: Standard deviation of a factor of mean 1 on mirrored products.
+        noise_per: ``"update"``: one factor per layer and update, as in the source; ``"weight"``:
+            one per weight.
+        decay: Number times the weight that is added to the gradient of weights and, where they
+            are mirrored, of own top-down weights. The weight decay of an optimizer such as SGD or
+            AdamW does the same; Adam and others rescale what is added here.
+        mirror_rate: Rate at which a weight mirror learns from correlations.
+        mirror_decay: Decay of its top-down weights.
+        mirror_samples: Number of samples of noise (default: as many as the batch has).
 
     Returns:
         The value of every term, ``[len(terms)]``, detached.
 
     Raises:
         TypeError: The model has no network with a top-down pass.
-        ValueError: Options out of range, a term that does not depend on the prediction alone, or
-            ``amp``.
+        ValueError: Options out of range or that do not go together, layers without the top-down
+            weights that ``top_down`` or ``noise`` require, a model without direct feedback, a term
+            that does not depend on the prediction alone, or ``amp``.
 
     Source: Abel & Ullman, Biologically-Motivated Learning Model for Instructed Visual Processing,
-    2023, https://arxiv.org/abs/2306.02415; mirrored updates: Akrout et al., Deep Learning without
-    Weight Transport, NeurIPS 2019, https://arxiv.org/abs/1904.05391; fixed weights: Lillicrap et
-    al., Nature Communications 2016, https://doi.org/10.1038/ncomms13276.
+    2023, https://arxiv.org/abs/2306.02415; mirrored updates and weight mirrors: Akrout et al., Deep
+    Learning without Weight Transport, NeurIPS 2019, https://arxiv.org/abs/1904.05391; fixed
+    weights: Lillicrap et al., Nature Communications 2016, https://doi.org/10.1038/ncomms13276.
     """
-    _check(model, top_down, noise, amp)
+    options = _Options(top_down, noise, noise_per, decay, mirror_rate, mirror_decay, mirror_samples)
+    _check(model, options, amp)
     inputs, targets = batch
+    redraw_magnitudes(model.network)
     values = torch.zeros(len(terms), device=device_of(inputs))
     for x, y in zip(split_evenly(inputs, parts), targets.tensor_split(parts), strict=True):
         share = len(y) / num_samples(inputs)
         neurons = model.neurons(x)
         each, error = error_of(model, neurons, x, y, terms)
         values += each * share
-        counters = model.network.top_down(
-            {model.prediction: error * share}, neurons, until=(model.input,)
-        )
+        counters = _error_pass(model, neurons, error * share, top_down)
         accumulate_products(model.network, neurons, counters)
-    if top_down == "mirrored":
-        mirror(model.network, noise)
+    _learn_top_down(model.network, options, num_samples(inputs))
     return values
-
-
-def error_of(
-    model: Any, neurons: Mapping[str, Tensor], inputs: Inputs, targets: Tensor, terms: Terms
-) -> tuple[Tensor, Tensor]:
-    """The value of every term, and the gradient of their weighted sum by the prediction.
-
-    Args:
-        model: Model.
-        neurons: Bottom-up neurons of all populations.
-        inputs: Inputs of the model.
-        targets: Targets.
-        terms: Weight and term by name.
-    """
-    with torch.enable_grad():
-        top = neurons[model.prediction].detach().requires_grad_()
-        output = model.output({**neurons, model.prediction: top}, inputs)
-        each = torch.stack([term(model, output, targets) for _, term in terms.values()])
-        weights = torch.tensor([float(w) for w, _ in terms.values()]).to(each)
-        (error,) = torch.autograd.grad(weights @ each, top)
-    return each.detach().float(), error
 
 
 def accumulate_products(
@@ -136,24 +141,66 @@ def accumulate_products(
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 
-def mirror(network: TopDownNetwork, noise: float = 0.0) -> None:
-    """Gives top-down weights of their own the gradients of the bottom-up weights.
+@dataclass(frozen=True)
+class _Options:
+    top_down: str
+    noise: float
+    noise_per: str
+    decay: float
+    mirror_rate: float
+    mirror_decay: float
+    mirror_samples: int | None
 
-    Args:
-        network: Network whose bottom-up weights have gradients.
-        noise: Standard deviation of a factor of mean 1 on each of them.
-    """
-    for layer in network.layers:
-        if isinstance(layer, WeightedTopDownLayer) and layer.top_down_weight is not None:
-            gradient = layer.weight.grad
-            if gradient is not None and noise:
-                gradient = gradient * torch.randn_like(gradient).mul_(noise).add_(1)
-            layer.top_down_weight.grad = None if gradient is None else gradient.clone()
+    def __post_init__(self) -> None:
+        check_choice("top_down", self.top_down, get_args(TopDownUpdate))
+        check_choice("noise_per", self.noise_per, get_args(NoisePer))
+        for name in ("noise", "decay", "mirror_rate", "mirror_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more. Got {getattr(self, name)!r}.")
+        if self.mirror_samples is not None:
+            check_counts(mirror_samples=self.mirror_samples)
+        if self.noise and self.top_down != "mirrored":
+            raise ValueError(
+                "noise is noise on mirrored updates. Expected top_down='mirrored'. Got "
+                f"{self.top_down!r} and noise={self.noise!r}; leave noise out."
+            )
+        mirrors = (self.mirror_rate, self.mirror_decay, self.mirror_samples)
+        if self.top_down != "weight_mirror" and mirrors != (1.0, 1.0, None):
+            raise ValueError(
+                "mirror_rate, mirror_decay and mirror_samples are those of a weight mirror. "
+                f"Expected top_down='weight_mirror'. Got {self.top_down!r}; leave them out."
+            )
+
+    @property
+    def needs_own_weights(self) -> bool:
+        """Whether the rule says something about top-down weights of their own."""
+        return self.top_down in ("fixed", "weight_mirror") or bool(self.noise)
 
 
-def _check(model: Any, top_down: str, noise: float, amp: str | None) -> None:
-    check_choice("top_down", top_down, get_args(TopDownUpdate))
-    if not isinstance(getattr(model, "network", None), TopDownNetwork):
+def _error_pass(
+    model: Any, neurons: Mapping[str, Tensor], error: Tensor, top_down: str
+) -> dict[str, Tensor]:
+    tops = {model.prediction: error}
+    if top_down == "direct":
+        # Populations without gates, such as sums, still get what those above them send down.
+        tops |= model.direct_feedback(error, neurons)
+    counters: dict[str, Tensor] = model.network.top_down(tops, neurons, until=(model.input,))
+    return counters
+
+
+def _learn_top_down(network: TopDownNetwork, options: _Options, samples: int) -> None:
+    if options.top_down == "mirrored":
+        mirror(network, options.noise, options.noise_per)
+    elif options.top_down == "weight_mirror":
+        count = options.mirror_samples or samples
+        mirror_weights(network, count, options.mirror_rate, options.mirror_decay)
+    if options.decay:
+        decay_weights(network, options.decay, top_down=options.top_down == "mirrored")
+
+
+def _check(model: Any, options: _Options, amp: str | None) -> None:
+    network = getattr(model, "network", None)
+    if not isinstance(network, TopDownNetwork):
         raise TypeError(
             "counter_hebb trains models with a network that has a top-down pass. Got "
             f"{type(model).__name__}; take models.bottom_up_top_down.BottomUpTopDown, or "
@@ -161,5 +208,16 @@ def _check(model: Any, top_down: str, noise: float, amp: str | None) -> None:
         )
     if amp is not None:
         raise ValueError(f"the passes are not run in half precision. Got amp={amp!r}; pass None.")
-    if not noise >= 0:
-        raise ValueError(f"noise must be 0 or more. Got {noise!r}.")
+    if options.needs_own_weights and not any(own_weights(network)):
+        kinds = sorted({getattr(layer, "feedback", "none") for layer in network.layers})
+        raise ValueError(
+            f"top_down={options.top_down!r}, noise={options.noise:g} needs layers with top-down "
+            f"weights of their own. Got feedback={', '.join(map(repr, kinds))}; build them with "
+            "feedback='independent' or 'copied'."
+        )
+    direct = getattr(model, "direct_feedback", None)
+    if options.top_down == "direct" and not isinstance(direct, DirectFeedback):
+        raise ValueError(
+            "top_down='direct' needs a model with random matrices, model.direct_feedback. Got "
+            f"{type(direct).__name__}; build it with direct=True."
+        )

@@ -27,6 +27,8 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
     A method called after every optimizer step, for rules that parameters must keep to.
 ``no_weight_decay``
     Names of its parameters that are never decayed.
+``decayed``
+    Names of its vectors that are decayed, such as weights per edge; matrices are decayed anyway.
 ``mixture_maps()`` and ``mixture_graphs()``
     Methods of the model that return the learned mixture coefficients of its columns, each [N, R],
     and the graph under each of them (default: the first graph), for the loss term ``variation``.

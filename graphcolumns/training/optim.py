@@ -26,7 +26,8 @@ def adamw(
 
     Not decayed: scalars and vectors (``ndim <= 1``), and parameters that their module names in its
     class attribute ``no_weight_decay``: biases, norms, embeddings. The names are needed because the
-    parameters of untied columns carry a leading column axis, so a bias is ``[N, out]``.
+    parameters of untied columns carry a leading column axis, so a bias is ``[N, out]``. Vectors
+    that their module names in ``decayed`` are decayed: weights per edge.
 
     Source: Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019.
     """
@@ -82,12 +83,17 @@ def groups(model: nn.Module, weight_decay: float, plastic: bool = False) -> list
 
 def parameters_without_decay(model: nn.Module) -> set[nn.Parameter]:
     """The parameters that weight decay leaves alone."""
-    named = {
+    kept, decayed = _named(model, "no_weight_decay"), _named(model, "decayed")
+    return {p for p in model.parameters() if (p.ndim <= 1 and p not in decayed) or p in kept}
+
+
+def _named(model: nn.Module, attribute: str) -> set[Any]:
+    """The parameters that modules name in a class attribute."""
+    return {
         getattr(module, name, None)
         for module in model.modules()
-        for name in getattr(module, "no_weight_decay", ())
+        for name in getattr(module, attribute, ())
     }
-    return {p for p in model.parameters() if p.ndim <= 1 or p in named}
 
 
 def learning_rate(step: int, steps: int, lr: float, warmup: float, min_lr: float) -> float:

@@ -16,6 +16,7 @@ from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.nn.top_down import (
+    DirectFeedback,
     TopDownNetwork,
     empty_sub_networks,
     gates_of,
@@ -57,6 +58,8 @@ class BottomUpTopDown(nn.Module):
             the top-down stream, Counter-Hebbian products on edges and on absent pairs; or
             ``"backprop"``, for models with own top-down weights that backpropagation trains. With
             tied weights both are the same.
+        direct: Whether the model keeps random matrices that carry an error from the prediction to
+            every population with gates, for ``counter_hebb(top_down="direct")``.
 
     Shapes:
         - inputs: ``{image: [B, ...], instruction: [B] or [B, tasks]}``, or ``[B, ...]`` alone
@@ -90,6 +93,7 @@ class BottomUpTopDown(nn.Module):
         image: str = "image",
         instruction: str = "instruction",
         scored_by: ScoredBy = "counter_hebb",
+        direct: bool = False,
     ) -> None:
         super().__init__()
         check_counts(sweeps=sweeps, heads=heads)
@@ -104,6 +108,7 @@ class BottomUpTopDown(nn.Module):
         self.num_instructions = _num_instructions(network, task, task_input, heads)
         _check_heads(heads, _count(network, prediction))
         self._read = _last_columns(network, prediction, self.input)
+        self.direct_feedback = DirectFeedback(network, prediction) if direct else None
         keep_topology(self)
 
     @property

@@ -8,6 +8,7 @@ from graphcolumns.nn.top_down.attention import Coefficients, TopDownAttention
 from graphcolumns.nn.top_down.average_pool import TopDownAveragePool
 from graphcolumns.nn.top_down.batch_norm import TopDownBatchNorm
 from graphcolumns.nn.top_down.conv2d import TopDownConv2d
+from graphcolumns.nn.top_down.direct_feedback import DirectFeedback
 from graphcolumns.nn.top_down.edges import TopDownEdges
 from graphcolumns.nn.top_down.empty import empty_sub_networks
 from graphcolumns.nn.top_down.frozen_norm import FrozenNorm
@@ -24,6 +25,7 @@ from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 
 __all__ = [
     "Coefficients",
+    "DirectFeedback",
     "Feedback",
     "FrozenNorm",
     "FrozenRMSNorm",

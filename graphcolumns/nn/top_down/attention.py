@@ -52,6 +52,7 @@ class TopDownAttention(WeightedTopDownLayer):
         qk_channels: Width ``D`` of fixed queries and keys (default: ``out_channels / heads``).
         bias: Whether channels have a bias.
         feedback: Weights of the top-down pass.
+        feedback_noise: Noise on copied weights.
 
     Attributes:
         weight: Value maps ``V``, ``[M, in_channels, out_channels]``.
@@ -101,8 +102,9 @@ class TopDownAttention(WeightedTopDownLayer):
         qk_channels: int | None = None,
         bias: bool = True,
         feedback: Feedback = "tied",
+        feedback_noise: float = 0.0,
     ) -> None:
-        super().__init__(feedback)
+        super().__init__(feedback, feedback_noise)
         check_graph(graph)
         check_choice("coefficients", coefficients, get_args(Coefficients))
         check_counts(in_channels=in_channels, out_channels=out_channels, heads=heads)
@@ -135,7 +137,7 @@ class TopDownAttention(WeightedTopDownLayer):
     @property
     def column_tensors(self) -> tuple[str, ...]:
         """The parameters and buffers whose first dimension is the columns."""
-        own = ("weight", "top_down_weight", "key")
+        own = ("weight", "top_down_weight", "top_down_magnitude", "key")
         return ("bias", "query", *(own if len(self.weight) == self.graph.num_columns else ()))
 
     def rewired(self, graph: ColumnGraph) -> None:

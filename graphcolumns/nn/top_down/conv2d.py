@@ -35,6 +35,7 @@ class TopDownConv2d(WeightedTopDownLayer):
         groups: Number of blocks of channels that are not connected with each other.
         bias: Whether channels have a bias.
         feedback: Weights of the top-down pass.
+        feedback_noise: Noise on copied weights.
 
     Attributes:
         weight: ``[out_channels, in_channels / groups, *kernel_size]``.
@@ -69,8 +70,9 @@ class TopDownConv2d(WeightedTopDownLayer):
         groups: int = 1,
         bias: bool = True,
         feedback: Feedback = "tied",
+        feedback_noise: float = 0.0,
     ) -> None:
-        super().__init__(feedback)
+        super().__init__(feedback, feedback_noise)
         check_counts(in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(

@@ -37,6 +37,7 @@ class TopDownEdges(WeightedTopDownLayer):
         bias: Whether columns have a bias, one per head.
         feedback: Weights of the top-down pass.
         heads: Number of weights per edge.
+        feedback_noise: Noise on copied weights.
 
     Attributes:
         graph: The edges.
@@ -53,7 +54,7 @@ class TopDownEdges(WeightedTopDownLayer):
         TypeError: ``graph`` is not a :class:`ColumnGraph`.
     """
 
-    edge_tensors = ("weight", "top_down_weight")
+    edge_tensors = ("weight", "top_down_weight", "top_down_magnitude")
 
     recorder: Callable[[LinearRecord], None] | None = None
 
@@ -63,8 +64,9 @@ class TopDownEdges(WeightedTopDownLayer):
         bias: bool = True,
         feedback: Feedback = "tied",
         heads: int = 1,
+        feedback_noise: float = 0.0,
     ) -> None:
-        super().__init__(feedback)
+        super().__init__(feedback, feedback_noise)
         check_graph(graph)
         check_counts(heads=heads)
         self.heads = heads
@@ -81,6 +83,10 @@ class TopDownEdges(WeightedTopDownLayer):
         self.graph = graph
         # Kept apart from the graphs of the model: it follows from the graph.
         self._reverse = (graph.reverse(),)
+        magnitude = self.top_down_magnitude
+        if magnitude is not None and bool((magnitude > 0).any()):
+            # Buffers of new edges start at 0, where no error would pass.
+            magnitude[magnitude == 0] = magnitude[magnitude > 0].mean()
 
     def linear(self, x: Tensor, weight: Tensor) -> Tensor:
         """Sums over in-edges."""

@@ -60,6 +60,8 @@ class FrozenNorm(WeightedTopDownLayer):
     mean: Tensor
     variance: Tensor
 
+    no_weight_decay = ("weight", "bias", "top_down_weight")
+
     def __init__(
         self,
         shape: tuple[int, ...] | int,

@@ -55,6 +55,8 @@ class FrozenRMSNorm(WeightedTopDownLayer):
         True
     """
 
+    no_weight_decay = ("weight", "bias", "top_down_weight")
+
     def __init__(
         self,
         shape: tuple[int, ...] | int,

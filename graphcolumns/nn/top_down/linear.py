@@ -21,6 +21,7 @@ class TopDownLinear(WeightedTopDownLayer):
         out_features: Values of the target.
         bias: Whether units have a bias.
         feedback: Weights of the top-down pass.
+        feedback_noise: Noise on copied weights.
 
     Shapes:
         - source: ``[B, ...]``, ``in_features`` values per sample
@@ -36,9 +37,14 @@ class TopDownLinear(WeightedTopDownLayer):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, feedback: Feedback = "tied"
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        feedback: Feedback = "tied",
+        feedback_noise: float = 0.0,
     ) -> None:
-        super().__init__(feedback)
+        super().__init__(feedback, feedback_noise)
         check_counts(in_features=in_features, out_features=out_features)
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.bias = nn.Parameter(torch.empty(out_features)) if bias else None

@@ -27,6 +27,7 @@ class TopDownUntied(WeightedTopDownLayer):
         out_channels: Channels of every column of the target.
         bias: Whether channels have a bias.
         feedback: Weights of the top-down pass.
+        feedback_noise: Noise on copied weights.
 
     Attributes:
         weight: ``[N, Cin, Cout]``.
@@ -48,7 +49,7 @@ class TopDownUntied(WeightedTopDownLayer):
         (torch.Size([5, 2, 4]), torch.Size([5, 2, 3]))
     """
 
-    column_tensors = ("weight", "bias", "top_down_weight")
+    column_tensors = ("weight", "bias", "top_down_weight", "top_down_magnitude")
 
     def __init__(
         self,
@@ -57,8 +58,9 @@ class TopDownUntied(WeightedTopDownLayer):
         out_channels: int,
         bias: bool = True,
         feedback: Feedback = "tied",
+        feedback_noise: float = 0.0,
     ) -> None:
-        super().__init__(feedback)
+        super().__init__(feedback, feedback_noise)
         check_counts(num_columns=num_columns, in_channels=in_channels, out_channels=out_channels)
         self.weight = nn.Parameter(torch.empty(num_columns, in_channels, out_channels))
         self.bias = nn.Parameter(torch.empty(num_columns, out_channels)) if bias else None

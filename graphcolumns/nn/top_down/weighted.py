@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.top_down.layer import TopDownLayer
 
-Feedback = Literal["tied", "copied", "independent", "sign"]
+Feedback = Literal["tied", "copied", "independent", "sign", "sign_fixed", "sign_redrawn"]
+# Those with weights that a rule may change.
+OWN: tuple[Feedback, ...] = ("copied", "independent")
+MAGNITUDES: tuple[Feedback, ...] = ("sign_fixed", "sign_redrawn")
 
 
 class WeightedTopDownLayer(TopDownLayer):
@@ -29,31 +32,43 @@ class WeightedTopDownLayer(TopDownLayer):
     Args:
         feedback: Weights of the top-down pass: ``"tied"``, those of the bottom-up pass;
             ``"copied"``, their own, equal at the start; ``"independent"``, their own, drawn anew;
-            ``"sign"``, the signs of the bottom-up weights, at their root mean square. Whether own
-            weights learn, and how, is up to the learning rule.
+            ``"sign"``, the signs of the bottom-up weights, at their root mean square;
+            ``"sign_fixed"``, their signs, with magnitudes that are drawn once;
+            ``"sign_redrawn"``, with magnitudes that the learning rule draws anew for every batch.
+            Whether own weights learn, and how, is up to the learning rule.
+        feedback_noise: Standard deviation of a factor of mean 1 on every copied weight, for a
+            symmetry that is weak from the start.
 
     Attributes:
         weight: Weights of the bottom-up pass.
         bias: One number per unit, or None.
         top_down_weight: Own weights of the top-down pass, in the shape of ``weight``, or None.
+        top_down_magnitude: Magnitudes beside the signs, in the shape of ``weight``, or None.
 
     Raises:
-        ValueError: An unknown ``feedback``.
+        ValueError: An unknown ``feedback``, a negative ``feedback_noise``, or one of weights that
+            are not copied.
 
     Source: Abel & Ullman, Biologically-Motivated Learning Model for Instructed Visual Processing,
-    2023, https://arxiv.org/abs/2306.02415; signs: Liao, Leibo & Poggio, How Important is Weight
-    Symmetry in Backpropagation?, AAAI 2016, https://arxiv.org/abs/1510.05067.
+    2023, https://arxiv.org/abs/2306.02415; signs, and their magnitudes: Liao, Leibo & Poggio, How
+    Important is Weight Symmetry in Backpropagation?, AAAI 2016, https://arxiv.org/abs/1510.05067.
     """
 
     weight: nn.Parameter
     bias: nn.Parameter | None
     top_down_weight: nn.Parameter | None
+    top_down_magnitude: Tensor | None
 
-    def __init__(self, feedback: Feedback = "tied") -> None:
+    # They decay whatever their shape: weights per edge are vectors.
+    decayed = ("weight", "top_down_weight")
+
+    def __init__(self, feedback: Feedback = "tied", feedback_noise: float = 0.0) -> None:
         super().__init__()
         check_choice("feedback", feedback, get_args(Feedback))
-        self.feedback = feedback
+        _check_noise(feedback, feedback_noise)
+        self.feedback, self.feedback_noise = feedback, feedback_noise
         self.register_parameter("top_down_weight", None)
+        self.register_buffer("top_down_magnitude", None)
 
     @abstractmethod
     def linear(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -85,8 +100,19 @@ class WeightedTopDownLayer(TopDownLayer):
             if self.feedback == "copied":
                 with torch.no_grad():
                     self.top_down_weight.copy_(self.weight)
+                    if self.feedback_noise:
+                        factor = torch.randn_like(self.weight) * self.feedback_noise + 1
+                        self.top_down_weight.mul_(factor)
             else:
                 self.draw(self.top_down_weight)
+        self.redraw_magnitudes()
+
+    def redraw_magnitudes(self) -> None:
+        """Draws the magnitudes beside the signs anew, those of weights as they were drawn."""
+        if self.top_down_magnitude is not None:
+            drawn = nn.Parameter(torch.empty_like(self.weight))
+            self.draw(drawn)
+            self.top_down_magnitude = drawn.detach().abs()
 
     @abstractmethod
     def draw(self, weight: nn.Parameter) -> None:
@@ -94,8 +120,10 @@ class WeightedTopDownLayer(TopDownLayer):
 
     def add_feedback(self) -> None:
         """Adds own top-down weights where ``feedback`` requires them, and draws all weights."""
-        if self.feedback in ("copied", "independent"):
+        if self.feedback in OWN:
             self.top_down_weight = nn.Parameter(torch.empty_like(self.weight))
+        if self.feedback in MAGNITUDES:
+            self.top_down_magnitude = torch.empty_like(self.weight.detach())
         self.reset_parameters()
 
     @property
@@ -103,6 +131,8 @@ class WeightedTopDownLayer(TopDownLayer):
         """The weights that the top-down pass uses, in the shape of ``weight``."""
         if self.top_down_weight is not None:
             return self.top_down_weight
+        if self.top_down_magnitude is not None:
+            return self.weight.sign() * self.top_down_magnitude
         if self.feedback == "sign":
             return self.weight.sign() * self.weight.square().mean().sqrt()
         return self.weight
@@ -123,6 +153,16 @@ class WeightedTopDownLayer(TopDownLayer):
         if self.bias is not None and self.bias.requires_grad:
             # The counter neuron times an input that is always 1.
             yield self.bias, self.unit_sums(counter)
+
+
+def _check_noise(feedback: str, noise: Any) -> None:
+    if not noise >= 0:
+        raise ValueError(f"feedback_noise must be 0 or more. Got {noise!r}.")
+    if noise and feedback != "copied":
+        raise ValueError(
+            "feedback_noise is noise on copied weights. Expected feedback='copied'. Got "
+            f"{feedback!r}; leave one of them out."
+        )
 
 
 def summed_to(values: Tensor, like: Tensor) -> Tensor:

@@ -1,0 +1,74 @@
+"""Runs by Counter-Hebbian learning that are killed end bit for bit as if they were not."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from graphcolumns import ColumnGraph
+from graphcolumns.data import Dataset
+from graphcolumns.learning import counter_hebb
+from graphcolumns.models.bottom_up_top_down import BottomUpTopDown
+from graphcolumns.nn.top_down import Population, Projection, TopDownEdges, TopDownNetwork
+from graphcolumns.training import train
+
+OPTIONS = {"steps": 7, "batch_size": 8, "lr": 0.01, "progress": False, "checkpoint_every": 3}
+CASES = [
+    ("copied", {"noise": 0.1, "decay": 0.01}),
+    ("independent", {"top_down": "weight_mirror"}),
+    ("independent", {"top_down": "direct"}),
+    ("sign_redrawn", {}),
+]
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill(model, data):
+    raise Killed
+
+
+def complete(columns, sources):
+    pairs = torch.cartesian_prod(torch.arange(columns), torch.arange(sources)).T
+    return ColumnGraph.from_edge_index(pairs.flip(0), columns, num_sources=sources)
+
+
+def build(feedback, seed=0):
+    torch.manual_seed(seed)
+    populations = {
+        "input": Population((6, 1), "identity", columns=True),
+        "hidden": Population((10, 1), columns=True),
+        "prediction": Population((3, 1), "identity", columns=True),
+    }
+    projections = [
+        Projection("input", "hidden", TopDownEdges(complete(10, 6), feedback=feedback)),
+        Projection("hidden", "prediction", TopDownEdges(complete(3, 10), feedback=feedback)),
+    ]
+    return BottomUpTopDown(TopDownNetwork(populations, projections), task=None, direct=True)
+
+
+def rows():
+    generator = torch.Generator().manual_seed(1)
+    inputs, labels = torch.randn(48, 6, generator=generator), torch.arange(48) % 3
+    return Dataset(inputs[:32], labels[:32], inputs[32:], labels[32:], num_classes=3)
+
+
+@pytest.mark.parametrize(("feedback", "options"), CASES, ids=lambda case: str(case))
+def test_a_killed_run_ends_as_if_it_were_not(tmp_path, feedback, options):
+    learn = partial(counter_hebb, **options)
+    model = build(feedback)
+    train(model, rows(), run=tmp_path / "whole", learn=learn, **OPTIONS)
+    with pytest.raises(Killed):
+        train(
+            build(feedback), rows(), run=tmp_path / "killed", learn=learn,
+            metrics={"k": kill}, evaluate_every=5, **OPTIONS,
+        )  # fmt: skip
+    # Weights, matrices and magnitudes come from the checkpoint, not from the seed of the model.
+    resumed = build(feedback, seed=9)
+    more = {"resume": True, "evaluate_every": 5}
+    train(resumed, rows(), run=tmp_path / "killed", learn=learn, **more, **OPTIONS)
+    name = "checkpoint/model.safetensors"
+    assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    for parameter in ("network.layers.0.weight", "direct_feedback.matrix0"):
+        assert torch.equal(resumed.state_dict()[parameter], model.state_dict()[parameter])
