@@ -5,6 +5,8 @@ A ``Task`` is the loss, the metrics and the check of targets; a ``Dataset`` has 
 
 from typing import TypeAlias
 
+from graphcolumns.data.celeba import celeba
+from graphcolumns.data.cifar10 import cifar10
 from graphcolumns.data.dataset import Batch, Dataset
 from graphcolumns.data.digits import digits
 from graphcolumns.data.from_npz import from_npz
@@ -13,6 +15,7 @@ from graphcolumns.data.instructed import InstructedClassification
 from graphcolumns.data.matching import matching
 from graphcolumns.data.metrics import Metric
 from graphcolumns.data.mnist import mnist
+from graphcolumns.data.multi_mnist import multi_mnist
 from graphcolumns.data.natural_patches import natural_patches
 from graphcolumns.data.planted import planted
 from graphcolumns.data.regression import Regression, masked
@@ -42,12 +45,15 @@ __all__ = [
     "StreamedDataset",
     "Task",
     "TensorSpec",
+    "celeba",
+    "cifar10",
     "digits",
     "from_npz",
     "image_folder",
     "masked",
     "matching",
     "mnist",
+    "multi_mnist",
     "natural_patches",
     "planted",
     "responses",

@@ -84,13 +84,22 @@ class Questions:
             every: Whether an image comes with all of its kept instructions, or with a random one.
             order: Source of which one it is.
         """
-        places = self._places
-        image, question = choose_questions(places[ids] >= 0, every, order)
+        image, question = choose_questions(self._places[ids] >= 0, every, order)
         given, targets = ids[image, question], answers[image, question]
-        if self.encoding == "none":
+        coded = self.coded(given)
+        if coded is None:
             return Batch(images[image], targets)
-        coded = places[given] if self.encoding == "ids" else self._codes[given]
         return Batch({"image": images[image], "instruction": coded}, targets)
+
+    def coded(self, ids: Tensor) -> Tensor | None:
+        """What a model gets: ids ``[m]`` int64, values ``[m, V]`` float32, or None.
+
+        Args:
+            ids: Places in ``names`` of instructions that are kept, ``[m]`` int64.
+        """
+        if self.encoding == "none":
+            return None
+        return self._places[ids] if self.encoding == "ids" else self._codes[ids]
 
     @property
     def _places(self) -> Tensor:
