@@ -1,0 +1,164 @@
+"""Layers say what they require, before they compute."""
+
+import re
+
+import pytest
+import torch
+
+from graphcolumns import ColumnGraph
+from graphcolumns.nn.top_down import (
+    FrozenNorm,
+    FrozenRMSNorm,
+    Population,
+    Projection,
+    TopDownAttention,
+    TopDownAveragePool,
+    TopDownBatchNorm,
+    TopDownConv2d,
+    TopDownEdges,
+    TopDownNetwork,
+    TopDownUntied,
+)
+from graphcolumns.ops import edge_products
+
+RING = ColumnGraph.from_edge_index(torch.stack([torch.arange(5), (torch.arange(5) + 1) % 5]), 5)
+WIDE = ColumnGraph.from_edge_index(torch.tensor([[0, 4], [1, 2]]), 3, num_sources=5)
+
+WRONG = {
+    "groups": (
+        lambda: TopDownConv2d(6, 4, 3, groups=4),
+        "groups must divide in_channels and out_channels. Expected a divisor of 6 and 4. Got 4.",
+    ),
+    "kernel": (lambda: TopDownConv2d(1, 1, 0), "kernel_size must be 1 or more"),
+    "three numbers": (lambda: TopDownConv2d(1, 1, (3, 3, 3)), "for both axes or each. Got (3, 3"),
+    "padding": (lambda: TopDownConv2d(1, 1, 3, padding=-1), "padding must be 0 or more"),
+    "channels": (lambda: TopDownConv2d(0, 1, 3), "in_channels must be at least 1"),
+    "pool padding": (lambda: TopDownAveragePool(3, padding=2), "at most half of the window"),
+    "heads": (lambda: TopDownAttention(RING, 2, 4, heads=3), "heads must divide out_channels = 4"),
+    "coefficients": (
+        lambda: TopDownAttention(RING, 2, 4, coefficients="learned"),
+        "coefficients must be",
+    ),
+    "sources": (
+        lambda: TopDownAttention(WIDE, 2, 4),
+        "Expected 3 sources. Got 5; pass coefficients='queries'",
+    ),
+    "columns": (lambda: TopDownUntied(0, 2, 2), "num_columns must be at least 1"),
+    "momentum": (lambda: FrozenNorm(3, momentum=1.5), "momentum must be from 0 to 1. Got 1.5."),
+    "eps": (lambda: FrozenNorm(3, eps=0.0), "eps must be above 0"),
+    "eps of RMS": (lambda: FrozenRMSNorm(3, eps=-1.0), "eps must be above 0"),
+    "statistics": (
+        lambda: TopDownBatchNorm(3, top_down_statistics="other"),
+        "top_down_statistics must be",
+    ),
+    "no shape": (lambda: FrozenNorm((3, 2, 2), columns=True), "must have the shape (N, C)"),
+    "edge heads": (lambda: TopDownEdges(RING, heads=0), "heads must be at least 1"),
+    "feedback": (lambda: TopDownUntied(2, 2, 2, feedback="none"), "feedback must be"),
+}
+CALLED = {
+    "kernel larger than the image": (
+        TopDownConv2d(1, 1, 5, padding=1),
+        torch.ones(2, 1, 2, 8),
+        "a kernel must fit the image. Expected (5, 5) or more with padding. Got (4, 10) of an "
+        "image (2, 8)",
+    ),
+    "dilated": (TopDownConv2d(1, 1, 3, dilation=4), torch.ones(2, 1, 8, 9), "Expected (9, 9)"),
+    "channels of an image": (
+        TopDownConv2d(3, 1, 3),
+        torch.ones(2, 1, 8, 8),
+        "images must be [B, 3, Y, X]. Got [2, 1, 8, 8]",
+    ),
+    "no image": (TopDownAveragePool(2), torch.ones(2, 8), "images must be [B, 1, Y, X]"),
+    "window": (TopDownAveragePool(9), torch.ones(2, 1, 8, 8), "a kernel must fit the image"),
+    "columns of another graph": (
+        TopDownAttention(RING, 2, 4),
+        torch.ones(6, 2, 2),
+        "the source must be [M, B, Cin]. Expected [5, B, 2]. Got [6, 2, 2]",
+    ),
+    "sources of another graph": (TopDownEdges(WIDE), torch.ones(3, 2, 1), "with M = 5 sources"),
+    "heads of edges": (
+        TopDownEdges(RING, heads=2),
+        torch.ones(5, 2, 3),
+        "must divide the channels",
+    ),
+    "columns": (
+        TopDownUntied(4, 2, 3),
+        torch.ones(5, 2, 2),
+        "the source must be [N, B, Cin]. Expected [4, B, 2]. Got [5, 2, 2]",
+    ),
+    "units of a norm": (FrozenNorm(4), torch.ones(2, 5), "Expected [B, 4]. Got [2, 5]"),
+    "columns of a norm": (
+        FrozenRMSNorm((4, 2), columns=True),
+        torch.ones(2, 4, 2),
+        "Expected [4, B, 2]. Got [2, 4, 2]",
+    ),
+}
+COUNTERS = {
+    "conv": (
+        TopDownConv2d(1, 2, 3, stride=2),
+        torch.ones(2, 2, 4, 3),
+        (2, 1, 8, 8),
+        "Expected [2, 2, 3, 3] for a source [2, 1, 8, 8]. Got [2, 2, 4, 3].",
+    ),
+    "pool": (TopDownAveragePool(2), torch.ones(2, 1, 3, 3), (2, 1, 8, 8), "Expected [2, 1, 4, 4]"),
+    "untied": (TopDownUntied(4, 2, 3), torch.ones(4, 2, 2), (4, 2, 2), "Expected [4, B, 3]"),
+    "attention": (TopDownAttention(RING, 2, 4), torch.ones(4, 2, 4), (5, 2, 2), "[5, B, 4]"),
+    "norm": (FrozenNorm(4), torch.ones(2, 5), (2, 4), "Expected [B, 4]"),
+    "batch norm": (TopDownBatchNorm(4), torch.ones(2, 5), (2, 4), "Expected [B, 4]"),
+    "root mean square": (FrozenRMSNorm(4), torch.ones(2, 5), (2, 4), "Expected [B, 4]"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_options(name):
+    make, message = WRONG[name]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_values_that_do_not_fit(name):
+    layer, x, message = CALLED[name]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        layer(x)
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_top_down_neurons_that_do_not_fit(name):
+    layer, counter, shape, message = COUNTERS[name]
+    for x in (None, torch.ones(shape)):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            layer.top_down(counter, shape, x)
+
+
+def test_what_is_no_number_or_graph():
+    with pytest.raises(TypeError, match=r"stride must be a whole number, or two\. Got 1\.5"):
+        TopDownConv2d(1, 1, 3, stride=1.5)
+    with pytest.raises(TypeError, match="graph must be a ColumnGraph"):
+        TopDownAttention(RING.edge_index, 2, 4)
+
+
+def test_a_network_names_the_projection():
+    populations = {"image": Population((1, 4, 4), "identity"), "above": Population((2, 1, 1))}
+    with pytest.raises(ValueError, match=r"from 'image' .* to 'above' raised: a kernel must fit"):
+        TopDownNetwork(populations, [Projection("image", "above", TopDownConv2d(1, 2, 5))])
+
+
+def test_the_trial_of_a_network_leaves_running_statistics_alone():
+    norm = FrozenNorm(3, momentum=1.0)
+    ends = {"one": Population(3, "identity"), "two": Population(3)}
+    network = TopDownNetwork(ends, [Projection("one", "two", norm)])
+    norm.after_step()
+    assert torch.equal(norm.variance, torch.ones(3))
+    assert network.training
+
+
+def test_products_of_heads():
+    x, counter = torch.randn(5, 2, 6), torch.randn(5, 2, 6)
+    for heads in (1, 3, 6):
+        found = edge_products(x, counter, RING, heads=heads)
+        ends = counter[RING.target.long()] * x[RING.source.long()]
+        expected = ends.unflatten(2, (heads, -1)).sum((1, 3))
+        torch.testing.assert_close(found, expected[:, 0] if heads == 1 else expected)
+    with pytest.raises(ValueError, match=r"heads must divide the channels C = 6\. Got 4"):
+        edge_products(x, counter, RING, heads=4)
