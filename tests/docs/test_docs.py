@@ -119,9 +119,11 @@ def test_commands_exist(page):
         assert re.search(rf"^{''.join(target)}:", targets, re.MULTILINE), target
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/column.md", "docs/contract.md", "docs/training.md"]
-)
+EXAMPLES = ["README.md", "docs/column.md", "docs/contract.md", "docs/training.md"]
+EXAMPLES += [page.relative_to(ROOT).as_posix() for page in sorted(DOCS.glob("top_down/*.md"))]
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
 def test_examples_run(page, capsys):
     blocks = PYTHON.findall((ROOT / page).read_text())
     assert blocks
