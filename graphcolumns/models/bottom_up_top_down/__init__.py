@@ -8,7 +8,9 @@ from graphcolumns.models.bottom_up_top_down.instructed import Instruction, instr
 from graphcolumns.models.bottom_up_top_down.layered import layered_top_down
 from graphcolumns.models.bottom_up_top_down.memory import TaskMemory, task_memory
 from graphcolumns.models.bottom_up_top_down.model import BottomUpTopDown
+from graphcolumns.models.bottom_up_top_down.residual import residual_top_down
 from graphcolumns.models.bottom_up_top_down.sheet import top_down_sheet
+from graphcolumns.models.bottom_up_top_down.simple import simple_net
 from graphcolumns.models.bottom_up_top_down.trunk import Trunk
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "Trunk",
     "instructed",
     "layered_top_down",
+    "residual_top_down",
+    "simple_net",
     "task_memory",
     "top_down_sheet",
 ]

@@ -21,7 +21,9 @@ from graphcolumns.nn.top_down import (
     TopDownNetwork,
 )
 
-Instruction = Literal["gates", "input", "heads", "separate", "none"]
+Instruction = Literal["gates", "gates_and_heads", "input", "heads", "separate", "none"]
+# Roles in which there are gates, and in which every task has a head.
+GATED, HEADED = ("gates", "gates_and_heads"), ("gates_and_heads", "heads", "separate")
 
 
 def instructed(
@@ -31,7 +33,6 @@ def instructed(
     *,
     instruction: Instruction = "gates",
     task_embedding: int | None = None,
-    multi_decoders: bool = False,
     sweeps: int = 1,
     feedback: Feedback = "tied",
     bias: bool = True,
@@ -39,16 +40,17 @@ def instructed(
 ) -> BottomUpTopDown:
     """Puts a prediction and an instruction on a trunk: the options that all builders share.
 
-    ============== =========================================================================
-    instruction    what the instruction does
-    ============== =========================================================================
-    ``"gates"``    selects a sub-network: the top-down pass from the task opens gates
-    ``"input"``    comes from below, as a second input; there are no gates
-    ``"heads"``    selects the head that is read, on a trunk that all tasks share
-                   (unitary scalarisation: the loss is the plain sum over tasks)
-    ``"separate"`` selects one of as many networks as there are tasks, which share nothing
-    ``"none"``     is not seen
-    ============== =========================================================================
+    =================== ====================================================================
+    instruction         what the instruction does
+    =================== ====================================================================
+    ``gates``           selects a sub-network: the top-down pass from the task opens gates
+    ``gates_and_heads`` and also the head that is read, one per task (several decoders)
+    ``input``           comes from below, as a second input; there are no gates
+    ``heads``           selects the head that is read, on a trunk that all tasks share
+                        (unitary scalarisation: the loss is the plain sum over tasks)
+    ``separate``        selects one of as many networks as there are tasks
+    ``none``            is not seen
+    =================== ====================================================================
 
     Args:
         trunk: Function of a prefix of names that makes the populations and projections up to the
@@ -58,7 +60,6 @@ def instructed(
         instruction: Role of the instruction.
         task_embedding: Number of neurons between the task and the population that is read; None:
             the task projects to it directly.
-        multi_decoders: Whether every task has a head of its own although there are gates.
         sweeps: Number of times that both streams run, see :class:`BottomUpTopDown`.
         feedback: Weights of top-down passes, see :class:`WeightedTopDownLayer`.
         bias: Whether neurons have a bias.
@@ -66,13 +67,13 @@ def instructed(
 
     Raises:
         ValueError: Gates, an input, heads or separate networks without a number of instructions;
-            an embedding or several decoders without gates.
+            an embedding without gates.
 
     Source: heads on a shared trunk: Kurin et al., In Defense of the Unitary Scalarization for Deep
     Multi-Task Learning, NeurIPS 2022, https://arxiv.org/abs/2201.04122.
     """
-    tasks = _tasks(instruction, num_instructions, task_embedding, multi_decoders)
-    heads = tasks if multi_decoders or instruction in ("heads", "separate") else 1
+    tasks = _tasks(instruction, num_instructions, task_embedding)
+    heads, gated = tasks if instruction in HEADED else 1, instruction in GATED
     populations: dict[str, Population] = {}
     projections: list[Projection] = []
     prefixes = [f"task{t}/" for t in range(tasks)] if instruction == "separate" else [""]
@@ -83,14 +84,14 @@ def instructed(
         graph = _head_graph(num_outputs, heads, sources, head if len(prefixes) > 1 else None)
         layer = TopDownEdges(graph.named(f"{prefixes[head]}prediction"), bias, feedback)
         projections.append(Projection(name, "prediction", layer))
-        if instruction == "gates":
+        if gated:
             _add_task(name, tasks, task_embedding, top_down_bias, populations, projections)
         if instruction == "input":
             _add_task_input(made, tasks, populations, projections)
     populations["prediction"] = Population((num_outputs * heads, 1), "identity", columns=True)
     return BottomUpTopDown(
         TopDownNetwork(populations, projections),
-        task="task" if instruction == "gates" else None,
+        task="task" if gated else None,
         task_input="task" if instruction == "input" else None,
         heads=heads,
         sweeps=sweeps,
@@ -165,14 +166,13 @@ def _dense(source: str, target: str, sources: int, columns: int) -> Projection:
     return Projection(source, target, TopDownEdges(graph, bias=False))
 
 
-def _tasks(instruction: str, given: int | None, embedding: int | None, multi_decoders: bool) -> int:
+def _tasks(instruction: str, given: int | None, embedding: int | None) -> int:
     """The number of tasks, 1 where there are no instructions."""
     check_choice("instruction", instruction, get_args(Instruction))
-    if instruction != "gates" and (embedding is not None or multi_decoders):
+    if instruction not in GATED and embedding is not None:
         raise ValueError(
-            "task_embedding and multi_decoders are of networks with gates. Got "
-            f"instruction={instruction!r}, task_embedding={embedding}, "
-            f"multi_decoders={multi_decoders}; leave them out."
+            "a task embedding is of networks with gates. Got "
+            f"instruction={instruction!r}, task_embedding={embedding}; leave it out."
         )
     if instruction == "none":
         return 1

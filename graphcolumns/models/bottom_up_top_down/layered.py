@@ -24,7 +24,6 @@ def layered_top_down(
     graphs: Mapping[str, ColumnGraph] | None = None,
     instruction: Instruction = "gates",
     task_embedding: int | None = None,
-    multi_decoders: bool = False,
     sweeps: int = 1,
     feedback: Feedback = "tied",
     bias: bool = True,
@@ -44,7 +43,6 @@ def layered_top_down(
         graphs: Edges of some hidden layers in place of complete graphs, by name.
         instruction: Role of the instruction, see :func:`instructed`.
         task_embedding: Number of neurons between the task and the last hidden layer, or None.
-        multi_decoders: Whether every task has a head of its own although there are gates.
         sweeps: Number of times that both streams run.
         feedback: Weights of top-down passes.
         bias: Whether neurons have a bias.
@@ -91,7 +89,6 @@ def layered_top_down(
         num_instructions,
         instruction=instruction,
         task_embedding=task_embedding,
-        multi_decoders=multi_decoders,
         sweeps=sweeps,
         feedback=feedback,
         bias=bias,

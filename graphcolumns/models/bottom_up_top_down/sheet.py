@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal, get_args
+
+import torch
 
 from graphcolumns.connect import complete_between, field_edges
 from graphcolumns.geometry import Geometry
@@ -10,8 +13,19 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.bottom_up_top_down.instructed import Instruction, instructed
 from graphcolumns.models.bottom_up_top_down.model import BottomUpTopDown
 from graphcolumns.models.bottom_up_top_down.trunk import Trunk
-from graphcolumns.nn.checks import check_counts
-from graphcolumns.nn.top_down import Feedback, Identity, Population, Projection, TopDownEdges
+from graphcolumns.nn.checks import check_choice, check_counts
+from graphcolumns.nn.top_down import (
+    Feedback,
+    Identity,
+    Population,
+    Projection,
+    Reshape,
+    TopDownAttention,
+    TopDownEdges,
+    TopDownUntied,
+)
+
+SheetLayer = Literal["edges", "attention"]
 
 
 def top_down_sheet(
@@ -23,18 +37,24 @@ def top_down_sheet(
     in_channels: int = 1,
     geometry: Geometry | None = None,
     field: int | None = None,
+    channels: int = 1,
     steps: int = 3,
-    residual: bool = True,
+    layer: SheetLayer = "edges",
     instruction: Instruction = "gates",
     task_embedding: int | None = None,
-    multi_decoders: bool = False,
+    sweeps: int = 1,
     feedback: Feedback = "tied",
     top_down_bias: bool = False,
 ) -> BottomUpTopDown:
     r"""A sheet whose columns receive along a graph, one layer applied again and again.
 
     .. math::
-        h^0 = \max(0, V x + c), \qquad h^{t+1} = \max\Bigl(0, W h^t + b \;(+\, h^t)\Bigr)
+        h^0_i = \max\Bigl(0, \sum_p V_{ip} x_p + c_i\Bigr), \qquad
+        h^{t+1}_i = \max\Bigl(0, h^t_i + W_i^\top \sum_j w_{ij} \odot h^t_j + b_i\Bigr)
+
+    with one weight per edge and channel and, for columns of several channels, a matrix
+    :math:`W_i` per column; ``layer="attention"`` has attention in place of the sum. A column keeps
+    its value from step to step and adds to it.
 
     Every step is a population, ``"step0"`` to ``"step3"``, with gates of its own; all steps share
     the weights of the edges. The task sits above the last step, so the instruction walks through
@@ -50,11 +70,13 @@ def top_down_sheet(
         geometry: Positions of the columns; needed for ``field``.
         field: Side of the square of pixels that a column sees where it is; None: every column sees
             the whole image.
+        channels: ``C``, number of neurons of every column.
         steps: Number of times that the layer on the graph is applied.
-        residual: Whether a column keeps its value and adds to it.
+        layer: ``"edges"``: a weight per edge and channel, then a matrix per column;
+            ``"attention"``: :class:`~graphcolumns.nn.top_down.TopDownAttention` with one head.
         instruction: Role of the instruction, see :func:`instructed`.
         task_embedding: Number of neurons between the task and the last step, or None.
-        multi_decoders: Whether every task has a head of its own although there are gates.
+        sweeps: Number of times that both streams run.
         feedback: Weights of top-down passes.
         top_down_bias: Whether columns have a top-down bias at every step.
 
@@ -73,23 +95,24 @@ def top_down_sheet(
         >>> model(inputs).prediction.shape
         torch.Size([4, 10])
     """
-    check_counts(steps=steps)
+    check_counts(steps=steps, channels=channels)
+    check_choice("layer", layer, get_args(SheetLayer))
     n = graph.num_columns
     size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
     seen = _seen(n, (size[0], size[1]), in_channels, geometry, field)
 
     def trunk(prefix: str) -> Trunk:
         names = [f"{prefix}step{t}" for t in range(steps + 1)]
-        column = Population((n, 1), columns=True, top_down_bias=top_down_bias)
-        image = Population((seen.num_sources, 1), "identity", columns=True)
-        again = TopDownEdges(graph.named(f"{prefix}columns"), feedback=feedback)
+        column = Population((n, channels), columns=True, top_down_bias=top_down_bias)
+        populations = {"image": Population((seen.num_sources, 1), "identity", columns=True)}
+        populations |= dict.fromkeys(names, column)
         # The edges among columns first: they are the graph of the model.
-        projections = [Projection(a, b, again) for a, b in pairwise(names)]
-        if residual:
-            projections += [Projection(a, b, Identity()) for a, b in pairwise(names)]
-        see = TopDownEdges(seen.named(f"{prefix}image"), feedback=feedback)
-        projections.append(Projection("image", names[0], see))
-        populations = {"image": image, **dict.fromkeys(names, column)}
+        projections = _recurrence(names, graph.named(f"{prefix}columns"), channels, layer, feedback)
+        for name in names[:-1] if channels > 1 and layer == "edges" else ():
+            populations[f"{name}_edges"] = Population((n, channels), "identity", columns=True)
+        projections += _seeing(names[0], seen.named(f"{prefix}image"), column, feedback)
+        if channels > 1:
+            populations[f"{names[0]}_flat"] = _flat(column)
         return Trunk(populations, projections, names[0], names[-1])
 
     return instructed(
@@ -98,10 +121,57 @@ def top_down_sheet(
         num_instructions,
         instruction=instruction,
         task_embedding=task_embedding,
-        multi_decoders=multi_decoders,
+        sweeps=sweeps,
         feedback=feedback,
         top_down_bias=top_down_bias,
     )
+
+
+def _recurrence(
+    names: list[str], graph: ColumnGraph, channels: int, layer: SheetLayer, feedback: Feedback
+) -> list[Projection]:
+    """The same layers from every step to the next, and a way around them."""
+    made = []
+    if layer == "attention":
+        attend = TopDownAttention(graph, channels, channels, feedback=feedback)
+        made = [Projection(a, b, attend) for a, b in pairwise(names)]
+    elif channels == 1:
+        edges = TopDownEdges(graph, feedback=feedback)
+        made = [Projection(a, b, edges) for a, b in pairwise(names)]
+    else:
+        edges = TopDownEdges(graph, bias=False, feedback=feedback, heads=channels)
+        mix = TopDownUntied(graph.num_columns, channels, channels, feedback=feedback)
+        for a, b in pairwise(names):
+            made += [Projection(a, f"{a}_edges", edges), Projection(f"{a}_edges", b, mix)]
+    return made + [Projection(a, b, Identity()) for a, b in pairwise(names)]
+
+
+def _seeing(
+    name: str, seen: ColumnGraph, column: Population, feedback: Feedback
+) -> list[Projection]:
+    """From pixels to all channels of the columns, which are targets of their own."""
+    n, channels = column.sizes
+    if channels == 1:
+        return [Projection("image", name, TopDownEdges(seen, feedback=feedback))]
+    source, target = seen.edge_index
+    ends = torch.stack(
+        [
+            source.repeat_interleave(channels),
+            (target[:, None] * channels + torch.arange(channels)).flatten(),
+        ]
+    )
+    graph = ColumnGraph.from_edge_index(ends, n * channels, num_sources=seen.num_sources)
+    layer = TopDownEdges(graph.named(seen.name), feedback=feedback)
+    flat = f"{name}_flat"
+    return [
+        Projection("image", flat, layer),
+        Projection(flat, name, Reshape(_flat(column), column)),
+    ]
+
+
+def _flat(column: Population) -> Population:
+    n, channels = column.sizes
+    return Population((n * channels, 1), "identity", columns=True)
 
 
 def _seen(
