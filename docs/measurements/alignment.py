@@ -68,7 +68,7 @@ ARMS = {
     "feedback alignment": (
         {"feedback": "independent"}, partial(counter_hebb, top_down="fixed"), 0.0,
     ),
-    "direct feedback": ({}, partial(counter_hebb, top_down="direct"), 0.0),
+    "direct feedback": ({"feedback": "direct"}, partial(counter_hebb, top_down="direct"), 0.0),
     "readout alone": ({}, backprop, 0.0),
 }  # fmt: skip
 
@@ -98,7 +98,7 @@ def build(seed, **options):
         Projection(*ends, layer) for ends, layer in zip(pairwise(NAMES), layers, strict=True)
     ]
     network = TopDownNetwork(populations, projections)
-    return BottomUpTopDown(network, task=None, direct=True)
+    return BottomUpTopDown(network, task=None)
 
 
 def trained(arm, data, rate, seed, angles):

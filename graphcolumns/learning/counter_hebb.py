@@ -219,5 +219,5 @@ def _check(model: Any, options: _Options, amp: str | None) -> None:
     if options.top_down == "direct" and not isinstance(direct, DirectFeedback):
         raise ValueError(
             "top_down='direct' needs a model with random matrices, model.direct_feedback. Got "
-            f"{type(direct).__name__}; build it with direct=True."
+            f"{type(direct).__name__}; build its layers with feedback='direct'."
         )

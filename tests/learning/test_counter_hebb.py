@@ -34,7 +34,7 @@ def complete(columns, sources):
     return ColumnGraph.from_edge_index(pairs.flip(0), columns, num_sources=sources)
 
 
-def build(feedback="tied", direct=False, dtype=torch.float64, **options):
+def build(feedback="tied", dtype=torch.float64, **options):
     """Two hidden populations and a sum without gates between them and the prediction."""
     torch.manual_seed(0)
     layer = partial(TopDownEdges, feedback=feedback, **options)
@@ -52,7 +52,7 @@ def build(feedback="tied", direct=False, dtype=torch.float64, **options):
         Projection("two", "prediction", layer(complete(4, 8))),
     ]
     network = TopDownNetwork(populations, projections)
-    return BottomUpTopDown(network, task=None, direct=direct).to(dtype)
+    return BottomUpTopDown(network, task=None).to(dtype)
 
 
 def batch(samples=9):
@@ -204,7 +204,7 @@ def test_gains_of_norms_get_the_same_updates_and_do_not_decay():
 
 
 def test_direct_feedback_by_hand():
-    model = build(direct=True)
+    model = build("direct")
     found = learned(model, top_down="direct")
     x, y = batch()
     neurons = model.neurons(x)
@@ -224,11 +224,11 @@ def test_direct_feedback_by_hand():
 
 
 def test_random_matrices_are_part_of_the_state():
-    model = build(direct=True)
+    model = build("direct")
     names = [name for name in model.state_dict() if name.startswith("direct_feedback")]
     assert names == ["direct_feedback.matrix0", "direct_feedback.matrix1"]
     assert not [name for name, _ in model.named_parameters() if name.startswith("direct")]
-    other = build(direct=True)
+    other = build("direct")
     torch.manual_seed(5)
     other.direct_feedback = DirectFeedback(other.network)
     other.double().load_state_dict(model.state_dict())

@@ -58,8 +58,6 @@ class BottomUpTopDown(nn.Module):
             the top-down stream, Counter-Hebbian products on edges and on absent pairs; or
             ``"backprop"``, for models with own top-down weights that backpropagation trains. With
             tied weights both are the same.
-        direct: Whether the model keeps random matrices that carry an error from the prediction to
-            every population with gates, for ``counter_hebb(top_down="direct")``.
 
     Shapes:
         - inputs: ``{image: [B, ...], instruction: [B] or [B, tasks]}``, or ``[B, ...]`` alone
@@ -93,7 +91,6 @@ class BottomUpTopDown(nn.Module):
         image: str = "image",
         instruction: str = "instruction",
         scored_by: ScoredBy = "counter_hebb",
-        direct: bool = False,
     ) -> None:
         super().__init__()
         check_counts(sweeps=sweeps, heads=heads)
@@ -108,6 +105,7 @@ class BottomUpTopDown(nn.Module):
         self.num_instructions = _num_instructions(network, task, task_input, heads)
         _check_heads(heads, _count(network, prediction))
         self._read = _last_columns(network, prediction, self.input)
+        direct = any(getattr(layer, "feedback", None) == "direct" for layer in network.layers)
         self.direct_feedback = DirectFeedback(network, prediction) if direct else None
         keep_topology(self)
 

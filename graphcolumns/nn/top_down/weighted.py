@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.top_down.layer import TopDownLayer
 
-Feedback = Literal["tied", "copied", "independent", "sign", "sign_fixed", "sign_redrawn"]
+Feedback = Literal["tied", "copied", "independent", "sign", "sign_fixed", "sign_redrawn", "direct"]
 # Those with weights that a rule may change.
 OWN: tuple[Feedback, ...] = ("copied", "independent")
 MAGNITUDES: tuple[Feedback, ...] = ("sign_fixed", "sign_redrawn")
@@ -34,7 +34,9 @@ class WeightedTopDownLayer(TopDownLayer):
             ``"copied"``, their own, equal at the start; ``"independent"``, their own, drawn anew;
             ``"sign"``, the signs of the bottom-up weights, at their root mean square;
             ``"sign_fixed"``, their signs, with magnitudes that are drawn once;
-            ``"sign_redrawn"``, with magnitudes that the learning rule draws anew for every batch.
+            ``"sign_redrawn"``, with magnitudes that the learning rule draws anew for every batch;
+            ``"direct"``, those of the bottom-up pass, for instructions alone: the error goes past
+            them (:class:`DirectFeedback`).
             Whether own weights learn, and how, is up to the learning rule.
         feedback_noise: Standard deviation of a factor of mean 1 on every copied weight, for a
             symmetry that is weak from the start.
