@@ -124,7 +124,9 @@ EXAMPLES += [page.relative_to(ROOT).as_posix() for page in sorted(DOCS.glob("top
 
 
 @pytest.mark.parametrize("page", EXAMPLES)
-def test_examples_run(page, capsys):
+def test_examples_run(page, capsys, tmp_path, monkeypatch):
+    # Runs that an example writes go there.
+    monkeypatch.chdir(tmp_path)
     blocks = PYTHON.findall((ROOT / page).read_text())
     assert blocks
     names: dict[str, object] = {}
