@@ -85,6 +85,14 @@ def test_growth_scores_are_the_gradient_of_a_dense_matrix(slice_size):
     torch.testing.assert_close(got, by_backprop.gate.view(12, 12) / 6, **EXACT)
 
 
+@pytest.mark.parametrize("feedback", ["tied", "independent"])
+def test_in_several_sweeps_the_last_one_is_scored(feedback):
+    model = two_streams(feedback, seed=3, sweeps=3).double()
+    got = scored(model).gate.view(12, 12) / 6
+    assert got.any()
+    torch.testing.assert_close(got, products(model), **EXACT)
+
+
 @pytest.mark.parametrize("feedback", ["independent", "sign"])
 def test_with_own_top_down_weights_they_are_the_products_and_not_backpropagation(feedback):
     model = two_streams(feedback).double()

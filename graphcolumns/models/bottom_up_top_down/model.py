@@ -50,7 +50,8 @@ class BottomUpTopDown(nn.Module):
         heads: Parts of equal size that the population ``prediction`` has. The instruction, which
             must be of one task, then selects the part that is read.
         sweeps: Number of times that both streams run before the prediction is read. From the second
-            on, the instruction pass is gated by the neurons of the bottom-up pass before it.
+            on, the instruction pass is gated by the neurons of the bottom-up pass before it, so a
+            neuron that was silent is closed: the sub-network of each sample narrows.
         image: Name of the input that is seen, where inputs are a mapping.
         instruction: Name of the input that holds the instruction of every sample: ids ``[B]``
             int64, or a vector ``[B, tasks]``.
@@ -138,11 +139,12 @@ class BottomUpTopDown(nn.Module):
         if self.task_input is not None:
             seen[self.task_input] = self._values(self.task_input, self._instruction(inputs))
         gates = self.gates(inputs)
-        neurons = self.network.bottom_up(seen, gates)
-        for _ in range(self.sweeps - 1):
-            gates = self.gates(inputs, neurons)
-            neurons = self.network.bottom_up(seen, gates)
-        return neurons
+        # Without a task there are no gates that another sweep could change.
+        for _ in range(0 if gates is None else self.sweeps - 1):
+            # Only gates go on to the next sweep, and no gradient passes through them.
+            with torch.no_grad():
+                gates = self.gates(inputs, self.network.bottom_up(seen, gates))
+        return self.network.bottom_up(seen, gates)
 
     @torch.no_grad()
     def gates(
