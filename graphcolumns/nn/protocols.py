@@ -38,6 +38,8 @@ takes others in their place, and returns a :class:`ModelOutput`; see :class:`Col
 ``own_gradients()``
     A method of a model that learns by passes of its own: a context manager in which derivatives of
     its output are those that it learns from, not those of backpropagation. Edges are scored in it.
+``learned_by(rule)``
+    A method of the model that training calls with the learning rule before the first step.
 ``recorder``
     A class attribute, normally None; set only while records of what the module computes along
     edges are kept, see ``graphcolumns.nn.recording``.

@@ -85,6 +85,8 @@ class Training:
         self.model, self.data = model.to(options.device).train(), data.to(options.device)
         for average in averages:
             keep_topology(average.to(options.device))
+        if (learned_by := getattr(model, "learned_by", None)) is not None:
+            learned_by(learn)
         attempt = partial(trying, self.model, options.device)
         with attempt("while trying two samples"):
             check_fit(self.model, self.data, losses, augmentation)

@@ -9,8 +9,8 @@ import torch
 from graphcolumns import checkpoint
 from graphcolumns.analysis import report
 from graphcolumns.data import Dataset
-from graphcolumns.learning import counter_hebb
-from graphcolumns.plasticity import presets
+from graphcolumns.learning import backprop, counter_hebb
+from graphcolumns.plasticity import presets, samplers
 from graphcolumns.training import train
 from tests.plasticity.support.two_streams import CLASSES, SHEET, samples, two_streams
 
@@ -75,3 +75,21 @@ def test_a_run_gets_a_report(tmp_path):
     assert "bottom-up/top-down" in page.read_text()
     entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert sum("edges_born" in entry for entry in entries) == 4
+
+
+def test_edges_are_scored_by_the_gradients_that_the_model_learns_from(tmp_path):
+    grown = {}
+    for name, rule in (("counter", partial(counter_hebb, noise=0.0)), ("backprop", backprop)):
+        for scored_by in (None, "counter_hebb", "backprop"):
+            model = two_streams("independent", scored_by=scored_by)
+            options = OPTIONS | {"learn": rule}
+            rules = {"sheet": partial(RULES["rigl"], sampler=samplers.everything)}
+            folder = tmp_path / f"{name}-{scored_by}"
+            train(model, data(), run=folder, plasticity=rules, **options)
+            grown[name, scored_by] = model.graphs["sheet"]
+    for name, own, other in (
+        ("counter", "counter_hebb", "backprop"),
+        ("backprop", "backprop", "counter_hebb"),
+    ):
+        assert grown[name, None].same_topology(grown[name, own])
+        assert not grown[name, None].same_topology(grown[name, other])

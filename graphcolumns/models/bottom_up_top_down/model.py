@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.learning.backprop import backprop
 from graphcolumns.models.bottom_up_top_down.memory import task_memory
 from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.checks import check_choice, check_counts
@@ -57,8 +58,9 @@ class BottomUpTopDown(nn.Module):
             int64, or a vector ``[B, tasks]``.
         scored_by: Gradients by which rules of plasticity score edges: ``"counter_hebb"``, those of
             the top-down stream, Counter-Hebbian products on edges and on absent pairs; or
-            ``"backprop"``, for models with own top-down weights that backpropagation trains. With
-            tied weights both are the same.
+            ``"backprop"``. With tied weights both are the same. None: those that the model learns
+            from, ``"backprop"`` where :func:`~graphcolumns.train` trains it by that rule and
+            ``"counter_hebb"`` otherwise.
 
     Shapes:
         - inputs: ``{image: [B, ...], instruction: [B] or [B, tasks]}``, or ``[B, ...]`` alone
@@ -91,11 +93,13 @@ class BottomUpTopDown(nn.Module):
         sweeps: int = 1,
         image: str = "image",
         instruction: str = "instruction",
-        scored_by: ScoredBy = "counter_hebb",
+        scored_by: ScoredBy | None = None,
     ) -> None:
         super().__init__()
         check_counts(sweeps=sweeps, heads=heads)
-        check_choice("scored_by", scored_by, get_args(ScoredBy))
+        if scored_by is not None:
+            check_choice("scored_by", scored_by, get_args(ScoredBy))
+        self._learned_by: ScoredBy = "counter_hebb"
         for name in (prediction, task, task_input):
             if name is not None:
                 _check_population(name, network)
@@ -123,11 +127,15 @@ class BottomUpTopDown(nn.Module):
     def rewired(self, graph: ColumnGraph, name: str | None = None) -> None:
         """Takes other edges: the layers on them keep them."""
 
+    def learned_by(self, rule: Any) -> None:
+        """Takes note of the learning rule, whose gradients edges are scored by."""
+        is_backprop = getattr(rule, "func", rule) is backprop
+        self._learned_by = "backprop" if is_backprop else "counter_hebb"
+
     def own_gradients(self) -> AbstractContextManager[None]:
         """The context in which edges are scored, by the gradients that ``scored_by`` names."""
-        return (
-            top_down_gradients(self.network) if self.scored_by == "counter_hebb" else nullcontext()
-        )
+        chosen = self._learned_by if self.scored_by is None else self.scored_by
+        return top_down_gradients(self.network) if chosen == "counter_hebb" else nullcontext()
 
     def forward(self, inputs: Inputs) -> ModelOutput:
         """The first two passes, and what they predict."""
