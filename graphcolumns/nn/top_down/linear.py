@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.top_down.check_fits import check_fits
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 
 
@@ -26,6 +27,9 @@ class TopDownLinear(WeightedTopDownLayer):
     Shapes:
         - source: ``[B, ...]``, ``in_features`` values per sample
         - target: ``[B, out_features]``
+
+    Raises:
+        ValueError: A size below one; when called, another number of values per sample.
 
     Example:
         >>> import torch
@@ -52,10 +56,18 @@ class TopDownLinear(WeightedTopDownLayer):
 
     def linear(self, x: Tensor, weight: Tensor) -> Tensor:
         """``[B, in_features]`` to ``[B, out_features]``."""
-        return F.linear(x.flatten(1), weight)
+        flat = x.flatten(1)
+        if flat.shape[1] != weight.shape[1]:
+            raise ValueError(
+                f"a dense layer must get in_features values per sample, [B, ...]. Expected "
+                f"{weight.shape[1]}. Got {list(x.shape)}; columns come samples second, put a "
+                "Reshape before the layer."
+            )
+        return F.linear(flat, weight)
 
     def adjoint(self, counter: Tensor, weight: Tensor, shape: tuple[int, ...]) -> Tensor:
         """``[B, out_features]`` to ``shape``."""
+        check_fits("the target", counter, "B, F", (None, len(weight)))
         return (counter @ weight).reshape(shape)
 
     def products(self, x: Tensor, counter: Tensor) -> Tensor:

@@ -71,3 +71,19 @@ def test_queries_and_keys_do_not_learn():
     names = {name for name, _ in attention.named_parameters()}
     assert names == {"weight", "bias"}
     assert {"query", "key"} <= attention.state_dict().keys()
+
+
+def test_the_second_sweep_attends_as_the_bottom_up_pass_before_it():
+    model = sheet().double()
+    attention, network = model.network.layers[1], model.network
+    neurons = model.neurons(torch.randn(5, 16, 2, dtype=torch.float64))
+    top = torch.randn(16, 5, 4, dtype=torch.float64)
+    with torch.no_grad():
+        found = network.top_down({"above": top}, neurons, rectified=True)["below"]
+        before = network.top_down({"above": top}, rectified=True)["below"]
+    x = neurons["below"].requires_grad_()
+    (expected,) = torch.autograd.grad(attention(x), x, top)
+    torch.testing.assert_close(found, expected.relu() * (x > 0))
+    uniform = attention.top_down(top, x.shape).relu()
+    torch.testing.assert_close(before, uniform)
+    assert not torch.allclose(before * (x > 0), found)

@@ -16,6 +16,7 @@ from graphcolumns.nn.top_down import (
     TopDownBatchNorm,
     TopDownConv2d,
     TopDownEdges,
+    TopDownLinear,
     TopDownNetwork,
     TopDownUntied,
 )
@@ -68,6 +69,11 @@ CALLED = {
         torch.ones(2, 1, 8, 8),
         "images must be [B, 3, Y, X]. Got [2, 1, 8, 8]",
     ),
+    "columns of a dense layer": (
+        TopDownLinear(10, 2),
+        torch.ones(5, 3, 2),
+        "Expected 10. Got [5, 3, 2]; columns come samples second, put a Reshape before the layer.",
+    ),
     "no image": (TopDownAveragePool(2), torch.ones(2, 8), "images must be [B, 1, Y, X]"),
     "window": (TopDownAveragePool(9), torch.ones(2, 1, 8, 8), "a kernel must fit the image"),
     "columns of another graph": (
@@ -94,6 +100,7 @@ CALLED = {
     ),
 }
 COUNTERS = {
+    "linear": (TopDownLinear(4, 2), torch.ones(2, 4), (2, 4), "Expected [B, 2]. Got [2, 4]"),
     "conv": (
         TopDownConv2d(1, 2, 3, stride=2),
         torch.ones(2, 2, 4, 3),

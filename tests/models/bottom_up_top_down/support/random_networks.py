@@ -11,6 +11,7 @@ from graphcolumns.nn.top_down import (
     Identity,
     Population,
     Projection,
+    Reshape,
     TopDownAttention,
     TopDownAveragePool,
     TopDownConv2d,
@@ -126,42 +127,48 @@ def _images(draw, populations, projections):
 def _columns(draw, name, populations, projections):
     """A random graph of populations of columns, some of them steps of one layer."""
     channels, height, width = populations[name].sizes
-    columns = height * width
-    populations["columns 0"] = Population((columns, channels), "identity", columns=True)
-    projections.append(Projection(name, "columns 0", PixelColumns()))
+    pixels = height * width
+    populations["columns 0"] = Population((pixels, channels), "identity", columns=True)
+    above = populations["columns 0"]
+    bridge = PixelColumns() if draw(st.booleans()) else Reshape(populations[name], above)
+    projections.append(Projection(name, "columns 0", bridge))
     made, steps = ["columns 0"], []
     for depth in range(1, draw(st.integers(2, 5))):
-        out = draw(st.sampled_from([1, 2, 4]))
+        target = draw(st.sampled_from([pixels, pixels // 2 + 1])), draw(st.sampled_from([1, 2, 4]))
         name = f"columns {depth}"
-        populations[name] = Population((columns, out), columns=True)
+        populations[name] = Population(target, columns=True)
         for source in draw(st.lists(st.sampled_from(made), min_size=1, max_size=2)):
-            below = populations[source].sizes[1]
-            again = [layer for sizes, layer in steps if sizes == (below, out)]
+            below = populations[source].sizes
+            again = [layer for sizes, layer in steps if sizes == (below, target)]
             if again and draw(st.booleans()):
                 layer = draw(st.sampled_from(again))
             else:
-                layer = _layer(draw, columns, below, out)
-                steps.append(((below, out), layer))
+                layer = _layer(draw, below, target)
+                steps.append(((below, target), layer))
             projections.append(Projection(source, name, layer))
         made.append(name)
     return made[-1]
 
 
-def _layer(draw, columns, below, out):
-    kinds = ["untied", "attention"]
-    kinds += ["edges", "norm", "rms", "identity"] if below == out else []
+def _layer(draw, below, above):
+    (sources, channels), (columns, out) = below, above
+    kinds = ["attention"]
+    kinds += ["edges"] if channels == out else []
+    kinds += ["untied"] if sources == columns else []
+    kinds += ["norm", "rms", "identity"] if below == above else []
     kind = draw(st.sampled_from(kinds))
     heads = draw(st.sampled_from([h for h in (1, 2, 4) if out % h == 0]))
     if kind == "untied":
-        return TopDownUntied(columns, below, out, bias=draw(st.booleans()))
+        return TopDownUntied(columns, channels, out, bias=draw(st.booleans()))
     if kind == "attention":
-        coefficients = draw(st.sampled_from(["fixed", "values", "queries"]))
-        return TopDownAttention(random_graph(columns), below, out, heads, coefficients)
+        origins = ["queries", *(["fixed", "values"] if sources == columns else [])]
+        graph = random_graph(columns, sources)
+        return TopDownAttention(graph, channels, out, heads, draw(st.sampled_from(origins)))
     if kind == "edges":
-        return TopDownEdges(random_graph(columns), heads=heads)
+        return TopDownEdges(random_graph(columns, sources), heads=heads)
     if kind == "identity":
         return Identity()
-    return (FrozenNorm if kind == "norm" else FrozenRMSNorm)((columns, out), True)
+    return (FrozenNorm if kind == "norm" else FrozenRMSNorm)(above, True)
 
 
 def complete(columns, sources):
@@ -170,8 +177,9 @@ def complete(columns, sources):
     return ColumnGraph.from_edge_index(pairs.flip(0), columns, num_sources=sources)
 
 
-def random_graph(columns):
+def random_graph(columns, sources=None):
     """Edges with probability 0.3, among them one at least."""
-    edges = torch.rand(columns, columns) < 0.3
+    sources = columns if sources is None else sources
+    edges = torch.rand(columns, sources) < 0.3
     edges[0, 0] = True
-    return ColumnGraph.from_edge_index(edges.nonzero().T.flip(0), columns)
+    return ColumnGraph.from_edge_index(edges.nonzero().T.flip(0), columns, num_sources=sources)
