@@ -36,6 +36,14 @@ def write(run, user, **options):
     return report.write(run, **parts, config="name: <tiny>\n")
 
 
+@pytest.fixture(scope="module")
+def of_a_sheet(tmp_path_factory):
+    """The run folder of an 8 x 8 sheet, with its report."""
+    run = tmp_path_factory.mktemp("sheet")
+    write(run, grid.sheet(8, 8))
+    return run
+
+
 def light_up_if_possible(model, permutation):
     if len(permutation) == 64:
         light_up(model, permutation)
@@ -45,17 +53,15 @@ def rows(path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
-def test_files(tmp_path):
-    page = write(tmp_path, grid.sheet(8, 8))
-    assert page == tmp_path / "report.html"
+def test_files(of_a_sheet):
     for suffix in (".png", ".csv"):
-        assert {p.stem for p in (tmp_path / "report").glob(f"*{suffix}")} == NAMES
-    left = {path.name for path in tmp_path.iterdir()}
+        assert {p.stem for p in (of_a_sheet / "report").glob(f"*{suffix}")} == NAMES
+    left = {path.name for path in of_a_sheet.iterdir()}
     assert left == {"metrics.jsonl", "summary.json", "report", "report.html"}
 
 
-def test_words_and_numbers(tmp_path):
-    text = write(tmp_path, grid.sheet(8, 8)).read_text()
+def test_words_and_numbers(of_a_sheet):
+    text = (of_a_sheet / "report.html").read_text()
     assert "A sheet of 64 columns of width 4, each with its own weights, applied 2 times" in text
     assert "192 edges" in text
     assert "62.50 %" in text  # of the summary, not of this untrained model
@@ -64,9 +70,9 @@ def test_words_and_numbers(tmp_path):
     assert "euclidean distances in pixel" in text
 
 
-def test_nothing_is_loaded(tmp_path):
+def test_nothing_is_loaded(of_a_sheet):
     """No address but those inside plotly's own code, which the browser never opens."""
-    text = write(tmp_path, grid.sheet(8, 8)).read_text()
+    text = (of_a_sheet / "report.html").read_text()
     loaded = re.findall(r'(?:src|href)="([^"#]*)', text)
     assert loaded
     assert all(address.startswith(("data:", "")) for address in loaded)
@@ -74,17 +80,15 @@ def test_nothing_is_loaded(tmp_path):
     assert "<script>" not in text  # a flat sheet needs none
 
 
-def test_the_table_names_the_users_columns(tmp_path):
-    write(tmp_path, grid.sheet(8, 8))
-    table = rows(tmp_path / "report/activity.csv")
+def test_the_table_names_the_users_columns(of_a_sheet):
+    table = rows(of_a_sheet / "report/activity.csv")
     lit = torch.tensor([float(row["step_1"]) > 10 for row in table])
     assert [int(row["column"]) for row in table] == list(range(64))
     assert torch.equal(lit.view(8, 8), F)
 
 
-def test_tables_agree_with_each_other(tmp_path):
-    write(tmp_path, grid.sheet(8, 8))
-    folder = tmp_path / "report"
+def test_tables_agree_with_each_other(of_a_sheet):
+    folder = of_a_sheet / "report"
     degrees, wires = rows(folder / "degrees.csv"), rows(folder / "wires.csv")
     assert sum(int(row["in_degree"]) for row in degrees) == len(wires) == 192
     received = sum(float(row["attention_received"]) for row in rows(folder / "attention.csv"))
@@ -100,7 +104,9 @@ def test_tables_agree_with_each_other(tmp_path):
 
 
 def test_again_in_place_of_the_earlier_one(tmp_path):
-    first = write(tmp_path, grid.sheet(8, 8)).read_bytes()
+    page = write(tmp_path, grid.sheet(8, 8))
+    assert page == tmp_path / "report.html"
+    first = page.read_bytes()
     (tmp_path / "report" / "old.png").write_bytes(b"")
     assert write(tmp_path, grid.sheet(8, 9)).read_bytes() != first
     assert not (tmp_path / "report" / "old.png").exists()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,10 +23,20 @@ def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a run of four steps."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["train", *TINY, "run=a", "checkpoint_every=2"]) == 0
+    return folder
+
+
 @pytest.fixture
-def run():
-    assert main(["train", *TINY, "run=a", "checkpoint_every=2"]) == 0
-    return Path("a")
+def run(trained):
+    """A copy of the run, which each test may change."""
+    return Path(shutil.copytree(trained / "a", "a"))
 
 
 def entries(run: Path) -> list[dict]:

@@ -132,7 +132,8 @@ def words(kind: str, rule: str) -> list[str]:
     return [*WORDS, *more, *chosen]
 
 
-@pytest.mark.parametrize("rule", ["set", "rigl"])
+# The other rule is that of the runs that are killed.
+@pytest.mark.parametrize("rule", ["set", pytest.param("rigl", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", MODELS)
 def test_it_is_rewired_and_reported(kind, rule):
     assert main([*words(kind, rule), "steps=30", "run=a"]) == 0
@@ -150,9 +151,16 @@ def test_it_is_rewired_and_reported(kind, rule):
     assert MODELS[kind][3] in first
 
 
-@pytest.mark.parametrize("kind", MODELS)
+# Gaps in the targets, and two graphs; the default run leaves the simpler two to the slow one.
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("regression", "two"),
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("classes", "reconstruction")),
+    ],
+)
 def test_killed_and_resumed_it_ends_bit_for_bit(kind):
-    said = [*words(kind, "rigl"), "steps=200", "checkpoint_every=5", "report=false"]
+    said = [*words(kind, "rigl"), "steps=80", "checkpoint_every=5", "report=false"]
     assert main([*said, "run=whole"]) == 0
     command = [sys.executable, "-m", "graphcolumns.cli", *said, "run=killed"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
