@@ -22,13 +22,15 @@ demo: $(VENV)/.demo ## Train the default sheet on handwritten digits, then one t
 	  echo "2 of 2: a task that needs far edges, from near ones: they alone give 75 %." && \
 	  $(BIN)/graphcolumns train experiment=planted plasticity=exact plasticity.every=50 run=$$run/wiring
 
-# One process per core, of one thread each.
+# One process per core, of one thread each. With worksteal, neighbours stay in one process, which makes
+# what a module shares once, and no process waits for another's long tests at the end.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --dist worksteal
+
 test: $(VENV)/.test ## Run the tests (choose some: make test PYTEST_ARGS="-k graph")
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PYTEST) $(PYTEST_ARGS)
 
 slow: $(VENV)/.test ## Run the tests that take too long for `make test`
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical \
-	  -m "slow and not gpu and not web and not dist" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PYTEST) -m "slow and not gpu and not web and not dist" $(PYTEST_ARGS)
 
 web: $(VENV)/.dev ## Open reports in the Chromium of this machine
 	$(BIN)/python -m pytest -m web

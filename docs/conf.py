@@ -61,7 +61,8 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(ROOT / "docs" / "_build" / "executed" / library_digest())
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 60
+# A guard against a hang, in seconds per cell: a busy machine is no error.
+nb_execution_timeout = 600
 nb_merge_streams = True
 nb_output_stderr = "remove"  # what libraries say of this machine is not for the reader
 nb_render_image_options = {"align": "center"}

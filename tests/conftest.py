@@ -72,7 +72,7 @@ RULES = [
 torch.sparse.check_sparse_tensor_invariants.enable()
 
 # The same examples in every run; `pytest --hypothesis-profile=explore` looks for new ones.
-settings.register_profile("default", deadline=None, derandomize=True)
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("default")
 
