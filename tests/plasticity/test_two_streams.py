@@ -5,9 +5,11 @@ import torch
 from torch.amp import GradScaler
 from torch.nn import functional as F
 
+from graphcolumns import connect
 from graphcolumns.graph.keys import edge_ids
 from graphcolumns.learning import counter_hebb
 from graphcolumns.learning.counter_hebb import error_of
+from graphcolumns.models.bottom_up_top_down import top_down_sheet
 from graphcolumns.nn.top_down import top_down_gradients
 from graphcolumns.plasticity import (
     EdgeAdamW,
@@ -102,6 +104,39 @@ def test_with_own_top_down_weights_they_are_the_products_and_not_backpropagation
     by_backprop = scored(model).gate.view(12, 12) / 6
     torch.testing.assert_close(by_backprop, dense_gradient(model), **EXACT)
     assert float(F.cosine_similarity(got.flatten(), by_backprop.flatten(), dim=0)) < 0.9
+
+
+@pytest.mark.parametrize("feedback", ["tied", "independent"])
+@pytest.mark.parametrize("layer", ["edges", "attention"])
+def test_gradients_of_columns_of_several_channels_are_those_of_the_learning_rule(layer, feedback):
+    torch.manual_seed(0)
+    options = {"image_size": (2, 3), "channels": 4, "steps": 2, "task_embedding": 8}
+    graph = connect.nearest(SHEET, degree=4)
+    model = top_down_sheet(graph, 4, 2, layer=layer, feedback=feedback, **options).double()
+    counter_hebb(model, samples(), TERMS, scaler=GradScaler(enabled=False))
+    learned = [
+        p for n, p in model.named_parameters() if p.grad is not None and "top_down_weight" not in n
+    ]
+    inputs, labels = samples()
+    with model.own_gradients():
+        loss = losses(model(inputs), labels).mean()
+        found = torch.autograd.grad(loss, learned)
+    assert sum(bool(gradient.any()) for gradient in found) > 5
+    for parameter, gradient in zip(learned, found, strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, **EXACT)
+
+
+@pytest.mark.parametrize("layer", ["edges", "attention"])
+def test_columns_of_several_channels_are_scored_alike_with_tied_weights(layer):
+    torch.manual_seed(0)
+    options = {"image_size": (2, 3), "channels": 4, "steps": 2, "task_embedding": 8}
+    model = top_down_sheet(connect.nearest(SHEET, degree=4), 4, 2, layer=layer, **options).double()
+    found = []
+    for model.scored_by in ("counter_hebb", "backprop"):
+        scores = trace(model, *samples(), losses, *EVERY, graph=model.graph)
+        found.append(scores.sums())
+    assert found[0].any()
+    torch.testing.assert_close(*found, **EXACT)
 
 
 def test_edges_are_scored_by_what_the_learning_rule_gives_them():
