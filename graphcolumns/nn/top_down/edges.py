@@ -14,7 +14,7 @@ from graphcolumns.nn.moved import moved
 from graphcolumns.nn.recording.records import LinearRecord
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 from graphcolumns.nn.topology_state import keep_topology
-from graphcolumns.ops import edge_linear, edge_products
+from graphcolumns.ops import edge_linear, edge_linear_transposed, edge_products
 from graphcolumns.ops.column_attention.checks import check_graph
 
 
@@ -26,7 +26,7 @@ class TopDownEdges(WeightedTopDownLayer):
         \bar z_j = \sum_{i : j \in \mathcal{N}(i)} \hat w_{ij} \odot \bar h_i, \qquad
         \Delta w_{ij} = \sum_{b, c} \bar h_i h_j
 
-    The top-down pass runs along the reversed graph. Weights learn on edges only; the same product
+    The top-down pass reads the same edges by source. Weights learn on edges only; the same product
     on a pair that is no edge is the gradient by which edges are regrown. Weights move with their
     edges when the graph is rewired. With heads, an edge has a weight for each of them, which holds
     for ``C / heads`` neighbouring channels, and sums of products go over these; with as many heads
@@ -81,8 +81,6 @@ class TopDownEdges(WeightedTopDownLayer):
     def rewired(self, graph: ColumnGraph) -> None:
         """Takes other edges; their weights have been carried."""
         self.graph = graph
-        # Kept apart from the graphs of the model: it follows from the graph.
-        self._reverse = (graph.reverse(),)
         magnitude = self.top_down_magnitude
         if magnitude is not None and bool((magnitude > 0).any()):
             # Buffers of new edges start at 0, where no error would pass.
@@ -97,7 +95,7 @@ class TopDownEdges(WeightedTopDownLayer):
 
     def adjoint(self, counter: Tensor, weight: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Sums over out-edges."""
-        return edge_linear(counter, weight[self.graph.by_source.permutation], self._reverse[0])
+        return edge_linear_transposed(counter, weight, self.graph)
 
     def products(self, x: Tensor, counter: Tensor) -> Tensor:
         """``[E]``, or ``[E, heads]``."""
@@ -135,5 +133,5 @@ class TopDownEdges(WeightedTopDownLayer):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Moves the graph along with the module."""
         super()._apply(fn, recurse)
-        self.graph, self._reverse = moved(self.graph, fn), (moved(self._reverse[0], fn),)
+        self.graph = moved(self.graph, fn)
         return self

@@ -20,10 +20,16 @@ def backward(
     grad: Tensor, x: Tensor, weight: Tensor, source: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor]:
     """``dx = W^T dy``, and the entries of ``dy x^T`` that are edges."""
-    shape = (grad.shape[0], x.shape[0])
-    matrix = scatter_edges(weight, target, source, shape, 0.0)
-    grad_x = torch.einsum("nmh,nbhd->mbhd", matrix, grad)
+    grad_x = transposed(grad, weight, source, target, x.shape[0])
     return grad_x, products(grad, x, source, target)
+
+
+def transposed(
+    grad: Tensor, weight: Tensor, source: Tensor, target: Tensor, num_sources: int
+) -> Tensor:
+    """``W^T dy`` alone."""
+    matrix = scatter_edges(weight, target, source, (grad.shape[0], num_sources), 0.0)
+    return torch.einsum("nmh,nbhd->mbhd", matrix, grad).contiguous()
 
 
 def products(grad: Tensor, x: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -34,6 +34,15 @@ def backward(grad: Tensor, x: Tensor, weight: Tensor, views: Views) -> tuple[Ten
     return grad_x, _differentiate_weights(grad, x, weight, views)
 
 
+def transposed(grad: Tensor, weight: Tensor, views: Views) -> Tensor:
+    """The gradient of x alone: sums over out-edges, ``[M, B, H, D]``."""
+    dtype = torch.promote_types(grad.dtype, weight.dtype)
+    if dtype not in tiles.DTYPES:
+        ends = views.target, views.source
+        return reference.forward(grad.to(dtype), weight.to(dtype), *ends, len(views.colptr) - 1)
+    return _sum_rows(grad, weight, views.colptr, views.csc_target, views.csc_edge, dtype)
+
+
 def products(grad: Tensor, x: Tensor, views: Views) -> Tensor:
     """The gradient of the weights alone, ``[E, H]``."""
     if x.dtype not in tiles.DTYPES:
