@@ -21,7 +21,7 @@ from graphcolumns.learning.top_down_updates import (
 )
 from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
 from graphcolumns.nn.checks import check_choice, check_counts
-from graphcolumns.nn.top_down import DirectFeedback, TopDownNetwork
+from graphcolumns.nn.top_down import DirectFeedback, SubNetworkNeurons, TopDownNetwork
 
 TopDownUpdate = Literal["mirrored", "fixed", "weight_mirror", "direct"]
 NoisePer = Literal["update", "weight"]
@@ -40,7 +40,7 @@ class CounterHebbianModel(Protocol):
     prediction: str
     input: str
 
-    def neurons(self, inputs: Inputs) -> dict[str, Tensor]:
+    def neurons(self, inputs: Inputs) -> Mapping[str, Tensor]:
         """Bottom-up neurons of all populations."""
 
     def output(self, neurons: Mapping[str, Tensor], inputs: Inputs) -> Any:
@@ -135,6 +135,9 @@ def accumulate_products(
     network: TopDownNetwork, neurons: Mapping[str, Tensor], counters: Mapping[str, Tensor]
 ) -> None:
     """Adds the Counter-Hebbian gradient of every parameter to its ``.grad``."""
+    if isinstance(neurons, SubNetworkNeurons) and isinstance(counters, SubNetworkNeurons):
+        neurons.accumulate(counters)
+        return
     for source, target, layer in network.projections:
         if source in neurons and target in counters and target in neurons:
             for parameter, gradient in layer.counter_hebb(neurons[source], counters[target]):
@@ -179,12 +182,12 @@ class _Options:
 
 def _error_pass(
     model: Any, neurons: Mapping[str, Tensor], error: Tensor, top_down: str
-) -> dict[str, Tensor]:
+) -> Mapping[str, Tensor]:
     tops = {model.prediction: error}
     if top_down == "direct":
         # Populations without gates, such as sums, still get what those above them send down.
         tops |= model.direct_feedback(error, neurons)
-    counters: dict[str, Tensor] = model.network.top_down(tops, neurons, until=(model.input,))
+    counters: Mapping[str, Tensor] = model.network.top_down(tops, neurons, until=(model.input,))
     return counters
 
 

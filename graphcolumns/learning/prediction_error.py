@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -29,13 +29,13 @@ def error_of(
             other populations, such as the state of the columns, or by parameters.
     """
     with torch.enable_grad():
-        leaves = {name: value.detach().requires_grad_() for name, value in neurons.items()}
-        output = model.output(leaves, inputs)
+        read = _Leaves(neurons)
+        output = model.output(read, inputs)
         values = {name: term(model, output, targets) for name, (_, term) in terms.items()}
         weighted = {name: w * values[name] for name, (w, _) in terms.items() if w}
-    top = leaves.pop(model.prediction)
-    leaves.pop(model.input, None)
-    others = [*leaves.values(), *(p for p in model.parameters() if p.requires_grad)]
+    top = read[model.prediction]
+    below = [leaf for name, leaf in read.made.items() if name not in (model.prediction, model.input)]
+    others = [*below, *(p for p in model.parameters() if p.requires_grad)]
     error = torch.zeros_like(top)
     for name, value in weighted.items():
         if value.requires_grad:
@@ -47,6 +47,31 @@ def error_of(
             error = error if found is None else error + found
     each = torch.stack([value.detach().float() for value in values.values()])
     return each, error
+
+
+class _Leaves(Mapping[str, Tensor]):
+    """Neurons that gradients are taken by, made when they are read.
+
+    Neurons of sub-networks are put together only then, and most populations are not read.
+    """
+
+    def __init__(self, neurons: Mapping[str, Tensor]) -> None:
+        self.neurons = neurons
+        self.made: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.made:
+            self.made[name] = self.neurons[name].detach().requires_grad_()
+        return self.made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.neurons
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.neurons)
+
+    def __len__(self) -> int:
+        return len(self.neurons)
 
 
 def _stray(name: str) -> str:

@@ -12,17 +12,27 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.learning.backprop import backprop
+from graphcolumns.models.bottom_up_top_down.by_task import (
+    SkipClosed,
+    Tasks,
+    check_skip_closed,
+    of_samples,
+    skips_closed,
+    through_sub_networks,
+)
 from graphcolumns.models.bottom_up_top_down.memory import task_memory
 from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.nn.top_down import (
     DirectFeedback,
+    Neurons,
     TopDownNetwork,
     empty_sub_networks,
     gates_of,
     top_down_gradients,
 )
+from graphcolumns.nn.top_down.sub_network_cache import SubNetworkCache
 from graphcolumns.nn.topology_state import keep_topology
 
 ScoredBy = Literal["counter_hebb", "backprop"]
@@ -61,6 +71,10 @@ class BottomUpTopDown(nn.Module):
             ``"backprop"``. With tied weights both are the same. None: those that the model learns
             from, ``"backprop"`` where :func:`~graphcolumns.train` trains it by that rule and
             ``"counter_hebb"`` otherwise.
+        skip_closed: Whether the guided pass, the error pass and products leave out columns that the
+            task closes, for the samples of each task together: True, False, or ``"auto"``, where
+            that is quicker. Results are equal up to rounding. Never with several sweeps, where
+            gates depend on the sample, or while a layer is recorded or has hooks.
 
     Shapes:
         - inputs: ``{image: [B, ...], instruction: [B] or [B, tasks]}``, or ``[B, ...]`` alone
@@ -70,8 +84,8 @@ class BottomUpTopDown(nn.Module):
     Raises:
         ValueError: A population that is not there, no input population or several, no graph of
             columns, fewer than one sweep, heads that do not divide the prediction or are not as
-            many as there are tasks, an unknown ``scored_by``; when called, an unknown instruction,
-            or one of several tasks where heads are selected.
+            many as there are tasks, an unknown ``scored_by`` or ``skip_closed``; when called, an
+            unknown instruction, or one of several tasks where heads are selected.
         KeyError: When called, an input that is not there.
 
     Warns:
@@ -94,11 +108,13 @@ class BottomUpTopDown(nn.Module):
         image: str = "image",
         instruction: str = "instruction",
         scored_by: ScoredBy | None = None,
+        skip_closed: SkipClosed = "auto",
     ) -> None:
         super().__init__()
         check_counts(sweeps=sweeps, heads=heads)
         if scored_by is not None:
             check_choice("scored_by", scored_by, get_args(ScoredBy))
+        check_skip_closed(skip_closed)
         self._learned_by: ScoredBy = "counter_hebb"
         for name in (prediction, task, task_input):
             if name is not None:
@@ -106,6 +122,7 @@ class BottomUpTopDown(nn.Module):
         self.network, self.prediction, self.task, self.sweeps = network, prediction, task, sweeps
         self.task_input, self.heads = task_input, heads
         self.image, self.instruction, self.scored_by = image, instruction, scored_by
+        self.skip_closed, self._sub_networks = skip_closed, SubNetworkCache()
         self.input = _input_of(network, task_input)
         self.num_instructions = _num_instructions(network, task, task_input, heads)
         _check_heads(heads, _count(network, prediction))
@@ -141,17 +158,22 @@ class BottomUpTopDown(nn.Module):
         """The first two passes, and what they predict."""
         return self.output(self.neurons(inputs), inputs)
 
-    def neurons(self, inputs: Inputs) -> dict[str, Tensor]:
+    def neurons(self, inputs: Inputs) -> Neurons:
         """Bottom-up neurons of all populations after the instruction pass and the guided pass."""
         seen = {self.input: self._values(self.input, self._image(inputs))}
         if self.task_input is not None:
             seen[self.task_input] = self._values(self.task_input, self._instruction(inputs))
-        gates = self.gates(inputs)
-        # Without a task there are no gates that another sweep could change.
-        for _ in range(0 if gates is None else self.sweeps - 1):
+        if self.task is None:
+            # Without a task there are no gates that another sweep could change.
+            return self.network.bottom_up(seen)
+        tasks = self._tasks(inputs)
+        if self.sweeps == 1 and skips_closed(self.network, tasks, self.skip_closed):
+            return through_sub_networks(self._sub_networks, self.network, tasks, seen)
+        gates = of_samples(self.network, tasks)
+        for _ in range(self.sweeps - 1):
             # Only gates go on to the next sweep, and no gradient passes through them.
             with torch.no_grad():
-                gates = self.gates(inputs, self.network.bottom_up(seen, gates))
+                gates = self.gates(inputs, self.network.bottom_up(seen, gates)) or {}
         return self.network.bottom_up(seen, gates)
 
     @torch.no_grad()
@@ -166,20 +188,20 @@ class BottomUpTopDown(nn.Module):
         """
         if self.task is None:
             return None
-        vectors = self._instruction(inputs)
         if neurons is not None:
-            counters = self._instructed(vectors, neurons)
+            counters = self._instructed(self._instruction(inputs), neurons)
             return gates_of(self.network, counters)
-        # Once for every different instruction, not once for every sample.
-        different, index = vectors.unique(dim=0, return_inverse=True)
-        gates = gates_of(self.network, self._instructed(different))
-        self._warn_of_empty(gates, different)
-        return {
-            name: gate.index_select(self.network.populations[name].batch_dim, index)
-            for name, gate in gates.items()
-        }
+        return of_samples(self.network, self._tasks(inputs))
 
-    def output(self, neurons: Mapping[str, Tensor], inputs: Inputs) -> ModelOutput:
+    @torch.no_grad()
+    def _tasks(self, inputs: Inputs) -> Tasks:
+        """The gates of every different instruction, not of every sample."""
+        vectors, task_of = self._instruction(inputs).unique(dim=0, return_inverse=True)
+        gates = gates_of(self.network, self._instructed(vectors))
+        self._warn_of_empty(gates, vectors)
+        return Tasks(vectors, task_of, gates)
+
+    def output(self, neurons: Neurons, inputs: Inputs) -> ModelOutput:
         """The prediction that neurons make."""
         populations = self.network.populations
         values = neurons[self.prediction]
@@ -200,9 +222,7 @@ class BottomUpTopDown(nn.Module):
             + f" {task_memory(self).sentence}"
         )
 
-    def _instructed(
-        self, vectors: Tensor, neurons: Mapping[str, Tensor] | None = None
-    ) -> dict[str, Tensor]:
+    def _instructed(self, vectors: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Neurons:
         assert self.task is not None
         tops = {self.task: self._values(self.task, vectors)}
         return self.network.top_down(tops, neurons, rectified=True, until=(self.input,))

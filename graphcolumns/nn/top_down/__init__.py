@@ -16,11 +16,16 @@ from graphcolumns.nn.top_down.frozen_rms_norm import FrozenRMSNorm
 from graphcolumns.nn.top_down.gates import gates_of
 from graphcolumns.nn.top_down.layer import Identity, TopDownLayer
 from graphcolumns.nn.top_down.linear import TopDownLinear
-from graphcolumns.nn.top_down.network import Neurons, Projection, TopDownNetwork
+from graphcolumns.nn.top_down.network import Projection, TopDownNetwork
+from graphcolumns.nn.top_down.open_columns import OpenColumns
+from graphcolumns.nn.top_down.part import LayerPart, PartGradient
+from graphcolumns.nn.top_down.passes import Link, Neurons
 from graphcolumns.nn.top_down.population import Population
 from graphcolumns.nn.top_down.reshape import Reshape
 from graphcolumns.nn.top_down.top_down_gradients import top_down_gradients
 from graphcolumns.nn.top_down.untied import TopDownUntied
+from graphcolumns.nn.top_down.sub_network import SubNetwork
+from graphcolumns.nn.top_down.sub_network_neurons import SubNetworkNeurons, TaskSamples
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 
 __all__ = [
@@ -30,7 +35,11 @@ __all__ = [
     "FrozenNorm",
     "FrozenRMSNorm",
     "Identity",
+    "LayerPart",
+    "Link",
     "Neurons",
+    "OpenColumns",
+    "PartGradient",
     "Population",
     "Projection",
     "Reshape",
@@ -38,6 +47,9 @@ __all__ = [
     "TopDownAveragePool",
     "TopDownBatchNorm",
     "TopDownConv2d",
+    "SubNetwork",
+    "SubNetworkNeurons",
+    "TaskSamples",
     "TopDownEdges",
     "TopDownLayer",
     "TopDownLinear",

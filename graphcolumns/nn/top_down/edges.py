@@ -12,6 +12,9 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.moved import moved
 from graphcolumns.nn.recording.records import LinearRecord
+from graphcolumns.nn.top_down.open_columns import OpenColumns
+from graphcolumns.nn.top_down.open_edges import OpenEdges
+from graphcolumns.nn.top_down.part import LayerPart
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 from graphcolumns.nn.topology_state import keep_topology
 from graphcolumns.ops import edge_linear, edge_linear_transposed, edge_products
@@ -96,6 +99,12 @@ class TopDownEdges(WeightedTopDownLayer):
     def adjoint(self, counter: Tensor, weight: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Sums over out-edges."""
         return edge_linear_transposed(counter, weight, self.graph)
+
+    def among(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
+        """The edges whose two ends are open."""
+        # A class derived from this one may compute anything else.
+        mine = type(self) is TopDownEdges
+        return OpenEdges(self, sources, targets) if mine else super().among(sources, targets)
 
     def products(self, x: Tensor, counter: Tensor) -> Tensor:
         """``[E]``, or ``[E, heads]``."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from graphcolumns.nn.top_down.network import Neurons, TopDownNetwork
+from graphcolumns.nn.top_down.network import TopDownNetwork
+from graphcolumns.nn.top_down.passes import Neurons
 
 
 def gates_of(network: TopDownNetwork, counters: Neurons) -> dict[str, Tensor]:

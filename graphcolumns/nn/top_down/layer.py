@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from graphcolumns.nn.top_down.open_columns import OpenColumns
+from graphcolumns.nn.top_down.part import CopiedColumns, LayerPart, WholeLayer
+
 
 class TopDownLayer(nn.Module, ABC):
     r"""A linear map between two populations with a pass in each direction along the same edges.
@@ -35,6 +38,17 @@ class TopDownLayer(nn.Module, ABC):
             x: Bottom-up neurons of the source, where a bottom-up pass has been made, for layers
                 whose map depends on them.
         """
+
+    def among(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
+        """The layer between open columns, for passes through the sub-network of a task.
+
+        This default runs the layer whole. A layer that can leave closed columns out defines it.
+
+        Args:
+            sources: Open columns of the source, or None: all.
+            targets: Open columns of the target, or None: all.
+        """
+        return WholeLayer(self, sources, targets)
 
     def counter_hebb(self, x: Tensor, counter: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
         """Every parameter that learns, with its Counter-Hebbian gradient.
@@ -68,3 +82,11 @@ class Identity(TopDownLayer):
     def top_down(self, counter: Tensor, shape: tuple[int, ...], x: Tensor | None = None) -> Tensor:
         """The same values."""
         return counter
+
+    def among(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
+        """A copy of the columns open in both."""
+        if type(self) is not Identity:
+            return super().among(sources, targets)
+        # With the same open columns at both ends there is nothing to move.
+        same = sources is targets
+        return WholeLayer(self, None, None) if same else CopiedColumns(sources, targets)

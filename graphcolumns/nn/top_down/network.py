@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.recording.evaluating import evaluating
 from graphcolumns.nn.top_down.layer import TopDownLayer
+from graphcolumns.nn.top_down.passes import Link, Neurons, run_bottom_up, run_top_down
 from graphcolumns.nn.top_down.population import Population
-
-# Values of populations by name: bottom-up neurons, top-down neurons, or gates.
-Neurons = Mapping[str, Tensor]
+from graphcolumns.nn.top_down.sub_network_neurons import SubNetworkNeurons
 
 
 class Projection(NamedTuple):
@@ -53,6 +52,7 @@ class TopDownNetwork(nn.Module):
         populations: Populations by name.
         projections: All projections, in the order that was given.
         order: Names of all populations, each after those below it.
+        links: The projections, with places of layers in ``layers``.
 
     Raises:
         ValueError: A projection from or to no population, a cycle, or a layer whose output has
@@ -93,10 +93,10 @@ class TopDownNetwork(nn.Module):
         self.layers = nn.ModuleList(dict.fromkeys(p.layer for p in projections))
         index = {layer: place for place, layer in enumerate(self.layers)}
         # Kept with places of layers, so that copies of the network have projections of their own.
-        self._links = [_Link(p.source, p.target, index[p.layer]) for p in projections]
+        self.links = [Link(p.source, p.target, index[p.layer]) for p in projections]
         self.order = _order(self.populations, projections)
-        self._into = {name: [p for p in self._links if p[1] == name] for name in self.order}
-        self._out_of = {name: [p for p in self._links if p[0] == name] for name in self.order}
+        self._into = {name: [p for p in self.links if p[1] == name] for name in self.order}
+        self._out_of = {name: [p for p in self.links if p[0] == name] for name in self.order}
         _name_graphs(self)
         self.top_down_biases = nn.ParameterDict(
             {
@@ -112,7 +112,7 @@ class TopDownNetwork(nn.Module):
     @property
     def projections(self) -> list[Projection]:
         """All projections, in the order that was given."""
-        return [Projection(link.source, link.target, self._layer(link)) for link in self._links]
+        return [Projection(link.source, link.target, self.layer(link)) for link in self.links]
 
     @property
     def graphs(self) -> dict[str, ColumnGraph]:
@@ -135,17 +135,7 @@ class TopDownNetwork(nn.Module):
             ValueError: Inputs that are no population, or of another shape.
         """
         _check_values(self, inputs)
-        neurons = dict(inputs)
-        for target in self.order:
-            below = [link for link in self._into[target] if link.source in neurons]
-            parts = [self._layer(link)(neurons[link.source]) for link in below]
-            if parts and target not in inputs:
-                z = _summed(parts)
-                relu = self.populations[target].activation == "relu"
-                h = z.relu() if relu else z
-                gate = None if gates is None or not relu else gates.get(target)
-                neurons[target] = h if gate is None else h * gate
-        return neurons
+        return run_bottom_up(self, self.layer, inputs, gates)
 
     def top_down(
         self,
@@ -154,8 +144,8 @@ class TopDownNetwork(nn.Module):
         *,
         rectified: bool = False,
         until: Sequence[str] = (),
-    ) -> dict[str, Tensor]:
-        """The top-down pass.
+    ) -> Neurons:
+        """The top-down pass; an error pass from neurons of sub-networks stays in these.
 
         Args:
             tops: Top-down neurons of populations that it starts from.
@@ -172,45 +162,22 @@ class TopDownNetwork(nn.Module):
             ValueError: Tops that are no population, or of another shape.
         """
         _check_values(self, tops)
-        counters, neurons = dict(tops), neurons or {}
-        for source in reversed(self.order):
-            above = [link for link in self._out_of[source] if link.target in counters]
-            if not above or source in tops or source in until:
-                continue
-            population, x = self.populations[source], neurons.get(source)
-            below = [self._down(link, population, counters[link.target], x) for link in above]
-            counter = _summed(below)
-            if population.activation == "relu":
-                if rectified:
-                    bias = dict(self.top_down_biases.items()).get(source)
-                    counter = (counter if bias is None else counter + bias).relu()
-                counter = counter if x is None else counter * (x > 0)
-            counters[source] = counter
-        return counters
+        if isinstance(neurons, SubNetworkNeurons) and not rectified:
+            return neurons.top_down(tops, until)
+        given = neurons or {}
+        return run_top_down(self, self.layer, tops, given, rectified=rectified, until=until)
 
-    def _down(
-        self, link: _Link, population: Population, counter: Tensor, x: Tensor | None
-    ) -> Tensor:
-        samples = counter.shape[self.populations[link.target].batch_dim]
-        return self._layer(link).top_down(counter, population.batched(samples), x)
-
-    def _layer(self, link: _Link) -> TopDownLayer:
+    def layer(self, link: Link) -> TopDownLayer:
+        """The layer of a link."""
         return cast(TopDownLayer, self.layers[link.place])
 
+    def links_into(self, target: str) -> list[Link]:
+        """The links to a population from those below it."""
+        return self._into[target]
 
-class _Link(NamedTuple):
-    """A projection, with the place of its layer."""
-
-    source: str
-    target: str
-    place: int
-
-
-def _summed(parts: list[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    def links_out_of(self, source: str) -> list[Link]:
+        """The links from a population to those above it."""
+        return self._out_of[source]
 
 
 def _name_graphs(network: TopDownNetwork) -> None:
@@ -218,8 +185,8 @@ def _name_graphs(network: TopDownNetwork) -> None:
 
     Two of the same edges, such as complete ones, are distinguished by their names.
     """
-    for link in network._links:
-        layer: Any = network._layer(link)
+    for link in network.links:
+        layer: Any = network.layer(link)
         graph = getattr(layer, "graph", None)
         if graph is not None and not graph.name:
             layer.rewired(graph.named(link.target))
