@@ -34,7 +34,9 @@ def error_of(
         values = {name: term(model, output, targets) for name, (_, term) in terms.items()}
         weighted = {name: w * values[name] for name, (w, _) in terms.items() if w}
     top = read[model.prediction]
-    below = [leaf for name, leaf in read.made.items() if name not in (model.prediction, model.input)]
+    below = [
+        leaf for name, leaf in read.made.items() if name not in (model.prediction, model.input)
+    ]
     others = [*below, *(p for p in model.parameters() if p.requires_grad)]
     error = torch.zeros_like(top)
     for name, value in weighted.items():

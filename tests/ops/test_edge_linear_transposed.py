@@ -24,19 +24,21 @@ def test_by_hand(backend):
     bits=st.lists(st.booleans(), min_size=12, max_size=12),
     rows=st.sampled_from([1, 2, 3, 4, 6, 12]),
     batch=st.integers(0, 3),
+    own=st.sampled_from([(), (1,), (2,), (4,)]),
 )
-def test_it_is_the_sum_on_the_reversed_graph(backend, bits, rows, batch):
+def test_it_is_the_sum_on_the_reversed_graph(backend, bits, rows, batch, own):
     graph = graph_of(torch.tensor(bits).view(rows, -1))
-    counter = torch.randn(graph.num_columns, batch, 3, dtype=torch.float64)
-    weight = torch.randn(graph.num_edges, dtype=torch.float64)
+    counter = torch.randn(graph.num_columns, batch, 4, dtype=torch.float64)
+    weight = torch.randn(graph.num_edges, *own, dtype=torch.float64)
     expected = edge_linear(counter, weight[graph.by_source.permutation], graph.reverse())
     y = edge_linear_transposed(counter, weight, graph, backend=backend)
     torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_derivatives(backend):
+@pytest.mark.parametrize("own", [(), (2,)])
+def test_derivatives(backend, own):
     counter = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(3, *own, dtype=torch.float64, requires_grad=True)
 
     def run(counter, weight):
         return edge_linear_transposed(counter, weight, GRAPH, backend=backend)
@@ -57,7 +59,8 @@ def test_function_transforms_take_plain_torch():
     [
         (torch.ones(2, 1, 1), torch.ones(3), r"counter must be \[N, B, C\] with N = 3"),
         (torch.ones(3, 1), torch.ones(3), r"Got \[3, 1\]"),
-        (torch.ones(3, 1, 1), torch.ones(2), r"weight must be \[E\] with E = 3"),
+        (torch.ones(3, 1, 1), torch.ones(2), r"weight must be \[E\] or \[E, H\] with E = 3"),
+        (torch.ones(3, 1, 3), torch.ones(3, 2), "heads must divide the channels C = 3. Got 2"),
     ],
 )
 def test_wrong_shapes_are_named(counter, weight, error):

@@ -48,12 +48,20 @@ def of_samples(network: TopDownNetwork, tasks: Tasks) -> dict[str, Tensor]:
     return found
 
 
-def skips_closed(network: TopDownNetwork, tasks: Tasks, seen: Neurons, option: SkipClosed) -> bool:
+def skips_closed(network: TopDownNetwork, tasks: Tasks, option: SkipClosed) -> bool:
     """Whether the guided pass is made through sub-networks.
 
-    A layer that is recorded or has hooks is always run whole, so that it sees what it should.
+    Layers that are recorded or have hooks are run whole, so that these see all columns. Layers that
+    need the whole batch at once do not get it task by task.
     """
-    if option is False or torch.compiler.is_compiling() or _observed(network):
+    if (
+        option is False
+        or not len(tasks.vectors)
+        or torch.compiler.is_compiling()
+        or _observed(network)
+    ):
+        return False
+    if len(tasks.vectors) > 1 and any(layer.whole_batch for layer in network.layers):
         return False
     return option is True or _pays(network, tasks)
 

@@ -22,10 +22,10 @@ from graphcolumns.nn.top_down.part import LayerPart, PartGradient
 from graphcolumns.nn.top_down.passes import Link, Neurons
 from graphcolumns.nn.top_down.population import Population
 from graphcolumns.nn.top_down.reshape import Reshape
-from graphcolumns.nn.top_down.top_down_gradients import top_down_gradients
-from graphcolumns.nn.top_down.untied import TopDownUntied
 from graphcolumns.nn.top_down.sub_network import SubNetwork
 from graphcolumns.nn.top_down.sub_network_neurons import SubNetworkNeurons, TaskSamples
+from graphcolumns.nn.top_down.top_down_gradients import top_down_gradients
+from graphcolumns.nn.top_down.untied import TopDownUntied
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 
 __all__ = [
@@ -43,13 +43,13 @@ __all__ = [
     "Population",
     "Projection",
     "Reshape",
+    "SubNetwork",
+    "SubNetworkNeurons",
+    "TaskSamples",
     "TopDownAttention",
     "TopDownAveragePool",
     "TopDownBatchNorm",
     "TopDownConv2d",
-    "SubNetwork",
-    "SubNetworkNeurons",
-    "TaskSamples",
     "TopDownEdges",
     "TopDownLayer",
     "TopDownLinear",

@@ -112,16 +112,19 @@ class TopDownEdges(WeightedTopDownLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """The bottom-up pass."""
-        z = self.linear(x, self.weight)
-        if self.bias is None:
+        return self.shifted(self.linear(x, self.weight), self.bias)
+
+    def shifted(self, z: Tensor, bias: Tensor | None) -> Tensor:
+        """Sums with the biases of their columns, ``[N]`` or ``[N, heads]``, added."""
+        if bias is None:
             return z
         if self.heads in (1, z.shape[2]):
-            return z + self.per_unit(self.bias)
-        return z + self.per_unit(self.bias.repeat_interleave(z.shape[2] // self.heads, 1))
+            return z + self.per_unit(bias)
+        return z + self.per_unit(bias.repeat_interleave(z.shape[2] // self.heads, 1))
 
     def per_unit(self, values: Tensor) -> Tensor:
         """``[N]`` to ``[N, 1, 1]``, ``[N, heads]`` to ``[N, 1, heads]``."""
-        return values.reshape(len(values), 1, -1)
+        return values[:, None, None] if values.dim() == 1 else values[:, None]
 
     def unit_sums(self, counter: Tensor) -> Tensor:
         """``[N]``, or ``[N, heads]``."""

@@ -57,6 +57,8 @@ class FrozenNorm(WeightedTopDownLayer):
         True
     """
 
+    whole_batch = True
+
     mean: Tensor
     variance: Tensor
 

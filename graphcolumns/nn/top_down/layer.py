@@ -22,7 +22,13 @@ class TopDownLayer(nn.Module, ABC):
     A layer of your own has two methods: :meth:`forward` and :meth:`top_down`. With them it takes
     part in all passes of a :class:`TopDownNetwork`, and learns: :meth:`counter_hebb` is computed
     from them. Layers with weights are :class:`WeightedTopDownLayer`.
+
+    Attributes:
+        whole_batch: Whether the bottom-up pass must see all samples at once, as statistics of a
+            batch do; samples are then not divided by task.
     """
+
+    whole_batch = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class OpenColumns(NamedTuple):
     def spread(self, values: Tensor) -> Tensor:
         """Rows of open columns among rows of zeros, ``[N', ...]`` to ``[N, ...]``."""
         whole = values.new_zeros(len(self.mask), *values.shape[1:])
-        return whole.index_copy(0, self.ids, values)
+        return whole.index_copy_(0, self.ids, values)
 
 
 def selected(values: Tensor, columns: OpenColumns | None) -> Tensor:

@@ -20,7 +20,8 @@ class OpenEdges:
     r"""A layer on edges, between open columns: all other edges are left out of its sums.
 
     .. math::
-        z_i = \sum_{j \in \mathcal{N}(i),\, g_j = 1} w_{ij} h_j + b_i \quad \text{where } g_i = 1
+        z_i = \sum_{j \in \mathcal{N}(i),\, g_j = 1} w_{ij} \odot h_j + b_i
+        \quad \text{where } g_i = 1
 
     A sum of the terms that are not 0, in the same order: equal to the sum of all.
 
@@ -48,7 +49,7 @@ class OpenEdges:
         """Sums over open in-edges."""
         z = edge_linear(x, self._of_edges(self.layer.weight), self.graph)
         bias = self.layer.bias
-        return z if bias is None else z + selected(bias, self.targets)[:, None, None]
+        return self.layer.shifted(z, None if bias is None else selected(bias, self.targets))
 
     def top_down(self, counter: Tensor, shape: tuple[int, ...], x: Tensor | None = None) -> Tensor:
         """Sums over open out-edges."""
@@ -59,8 +60,8 @@ class OpenEdges:
         """The products on open edges, and the gradient of open columns' biases."""
         layer = self.layer
         if layer.weight.requires_grad:
-            products = edge_products(x, counter, self.graph)
+            products = edge_products(x, counter, self.graph, heads=layer.heads)
             yield PartGradient(layer.weight, products, self.edge_ids)
         if layer.bias is not None and layer.bias.requires_grad:
             rows = None if self.targets is None else self.targets.ids
-            yield PartGradient(layer.bias, counter.sum((1, 2)), rows)
+            yield PartGradient(layer.bias, layer.unit_sums(counter), rows)

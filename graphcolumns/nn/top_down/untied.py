@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.top_down.check_fits import check_fits
+from graphcolumns.nn.top_down.open_columns import OpenColumns
+from graphcolumns.nn.top_down.open_untied import OpenUntied
+from graphcolumns.nn.top_down.part import LayerPart
 from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 from graphcolumns.ops import untied_linear
 
@@ -75,6 +78,11 @@ class TopDownUntied(WeightedTopDownLayer):
         """``[N, B, Cout]`` to ``[N, B, Cin]``."""
         check_fits("the target", counter, "N, B, Cout", (len(weight), None, weight.shape[2]))
         return counter @ weight.mT
+
+    def among(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
+        """The columns that are open at both ends."""
+        mine = type(self) is TopDownUntied and (sources, targets) != (None, None)
+        return OpenUntied(self, sources, targets) if mine else super().among(sources, targets)
 
     def products(self, x: Tensor, counter: Tensor) -> Tensor:
         """``[N, Cin, Cout]``."""

@@ -66,7 +66,7 @@ def edge_products(
     dtype = torch.promote_types(x.dtype, counter.dtype)
     wide = accumulator(dtype)
     ends = (end.to(wide).unflatten(2, (heads, -1)) for end in (counter, x))
-    backend = choose_backend(backend, graph, heads, x[0].numel() // heads, wide)
+    backend = choose_backend(backend, graph, heads, x.shape[1] * x.shape[2] // heads, wide)
     if backend in FUSED:
         out = FUSED[backend].products(*ends, graph.views)
     else:

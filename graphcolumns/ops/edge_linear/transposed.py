@@ -25,7 +25,7 @@ def edge_linear_transposed(
     r"""Sums the out-edges of every source with signed weights.
 
     .. math::
-        \bar y_j = \sum_{i : j \in \mathcal{N}(i)} w_{ij} \bar h_i
+        \bar y_j = \sum_{i : j \in \mathcal{N}(i)} w_{ij} \odot \bar h_i
 
     The same as :func:`~graphcolumns.edge_linear` on the reversed graph, without a copy of the
     weights in its order: edges are read by source. It is what ``edge_linear`` computes backward, as
@@ -33,7 +33,7 @@ def edge_linear_transposed(
 
     Args:
         counter: Values of the columns, ``[N, B, C]``.
-        weight: One number per edge, ``[E]``.
+        weight: One number per edge, ``[E]``, or one per head, ``[E, H]``.
         graph: Edges from sources to columns.
         backend: Backend, as for :func:`~graphcolumns.edge_linear`.
 
@@ -41,7 +41,7 @@ def edge_linear_transposed(
         ``[M, B, C]``, in the dtype that both promote to.
 
     Raises:
-        ValueError: Shapes or devices that do not fit the graph.
+        ValueError: Shapes or devices that do not fit the graph, or heads that do not divide ``C``.
         TypeError: ``graph`` is not a ColumnGraph.
 
     Example:
@@ -59,19 +59,23 @@ def edge_linear_transposed(
             f"counter must be [N, B, C] with N = {graph.num_columns} columns. Got "
             f"{list(counter.shape)}."
         )
-    if weight.shape != (graph.num_edges,):
+    if weight.dim() not in (1, 2) or weight.shape[0] != graph.num_edges:
         raise ValueError(
-            f"weight must be [E] with E = {graph.num_edges} edges. Got {list(weight.shape)}; after "
-            "a change of topology carry it along with the edges."
+            f"weight must be [E] or [E, H] with E = {graph.num_edges} edges. Got "
+            f"{list(weight.shape)}; after a change of topology carry it along with the edges."
         )
+    heads = 1 if weight.dim() == 1 else weight.shape[1]
+    if heads == 0 or counter.shape[2] % heads:
+        raise ValueError(f"heads must divide the channels C = {counter.shape[2]}. Got {heads}.")
     check_devices(graph, counter=counter, weight=weight)
-    backend = choose_backend(backend, graph, 1, counter[0].numel(), counter.dtype)
-    given = counter[:, :, None], weight[:, None]
+    given = counter.unflatten(2, (heads, -1)), weight.reshape(-1, heads)
+    width = counter.shape[1] * counter.shape[2] // heads
+    backend = choose_backend(backend, graph, heads, width, counter.dtype)
     if transformed():
         out = _plain(*given, graph.views)
     else:
         out = edge_linear_transposed_op(*given, *graph.views, backend)
-    return out[:, :, 0]
+    return out.flatten(2)
 
 
 def _plain(counter: Tensor, weight: Tensor, views: Views) -> Tensor:
