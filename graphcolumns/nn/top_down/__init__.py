@@ -19,7 +19,7 @@ from graphcolumns.nn.top_down.linear import TopDownLinear
 from graphcolumns.nn.top_down.network import Projection, TopDownNetwork
 from graphcolumns.nn.top_down.open_columns import OpenColumns
 from graphcolumns.nn.top_down.part import LayerPart, PartGradient
-from graphcolumns.nn.top_down.passes import Link, Neurons
+from graphcolumns.nn.top_down.passes import Neurons, PlacedProjection
 from graphcolumns.nn.top_down.population import Population
 from graphcolumns.nn.top_down.reshape import Reshape
 from graphcolumns.nn.top_down.sub_network import SubNetwork
@@ -36,10 +36,10 @@ __all__ = [
     "FrozenRMSNorm",
     "Identity",
     "LayerPart",
-    "Link",
     "Neurons",
     "OpenColumns",
     "PartGradient",
+    "PlacedProjection",
     "Population",
     "Projection",
     "Reshape",

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.nn.top_down.network import Neurons, TopDownNetwork
+from graphcolumns.nn.top_down.network import TopDownNetwork
+from graphcolumns.nn.top_down.passes import Neurons
 
 
 class DirectFeedback(nn.Module):

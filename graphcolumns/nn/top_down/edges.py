@@ -100,11 +100,11 @@ class TopDownEdges(WeightedTopDownLayer):
         """Sums over out-edges."""
         return edge_linear_transposed(counter, weight, self.graph)
 
-    def among(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
+    def between(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
         """The edges whose two ends are open."""
         # A class derived from this one may compute anything else.
         mine = type(self) is TopDownEdges
-        return OpenEdges(self, sources, targets) if mine else super().among(sources, targets)
+        return OpenEdges(self, sources, targets) if mine else super().between(sources, targets)
 
     def products(self, x: Tensor, counter: Tensor) -> Tensor:
         """``[E]``, or ``[E, heads]``."""

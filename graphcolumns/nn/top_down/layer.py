@@ -45,7 +45,7 @@ class TopDownLayer(nn.Module, ABC):
                 whose map depends on them.
         """
 
-    def among(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
+    def between(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
         """The layer between open columns, for passes through the sub-network of a task.
 
         This default runs the layer whole. A layer that can leave closed columns out defines it.
@@ -89,10 +89,10 @@ class Identity(TopDownLayer):
         """The same values."""
         return counter
 
-    def among(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
+    def between(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
         """A copy of the columns open in both."""
         if type(self) is not Identity:
-            return super().among(sources, targets)
+            return super().between(sources, targets)
         # With the same open columns at both ends there is nothing to move.
         same = sources is targets
         return WholeLayer(self, None, None) if same else CopiedColumns(sources, targets)

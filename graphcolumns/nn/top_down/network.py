@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.recording.evaluating import evaluating
 from graphcolumns.nn.top_down.layer import TopDownLayer
-from graphcolumns.nn.top_down.passes import Link, Neurons, run_bottom_up, run_top_down
+from graphcolumns.nn.top_down.passes import Neurons, PlacedProjection, run_bottom_up, run_top_down
 from graphcolumns.nn.top_down.population import Population
 from graphcolumns.nn.top_down.sub_network_neurons import SubNetworkNeurons
 
@@ -93,7 +93,7 @@ class TopDownNetwork(nn.Module):
         self.layers = nn.ModuleList(dict.fromkeys(p.layer for p in projections))
         index = {layer: place for place, layer in enumerate(self.layers)}
         # Kept with places of layers, so that copies of the network have projections of their own.
-        self.links = [Link(p.source, p.target, index[p.layer]) for p in projections]
+        self.links = [PlacedProjection(p.source, p.target, index[p.layer]) for p in projections]
         self.order = _order(self.populations, projections)
         self._into = {name: [p for p in self.links if p[1] == name] for name in self.order}
         self._out_of = {name: [p for p in self.links if p[0] == name] for name in self.order}
@@ -167,15 +167,15 @@ class TopDownNetwork(nn.Module):
         given = neurons or {}
         return run_top_down(self, self.layer, tops, given, rectified=rectified, until=until)
 
-    def layer(self, link: Link) -> TopDownLayer:
+    def layer(self, link: PlacedProjection) -> TopDownLayer:
         """The layer of a link."""
         return cast(TopDownLayer, self.layers[link.place])
 
-    def links_into(self, target: str) -> list[Link]:
+    def links_into(self, target: str) -> list[PlacedProjection]:
         """The links to a population from those below it."""
         return self._into[target]
 
-    def links_out_of(self, source: str) -> list[Link]:
+    def links_out_of(self, source: str) -> list[PlacedProjection]:
         """The links from a population to those above it."""
         return self._out_of[source]
 

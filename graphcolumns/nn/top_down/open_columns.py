@@ -25,27 +25,29 @@ class OpenColumns(NamedTuple):
         mask = gate.flatten(1).any(1)
         return cls(mask, mask.nonzero()[:, 0])
 
-    def selected(self, values: Tensor) -> Tensor:
+    def select(self, values: Tensor) -> Tensor:
         """The rows of open columns, ``[N, ...]`` to ``[N', ...]``."""
         return values.index_select(0, self.ids)
 
-    def spread(self, values: Tensor) -> Tensor:
+    def scatter(self, values: Tensor) -> Tensor:
         """Rows of open columns among rows of zeros, ``[N', ...]`` to ``[N, ...]``."""
         whole = values.new_zeros(len(self.mask), *values.shape[1:])
         return whole.index_copy_(0, self.ids, values)
 
 
-def selected(values: Tensor, columns: OpenColumns | None) -> Tensor:
+def open_rows(values: Tensor, columns: OpenColumns | None) -> Tensor:
     """Rows of the open columns, or all."""
-    return values if columns is None else columns.selected(values)
+    return values if columns is None else columns.select(values)
 
 
-def spread(values: Tensor, columns: OpenColumns | None) -> Tensor:
+def all_rows(values: Tensor, columns: OpenColumns | None) -> Tensor:
     """Rows of the open columns in their place, zeros elsewhere."""
-    return values if columns is None else columns.spread(values)
+    return values if columns is None else columns.scatter(values)
 
 
-def places_of(sources: OpenColumns | None, targets: OpenColumns | None) -> tuple[Tensor, Tensor]:
+def shared_places(
+    sources: OpenColumns | None, targets: OpenColumns | None
+) -> tuple[Tensor, Tensor]:
     """Places of the columns open in both, among the open sources and among the open targets."""
     known = sources or targets
     assert known is not None

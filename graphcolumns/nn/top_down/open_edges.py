@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from graphcolumns.graph import induced_subgraph
-from graphcolumns.nn.top_down.open_columns import OpenColumns, selected
+from graphcolumns.nn.top_down.open_columns import OpenColumns, open_rows
 from graphcolumns.nn.top_down.part import PartGradient
 from graphcolumns.ops import edge_linear, edge_linear_transposed, edge_products
 
@@ -49,7 +49,7 @@ class OpenEdges:
         """Sums over open in-edges."""
         z = edge_linear(x, self._of_edges(self.layer.weight), self.graph)
         bias = self.layer.bias
-        return self.layer.shifted(z, None if bias is None else selected(bias, self.targets))
+        return self.layer.shifted(z, None if bias is None else open_rows(bias, self.targets))
 
     def top_down(self, counter: Tensor, shape: tuple[int, ...], x: Tensor | None = None) -> Tensor:
         """Sums over open out-edges."""

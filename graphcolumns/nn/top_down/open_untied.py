@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from graphcolumns.nn.top_down.open_columns import OpenColumns, places_of, selected
+from graphcolumns.nn.top_down.open_columns import OpenColumns, open_rows, shared_places
 from graphcolumns.nn.top_down.part import PartGradient
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class OpenUntied:
         self, layer: TopDownUntied, sources: OpenColumns | None, targets: OpenColumns | None
     ) -> None:
         self.layer, self.targets = layer, targets
-        self.below, self.above = places_of(sources, targets)
+        self.below, self.above = shared_places(sources, targets)
         columns = len(layer.weight)
         self.num_sources = columns if sources is None else len(sources.ids)
         self.num_targets = columns if targets is None else len(targets.ids)
@@ -40,7 +40,7 @@ class OpenUntied:
         z = layer.linear(x.index_select(0, self.below), layer.weight.index_select(0, self.ids))
         z = _placed(z, self.above, self.num_targets)
         bias = layer.bias
-        return z if bias is None else z + layer.per_unit(selected(bias, self.targets))
+        return z if bias is None else z + layer.per_unit(open_rows(bias, self.targets))
 
     def top_down(self, counter: Tensor, shape: tuple[int, ...], x: Tensor | None = None) -> Tensor:
         """The transposed maps of open columns."""

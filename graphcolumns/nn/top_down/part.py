@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
-from graphcolumns.nn.top_down.open_columns import OpenColumns, places_of, selected, spread
+from graphcolumns.nn.top_down.open_columns import OpenColumns, all_rows, open_rows, shared_places
 
 if TYPE_CHECKING:
     from graphcolumns.nn.top_down.layer import TopDownLayer
@@ -60,17 +60,17 @@ class WholeLayer:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The bottom-up pass."""
-        return selected(self.layer(spread(x, self.sources)), self.targets)
+        return open_rows(self.layer(all_rows(x, self.sources)), self.targets)
 
     def top_down(self, counter: Tensor, shape: tuple[int, ...], x: Tensor | None = None) -> Tensor:
         """The top-down pass."""
-        below = None if x is None else spread(x, self.sources)
-        counter = self.layer.top_down(spread(counter, self.targets), shape, below)
-        return selected(counter, self.sources)
+        below = None if x is None else all_rows(x, self.sources)
+        counter = self.layer.top_down(all_rows(counter, self.targets), shape, below)
+        return open_rows(counter, self.sources)
 
     def counter_hebb(self, x: Tensor, counter: Tensor) -> Iterator[PartGradient]:
         """The gradients of the layer."""
-        x, counter = spread(x, self.sources), spread(counter, self.targets)
+        x, counter = all_rows(x, self.sources), all_rows(counter, self.targets)
         for parameter, gradient in self.layer.counter_hebb(x, counter):
             yield PartGradient(parameter, gradient)
 
@@ -84,7 +84,7 @@ class CopiedColumns:
     """
 
     def __init__(self, sources: OpenColumns | None, targets: OpenColumns | None) -> None:
-        self.below, self.above = places_of(sources, targets)
+        self.below, self.above = shared_places(sources, targets)
         known = sources or targets
         assert known is not None
         self.sizes = [len(known.mask) if s is None else len(s.ids) for s in (sources, targets)]

@@ -1,4 +1,4 @@
-"""The bottom-up and the top-down pass along links, whoever makes the steps."""
+"""The bottom-up and the top-down pass along links, whatever makes the steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Neurons = Mapping[str, Tensor]
 
 
-class Link(NamedTuple):
+class PlacedProjection(NamedTuple):
     """A projection, with the place of its layer.
 
     Attributes:
@@ -32,7 +32,7 @@ class Link(NamedTuple):
 
 
 # What makes the step along a link: the layer, or the part of it between open columns.
-StepOf = Callable[[Link], "TopDownLayer | LayerPart"]
+StepOf = Callable[[PlacedProjection], "TopDownLayer | LayerPart"]
 
 
 def run_bottom_up(

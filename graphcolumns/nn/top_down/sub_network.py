@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from graphcolumns.nn.top_down.open_columns import OpenColumns, selected, spread
+from graphcolumns.nn.top_down.open_columns import OpenColumns, all_rows, open_rows
 from graphcolumns.nn.top_down.part import LayerPart
-from graphcolumns.nn.top_down.passes import Link, Neurons, run_bottom_up, run_top_down
+from graphcolumns.nn.top_down.passes import Neurons, PlacedProjection, run_bottom_up, run_top_down
 
 if TYPE_CHECKING:
     from graphcolumns.nn.top_down.network import TopDownNetwork
@@ -45,13 +45,13 @@ class SubNetwork:
         self._graphs = _graphs(network)
         self.open = _open_columns(network, gates)
         self._gates = {name: self._of_open(name, gate) for name, gate in gates.items()}
-        self._parts: dict[Link, LayerPart] = {}
+        self._parts: dict[PlacedProjection, LayerPart] = {}
         known: dict[tuple[int, int, int], LayerPart] = {}
         for link in network.links:
             ends = self.open[link.source], self.open[link.target]
             key = (link.place, id(ends[0]), id(ends[1]))
             if key not in known:
-                known[key] = network.layer(link).among(*ends)
+                known[key] = network.layer(link).between(*ends)
             self._parts[link] = known[key]
 
     def fits(self, gates: Neurons) -> bool:
@@ -103,20 +103,20 @@ class SubNetwork:
                 for part in self._parts[link].counter_hebb(*ends):
                     _add(part.parameter, part.gradient, part.rows)
 
-    def spread(self, name: str, values: Tensor) -> Tensor:
+    def scatter(self, name: str, values: Tensor) -> Tensor:
         """Values of open columns as those of all columns, 0 where a column is closed."""
-        return spread(values, self.open[name])
+        return all_rows(values, self.open[name])
 
-    def selected(self, name: str, values: Tensor) -> Tensor:
+    def select(self, name: str, values: Tensor) -> Tensor:
         """Values of all columns as those of open columns."""
-        return selected(values, self.open[name])
+        return open_rows(values, self.open[name])
 
     def _of_open(self, name: str, gate: Tensor) -> Tensor | None:
         """The gates of open columns, or None where all their channels are open."""
-        gate = selected(gate, self.open[name])
+        gate = open_rows(gate, self.open[name])
         return None if bool(gate.all()) else gate
 
-    def _part(self, link: Link) -> LayerPart:
+    def _part(self, link: PlacedProjection) -> LayerPart:
         return self._parts[link]
 
 

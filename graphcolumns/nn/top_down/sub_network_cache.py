@@ -15,8 +15,8 @@ class SubNetworkCache:
     """The last sub-network of each of the tasks seen last.
 
     Every use compares the gates and the graphs with those that the sub-network was made for, so
-    that nothing has to be told when weights learn or edges are rewired. Copies and files of a model
-    start without sub-networks.
+    that it is made again when learning moves the gates or edges are rewired. Copies and files of a
+    model start without sub-networks.
 
     Args:
         most: Number of tasks kept.

@@ -49,7 +49,7 @@ class SubNetworkNeurons(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._whole:
-            values = [task.sub_network.spread(name, task.neurons[name]) for task in self.tasks]
+            values = [task.sub_network.scatter(name, task.neurons[name]) for task in self.tasks]
             dim = self.tasks[0].sub_network.network.populations[name].batch_dim
             order = self._order
             whole = values[0] if order is None else torch.cat(values, dim).index_select(dim, order)
@@ -75,7 +75,7 @@ class SubNetworkNeurons(Mapping[str, Tensor]):
         """
         found = []
         for part, samples, neurons in self.tasks:
-            given = {n: part.selected(n, samples_of(part, n, v, samples)) for n, v in tops.items()}
+            given = {n: part.select(n, samples_of(part, n, v, samples)) for n, v in tops.items()}
             counters = part.top_down(given, neurons, until=until)
             found.append(TaskSamples(part, samples, counters))
         return SubNetworkNeurons(found)

@@ -79,10 +79,10 @@ class TopDownUntied(WeightedTopDownLayer):
         check_fits("the target", counter, "N, B, Cout", (len(weight), None, weight.shape[2]))
         return counter @ weight.mT
 
-    def among(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
+    def between(self, sources: OpenColumns | None, targets: OpenColumns | None) -> LayerPart:
         """The columns that are open at both ends."""
         mine = type(self) is TopDownUntied and (sources, targets) != (None, None)
-        return OpenUntied(self, sources, targets) if mine else super().among(sources, targets)
+        return OpenUntied(self, sources, targets) if mine else super().between(sources, targets)
 
     def products(self, x: Tensor, counter: Tensor) -> Tensor:
         """``[N, Cin, Cout]``."""

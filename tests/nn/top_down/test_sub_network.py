@@ -83,8 +83,10 @@ def skipped(network, gates, x, error):
     neurons = part.bottom_up({"input": x})
     counters = part.top_down({"prediction": error}, neurons, until=("input",))
     part.accumulate(neurons, counters)
-    spread = [{n: part.spread(n, v) for n, v in values.items()} for values in (neurons, counters)]
-    return *spread, gradients(network)
+    whole_size = [
+        {n: part.scatter(n, v) for n, v in values.items()} for values in (neurons, counters)
+    ]
+    return *whole_size, gradients(network)
 
 
 def gradients(network):
@@ -171,7 +173,7 @@ def test_populations_that_are_not_of_columns_are_whole():
     found = part.bottom_up(inputs)
     assert found["sheet"].shape == (2, 3, 1)
     for name, values in expected.items():
-        torch.testing.assert_close(part.spread(name, found[name]), values)
+        torch.testing.assert_close(part.scatter(name, found[name]), values)
 
 
 def test_gates_of_several_samples_are_refused():
