@@ -37,23 +37,30 @@ the share of those that do is not above one half.
 
 import csv
 import sys
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
-import matplotlib
+import attention_figure
 import torch
+from attention_network import (
+    BATCH,
+    CONTRASTS,
+    ORIENTATIONS,
+    SIZE,
+    WIDTH,
+    Plan,
+    network,
+    noisy,
+    row,
+    states,
+    train,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
-from torch.amp import GradScaler
-from torch.nn import functional as F
 
-from graphcolumns import ColumnGraph
-from graphcolumns.analysis.experiment.interval import mean_interval
 from graphcolumns.data.displays import (
     FIGURES,
     border_ownership,
@@ -61,125 +68,10 @@ from graphcolumns.data.displays import (
     inattentional_blindness,
     perceptual_load,
 )
-from graphcolumns.learning import counter_hebb
 from graphcolumns.models.bottom_up_top_down import BottomUpTopDown
-from graphcolumns.nn.top_down import (
-    Population,
-    Projection,
-    TopDownConv2d,
-    TopDownEdges,
-    TopDownLayer,
-    TopDownLinear,
-    TopDownNetwork,
-)
 
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
-
-SIZE, WIDTH, MARGIN, BATCH = 32, 64, 6, 64
-NOISE = {"load": 0.4, "blindness": 0.5, "gain": 0.3, "ownership": 0.2}
-CONTRASTS = (0.1, 0.2, 0.4, 0.8)
-ORIENTATIONS = 12
-SCALER = GradScaler("cpu", enabled=False)
-
-
-class Plan(NamedTuple):
-    """How much is run."""
-
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    steps: int = 600
-    train: int = 600
-    test: int = 400
-
-
-class Columns(TopDownLayer):
-    """Units ``[B, F]`` as columns ``[F, B, 1]``, and back."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Bottom-up."""
-        return x.T[:, :, None]
-
-    def top_down(self, counter: Tensor, shape: tuple[int, ...], x: Tensor | None = None) -> Tensor:
-        """Top-down."""
-        return counter[:, :, 0].T
-
-
-def complete(columns: int, sources: int) -> ColumnGraph:
-    """Every column receives from every source."""
-    pairs = torch.cartesian_prod(torch.arange(columns), torch.arange(sources)).T
-    return ColumnGraph.from_edge_index(pairs.flip(0), columns, num_sources=sources)
-
-
-def network(answers: int, tasks: int, seed: int, sweeps: int = 1) -> BottomUpTopDown:
-    """Two convolutions, a dense layer and a readout, all with tied weights; 0 tasks, no gates."""
-    torch.manual_seed(seed)
-    half, quarter = SIZE // 2, SIZE // 4
-    populations = {
-        "image": Population((1, SIZE, SIZE), "identity"),
-        "early": Population((8, half, half)),
-        "late": Population((16, quarter, quarter)),
-        "hidden": Population(WIDTH),
-        "columns": Population((WIDTH, 1), "identity", columns=True),
-        "prediction": Population((answers, 1), "identity", columns=True),
-    }
-    projections = [
-        Projection("image", "early", TopDownConv2d(1, 8, 5, stride=2, padding=2)),
-        Projection("early", "late", TopDownConv2d(8, 16, 3, stride=2, padding=1)),
-        Projection("late", "hidden", TopDownLinear(16 * quarter**2, WIDTH)),
-        Projection("hidden", "columns", Columns()),
-        Projection("columns", "prediction", TopDownEdges(complete(answers, WIDTH))),
-    ]
-    if tasks:
-        populations["task"] = Population((tasks, 1), "identity", columns=True)
-        layer = TopDownEdges(complete(tasks, WIDTH), bias=False)
-        projections.append(Projection("columns", "task", layer))
-    task = "task" if tasks else None
-    return BottomUpTopDown(TopDownNetwork(populations, projections), task=task, sweeps=sweeps)
-
-
-def noisy(images: Tensor, part: str, draw: torch.Generator) -> Tensor:
-    """Images with independent normal noise at every pixel."""
-    return images + NOISE[part] * torch.randn(images.shape, generator=draw)
-
-
-def train(
-    model: BottomUpTopDown, batch: Callable, part: str, plan: Plan, seed: int, answers: int
-) -> BottomUpTopDown:
-    """Counter-Hebbian learning with Adam; the rate falls from 2e-3 to 0.
-
-    A batch is images, instructions and targets; target ``head * answers + answer`` counts in the
-    answers of one head.
-    """
-
-    def loss(_, output, target):
-        heads = output.prediction.view(len(target), -1, answers)
-        return F.cross_entropy(
-            heads[torch.arange(len(target)), target // answers], target % answers
-        )
-
-    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / plan.steps)
-    draw = torch.Generator().manual_seed(seed)
-    for _ in range(plan.steps):
-        images, instruction, target = batch(draw)
-        inputs = {"image": noisy(images, part, draw), "instruction": instruction}
-        optimizer.zero_grad()
-        counter_hebb(model, (inputs, target), {"task": (1.0, loss)}, scaler=SCALER)
-        optimizer.step()
-        schedule.step()
-    return model
-
-
-@torch.no_grad()
-def states(model: BottomUpTopDown, images: Tensor, instruction: Tensor) -> dict[str, Tensor]:
-    """Bottom-up neurons, with the prediction as ``[n, answers]``."""
-    found = model.neurons({"image": images, "instruction": instruction})
-    return found | {"prediction": found["prediction"][:, :, 0].T}
-
-
-def row(part: str, arm: str, measure: str, seed: int, value: float, x: float | str = "") -> dict:
-    """One line of the raw data."""
-    return dict(part=part, arm=arm, measure=measure, x=x, seed=seed, value=float(value))
+# The instruction of the margin, behind those of the six places.
+MARGIN = 6
 
 
 # Perceptual load.
@@ -483,221 +375,6 @@ def preferred(arm: str, responses: Tensor, seed: int) -> list[dict]:
 PARTS = {"load": load, "blindness": blindness, "gain": gain, "ownership": ownership}
 
 
-# Effects, from the raw data.
-
-
-def by_seed(rows: list[dict], part: str, arm: str, measure: str, x: float | str | None = None):
-    """Values by seed, their mean where there are several."""
-    found: dict[int, list[float]] = {}
-    for r in rows:
-        if (r["part"], r["arm"], r["measure"]) == (part, arm, measure) and x in (None, r["x"]):
-            found.setdefault(r["seed"], []).append(r["value"])
-    return torch.tensor([sum(v) / len(v) for _, v in sorted(found.items())])
-
-
-def effects(rows: list[dict]) -> list[tuple[str, Tensor, Tensor]]:
-    """Every effect with its control, one value per seed."""
-    found = []
-
-    def accuracy(arm, flanker, number):
-        return 100 * by_seed(rows, "load", arm, f"accuracy, {flanker}", number)
-
-    def cost(arm):
-        return sum(accuracy(arm, f, 0) - accuracy(arm, f, 5) for f in ("same", "other")) / 2
-
-    def interference(arm, number):
-        return accuracy(arm, "same", number) - accuracy(arm, "other", number)
-
-    for control in ("no gates", "random place"):
-        found.append(
-            (f"cost of 5 distractors, points: {control}", cost("instructed"), cost(control))
-        )
-    for arm in ("instructed", "no gates"):
-        pair = [interference(arm, number) for number in (0, 5)]
-        found.append((f"interference, points, load 0 and 5: {arm}", *pair))
-    for measure, one, control in (
-        ("decoder, hidden", "object instructed", "cross instructed"),
-        ("decoder, hidden", "gates shuffled", "cross instructed"),
-        ("decoder, hidden", "no gates", "cross instructed"),
-        ("decoder, late", "object instructed", "cross instructed"),
-        ("own head", "object instructed", "cross instructed"),
-        ("own head", "no gates", "cross instructed"),
-    ):
-        pair = [by_seed(rows, "blindness", arm, measure) for arm in (one, control)]
-        found.append((f"{measure}: {one} and {control}", *pair))
-    pair = [
-        100 * by_seed(rows, "blindness", "cross", f"task {w} object") for w in ("without", "with")
-    ]
-    found.append(("accuracy of the cross, points: without and with object", *pair))
-    for name, measure in product(
-        ("early", "late", "hidden"),
-        (
-            "index",
-            "open only if cued",
-            "open only if not cued",
-            "log gain, mean curve",
-            "log error, added over scaled",
-            "log width, mean curve",
-            "log gain, units open under both",
-        ),
-    ):
-        pair = [
-            by_seed(rows, "gain", f"{a}, {name}", measure) for a in ("instructed", "random cue")
-        ]
-        found.append((f"{measure}, {name}: instructed and random cue", *pair))
-    index, share = "index, side of the figure", "share that agrees"
-    others = ("one sweep", "two sweeps, not trained", "two sweeps, lighter side instructed")
-    for name, control in product(("early", "late"), others):
-        pair = [by_seed(rows, "ownership", f"{a}, {name}", index) for a in ("two sweeps", control)]
-        found.append((f"{index}, {name}: two sweeps and {control}", *pair))
-    for name in ("early", "late"):
-        agree = by_seed(rows, "ownership", f"two sweeps, {name}", share)
-        found.append((f"{share}, {name}: and one half", agree, torch.full_like(agree, 0.5)))
-    return found
-
-
-def said(values: Tensor, digits: int = 3) -> str:
-    """Mean and interval, of seeds that have a value."""
-    kept = values[values.isfinite()].tolist()
-    if not kept:
-        return "-"
-    mean, low, high, count = mean_interval(kept)
-    few = "" if count == len(values) else f" (n={count})"
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]{few}"
-
-
-def show(rows: list[dict]) -> None:
-    """Every effect, its control and the paired difference."""
-    print("torch", torch.__version__)
-    for name, one, control in effects(rows):
-        digits = 1 if "points" in name else 3
-        cells = (said(one, digits), said(control, digits), said(one - control, digits))
-        print(f"| {name} | {' | '.join(cells)} |")
-
-
-# The figure.
-
-
-def draw(rows: list[dict], path: Path) -> None:
-    """One column per phenomenon: a display, and what was measured."""
-    figure, axes = plt.subplots(
-        2, 4, figsize=(15, 6.6), layout="constrained", height_ratios=(1, 2.2)
-    )
-    shown = (
-        perceptual_load(1, 4, "other", size=SIZE, seed=3).images[0],
-        inattentional_blindness(1, size=SIZE, seed=3).images[0],
-        gain_modulation(4, 1, "bar", size=SIZE).images[4],
-        torch.cat([*border_ownership(1, size=SIZE).images[:2]], -1),
-    )
-    titles = ("perceptual load", "inattentional blindness", "gain modulation", "border ownership")
-    for axis, image, title in zip(axes[0], shown, titles, strict=True):
-        axis.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
-        axis.set(title=title, xticks=[], yticks=[])
-    for part, axis in zip(
-        (draw_load, draw_blindness, draw_gain, draw_ownership), axes[1], strict=True
-    ):
-        part(rows, axis)
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
-def line(axis, places, values: list[Tensor], label: str, **style) -> None:
-    """Mean of the seeds, with its interval."""
-    found = [mean_interval(v[v.isfinite()].tolist() or [float("nan")]) for v in values]
-    (drawn,) = axis.plot(places, [f.mean for f in found], label=label, **style)
-    low, high = ([getattr(f, end) for f in found] for end in ("low", "high"))
-    axis.fill_between(places, low, high, alpha=0.15, color=drawn.get_color())
-
-
-def draw_load(rows: list[dict], axis) -> None:
-    """Accuracy by load."""
-    colours = {"instructed": "C0", "no gates": "C3", "random place": "C7"}
-    for (arm, colour), (flanker, dash) in product(
-        colours.items(), (("same", "-"), ("other", "--"))
-    ):
-        values = [100 * by_seed(rows, "load", arm, f"accuracy, {flanker}", n) for n in range(6)]
-        line(axis, range(6), values, f"{arm}, flanker {flanker}", color=colour, linestyle=dash)
-    axis.set(xlabel="distractors", ylabel="accuracy in %")
-    axis.legend(fontsize=7)
-
-
-def draw_blindness(rows: list[dict], axis) -> None:
-    """Detection by contrast."""
-    arms = {
-        "object instructed": "C0",
-        "cross instructed": "C3",
-        "gates shuffled": "C7",
-        "no gates": "C2",
-    }
-    for arm, colour in arms.items():
-        values = [by_seed(rows, "blindness", arm, "decoder, hidden", c) for c in CONTRASTS]
-        line(axis, CONTRASTS, values, arm, color=colour, marker="o")
-    values = [by_seed(rows, "blindness", "cross instructed", "own head", c) for c in CONTRASTS]
-    line(axis, CONTRASTS, values, "cross instructed, own head", color="C3", linestyle="--")
-    axis.set(xscale="log", xlabel="contrast of the object", ylabel="area under the ROC curve")
-    axis.set_xticks(CONTRASTS, [str(c) for c in CONTRASTS])
-    axis.minorticks_off()
-    axis.axhline(0.5, color="0.7", linewidth=0.8)
-    axis.legend(fontsize=7)
-
-
-def draw_gain(rows: list[dict], axis) -> None:
-    """Mean tuning curves of hidden units."""
-    angles = [(k - ORIENTATIONS // 2) * 180 / ORIENTATIONS for k in range(ORIENTATIONS)]
-    for (arm, dash), (name, colour) in product(
-        (("instructed", "-"), ("random cue", ":")), (("cued", "C0"), ("not cued", "C3"))
-    ):
-        values = [by_seed(rows, "gain", f"{arm}, hidden", f"curve, {name}", x) for x in angles]
-        style = {"linestyle": dash, "color": colour}
-        if arm == "instructed":
-            line(axis, angles, values, name, **style)
-        else:
-            means = [float(v.nanmean()) for v in values]
-            axis.plot(angles, means, label=f"{name}, trained with a random cue", **style)
-    axis.set(
-        xlabel="orientation from the preferred one, degrees", ylabel="response of hidden units"
-    )
-    axis.legend(fontsize=7)
-
-
-def draw_ownership(rows: list[dict], axis) -> None:
-    """Index of every seed, and its interval, by arm and layer."""
-    arms = [
-        "one sweep",
-        "two sweeps",
-        "two sweeps, lighter side instructed",
-        "two sweeps, not trained",
-    ]
-    for shift, (name, colour) in zip((-0.12, 0.12), (("early", "C0"), ("late", "C3")), strict=True):
-        for place, arm in enumerate(arms):
-            values = by_seed(rows, "ownership", f"{arm}, {name}", "index, side of the figure")
-            centre = mean_interval(values.tolist())
-            ends = [[centre.mean - centre.low], [centre.high - centre.mean]]
-            label = f"{name} layer" if place == 0 else None
-            axis.errorbar(place + shift, centre.mean, ends, fmt="o", color=colour, label=label)
-            axis.plot([place + shift] * len(values), values.tolist(), ".", color=colour, alpha=0.4)
-    axis.axhline(0, color="0.7", linewidth=0.8)
-    labels = [arm.replace(", ", ",\n").replace("side ", "side\n") for arm in arms]
-    axis.set_xticks(range(len(arms)), labels, fontsize=7)
-    axis.set(ylabel="index of border ownership")
-    axis.legend(fontsize=7)
-
-
-def read(path: Path) -> list[dict]:
-    """The raw data of an earlier run."""
-    with path.open(newline="") as file:
-        return [
-            r
-            | {
-                "x": float(r["x"]) if r["x"] else "",
-                "seed": int(r["seed"]),
-                "value": float(r["value"]),
-            }
-            for r in csv.DictReader(file)
-        ]
-
-
 def write(rows: list[dict], path: Path) -> None:
     """Writes raw data."""
     with path.open("w", newline="") as file:
@@ -709,12 +386,9 @@ def write(rows: list[dict], path: Path) -> None:
 def main() -> None:
     """Writes attention_phenomena.csv and .png into a folder, and prints the table."""
     torch.set_num_threads(1)
-    path = Path(sys.argv[1], "attention_phenomena.csv")
-    if "--again" not in sys.argv:
-        write([r for part in PARTS.values() for r in part(Plan())], path)
-    rows = read(path)
-    show(rows)
-    draw(rows, path.with_suffix(".png"))
+    rows = [r for part in PARTS.values() for r in part(Plan())]
+    write(rows, Path(sys.argv[1], "attention_phenomena.csv"))
+    attention_figure.main()
 
 
 if __name__ == "__main__":
