@@ -90,7 +90,7 @@ def test_every_data_set_is_built_whatever_the_seed_of_the_run(choice):
 
 @pytest.mark.parametrize("choice", choices("experiment"))
 def test_every_experiment_can_be_run_without_edges(choice):
-    config = composed(f"experiment={choice}", "graph=isolated")
+    config = composed(f"experiment={choice}", "graph=isolated", *NEEDED.get(choice, []))
     check_config(config)
     assert config["graph"]["degree"] == 1
 
@@ -99,7 +99,7 @@ def test_the_seed_reaches_random_graphs():
     assert composed("graph=random", "seed=7")["graph"]["seed"] == 7
 
 
-@pytest.mark.parametrize("choice", choices("experiment"))
+@pytest.mark.parametrize("choice", [c for c in choices("experiment") if c not in NEEDED])
 def test_every_experiment_is_built_and_names_its_own_folder(choice):
     config = composed(f"experiment={choice}", "report=false")
     parts = prepare(config).parts

@@ -2,5 +2,6 @@
 
 from graphcolumns.analysis.observation import Observation, Wiring
 from graphcolumns.analysis.observe import observe
+from graphcolumns.analysis.sub_networks import SubNetworks, sub_networks
 
-__all__ = ["Observation", "Wiring", "observe"]
+__all__ = ["Observation", "SubNetworks", "Wiring", "observe", "sub_networks"]

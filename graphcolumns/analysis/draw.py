@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -48,7 +48,9 @@ def panel_rows(
     return figure, figure.subplots(count, len(panels), squeeze=False)
 
 
-def paint(axes: Axes, panel: Panel, values: Floats, norm: Normalize, cmap: str = MAP) -> None:
+def paint(
+    axes: Axes, panel: Panel, values: Floats, norm: Normalize, cmap: str | Colormap = MAP
+) -> None:
     """Colour the columns of a panel by ``values`` ``[N]`` (of all columns, not of its members)."""
     axes.set_aspect("equal")
     axes.set_axis_off()

@@ -29,6 +29,7 @@ from graphcolumns.analysis.observe import observe
 from graphcolumns.analysis.picture import Picture
 from graphcolumns.analysis.report.chapter import Chapter
 from graphcolumns.analysis.report.check import check_report, left_out
+from graphcolumns.analysis.report.instructions import instruction_chapter
 from graphcolumns.analysis.report.rewired import chapter as rewired
 from graphcolumns.analysis.report.scores import scores
 from graphcolumns.analysis.report.story import facts, sentence
@@ -59,7 +60,8 @@ def write(
 
     The page stands alone: pictures, tables up to 200 kB and scripts are inside, nothing is loaded.
     Surfaces and clouds of columns in space can also be turned when plotly is installed. A run that
-    changed its wiring has a chapter about that. An earlier report of the run is replaced; nothing
+    changed its wiring has a chapter about that, and so has a model whose instructions select
+    sub-networks. An earlier report of the run is replaced; nothing
     else in the folder is touched.
 
     Args:
@@ -88,6 +90,8 @@ def write(
         torch.manual_seed(seed)
         seen = observe(model, data, geometry, permutation)
     pictures, chapters = _pictures(run, seen, data), _chapters(run, seen, permutation)
+    if (instructed := instruction_chapter(model, seen, data, permutation)) is not None:
+        chapters = [instructed, *chapters]
     summary = _summary(run)
     page = (
         _environment()
