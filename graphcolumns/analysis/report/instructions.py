@@ -31,20 +31,20 @@ def instruction_chapter(
     names = list(groups) if len(groups) == count else [f"task {t}" for t in range(count)]
     pictures = [open_shares(found, names), open_columns(found, seen, names, permutation)]
     kept = [picture for picture in pictures if picture is not None]
-    return Chapter(words(found), kept, "instructions", "What an instruction selects")
+    return Chapter(_text(found), kept, "instructions", "What an instruction selects")
 
 
-def words(found: SubNetworks) -> str:
+def _text(found: SubNetworks) -> str:
     """The sub-networks in numbers."""
     gates = list(found.gates.values())
     tasks, neurons = len(gates[0]), sum(gate[0].numel() for gate in gates)
     shares = np.mean([share.mean().item() for share in found.shares.values()])
-    text = (
+    said = (
         f"Each of {tasks} instructions opens a sub-network of {neurons:,} neurons, on average "
         f"{shares:.0%} of a population."
     )
     if tasks < 2:
-        return text
+        return said
     pairs = np.triu_indices(tasks, 1)
     overlap = np.nanmean([each.numpy()[pairs].mean() for each in found.overlaps().values()])
-    return f"{text} Two of them share {overlap:.0%} of what either opens (IoU)."
+    return f"{said} Two of them share {overlap:.0%} of what either opens (IoU)."
