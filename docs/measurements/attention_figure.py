@@ -160,7 +160,7 @@ def draw_load(rows: list[dict], axis) -> None:
         values = [100 * by_seed(rows, "load", arm, f"accuracy, {flanker}", n) for n in range(6)]
         line(axis, range(6), values, f"{arm}, flanker {flanker}", color=colour, linestyle=dash)
     axis.set(xlabel="distractors", ylabel="accuracy in %")
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=6.5, ncols=2, loc="center", bbox_to_anchor=(0.5, 0.4))
 
 
 def draw_blindness(rows: list[dict], axis) -> None:
@@ -199,7 +199,8 @@ def draw_gain(rows: list[dict], axis) -> None:
     axis.set(
         xlabel="orientation from the preferred one, degrees", ylabel="response of hidden units"
     )
-    axis.legend(fontsize=7)
+    axis.set_ylim(0, 2.4)
+    axis.legend(fontsize=7, loc="upper center")
 
 
 def draw_ownership(rows: list[dict], axis) -> None:
