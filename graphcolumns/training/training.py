@@ -39,6 +39,7 @@ from graphcolumns.training.start import start
 from graphcolumns.training.step import Learn, after_step, train_step
 from graphcolumns.training.summary import Value, describe_machine, describe_model
 from graphcolumns.training.terms import Term, per_sample, task_term
+from graphcolumns.training.try_learning import try_learning
 from graphcolumns.training.trying import trying
 
 Augmentation = Callable[..., Tensor]
@@ -96,13 +97,17 @@ class Training:
             self.plasticity = PlasticUpdates.begin(
                 plasticity, self.model, self.data, geometry, self.steps, options.seed
             )
+        self.terms = {"task": (1.0, task_term(data.task)), **losses}
+        with attempt("while trying the learning rule"):
+            try_learning(
+                self.model, self.data, self.terms, learn, augmentation=augmentation, amp=options.amp
+            )
         with attempt("while trying optimizer and schedule"):
             check_schedule(options.schedule, self.steps, options.lr)
             self.optimizer = self._make_optimizer()
         self.scaler = GradScaler(
             torch.device(options.device).type, enabled=options.amp == "float16"
         )
-        self.terms = {"task": (1.0, task_term(data.task)), **losses}
         compiled = torch.compile(self.model) if options.compile else self.model
         self.forward = cast(nn.Module, compiled)
         self.seconds, self.best, self.started = 0.0, cast(Best | None, None), 0.0

@@ -11,6 +11,7 @@ from graphcolumns.learning import counter_hebb
 from graphcolumns.models.bottom_up_top_down import BottomUpTopDown
 from graphcolumns.nn.top_down import Population, Projection, TopDownEdges, TopDownNetwork
 from graphcolumns.training import train
+from graphcolumns.training.try_learning import try_learning
 
 OPTIONS = {"steps": 7, "batch_size": 8, "lr": 0.01, "progress": False, "checkpoint_every": 3}
 CASES = [
@@ -74,3 +75,28 @@ def test_a_killed_run_ends_as_if_it_were_not(tmp_path, feedback, options):
     assert ("direct_feedback.matrix0" in state) == (feedback == "direct")
     for parameter, value in resumed.state_dict().items():
         assert torch.equal(value, state[parameter])
+
+
+def test_what_cannot_learn_fails_before_anything_is_written(tmp_path):
+    activity = {"activity": (0.1, lambda model, output, y: output.state.abs().mean())}
+    cases = [
+        ({"learn": partial(counter_hebb, top_down="fixed")}, "weights of their own"),
+        ({"learn": partial(counter_hebb, top_down="direct")}, "feedback='direct'"),
+        ({"learn": counter_hebb, "losses": activity}, "Got 'activity'"),
+        ({"learn": counter_hebb, "amp": "bfloat16"}, "half precision"),
+    ]
+    for place, (options, message) in enumerate(cases):
+        with pytest.raises(ValueError, match=message):
+            train(build("tied"), rows(), run=tmp_path / str(place), **options, **OPTIONS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_trial_leaves_magnitudes_and_gradients_as_they_are():
+    model = build("sign_redrawn")
+    before = model.network.layers[0].top_down_magnitude
+    values = before.clone()
+    terms = {"task": (1.0, lambda model, output, y: output.prediction.square().mean())}
+    try_learning(model, rows(), terms, counter_hebb)
+    assert model.network.layers[0].top_down_magnitude is before
+    assert torch.equal(before, values)
+    assert all(p.grad is None for p in model.parameters())
