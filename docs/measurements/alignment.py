@@ -118,7 +118,8 @@ def trained(arm, data, rate, seed, angles):
             rows += [
                 {
                     "arm": arm, "seed": seed, "lr": rate, "step": step, "layer": layer,
-                    "gradient_angle": pair.gradient, "weight_angle": pair.weights,
+                    "gradient_angle": round(pair.gradient, 2),
+                    "weight_angle": round(pair.weights, 2),
                 }
                 for layer, pair in found.items()
             ]  # fmt: skip
@@ -133,8 +134,8 @@ def trained(arm, data, rate, seed, angles):
         prediction = model(data.test_inputs).prediction
     correct = (prediction.argmax(1) == data.test_targets).float().mean().item()
     seconds = round(time.process_time() - began, 1)
-    rows.append({"arm": arm, "seed": seed, "lr": rate, "step": STEPS, "accuracy": correct,
-                 "loss": cross_entropy(prediction, data.test_targets).item(),
+    rows.append({"arm": arm, "seed": seed, "lr": rate, "step": STEPS, "accuracy": round(correct, 5),
+                 "loss": round(cross_entropy(prediction, data.test_targets).item(), 4),
                  "seconds": seconds})  # fmt: skip
     return rows
 
@@ -161,7 +162,7 @@ def summary(rows):
     """Per arm: rate, accuracies, and angles at the end by layer, a list over seeds each."""
     found = {}
     for arm in dict.fromkeys(row["arm"] for row in rows):
-        mine = [row for row in rows if row["arm"] == arm and row["part"] == "test"]
+        mine = [row for row in rows if (row["arm"], row["part"]) == (arm, "test")]
         ends = [row for row in mine if row.get("layer") and int(row["step"]) == STEPS]
         found[arm] = {
             "lr": mine[0]["lr"],
@@ -215,7 +216,7 @@ def draw(rows, path):
     shown = [arm for arm in ARMS if arm not in ("backpropagation + decay", "readout alone")]
     shown = [arm for arm in shown if arm not in ("backpropagation", "copied") and arm in found]
     colours = dict(zip(shown, plt.get_cmap("tab20").colors, strict=False))
-    for axis, layer in zip(axes, LAYERS, strict=False):
+    for axis, layer in zip(axes[:2], LAYERS[:2], strict=True):
         for arm in shown:
             mine = [r for r in rows if r["arm"] == arm and r.get("layer") == layer]
             steps = sorted({int(r["step"]) for r in mine})
