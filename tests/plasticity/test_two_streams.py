@@ -95,6 +95,14 @@ def test_in_several_sweeps_the_last_one_is_scored(feedback):
     torch.testing.assert_close(got, products(model), **EXACT)
 
 
+def test_columns_that_passes_leave_out_are_scored_all_the_same():
+    """Also closed columns have products, which are 0, and pairs of open ones are scored."""
+    model = two_streams("independent", skip_closed=True).double()
+    got = scored(model).sums()
+    model.skip_closed = False
+    assert torch.equal(got, scored(model).sums())
+
+
 @pytest.mark.parametrize("feedback", ["independent", "sign"])
 def test_with_own_top_down_weights_they_are_the_products_and_not_backpropagation(feedback):
     model = two_streams(feedback).double()
