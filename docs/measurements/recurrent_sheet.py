@@ -204,25 +204,30 @@ def choose(sheet: str, data: Dataset) -> tuple[float, float]:
     return lr, decay
 
 
-def main(folder: Path) -> None:
-    """Writes recurrent_sheet.csv and recurrent_sheet.png into a folder, and prints the tables."""
+def main(folder: Path, measure: bool) -> None:
+    """Writes recurrent_sheet.csv (if it measures) and .png into a folder, and prints the tables."""
     torch.set_num_threads(1)
+    if measure:
+        write(folder / "recurrent_sheet.csv")
+    with (folder / "recurrent_sheet.csv").open() as file:
+        groups = grouped(list(csv.DictReader(file)))
+    show(groups)
+    draw(groups, folder / "recurrent_sheet.png")
+
+
+def write(path: Path) -> None:
+    """All runs."""
     data, rows = digits(), []
     chosen = {sheet: choose(sheet, data) for sheet in SHEETS}
-    arms = [
-        (sheet, learning, "static", "counter_hebb") for sheet in SHEETS for learning in LEARNING
-    ]
+    arms = list(product(SHEETS, LEARNING, ["static"], ["counter_hebb"]))
     arms += [("edges", *arm) for arm in REWIRED]
     for (sheet, learning, *how), seed in product(arms, SEEDS):
         rows.append(run(data, sheet, learning, seed, *chosen[sheet], *how))
         print(rows[-1], flush=True)
-    with (folder / "recurrent_sheet.csv").open("w", newline="") as file:
+    with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    groups = grouped(rows)
-    show(groups)
-    draw(groups, folder / "recurrent_sheet.png")
 
 
 def grouped(rows: list[dict]) -> dict:
@@ -252,35 +257,32 @@ def show(groups: dict) -> None:
 
 def draw(groups: dict, path: Path) -> None:
     """Accuracy against angle for the rules, and accuracy of rewired sheets."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
-    colours = dict(
-        zip(LEARNING, ("black", "tab:blue", "tab:orange", "tab:green", "tab:red"), strict=True)
-    )
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), constrained_layout=True)
+    names = ("black", "tab:blue", "tab:orange", "tab:green", "tab:red")
+    colours = dict(zip(LEARNING, names, strict=True))
     for (sheet, learning, rewiring, _), rows in groups.items():
         if rewiring == "static":
-            (angle, wide), (accuracy, high) = (
-                of(rows, "angle_again"),
-                of(rows, "test_accuracy", 100),
-            )
+            angle, accuracy = of(rows, "angle_again"), of(rows, "test_accuracy", 100)
             left.errorbar(
-                angle, accuracy, high, wide, color=colours[learning], capsize=2,
-                marker="o" if sheet == "edges" else "s", label=f"{learning} ({sheet})",
+                angle[0], accuracy[0], accuracy[1], angle[1], color=colours[learning], capsize=2,
+                marker="o" if sheet == "edges" else "s",
+                label=learning if sheet == "edges" else None,
             )  # fmt: skip
     left.set_xlabel("angle to backpropagation, recurrent layer (degrees)")
     left.set_ylabel("test accuracy (%)")
-    left.legend(fontsize=7)
-    names = [
-        arm for arm in groups if arm[0] == "edges" and arm[1] not in ("backpropagation", "fixed")
-    ]
-    names.sort(key=lambda arm: list(LEARNING).index(arm[1]))
-    for place, arm in enumerate(names):
+    left.set_title("learning: edges (circles), attention (squares)", fontsize=10)
+    left.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+    arms = [arm for arm in groups if arm[0] == "edges" and arm[1] in list(LEARNING)[1:4]]
+    arms.sort(key=lambda arm: list(LEARNING).index(arm[1]))
+    for place, arm in enumerate(arms):
         accuracy, high = of(groups[arm], "test_accuracy", 100)
         right.errorbar(place, accuracy, high, fmt="o", color=colours[arm[1]], capsize=3)
-    labels = [f"{arm[1]}: {arm[2]}" + " (by gradients)" * (arm[3] == "backprop") for arm in names]
-    right.set_xticks(range(len(names)), labels, rotation=35, ha="right", fontsize=7)
+    labels = [arm[2] + "\n(gradients)" * (arm[3] == "backprop") for arm in arms]
+    right.set_xticks(range(len(arms)), labels, rotation=45, ha="right", fontsize=8)
     right.set_ylabel("test accuracy (%)")
+    right.set_title("rewiring: tied, mirrored, mirrored with decay", fontsize=10)
     figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:] != ["draw"])
