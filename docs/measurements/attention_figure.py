@@ -43,16 +43,23 @@ def effects(rows: list[dict]) -> list[tuple[str, Tensor, Tensor]]:
     def accuracy(arm, flanker, number):
         return 100 * by_seed(rows, "load", arm, f"accuracy, {flanker}", number)
 
+    def accuracy_of(arm, number):
+        return (accuracy(arm, "same", number) + accuracy(arm, "other", number)) / 2
+
     def cost(arm):
-        return sum(accuracy(arm, f, 0) - accuracy(arm, f, 5) for f in ("same", "other")) / 2
+        return accuracy_of(arm, 0) - accuracy_of(arm, 5)
 
     def interference(arm, number):
         return accuracy(arm, "same", number) - accuracy(arm, "other", number)
 
-    for control in ("no gates", "random place"):
+    matched = ("no gates, more noise", "no gates, small", "wrong place")
+    for control in ("no gates", "random place", *matched):
         found.append(
             (f"cost of 5 distractors, points: {control}", cost("instructed"), cost(control))
         )
+        for number in (0, 5):
+            pair = [accuracy_of(a, number) for a in ("instructed", control)]
+            found.append((f"accuracy with {number} distractors, points: {control}", *pair))
     for arm in ("instructed", "no gates"):
         pair = [interference(arm, number) for number in (0, 5)]
         found.append((f"interference, points, load 0 and 5: {arm}", *pair))
@@ -86,6 +93,12 @@ def effects(rows: list[dict]) -> list[tuple[str, Tensor, Tensor]]:
             by_seed(rows, "gain", f"{a}, {name}", measure) for a in ("instructed", "random cue")
         ]
         found.append((f"{measure}, {name}: instructed and random cue", *pair))
+    for name in ("early", "late"):
+        measure = "index, light or dark figure"
+        pair = [
+            by_seed(rows, "ownership", f"{n}, {name}", measure) for n in ("two sweeps", "one sweep")
+        ]
+        found.append((f"{measure}, {name}: two sweeps and one sweep", *pair))
     index, share = "index, side of the figure", "share that agrees"
     others = ("one sweep", "two sweeps, not trained", "two sweeps, lighter side instructed")
     for name, control in product(("early", "late"), others):
@@ -159,8 +172,17 @@ def draw_load(rows: list[dict], axis) -> None:
     ):
         values = [100 * by_seed(rows, "load", arm, f"accuracy, {flanker}", n) for n in range(6)]
         line(axis, range(6), values, f"{arm}, flanker {flanker}", color=colour, linestyle=dash)
-    axis.set(xlabel="distractors", ylabel="accuracy in %")
-    axis.legend(fontsize=6.5, ncols=2, loc="center", bbox_to_anchor=(0.5, 0.4))
+    for arm, colour in (("no gates, more noise", "C1"), ("no gates, small", "C2")):
+        pairs = [
+            [
+                float(by_seed(rows, "load", arm, f"accuracy, {f}", n).mean())
+                for f in ("same", "other")
+            ]
+            for n in range(6)
+        ]
+        axis.plot(range(6), [50 * sum(p) for p in pairs], ":", color=colour, label=arm)
+    axis.set(xlabel="distractors", ylabel="accuracy in %", ylim=(50, 90))
+    axis.legend(fontsize=6, ncols=2, loc="center", bbox_to_anchor=(0.5, 0.37))
 
 
 def draw_blindness(rows: list[dict], axis) -> None:

@@ -43,7 +43,9 @@ def complete(columns: int, sources: int) -> ColumnGraph:
     return ColumnGraph.from_edge_index(pairs.flip(0), columns, num_sources=sources)
 
 
-def network(answers: int, tasks: int, seed: int, sweeps: int = 1) -> BottomUpTopDown:
+def network(
+    answers: int, tasks: int, seed: int, sweeps: int = 1, width: int = WIDTH
+) -> BottomUpTopDown:
     """Two convolutions, a dense layer and a readout, all with tied weights; 0 tasks, no gates."""
     torch.manual_seed(seed)
     half, quarter = SIZE // 2, SIZE // 4
@@ -51,28 +53,28 @@ def network(answers: int, tasks: int, seed: int, sweeps: int = 1) -> BottomUpTop
         "image": Population((1, SIZE, SIZE), "identity"),
         "early": Population((8, half, half)),
         "late": Population((16, quarter, quarter)),
-        "hidden": Population(WIDTH),
-        "columns": Population((WIDTH, 1), "identity", columns=True),
+        "hidden": Population(width),
+        "columns": Population((width, 1), "identity", columns=True),
         "prediction": Population((answers, 1), "identity", columns=True),
     }
     projections = [
         Projection("image", "early", TopDownConv2d(1, 8, 5, stride=2, padding=2)),
         Projection("early", "late", TopDownConv2d(8, 16, 3, stride=2, padding=1)),
-        Projection("late", "hidden", TopDownLinear(16 * quarter**2, WIDTH)),
+        Projection("late", "hidden", TopDownLinear(16 * quarter**2, width)),
         Projection("hidden", "columns", Reshape(populations["hidden"], populations["columns"])),
-        Projection("columns", "prediction", TopDownEdges(complete(answers, WIDTH))),
+        Projection("columns", "prediction", TopDownEdges(complete(answers, width))),
     ]
     if tasks:
         populations["task"] = Population((tasks, 1), "identity", columns=True)
-        layer = TopDownEdges(complete(tasks, WIDTH), bias=False)
+        layer = TopDownEdges(complete(tasks, width), bias=False)
         projections.append(Projection("columns", "task", layer))
     task = "task" if tasks else None
     return BottomUpTopDown(TopDownNetwork(populations, projections), task=task, sweeps=sweeps)
 
 
-def noisy(images: Tensor, part: str, draw: torch.Generator) -> Tensor:
+def noisy(images: Tensor, part: str, draw: torch.Generator, scale: float = 1) -> Tensor:
     """Images with independent normal noise at every pixel."""
-    return images + NOISE[part] * torch.randn(images.shape, generator=draw)
+    return images + scale * NOISE[part] * torch.randn(images.shape, generator=draw)
 
 
 def train(

@@ -72,6 +72,8 @@ from graphcolumns.models.bottom_up_top_down import BottomUpTopDown
 
 # The instruction of the margin, behind those of the six places.
 MARGIN = 6
+# Noise at which networks without gates are as accurate as instructed ones, without distractors.
+MORE = 1.3
 
 
 # Perceptual load.
@@ -88,11 +90,15 @@ def load_displays(count: int, seed: int) -> dict[tuple[int, str], tuple[Tensor, 
 
 
 def load(plan: Plan) -> list[dict]:
-    """Accuracy by load and flanker: place instructed, no gates, a random place instructed."""
+    """Accuracy by load and flanker: place instructed, no gates, a random place instructed.
+
+    The arms "small", "more noise" and "wrong place" were added after the first run.
+    """
     rows = []
     seen, shown = load_displays(plan.train, 1), load_displays(plan.test, 2)
     images, target, beside, place = map(torch.cat, zip(*seen.values(), strict=True))
-    for seed, arm in product(plan.seeds, ("instructed", "no gates", "random place")):
+    arms = ("instructed", "no gates", "random place", "no gates, small")
+    for seed, arm in product(plan.seeds, arms):
 
         def batch(draw, arm=arm):
             index = torch.randint(len(images), (BATCH,), generator=draw)
@@ -102,16 +108,33 @@ def load(plan: Plan) -> list[dict]:
             answer = torch.where(margin, 2 + beside[index], target[index])
             return images[index], torch.where(margin, MARGIN, cue), answer
 
-        model = network(4, 0 if arm == "no gates" else MARGIN + 1, seed)
-        train(model, batch, "load", plan, seed, 2)
-        for (number, flanker), (pictures, truth, _, where) in shown.items():
-            # The same noise for every load, flanker and arm.
-            draw = torch.Generator().manual_seed(1000 + seed)
-            cue = torch.randint(MARGIN, where.shape, generator=draw)
-            cue = cue if arm == "random place" else where
-            said = states(model, noisy(pictures, "load", draw), cue)["prediction"][:, :2]
-            right = (said.argmax(1) == truth).float().mean()
-            rows.append(row("load", arm, f"accuracy, {flanker}", seed, right, number))
+        tasks, width = (
+            0 if "no gates" in arm else MARGIN + 1,
+            WIDTH // 4 if "small" in arm else WIDTH,
+        )
+        model = train(network(4, tasks, seed, width=width), batch, "load", plan, seed, 2)
+        rows += accuracies(model, arm, shown, seed)
+        if arm == "instructed":
+            rows += accuracies(model, "wrong place", shown, seed)
+        if arm == "no gates":
+            rows += accuracies(model, "no gates, more noise", shown, seed, MORE)
+    return rows
+
+
+def accuracies(model: BottomUpTopDown, arm: str, shown: dict, seed: int, scale: float = 1) -> list:
+    """Accuracy by load and flanker."""
+    rows = []
+    for (number, flanker), (pictures, truth, _, where) in shown.items():
+        # The same noise for every load, flanker and arm.
+        draw = torch.Generator().manual_seed(1000 + seed)
+        cue = torch.randint(MARGIN, where.shape, generator=draw)
+        if arm == "wrong place":
+            cue = (where + 1 + cue % (MARGIN - 1)) % MARGIN
+        elif arm != "random place":
+            cue = where
+        said = states(model, noisy(pictures, "load", draw, scale), cue)["prediction"][:, :2]
+        right = (said.argmax(1) == truth).float().mean()
+        rows.append(row("load", arm, f"accuracy, {flanker}", seed, right, number))
     return rows
 
 
