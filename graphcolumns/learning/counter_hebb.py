@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,19 +11,20 @@ from torch.amp import GradScaler
 
 from graphcolumns.learning.backprop import Terms
 from graphcolumns.learning.prediction_error import error_of
+from graphcolumns.learning.top_down_options import (
+    NoisePer,
+    TopDownOptions,
+    TopDownUpdate,
+    check_model,
+)
 from graphcolumns.learning.top_down_updates import (
     decay_weights,
     mirror,
     mirror_weights,
-    own_weights,
     redraw_magnitudes,
 )
 from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
-from graphcolumns.nn.checks import check_choice, check_counts
-from graphcolumns.nn.top_down import DirectFeedback, SubNetworkNeurons, TopDownNetwork
-
-TopDownUpdate = Literal["mirrored", "fixed", "weight_mirror", "direct"]
-NoisePer = Literal["update", "weight"]
+from graphcolumns.nn.top_down import SubNetworkNeurons, TopDownNetwork
 
 
 class CounterHebbianModel(Protocol):
@@ -115,8 +115,10 @@ def counter_hebb(
     Learning without Weight Transport, NeurIPS 2019, https://arxiv.org/abs/1904.05391; fixed
     weights: Lillicrap et al., Nature Communications 2016, https://doi.org/10.1038/ncomms13276.
     """
-    options = _Options(top_down, noise, noise_per, decay, mirror_rate, mirror_decay, mirror_samples)
-    _check(model, options, amp)
+    options = TopDownOptions(
+        top_down, noise, noise_per, decay, mirror_rate, mirror_decay, mirror_samples
+    )
+    check_model(model, options, amp)
     inputs, targets = batch
     redraw_magnitudes(model.network)
     values = torch.zeros(len(terms), device=device_of(inputs))
@@ -144,42 +146,6 @@ def accumulate_products(
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 
-@dataclass(frozen=True)
-class _Options:
-    top_down: str
-    noise: float
-    noise_per: str
-    decay: float
-    mirror_rate: float
-    mirror_decay: float
-    mirror_samples: int | None
-
-    def __post_init__(self) -> None:
-        check_choice("top_down", self.top_down, get_args(TopDownUpdate))
-        check_choice("noise_per", self.noise_per, get_args(NoisePer))
-        for name in ("noise", "decay", "mirror_rate", "mirror_decay"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more. Got {getattr(self, name)!r}.")
-        if self.mirror_samples is not None:
-            check_counts(mirror_samples=self.mirror_samples)
-        if self.noise and self.top_down != "mirrored":
-            raise ValueError(
-                "noise is noise on mirrored updates. Expected top_down='mirrored'. Got "
-                f"{self.top_down!r} and noise={self.noise!r}; leave noise out."
-            )
-        mirrors = (self.mirror_rate, self.mirror_decay, self.mirror_samples)
-        if self.top_down != "weight_mirror" and mirrors != (1.0, 1.0, None):
-            raise ValueError(
-                "mirror_rate, mirror_decay and mirror_samples are those of a weight mirror. "
-                f"Expected top_down='weight_mirror'. Got {self.top_down!r}; leave them out."
-            )
-
-    @property
-    def needs_own_weights(self) -> bool:
-        """Whether the rule says something about top-down weights of their own."""
-        return self.top_down in ("fixed", "weight_mirror") or bool(self.noise)
-
-
 def _error_pass(
     model: Any, neurons: Mapping[str, Tensor], error: Tensor, top_down: str
 ) -> Mapping[str, Tensor]:
@@ -191,7 +157,7 @@ def _error_pass(
     return counters
 
 
-def _learn_top_down(network: TopDownNetwork, options: _Options, samples: int) -> None:
+def _learn_top_down(network: TopDownNetwork, options: TopDownOptions, samples: int) -> None:
     if options.top_down == "mirrored":
         mirror(network, options.noise, options.noise_per)
     elif options.top_down == "weight_mirror":
@@ -199,28 +165,3 @@ def _learn_top_down(network: TopDownNetwork, options: _Options, samples: int) ->
         mirror_weights(network, count, options.mirror_rate, options.mirror_decay)
     if options.decay:
         decay_weights(network, options.decay, top_down=options.top_down == "mirrored")
-
-
-def _check(model: Any, options: _Options, amp: str | None) -> None:
-    network = getattr(model, "network", None)
-    if not isinstance(network, TopDownNetwork):
-        raise TypeError(
-            "counter_hebb trains models with a network that has a top-down pass. Got "
-            f"{type(model).__name__}; take models.bottom_up_top_down.BottomUpTopDown, or "
-            "learn=backprop."
-        )
-    if amp is not None:
-        raise ValueError(f"the passes are not run in half precision. Got amp={amp!r}; pass None.")
-    if options.needs_own_weights and not any(own_weights(network)):
-        kinds = sorted({getattr(layer, "feedback", "none") for layer in network.layers})
-        raise ValueError(
-            f"top_down={options.top_down!r}, noise={options.noise:g} needs layers with top-down "
-            f"weights of their own. Got feedback={', '.join(map(repr, kinds))}; build them with "
-            "feedback='independent' or 'copied'."
-        )
-    direct = getattr(model, "direct_feedback", None)
-    if options.top_down == "direct" and not isinstance(direct, DirectFeedback):
-        raise ValueError(
-            "top_down='direct' needs a model with random matrices, model.direct_feedback. Got "
-            f"{type(direct).__name__}; build its layers with feedback='direct'."
-        )
