@@ -235,7 +235,9 @@ class BottomUpTopDown(nn.Module):
                 f"{name!r} must get one value per neuron. Expected {population.sizes}. Got "
                 f"{tuple(values.shape[1:])}."
             )
-        return values.reshape(len(values), *population.sizes).movedim(0, population.batch_dim)
+        shaped = values.reshape(len(values), *population.sizes)
+        # Columns first once, or every op that reads the values copies them again.
+        return shaped.movedim(0, population.batch_dim).contiguous()
 
     def _image(self, inputs: Inputs) -> Tensor:
         if isinstance(inputs, Tensor):
