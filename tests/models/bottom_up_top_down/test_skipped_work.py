@@ -48,13 +48,17 @@ def sheet(fraction, kind):
         populations[name] = Population((count, CHANNELS), "identity", columns=True)
     links = [Projection(a, b, again) for a, b in zip(("input", *STEPS), STEPS, strict=False)]
     links.append(Projection("three", "prediction", TopDownEdges(complete(4, COLUMNS))))
-    for name in STEPS:
+    for above, name in enumerate(reversed(STEPS), 1):
         layer = TopDownEdges(complete(1, COLUMNS).named(name), bias=False)
         score = torch.rand(COLUMNS) if kind == "random" else torch.arange(COLUMNS)
-        weight = torch.where(score.argsort().argsort() < fraction * COLUMNS, 1e6, -1e6)
-        layer.weight.data.copy_(weight)
+        # More than what arrives from the step above.
+        opens = torch.where(score.argsort().argsort() < fraction * COLUMNS, 1.0, -1.0)
+        layer.weight.data.copy_(opens * 100.0**above)
         links.append(Projection(name, "task", layer))
-    return BottomUpTopDown(TopDownNetwork(populations, links), skip_closed=True)
+    model = BottomUpTopDown(TopDownNetwork(populations, links), skip_closed=True)
+    for gate in model.gates(batch()[0]).values():
+        assert float(gate.mean()) == pytest.approx(fraction, abs=1 / COLUMNS)
+    return model
 
 
 def batch():
