@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from graphcolumns.nn.top_down.passes import Neurons
@@ -24,9 +25,9 @@ class SubNetworkCache:
 
     def __init__(self, most: int = 64) -> None:
         self.most = most
-        self._kept: dict[bytes, SubNetwork] = {}
+        self._kept: dict[Hashable, SubNetwork] = {}
 
-    def get(self, network: TopDownNetwork, task: bytes, gates: Neurons) -> SubNetwork:
+    def get(self, network: TopDownNetwork, task: Hashable, gates: Neurons) -> SubNetwork:
         """The sub-network of a task.
 
         Args:

@@ -11,10 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from geometries import grid
 from graphcolumns import connect
 from graphcolumns.learning import counter_hebb
-from graphcolumns.models.bottom_up_top_down import BottomUpTopDown
+from graphcolumns.models.bottom_up_top_down import BottomUpTopDown, by_task
 from graphcolumns.nn.top_down import (
     Population,
     Projection,
+    SubNetworkNeurons,
     TopDownEdges,
     TopDownNetwork,
     open_edges,
@@ -127,3 +128,23 @@ def test_a_training_step_multiplies_along_open_edges_alone():
     assert sums.total - instruction.total == expected
     whole = model.graphs["sheet"].num_edges * len(STEPS) * SAMPLES * CHANNELS
     assert products[0] < whole / 5
+
+
+@pytest.mark.parametrize(
+    ("fraction", "samples", "fewest", "skips"),
+    [
+        (0.2, 16, 2**14, True),
+        (0.2, 4, 2**14, False),
+        (0.8, 16, 2**14, False),
+        (0.2, 16, 2**16, False),
+    ],
+)
+def test_auto_skips_on_large_graphs_where_it_is_quicker(
+    fraction, samples, fewest, skips, monkeypatch
+):
+    monkeypatch.setattr(by_task, "FEWEST_EDGES", fewest)
+    model = sheet(fraction, "random")
+    model.skip_closed = "auto"
+    image = torch.randn(samples, COLUMNS * CHANNELS)
+    neurons = model.neurons({"image": image, "instruction": torch.ones(samples, CHANNELS)})
+    assert isinstance(neurons, SubNetworkNeurons) is skips
