@@ -87,6 +87,13 @@ def test_every_public_name_has_an_entry(name, value, entries):
     assert any(value is entry for entry in entries), f"add {name} to a page in docs/api"
 
 
+def test_no_entry_has_an_option_twice():
+    twice = re.compile(r"^   (:\w+:).*\n(?:   :.*\n)*?   \1", re.MULTILINE)
+    found = {page.name: twice.findall(page.read_text()) for page in (DOCS / "api").glob("*.md")}
+    assert {name: options for name, options in found.items() if options} == {}
+    assert twice.search("   :members: a\n   :no-index:\n   :members: b\n")
+
+
 def test_a_name_that_is_missing_is_noticed(entries):
     def newcomer():
         pass
