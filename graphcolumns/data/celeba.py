@@ -16,6 +16,7 @@ from graphcolumns.data.faces import Faces
 from graphcolumns.data.questions import Encoding, PerImage, Questions
 from graphcolumns.data.streamed import StreamedDataset
 from graphcolumns.geometry.checks import check_choice
+from graphcolumns.nn.checks import check_counts
 from graphcolumns.random.streams import generator
 
 IMAGES = "img_align_celeba"
@@ -76,6 +77,9 @@ def celeba(
     """
     check_choice("training", training, get_args(PerImage))
     check_choice("held_out", held_out, get_args(HeldOut))
+    for name, count in (("train_count", train_count), ("test_count", test_count)):
+        if count is not None:
+            check_counts(**{name: count})
     if size < 1:
         raise ValueError(f"size must be at least 1. Got {size}.")
     folder = _checked(Path(path).expanduser())

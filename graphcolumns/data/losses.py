@@ -38,9 +38,8 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         logits: Log odds of the answer yes, ``[B, K]``.
         targets: Answers, ``[B, K]`` of 0 and 1, of any type.
     """
-    return functional.binary_cross_entropy_with_logits(
-        logits.to(accumulator(logits.dtype)), targets.float()
-    )
+    logits = logits.to(accumulator(logits.dtype))
+    return functional.binary_cross_entropy_with_logits(logits, targets.to(logits))
 
 
 def masked_squared_error(predicted: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -61,9 +60,8 @@ def squared_error_each(predicted: Tensor, targets: Tensor) -> Tensor:
 
 def binary_cross_entropy_each(logits: Tensor, targets: Tensor) -> Tensor:
     """``binary_cross_entropy`` of every sample, ``[B]``: the mean over its answers."""
-    each = functional.binary_cross_entropy_with_logits(
-        logits.to(accumulator(logits.dtype)), targets.float(), reduction="none"
-    )
+    logits = logits.to(accumulator(logits.dtype))
+    each = functional.binary_cross_entropy_with_logits(logits, targets.to(logits), reduction="none")
     return each.mean(1)
 
 
@@ -82,7 +80,6 @@ def masked_squared_error_each(
     """
     counted = ~targets.isnan() if mask is None else ~targets.isnan() & mask
     # The difference, not its square, is masked: the gradient of a square of NaN would be NaN.
-    difference = torch.where(
-        counted, predicted.to(accumulator(predicted.dtype)) - targets.float(), 0.0
-    )
+    predicted = predicted.to(accumulator(predicted.dtype))
+    difference = torch.where(counted, predicted - targets.to(predicted), 0.0)
     return difference.square().sum(1) / counted.sum(1).clamp(min=1)

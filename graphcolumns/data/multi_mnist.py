@@ -16,6 +16,7 @@ from graphcolumns.data.overlaid import overlaid
 from graphcolumns.data.questions import Encoding, PerImage, Questions
 from graphcolumns.geometry.checks import check_choice
 from graphcolumns.nn.batches import first_tensor
+from graphcolumns.nn.checks import check_counts
 from graphcolumns.random.streams import generator
 
 SIDE, CANVAS, OFFSET = 28, 36, 6
@@ -79,6 +80,9 @@ def multi_mnist(
     check_choice("tasks", tasks, get_args(DigitTasks))
     check_choice("training", training, get_args(PerImage))
     check_choice("held_out", held_out, get_args(HeldOut))
+    for name, count in (("train_count", train_count), ("test_count", test_count)):
+        if count is not None:
+            check_counts(**{name: count})
     questions = Questions(PARTS[tasks], instructions, encoding)
     halves: list[Batch] = []
     for half, source, count, every in zip(

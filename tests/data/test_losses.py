@@ -42,3 +42,24 @@ def test_masked_squared_error_by_hand():
     assert predicted.grad.tolist() == [[2.0, 0.0, 0.0], [1.0, 0.0, 4.0], [0.0, 0.0, 0.0]]
     first = torch.tensor([True, False, False])
     assert losses.masked_squared_error_each(predicted, targets, first).tolist() == [4.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.squared_error,
+        losses.binary_cross_entropy,
+        losses.masked_squared_error,
+        losses.squared_error_each,
+        losses.binary_cross_entropy_each,
+        losses.masked_squared_error_each,
+    ],
+)
+def test_losses_keep_float64_and_widen_half(loss):
+    predicted = torch.rand(3, 4, dtype=torch.float64)
+    targets = torch.rand(3, 4, dtype=torch.float64).round(decimals=9)
+    found = loss(predicted, targets)
+    assert found.dtype == torch.float64
+    # A step below the resolution of float32.
+    assert not torch.equal(loss(predicted, targets + 1e-10), found)
+    assert loss(predicted.bfloat16(), targets.float()).dtype == torch.float32

@@ -111,3 +111,5 @@ def test_wrong_files_and_names(tmp_path, folder):
         multi_mnist(folder, instructions=["up"])
     with pytest.raises(ValueError, match="held_out must be"):
         multi_mnist(folder, held_out="none")
+    with pytest.raises(ValueError, match="train_count must be at least 1, got -1"):
+        multi_mnist(folder, train_count=-1)

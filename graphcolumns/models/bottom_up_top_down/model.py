@@ -287,9 +287,9 @@ def instruction_vectors(given: Tensor, tasks: int) -> Tensor:
     """
     if given.ndim == 2 and given.shape[1] == tasks:
         return given
-    if given.ndim != 1 or given.is_floating_point():
+    if given.ndim != 1 or given.is_floating_point() or given.dtype == torch.bool:
         raise ValueError(
-            f"an instruction must be ids [B] int64, or a vector [B, {tasks}]. Got "
+            f"an instruction must be ids [B] of an integer type, or a vector [B, {tasks}]. Got "
             f"{given.dtype} {tuple(given.shape)}."
         )
     if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < tasks:
@@ -298,7 +298,7 @@ def instruction_vectors(given: Tensor, tasks: int) -> Tensor:
             f"{int(given.min())} to {int(given.max())}; build the network with as many tasks "
             "as there are instructions."
         )
-    return nn.functional.one_hot(given, tasks)
+    return nn.functional.one_hot(given.long(), tasks)
 
 
 def _shown(vector: Tensor) -> str:

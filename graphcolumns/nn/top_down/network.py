@@ -98,13 +98,10 @@ class TopDownNetwork(nn.Module):
         self._into = {name: [p for p in self.links if p[1] == name] for name in self.order}
         self._out_of = {name: [p for p in self.links if p[0] == name] for name in self.order}
         _name_graphs(self)
-        self.top_down_biases = nn.ParameterDict(
-            {
-                name: nn.Parameter(torch.zeros(population.bias_shape()))
-                for name, population in self.populations.items()
-                if population.top_down_bias
-            }
-        )
+        self._biased = [n for n, each in self.populations.items() if each.top_down_bias]
+        # A list: names of populations need not be names of attributes.
+        shapes = [self.populations[name].bias_shape() for name in self._biased]
+        self._biases = nn.ParameterList(nn.Parameter(torch.zeros(shape)) for shape in shapes)
         # Layers that keep running statistics must not see the zeros of this trial.
         with evaluating(self):
             _check_shapes(self)
@@ -113,6 +110,11 @@ class TopDownNetwork(nn.Module):
     def projections(self) -> list[Projection]:
         """All projections, in the order that was given."""
         return [Projection(link.source, link.target, self.layer(link)) for link in self.links]
+
+    @property
+    def top_down_biases(self) -> dict[str, Tensor]:
+        """The biases of top-down neurons, by population."""
+        return dict(zip(self._biased, self._biases, strict=True))
 
     @property
     def graphs(self) -> dict[str, ColumnGraph]:

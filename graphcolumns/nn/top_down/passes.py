@@ -82,7 +82,7 @@ def run_top_down(
         until: Populations whose counter neurons are not needed.
     """
     counters = dict(tops)
-    biases = dict(network.top_down_biases.items()) if rectified else {}
+    biases = network.top_down_biases if rectified else {}
     for source in reversed(network.order):
         above = [link for link in network.links_out_of(source) if link.target in counters]
         if not above or source in tops or source in until:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import index
 from typing import Literal
 
 from torch import Tensor
@@ -29,6 +31,7 @@ class Population:
     Raises:
         ValueError: A size below 1, an unknown activation, columns that are not ``(N, C)``, a bias
             of a population without gates.
+        TypeError: A size that is not a whole number.
     """
 
     shape: tuple[int, ...] | int
@@ -37,10 +40,15 @@ class Population:
     top_down_bias: bool = False
 
     def __post_init__(self) -> None:
-        shape = (self.shape,) if isinstance(self.shape, int) else tuple(self.shape)
-        object.__setattr__(self, "shape", shape)
         check_choice("activation", self.activation, ("relu", "identity"))
-        if not shape or any(size < 1 for size in shape):
+        shape = self.shape if isinstance(self.shape, Iterable) else (self.shape,)
+        shape = tuple(shape)
+        whole = all(hasattr(size, "__index__") and not isinstance(size, bool) for size in shape)
+        if not whole:
+            raise TypeError(f"shape must be a whole number or several. Got {self.shape!r}.")
+        shape = tuple(index(size) for size in shape)
+        object.__setattr__(self, "shape", shape)
+        if not shape or min(shape) < 1:
             raise ValueError(f"shape must have one size or more, all 1 or above. Got {shape}.")
         if self.columns and len(shape) != 2:
             raise ValueError(f"columns must have the shape (N, C). Got {shape}.")

@@ -61,8 +61,14 @@ def check_edge_values(name: str, value: Tensor, num_edges: int, heads: int) -> N
             f"[{num_edges}, {heads}], got {list(value.shape)}. After a change of topology carry "
             "it along with the edges"
         )
-    if not value.is_floating_point():
-        raise TypeError(f"{name} must be floating, got {value.dtype}: call {name}.float()")
+    check_floating(**{name: value})
+
+
+def check_floating(**tensors: Tensor) -> None:
+    """Values are floating."""
+    for name, value in tensors.items():
+        if not value.is_floating_point():
+            raise TypeError(f"{name} must be floating, got {value.dtype}: call {name}.float()")
 
 
 def _check_shapes(q: Tensor, k: Tensor, v: Tensor, graph: ColumnGraph) -> None:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.backend import choose_backend
-from graphcolumns.ops.column_attention.checks import check_devices, check_graph
+from graphcolumns.ops.column_attention.checks import check_devices, check_floating, check_graph
 from graphcolumns.ops.context import accumulator, as_given, transformed
 from graphcolumns.ops.edge_linear import reference
 from graphcolumns.ops.edge_linear.op import edge_linear_op
@@ -91,7 +91,5 @@ def _check(x: Tensor, weight: Tensor, graph: ColumnGraph) -> None:
             f"the heads of weight [E, H] must divide the channels C = {x.shape[2]}, "
             f"got H = {weight.shape[1]}"
         )
-    for name, value in (("x", x), ("weight", weight)):
-        if not value.is_floating_point():
-            raise TypeError(f"{name} must be floating, got {value.dtype}: call {name}.float()")
+    check_floating(x=x, weight=weight)
     check_devices(graph, x=x, weight=weight)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.backend import choose_backend
-from graphcolumns.ops.column_attention.checks import check_devices, check_graph
+from graphcolumns.ops.column_attention.checks import check_devices, check_floating, check_graph
 from graphcolumns.ops.context import accumulator
 from graphcolumns.ops.edge_linear import cpp, dense, reference, triton
 
@@ -41,7 +41,7 @@ def edge_products(
 
     Raises:
         ValueError: Shapes or devices that do not fit the graph, or heads that do not divide ``C``.
-        TypeError: ``graph`` is not a ColumnGraph.
+        TypeError: ``graph`` is not a ColumnGraph, or values that are not floating.
 
     Example:
         >>> import torch
@@ -62,6 +62,7 @@ def edge_products(
         )
     if heads < 1 or x.shape[2] % heads:
         raise ValueError(f"heads must divide the channels C = {x.shape[2]}. Got {heads}.")
+    check_floating(x=x, counter=counter)
     check_devices(graph, x=x, counter=counter)
     dtype = torch.promote_types(x.dtype, counter.dtype)
     wide = accumulator(dtype)

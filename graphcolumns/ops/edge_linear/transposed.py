@@ -10,7 +10,7 @@ from torch import Tensor
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.views import Views
 from graphcolumns.ops.backend import choose_backend
-from graphcolumns.ops.column_attention.checks import check_devices, check_graph
+from graphcolumns.ops.column_attention.checks import check_devices, check_floating, check_graph
 from graphcolumns.ops.context import accumulator, as_given, batched, transformed
 from graphcolumns.ops.edge_linear import cpp, dense, reference, triton
 from graphcolumns.ops.edge_linear.op import edge_linear_op
@@ -42,7 +42,7 @@ def edge_linear_transposed(
 
     Raises:
         ValueError: Shapes or devices that do not fit the graph, or heads that do not divide ``C``.
-        TypeError: ``graph`` is not a ColumnGraph.
+        TypeError: ``graph`` is not a ColumnGraph, or values that are not floating.
 
     Example:
         >>> import torch
@@ -67,6 +67,7 @@ def edge_linear_transposed(
     heads = 1 if weight.dim() == 1 else weight.shape[1]
     if heads == 0 or counter.shape[2] % heads:
         raise ValueError(f"heads must divide the channels C = {counter.shape[2]}. Got {heads}.")
+    check_floating(counter=counter, weight=weight)
     check_devices(graph, counter=counter, weight=weight)
     given = counter.unflatten(2, (heads, -1)), weight.reshape(-1, heads)
     width = counter.shape[1] * counter.shape[2] // heads

@@ -20,7 +20,7 @@ from graphcolumns.nn.top_down import (
     TopDownNetwork,
     TopDownUntied,
 )
-from graphcolumns.ops import edge_products
+from graphcolumns.ops import edge_linear_transposed, edge_products
 
 RING = ColumnGraph.from_edge_index(torch.stack([torch.arange(5), (torch.arange(5) + 1) % 5]), 5)
 WIDE = ColumnGraph.from_edge_index(torch.tensor([[0, 4], [1, 2]]), 3, num_sources=5)
@@ -169,3 +169,34 @@ def test_products_of_heads():
         torch.testing.assert_close(found, expected[:, 0] if heads == 1 else expected)
     with pytest.raises(ValueError, match=r"heads must divide the channels C = 6\. Got 4"):
         edge_products(x, counter, RING, heads=4)
+
+
+@pytest.mark.parametrize("shape", ["ab", 1.5, (2, 2.5), True])
+def test_sizes_of_populations_are_whole_numbers(shape):
+    with pytest.raises(TypeError, match="shape must be a whole number or several"):
+        Population(shape)
+
+
+@pytest.mark.parametrize("name", ["values", "a.b", "keys"])
+def test_populations_may_have_any_name(name):
+    populations = {
+        "image": Population(3, "identity"),
+        name: Population(4, top_down_bias=True),
+        "task": Population(2, "identity"),
+    }
+    layers = [Projection("image", name, TopDownLinear(3, 4))]
+    layers.append(Projection(name, "task", TopDownLinear(4, 2)))
+    network = TopDownNetwork(populations, layers)
+    with torch.no_grad():
+        network.top_down_biases[name].fill_(100.0)
+    counters = network.top_down({"task": torch.ones(1, 2)}, rectified=True, until=("image",))
+    assert (counters[name] > 50).all()
+
+
+def test_sums_of_edges_take_floating_values():
+    x = torch.ones(5, 2, 1)
+    for values in ((x.long(), x), (x, x.long())):
+        with pytest.raises(TypeError, match="must be floating"):
+            edge_products(*values, RING)
+    with pytest.raises(TypeError, match="counter must be floating"):
+        edge_linear_transposed(x.long(), torch.ones(5), RING)
