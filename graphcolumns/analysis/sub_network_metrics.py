@@ -1,7 +1,7 @@
 """Metrics of instructed models, functions of (model, data) for ``train`` and configurations.
 
 Where a model has no gates, or data have no second instruction, they are NaN: one configuration does
-for all models of a comparison.
+for all models of a comparison. Instructions with arguments have no next one.
 """
 
 from __future__ import annotations
@@ -67,11 +67,8 @@ def wrong_instruction_score(model: nn.Module, data: Any) -> float:
     Args:
         model: Instructed model.
         data: Data set with an instructed task.
-
-    Raises:
-        ValueError: Instructions are vectors with arguments.
     """
-    if len(data.task.groups) < 2:
+    if len(data.task.groups) < 2 or getattr(data.task, "arguments", 0):
         return nan
     predictions, targets = [], []
     with evaluating(model), torch.no_grad():
@@ -84,13 +81,9 @@ def wrong_instruction_score(model: nn.Module, data: Any) -> float:
 
 def _next(inputs: Any, task: Any) -> Any:
     """The same inputs with the next instruction."""
-    given, tasks = inputs[task.key], len(task.groups)
-    if given.ndim == 2 and given.shape[1] != tasks:
-        raise ValueError(
-            "instructions with arguments have no next one. Expected ids, or one value for each of "
-            f"{tasks} instructions. Got {given.shape[1]} values; leave this metric out."
-        )
-    return {**inputs, task.key: (given + 1) % tasks if given.ndim == 1 else given.roll(1, 1)}
+    given = inputs[task.key]
+    following = (given + 1) % len(task.groups) if given.ndim == 1 else given.roll(1, 1)
+    return {**inputs, task.key: following}
 
 
 def _of(values: dict[str, Tensor], population: str | None) -> Tensor:

@@ -65,6 +65,11 @@ def takes(node: Mapping[str, Any], argument: str) -> bool:
     )
 
 
+def on_the_geometry(config: Mapping[str, Any]) -> bool:
+    """Whether the columns of a model are those of the geometry: it takes them, or their edges."""
+    return takes(config["model"], "graph") or takes(config["model"], "geometry")
+
+
 def as_graph(made: Any, geometry: Geometry) -> ColumnGraph:
     """What a graph function returned, as a graph: edges that are no ColumnGraph are measured.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from graphcolumns.analysis.report import check_report
 from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.check import CheckedConfig
-from graphcolumns.cli.order import check_rule
+from graphcolumns.cli.order import check_rule, on_the_geometry
 from graphcolumns.cli.own import try_metrics
 from graphcolumns.cli.report import in_memory
 from graphcolumns.nn.protocols import graph_of
@@ -53,7 +53,8 @@ def prepare(config: CheckedConfig, changes: Collection[str] = ()) -> Prepared:
         parts.options,
         losses=parts.losses,
         geometry=parts.geometry,
-        permutation=parts.permutation,
+        # A model that takes neither has columns of its own, which no order of the geometry is of.
+        permutation=parts.permutation if on_the_geometry(config) else None,
         **parts.functions,
     )
     with trying(training.model, parts.options.device, "while trying metrics"):
