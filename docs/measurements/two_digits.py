@@ -5,7 +5,7 @@ Written before the run:
   than the standard deviation over seeds.
 - "Counter-Hebbian learning is backpropagation" is falsified if the two gated arms of tied weights
   differ by more than 0.5 points of accuracy.
-- "The network follows the instruction" is falsified if under the other instruction the asked digit
+- "The network follows the instruction" is falsified if under the other instruction the digit in question
   is named much more often than by chance (10 %).
 - "Sub-networks separate while learning" is falsified if their overlap (IoU) does not fall.
 
@@ -59,7 +59,7 @@ SAME_RATE = {"gates, backpropagation": "gates, counter-Hebb"}
 COLUMNS = (
     ("left", "test_accuracy_left"),
     ("right", "test_accuracy_right"),
-    ("other instruction, asked digit", "wrong_asked"),
+    ("other instruction, digit in question", "wrong_asked"),
     ("other digit, of errors", "other_digit"),
 )
 
@@ -205,7 +205,7 @@ def draw(rows: list[dict], path: Path) -> None:
     left.set_yticks(range(len(ARMS)), ARMS, fontsize=8)
     left.invert_yaxis()
     left.set_xlabel("test accuracy in %, left and right digit")
-    right.set_xlabel("other instruction: asked digit in %")
+    right.set_xlabel("other instruction: digit in question in %")
     for axes in (left, right):
         axes.grid(alpha=0.25)
     figure.savefig(path, dpi=110, metadata={"Software": None})
