@@ -5,8 +5,8 @@ Written before the run:
   than the standard deviation over seeds.
 - "Counter-Hebbian learning is backpropagation" is falsified if the two gated arms of tied weights
   differ by more than 0.5 points of accuracy.
-- "The network follows the instruction" is falsified if under the other instruction the digit in question
-  is named much more often than by chance (10 %).
+- "The network follows the instruction" is falsified if under the other instruction the digit in
+  question is named much more often than by chance (10 %).
 - "Sub-networks separate while learning" is falsified if their overlap (IoU) does not fall.
 
 The learning rate of every arm is chosen out of two on validation images (seed 100, another split
