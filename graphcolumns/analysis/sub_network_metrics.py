@@ -68,7 +68,7 @@ def wrong_instruction_score(model: nn.Module, data: Any) -> float:
         model: Instructed model.
         data: Data set with an instructed task.
     """
-    if len(data.task.groups) < 2 or getattr(data.task, "arguments", 0):
+    if len(data.task.groups) < 2 or getattr(data.task, "arguments", False):
         return nan
     predictions, targets = [], []
     with evaluating(model), torch.no_grad():
