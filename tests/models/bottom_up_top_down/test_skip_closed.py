@@ -44,8 +44,8 @@ def sheet(feedback="tied", dtype=torch.float64, norm=False, **options):
         name: Population((size, 2), "identity", columns=True)
         for name, size in (("input", 6), ("prediction", 4), ("task", 3))
     }
-    network = TopDownNetwork({**hidden, **ends}, layers).to(dtype)
-    return BottomUpTopDown(network, skip_closed=True, **options)
+    network = TopDownNetwork({**hidden, **ends}, layers)
+    return BottomUpTopDown(network, skip_closed=True, **options).to(dtype)
 
 
 def whole(model):
@@ -101,6 +101,19 @@ def test_gradients_are_those_of_the_whole_network(rule, feedback, parts):
     losses, expected = gradients(whole(model), rule, batch(), parts=parts)
     found_losses, found = gradients(model, rule, batch(), parts=parts)
     torch.testing.assert_close(found_losses, losses)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("feedback", "top_down"),
+    [("direct", "direct"), ("independent", "fixed"), ("copied", "mirrored")],
+)
+def test_rules_for_top_down_weights_get_the_same_gradients(feedback, top_down):
+    model = sheet(feedback)
+    _, expected = gradients(whole(model), counter_hebb, batch(), top_down=top_down)
+    _, found = gradients(model, counter_hebb, batch(), top_down=top_down)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-12, atol=1e-13)
