@@ -255,3 +255,11 @@ def test_the_size_of_an_edge_is_that_of_its_bottom_up_weight():
     model = two_streams("independent").double()
     edges = Probe(model, None, *samples(), losses, name="sheet").edges()
     torch.testing.assert_close(criteria.mass(edges), sheet_of(model).weight.abs().detach())
+
+
+def test_weights_of_both_directions_are_weights_of_an_edge():
+    model = two_streams("independent").double()
+    edges, layer = Probe(model, None, *samples(), losses, name="sheet").edges(), sheet_of(model)
+    both = torch.stack([layer.weight, layer.top_down_weight], 1).detach()
+    assert torch.equal(edges.weight, both)
+    torch.testing.assert_close(criteria.weight_size(edges), both.abs().mean(1))

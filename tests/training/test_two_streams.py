@@ -45,11 +45,7 @@ def kill(model, data):
 
 @pytest.mark.parametrize(
     ("rule", "feedback"),
-    [(name, "tied") for name in RULES]
-    + [
-        ("rigl", "independent"),
-        ("set", "independent"),
-    ],
+    [*((name, "tied") for name in RULES), ("rigl", "independent")],
 )
 def test_a_run_that_was_killed_ends_bit_for_bit(rule, feedback, tmp_path):
     options = OPTIONS | {"plasticity": {"sheet": RULES[rule]}}
