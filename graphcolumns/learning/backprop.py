@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
+from graphcolumns.ops.context import accumulator
 
 Terms = Mapping[str, tuple[float, Callable[[nn.Module, Any, Tensor], Tensor]]]
 PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -44,7 +45,7 @@ def backprop(
     values = torch.zeros_like(weights)
     for x, y in zip(split_evenly(inputs, parts), targets.tensor_split(parts), strict=True):
         losses = _losses(model, x, y, terms, amp) * (len(y) / samples)
-        scaler.scale(weights @ losses).backward()
+        scaler.scale(weights.to(losses) @ losses).backward()
         values += losses.detach()
     return values
 
@@ -52,8 +53,9 @@ def backprop(
 def _losses(
     model: nn.Module, inputs: Inputs, targets: Tensor, terms: Terms, amp: str | None
 ) -> Tensor:
-    """The value of every term, ``[len(terms)]`` float32."""
+    """The value of every term, ``[len(terms)]``, in float32 or float64."""
     lower = None if amp is None else PRECISIONS[amp]
     with torch.autocast(device_of(inputs).type, dtype=lower, enabled=amp is not None):
         output = model(inputs)
-    return torch.stack([term(model, output, targets).float() for _, term in terms.values()])
+    values = [term(model, output, targets) for _, term in terms.values()]
+    return torch.stack([value.to(accumulator(value.dtype)) for value in values])

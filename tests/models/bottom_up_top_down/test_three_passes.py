@@ -67,7 +67,7 @@ def gradients(model, rule, **options):
 @pytest.mark.parametrize("parts", [1, 3])
 def test_tied_weights_learn_as_by_backpropagation(parts):
     model = sheet()
-    losses, expected = gradients(model, backprop)
+    losses, expected = gradients(model, backprop, parts=parts)
     found_losses, found = gradients(model, counter_hebb, parts=parts)
     torch.testing.assert_close(found_losses, losses)
     assert found.keys() == expected.keys()
