@@ -149,6 +149,9 @@ def accumulate_products(
 def _error_pass(
     model: Any, neurons: Mapping[str, Tensor], error: Tensor, top_down: str
 ) -> Mapping[str, Tensor]:
+    if model.network.populations[model.prediction].activation == "relu":
+        # The error is taken by the prediction; a silent neuron has no counter neuron.
+        error = error * (neurons[model.prediction] > 0)
     tops = {model.prediction: error}
     if top_down == "direct":
         # Populations without gates, such as sums, still get what those above them send down.

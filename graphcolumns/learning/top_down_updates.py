@@ -29,7 +29,8 @@ def mirror(network: TopDownNetwork, noise: float = 0.0, noise_per: str = "update
         noise_per: ``"update"``: one factor per layer and update; ``"weight"``: one per weight.
     """
     for layer, own in own_weights(network):
-        _mirror(layer, own, noise, noise_per)
+        if own.requires_grad:
+            _mirror(layer, own, noise, noise_per)
 
 
 def _mirror(layer: WeightedTopDownLayer, own: nn.Parameter, noise: float, noise_per: str) -> None:
@@ -70,6 +71,8 @@ def mirror_weights(network: TopDownNetwork, samples: int, rate: float, decay: fl
     for source, _, projected in network.projections:
         sources.setdefault(projected, network.populations[source])
     for layer, own in own_weights(network):
+        if not own.requires_grad:
+            continue
         if not _connects(layer):
             _mirror(layer, own, 0.0, "update")
             continue

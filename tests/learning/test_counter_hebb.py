@@ -126,6 +126,16 @@ def test_fixed_weights_learn_nothing_and_do_not_decay():
     torch.testing.assert_close(found[name], plain[name] + 0.5 * weight.detach())
 
 
+@pytest.mark.parametrize("rule", ["mirrored", "weight_mirror"])
+def test_frozen_top_down_weights_learn_nothing(rule):
+    model = build("independent")
+    frozen = model.network.layers[0].top_down_weight.requires_grad_(False)
+    found = learned(model, top_down=rule, decay=0.5)
+    assert frozen.grad is None
+    assert "network.layers.0.weight" in found
+    assert len(pairs(found)) == 2
+
+
 def test_a_weight_mirror_learns_the_correlation_of_its_noise():
     model = build("independent")
     torch.manual_seed(3)

@@ -251,6 +251,11 @@ class BottomUpTopDown(nn.Module):
         if isinstance(inputs, Tensor) or self.instruction not in inputs:
             raise KeyError(_missing(self.instruction, inputs, "instruction"))
         given, like = inputs[self.instruction], self._image(inputs)
+        if len(given) != len(like):
+            raise ValueError(
+                f"every image must have an instruction. Expected {len(like)} instructions. Got "
+                f"{len(given)}; repeat the instruction where all images have the same."
+            )
         return instruction_vectors(given, self.num_instructions).to(like)
 
     def _head(self, inputs: Inputs) -> Tensor:

@@ -195,11 +195,13 @@ class TopDownAttention(WeightedTopDownLayer):
             q = counter.new_zeros(columns, 1, self.heads, 1)
         else:
             q, k = self._query_key(x)
+        given = self._split(counter)
         # Attention is linear in its values: its backward pass is the same whatever they are.
-        values = counter.new_zeros(*shape, channels // self.heads, requires_grad=True)
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
+            q, k, given = (_recorded(x) for x in (q, k, given))
+            values = given.new_zeros(*shape, channels // self.heads, requires_grad=True)
             out = column_attention(q, k, values, self.graph).out
-        (shared,) = torch.autograd.grad(out, values, self._split(counter))
+        (shared,) = torch.autograd.grad(out, values, given)
         return shared.flatten(2)
 
     def per_unit(self, values: Tensor) -> Tensor:
@@ -237,3 +239,8 @@ class TopDownAttention(WeightedTopDownLayer):
         super()._apply(fn, recurse)
         self.graph = moved(self.graph, fn)
         return self
+
+
+def _recorded(values: Tensor) -> Tensor:
+    """Values that a backward pass can keep: copies of those of inference mode."""
+    return values.clone() if values.is_inference() else values

@@ -60,7 +60,9 @@ class SubNetwork:
         if gates.keys() != self.gates.keys() or len(graphs) != len(self._graphs):
             return False
         return all(a is b for a, b in zip(graphs, self._graphs, strict=True)) and all(
-            gate.device == self.gates[name].device and torch.equal(gate, self.gates[name])
+            gate.device == self.gates[name].device
+            and gate.dtype == self.gates[name].dtype
+            and torch.equal(gate, self.gates[name])
             for name, gate in gates.items()
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from graphcolumns.nn.top_down.passes import Neurons
 from graphcolumns.nn.top_down.sub_network import SubNetwork
 
@@ -37,7 +39,9 @@ class SubNetworkCache:
         """
         found = self._kept.pop(task, None)
         if found is None or found.network is not network or not found.fits(gates):
-            found = SubNetwork(network, gates)
+            # It is kept for passes that learn, where tensors of inference mode are of no use.
+            with torch.inference_mode(False):
+                found = SubNetwork(network, {name: gate.clone() for name, gate in gates.items()})
         # At the end of the order: the first is the one not used for longest.
         self._kept[task] = found
         if len(self._kept) > self.most:

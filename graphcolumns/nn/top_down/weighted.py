@@ -63,6 +63,8 @@ class WeightedTopDownLayer(TopDownLayer):
 
     # They decay whatever their shape: weights per edge are vectors.
     decayed = ("weight", "top_down_weight")
+    # One number per column and channel is a matrix, and not decayed all the same.
+    no_weight_decay: tuple[str, ...] = ("bias",)
 
     def __init__(self, feedback: Feedback = "tied", feedback_noise: float = 0.0) -> None:
         super().__init__()

@@ -215,3 +215,33 @@ def test_small_networks_are_computed_whole_by_default():
     model = sheet()
     model.skip_closed = "auto"
     assert isinstance(model.neurons(batch()[0]), dict)
+
+
+@pytest.mark.parametrize("rule", [counter_hebb, backprop])
+def test_what_was_seen_in_inference_mode_is_learned_afterwards(rule):
+    model, (inputs, labels) = sheet(), batch()
+    _, expected = gradients(sheet(), rule, (inputs, labels))
+    with torch.inference_mode():
+        model(inputs)
+    _, found = gradients(model, rule, (inputs, labels))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], gradient) for name, gradient in expected.items())
+
+
+def test_another_dtype_gives_other_sub_networks():
+    model, (inputs, _) = sheet(dtype=torch.float32), batch(dtype=torch.float32)
+    model(inputs)
+    for dtype in (torch.float64, torch.bfloat16):
+        model.to(dtype)
+        given = {name: values.to(dtype) for name, values in inputs.items()}
+        assert model(given).prediction.dtype == dtype
+
+
+@pytest.mark.parametrize("skip_closed", [True, False])
+@pytest.mark.parametrize("number", [1, 7])
+def test_every_image_has_an_instruction(skip_closed, number):
+    model, (inputs, _) = sheet(), batch()
+    model.skip_closed = skip_closed
+    given = inputs | {"instruction": inputs["instruction"][:number]}
+    with pytest.raises(ValueError, match=rf"Expected 8 instructions\. Got {number}"):
+        model(given)

@@ -228,3 +228,20 @@ def test_without_decay_independent_weights_stay_as_far_apart(optimizer):
     torch.testing.assert_close(distances(model), start, rtol=1e-10, atol=0)
     moved = [(w - b).norm() for (w, _), b in zip(own_weights(model), weights, strict=True)]
     assert min(moved) > 1e-2
+
+
+def test_a_prediction_with_gates_sends_no_error_where_it_is_silent():
+    torch.manual_seed(0)
+    populations = {
+        "input": Population((6, 1), "identity", columns=True),
+        "one": Population((10, 1), columns=True),
+        "prediction": Population((3, 1), columns=True),
+    }
+    layers = [TopDownEdges(complete(10, 6)), TopDownEdges(complete(3, 10))]
+    names = list(populations)
+    links = [Projection(*ends) for ends in zip(names, names[1:], layers, strict=False)]
+    model = BottomUpTopDown(TopDownNetwork(populations, links), task=None).double()
+    predicted = model(batch()[0]).prediction
+    assert 0 < float((predicted == 0).double().mean()) < 1
+    expected, found = both(model, batch())
+    assert relative_error(expected, found) < 1e-12

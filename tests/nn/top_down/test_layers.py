@@ -18,6 +18,7 @@ from graphcolumns.nn.top_down import (
     TopDownLinear,
     TopDownUntied,
 )
+from graphcolumns.training.optim import parameters_without_decay
 
 SAMPLES = 3
 
@@ -178,6 +179,25 @@ def test_the_gradient_is_that_of_frozen_coefficients():
     shared = torch.einsum("nm,nbd->mbd", uniform.double(), counter)
     expected = torch.einsum("mbd,mcd->mbc", shared, layer.weight)
     torch.testing.assert_close(layer.top_down(counter, x.shape), expected)
+
+
+@pytest.mark.parametrize("coefficients", ["fixed", "values", "queries"])
+def test_attention_in_inference_mode(coefficients):
+    layer = TopDownAttention(graph(), 4, 6, 2, coefficients=coefficients)
+    x, counter = torch.randn(7, SAMPLES, 4), torch.randn(7, SAMPLES, 6)
+    expected = [layer.top_down(counter, x.shape, given) for given in (x, None)]
+    with torch.inference_mode():
+        inside = x.clone(), counter.clone()
+        found = [layer.top_down(inside[1], x.shape, given) for given in (inside[0], None)]
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other.detach())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_biases_do_not_decay_whatever_their_shape(name):
+    layer = CASES[name][0]("independent")
+    kept = {p for n, p in layer.named_parameters() if n == "bias"}
+    assert kept <= parameters_without_decay(layer)
 
 
 def test_pixels_that_no_window_sees_get_nothing():
