@@ -76,7 +76,8 @@ def counter_hebb(
 
     With tied weights this is backpropagation, exactly, for layers without batch statistics. With
     weights of their own, top-down weights get the same gradient (``"mirrored"``), so that the
-    difference of the two stays as it is, and shrinks with weight decay (Kolen & Pollack).
+    difference of the two stays as it is, and shrinks with weight decay (Kolen & Pollack). Gradients
+    must be empty before, as in ``train``: batches are divided by ``parts``, not by several calls.
 
     Args:
         model: Model with a network, see :class:`CounterHebbianModel`, such as

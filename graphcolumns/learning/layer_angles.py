@@ -13,6 +13,7 @@ from graphcolumns.learning.backprop import Terms, backprop
 from graphcolumns.learning.counter_hebb import counter_hebb
 from graphcolumns.nn.batches import Inputs, device_of
 from graphcolumns.nn.top_down import TopDownLayer, WeightedTopDownLayer
+from graphcolumns.nn.unchanged import unchanged
 
 # Parameters that say nothing about the direction in which a layer learns.
 ASIDE = ("bias", "top_down_weight")
@@ -94,19 +95,9 @@ def _gradients(
     model: nn.Module, batch: tuple[Inputs, Tensor], terms: Terms, learn: Any
 ) -> dict[nn.Parameter, Tensor]:
     """What a rule would fill in, by parameter; what is there stays."""
-    kept = [(p, p.grad) for p in model.parameters()]
-    buffers = [(m, name, b) for m in model.modules() for name, b in m.named_buffers(recurse=False)]
-    try:
-        for p, _ in kept:
-            p.grad = None
+    with unchanged(model):
         learn(model, batch, terms, scaler=GradScaler(enabled=False))
-        return {p: p.grad for p, _ in kept if p.grad is not None}
-    finally:
-        for p, grad in kept:
-            p.grad = grad
-        for module, name, buffer in buffers:
-            # A rule may have drawn other magnitudes.
-            setattr(module, name, buffer)
+        return {p: p.grad for p in model.parameters() if p.grad is not None}
 
 
 def _joined(parameters: list[nn.Parameter], gradients: dict[nn.Parameter, Tensor]) -> Tensor:

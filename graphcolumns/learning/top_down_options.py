@@ -74,7 +74,8 @@ def check_model(model: Any, options: TopDownOptions, amp: str | None) -> None:
 
     Raises:
         TypeError: The model has no network with a top-down pass.
-        ValueError: Layers without own top-down weights, no direct feedback, or ``amp``.
+        ValueError: Layers without own top-down weights, no direct feedback, layers with direct
+            feedback and another rule, or ``amp``.
     """
     network = getattr(model, "network", None)
     if not isinstance(network, TopDownNetwork):
@@ -92,9 +93,18 @@ def check_model(model: Any, options: TopDownOptions, amp: str | None) -> None:
             f"weights of their own. Got feedback={', '.join(map(repr, kinds))}; build them with "
             "feedback='independent' or 'copied'."
         )
+    if options.top_down != "direct" and _has_direct(network):
+        raise ValueError(
+            "layers with feedback='direct' pass no error on. Expected top_down='direct'. Got "
+            f"{options.top_down!r}; pass top_down='direct', or build layers with feedback='tied'."
+        )
     direct = getattr(model, "direct_feedback", None)
     if options.top_down == "direct" and not isinstance(direct, DirectFeedback):
         raise ValueError(
             "top_down='direct' needs a model with random matrices, model.direct_feedback. Got "
             f"{type(direct).__name__}; build its layers with feedback='direct'."
         )
+
+
+def _has_direct(network: TopDownNetwork) -> bool:
+    return any(getattr(layer, "feedback", None) == "direct" for layer in network.layers)

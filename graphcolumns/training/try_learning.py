@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -13,6 +12,7 @@ from torch.amp import GradScaler
 from graphcolumns.data import AnyDataset
 from graphcolumns.learning import backprop
 from graphcolumns.learning.backprop import Terms
+from graphcolumns.nn.unchanged import unchanged
 from graphcolumns.training.step import Learn
 
 
@@ -43,25 +43,5 @@ def try_learning(
     inputs, targets = data.batch("train", torch.arange(min(2, data.size("train"))))
     if augmentation is not None:
         inputs = augmentation(inputs, generator=torch.Generator())
-    with _unchanged(model):
+    with unchanged(model):
         learn(model, (inputs, targets), terms, scaler=GradScaler(enabled=False), parts=1, amp=amp)
-
-
-@contextmanager
-def _unchanged(model: nn.Module) -> Iterator[None]:
-    """Gradients and buffers are afterwards as they were."""
-    gradients = [(p, p.grad) for p in model.parameters()]
-    buffers = [
-        (module, name, buffer, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module.named_buffers(recurse=False)
-    ]
-    try:
-        yield
-    finally:
-        for p, gradient in gradients:
-            p.grad = gradient
-        for module, name, buffer, values in buffers:
-            setattr(module, name, buffer)
-            if not torch.equal(buffer, values):
-                buffer.copy_(values)

@@ -297,6 +297,26 @@ def test_angles_leave_magnitudes_as_they_are():
     assert 0 < found["input -> one"].weights < 90
 
 
+def test_angles_leave_statistics_as_they_are():
+    torch.manual_seed(0)
+    network = TopDownNetwork(
+        {"input": Population(6), "one": Population(6), "prediction": Population(4, "identity")},
+        [
+            Projection("input", "one", FrozenNorm(6, momentum=1.0)),
+            Projection("one", "prediction", TopDownLinear(6, 4)),
+        ],
+    )
+    model = BottomUpTopDown(network, task=None).double().train()
+    assert layer_angles(model, batch(), TERMS)["input -> one"].gradient < 1e-6
+    network.layers[0].after_step()
+    assert torch.equal(network.layers[0].mean, torch.zeros(6, dtype=torch.float64))
+
+
+def test_direct_feedback_is_not_taken_for_tied_weights():
+    with pytest.raises(ValueError, match=r"pass no error on. Expected .* Got 'mirrored'"):
+        learned(build("direct"))
+
+
 WRONG = [
     ({"top_down": "mirror"}, "top_down must be one of"),
     ({"noise_per": "layer"}, "noise_per must be one of"),

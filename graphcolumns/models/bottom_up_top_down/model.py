@@ -82,10 +82,10 @@ class BottomUpTopDown(nn.Module):
         - state: ``[N, B, C]`` of the last population of columns below the prediction
 
     Raises:
-        ValueError: A population that is not there, no input population or several, no graph of
-            columns, fewer than one sweep, heads that do not divide the prediction or are not as
-            many as there are tasks, an unknown ``scored_by`` or ``skip_closed``; when called, an
-            unknown instruction, or one of several tasks where heads are selected.
+        ValueError: A population that is not there, no input population or several, fewer
+            than one sweep, heads that do not divide the prediction or are not as many as there are
+            tasks, an unknown ``scored_by`` or ``skip_closed``; when called, an unknown instruction,
+            another number of them than of images, or one of several tasks where heads are selected.
         KeyError: When called, an input that is not there.
 
     Warns:
@@ -138,7 +138,16 @@ class BottomUpTopDown(nn.Module):
 
     @property
     def graph(self) -> ColumnGraph:
-        """The first graph."""
+        """The first graph.
+
+        Raises:
+            ValueError: No layer is on the edges of a graph.
+        """
+        if not self.graphs:
+            raise ValueError(
+                "a model must have a graph of columns. Got layers without edges; take a layer on "
+                "the edges of connect.complete_between in place of a dense one."
+            )
         return next(iter(self.graphs.values()))
 
     def rewired(self, graph: ColumnGraph, name: str | None = None) -> None:

@@ -81,9 +81,7 @@ def residual_top_down(
             layer = convolution(
                 ends, kernel, stride, padding=kernel // 2, bias=bias, feedback=feedback
             )
-            for weight in (layer.weight, layer.top_down_weight):
-                if weight is not None:
-                    weight.data.mul_(start)
+            layer.scale_draws(start)
             add_image_layer(populations, projections, source, target, layer, top_down_bias)
 
         source, below = f"{prefix}stem", channels[0]

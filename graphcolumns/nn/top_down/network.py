@@ -56,7 +56,7 @@ class TopDownNetwork(nn.Module):
 
     Raises:
         ValueError: A projection from or to no population, a cycle, or a layer whose output has
-            another shape than its target.
+            another shape than its target, graphs of one name with different edges.
         TypeError: A layer without a top-down pass.
 
     Example:
@@ -134,9 +134,10 @@ class TopDownNetwork(nn.Module):
             Bottom-up neurons of all populations above the inputs, and the inputs.
 
         Raises:
-            ValueError: Inputs that are no population, or of another shape.
+            ValueError: Inputs or gates that are of no population, or of another shape.
         """
         _check_values(self, inputs)
+        _check_values(self, gates or {})
         return run_bottom_up(self, self.layer, inputs, gates)
 
     def top_down(
@@ -185,13 +186,25 @@ class TopDownNetwork(nn.Module):
 def _name_graphs(network: TopDownNetwork) -> None:
     """Graphs without a name get that of the first population above them.
 
-    Two of the same edges, such as complete ones, are distinguished by their names.
+    Two of the same edges, such as complete ones, are distinguished by their names. Other edges into
+    the same population have the name of their source in front.
     """
+    taken: dict[str, ColumnGraph] = {}
     for link in network.links:
         layer: Any = network.layer(link)
         graph = getattr(layer, "graph", None)
-        if graph is not None and not graph.name:
-            layer.rewired(graph.named(link.target))
+        if graph is None:
+            continue
+        if not graph.name:
+            first, second = (graph.named(n) for n in (link.target, f"{link.source}_{link.target}"))
+            graph = first if first.same_graph(taken.get(first.name, first)) else second
+            layer.rewired(graph)
+        if not graph.same_graph(taken.setdefault(graph.name, graph)):
+            raise ValueError(
+                "graphs of one name must have the same edges. Got others of the name "
+                f"{graph.name!r} from {link.source!r} to {link.target!r}; name the graphs of "
+                "layers with graph.named(...)."
+            )
 
 
 def _check_projection(projection: Projection, populations: Mapping[str, Population]) -> None:

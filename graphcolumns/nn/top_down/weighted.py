@@ -70,7 +70,7 @@ class WeightedTopDownLayer(TopDownLayer):
         super().__init__()
         check_choice("feedback", feedback, get_args(Feedback))
         _check_noise(feedback, feedback_noise)
-        self.feedback, self.feedback_noise = feedback, feedback_noise
+        self.feedback, self.feedback_noise, self._draw_factor = feedback, feedback_noise, 1.0
         self.register_parameter("top_down_weight", None)
         self.register_buffer("top_down_magnitude", None)
 
@@ -97,7 +97,7 @@ class WeightedTopDownLayer(TopDownLayer):
 
     def reset_parameters(self) -> None:
         """Draws new weights, and new top-down weights where they are independent."""
-        self.draw(self.weight)
+        self._draw_scaled(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
         if self.top_down_weight is not None:
@@ -108,15 +108,32 @@ class WeightedTopDownLayer(TopDownLayer):
                         factor = torch.randn_like(self.weight) * self.feedback_noise + 1
                         self.top_down_weight.mul_(factor)
             else:
-                self.draw(self.top_down_weight)
+                self._draw_scaled(self.top_down_weight)
         self.redraw_magnitudes()
 
     def redraw_magnitudes(self) -> None:
         """Draws the magnitudes beside the signs anew, those of weights as they were drawn."""
         if self.top_down_magnitude is not None:
             drawn = nn.Parameter(torch.empty_like(self.weight))
-            self.draw(drawn)
+            self._draw_scaled(drawn)
             self.top_down_magnitude = drawn.detach().abs()
+
+    def scale_draws(self, factor: float) -> None:
+        """Multiplies all weights by a factor, and those that are drawn from now on.
+
+        Args:
+            factor: Factor on the spread of weights.
+        """
+        self._draw_factor *= factor
+        with torch.no_grad():
+            for weight in (self.weight, self.top_down_weight, self.top_down_magnitude):
+                if weight is not None:
+                    weight.mul_(factor)
+
+    def _draw_scaled(self, weight: nn.Parameter) -> None:
+        self.draw(weight)
+        if self._draw_factor != 1:
+            weight.data.mul_(self._draw_factor)
 
     @abstractmethod
     def draw(self, weight: nn.Parameter) -> None:

@@ -22,6 +22,7 @@ from graphcolumns.nn.top_down import (
     Projection,
     Reshape,
     TopDownEdges,
+    TopDownLinear,
     TopDownNetwork,
 )
 
@@ -237,6 +238,24 @@ def test_a_closed_population_with_a_way_around_it_is_no_empty_sub_network():
     model = BottomUpTopDown(TopDownNetwork(populations, projections))
     gates = model.gates({"image": torch.ones(1, 4), "instruction": torch.tensor([0])})
     assert not gates["branch"].any()
+
+
+@pytest.mark.parametrize("feedback", ["sign", "sign_fixed", "sign_redrawn", "independent"])
+def test_blocks_start_small_in_both_directions(feedback):
+    torch.manual_seed(0)
+    model = residual_top_down(5, 3, image_size=(6, 5), channels=(8, 8), hidden=6, feedback=feedback)
+    layer = next(p.layer for p in model.network.projections if p.target == "block1")
+    layer.redraw_magnitudes()
+    sizes = [w.detach().square().mean().sqrt() for w in (layer.weight, layer.feedback_weight)]
+    assert float(sizes[1] / sizes[0]) == pytest.approx(1, abs=0.15)
+
+
+def test_a_network_without_edges_says_so():
+    populations = {"image": Population(4, "identity"), "prediction": Population(2, "identity")}
+    links = [Projection("image", "prediction", TopDownLinear(4, 2))]
+    model = BottomUpTopDown(TopDownNetwork(populations, links), task=None)
+    with pytest.raises(ValueError, match=r"have a graph of columns\. Got layers without edges"):
+        assert model.graph
 
 
 def test_options_that_do_not_go_together():

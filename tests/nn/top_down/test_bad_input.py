@@ -200,3 +200,30 @@ def test_sums_of_edges_take_floating_values():
             edge_products(*values, RING)
     with pytest.raises(TypeError, match="counter must be floating"):
         edge_linear_transposed(x.long(), torch.ones(5), RING)
+
+
+def pair_of_edges(*graphs):
+    """Two populations of five columns, and layers on these graphs from both to a third."""
+    columns = Population((5, 1), columns=True)
+    populations = {"a": columns, "b": columns, "above": columns}
+    links = [Projection(s, "above", TopDownEdges(g)) for s, g in zip("ab", graphs, strict=True)]
+    return TopDownNetwork(populations, links)
+
+
+def test_graphs_of_one_name_have_the_same_edges():
+    other = ColumnGraph.from_edge_index(torch.tensor([[0, 1], [1, 0]]), 5)
+    found = pair_of_edges(RING, other).graphs
+    assert {name: graph.num_edges for name, graph in found.items()} == {"above": 5, "b_above": 2}
+    assert list(pair_of_edges(RING, RING).graphs) == ["above"]
+    expected = r"must have the same edges. Got others of the name 'one' from 'b' to 'above'"
+    with pytest.raises(ValueError, match=expected):
+        pair_of_edges(RING.named("one"), other.named("one"))
+
+
+def test_gates_are_those_of_populations():
+    network = pair_of_edges(RING, RING)
+    inputs = {"a": torch.ones(5, 2, 1), "b": torch.ones(5, 2, 1)}
+    with pytest.raises(ValueError, match=r"Expected 'a', 'b', 'above'\. Got 'hidden'"):
+        network.bottom_up(inputs, {"hidden": torch.zeros(5, 2, 1)})
+    with pytest.raises(ValueError, match="values of 'above' must have the shape"):
+        network.bottom_up(inputs, {"above": torch.zeros(2, 5, 1)})

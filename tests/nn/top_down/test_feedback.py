@@ -48,3 +48,19 @@ def test_magnitudes_move_with_their_edges():
     kept = origin >= 0
     assert torch.equal(layer.top_down_magnitude[kept], before[origin[kept]])
     assert (layer.top_down_magnitude > 0).all()
+
+
+@pytest.mark.parametrize(
+    "feedback", ["tied", "copied", "independent", "sign_fixed", "sign_redrawn"]
+)
+def test_scaled_draws_hold_for_all_weights(feedback):
+    torch.manual_seed(0)
+    layer = TopDownLinear(60, 50, feedback=feedback)
+    before = [layer.weight.detach().clone(), layer.feedback_weight.detach().clone()]
+    layer.scale_draws(0.1)
+    torch.testing.assert_close(layer.weight.detach(), 0.1 * before[0])
+    torch.testing.assert_close(layer.feedback_weight.detach(), 0.1 * before[1])
+    for redraw in (layer.redraw_magnitudes, layer.reset_parameters):
+        redraw()
+        for weight, old in zip((layer.weight, layer.feedback_weight), before, strict=True):
+            assert float(weight.detach().std() / old.std()) == pytest.approx(0.1, rel=0.1)
