@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, get_args
@@ -20,7 +19,16 @@ from graphcolumns.models.bottom_up_top_down.by_task import (
     skips_closed,
     through_sub_networks,
 )
+from graphcolumns.models.bottom_up_top_down.empty_warning import warn_of_empty
+from graphcolumns.models.bottom_up_top_down.instruction_vectors import instruction_vectors
 from graphcolumns.models.bottom_up_top_down.memory import task_memory
+from graphcolumns.models.bottom_up_top_down.structure import (
+    check_heads,
+    check_population,
+    count_instructions,
+    input_of,
+    last_columns,
+)
 from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.checks import check_choice, check_counts
 from graphcolumns.nn.protocols import ModelOutput
@@ -28,7 +36,6 @@ from graphcolumns.nn.top_down import (
     DirectFeedback,
     Neurons,
     TopDownNetwork,
-    empty_sub_networks,
     gates_of,
     top_down_gradients,
 )
@@ -118,15 +125,15 @@ class BottomUpTopDown(nn.Module):
         self._learned_by: ScoredBy = "counter_hebb"
         for name in (prediction, task, task_input):
             if name is not None:
-                _check_population(name, network)
+                check_population(name, network)
         self.network, self.prediction, self.task, self.sweeps = network, prediction, task, sweeps
         self.task_input, self.heads = task_input, heads
         self.image, self.instruction, self.scored_by = image, instruction, scored_by
         self.skip_closed, self._sub_networks = skip_closed, SubNetworkCache()
-        self.input = _input_of(network, task_input)
-        self.num_instructions = _num_instructions(network, task, task_input, heads)
-        _check_heads(heads, _count(network, prediction))
-        self._read = _last_columns(network, prediction, self.input)
+        self.input = input_of(network, task_input)
+        self.num_instructions = count_instructions(network, task, task_input, heads)
+        check_heads(heads, prediction, network)
+        self._read = last_columns(network, prediction, self.input)
         direct = any(getattr(layer, "feedback", None) == "direct" for layer in network.layers)
         self.direct_feedback = DirectFeedback(network, prediction) if direct else None
         keep_topology(self)
@@ -207,7 +214,7 @@ class BottomUpTopDown(nn.Module):
         """The gates of every different instruction, not of every sample."""
         vectors, task_of = self._instruction(inputs).unique(dim=0, return_inverse=True)
         gates = gates_of(self.network, self._instructed(vectors))
-        self._warn_of_empty(gates, vectors)
+        warn_of_empty(self.network, gates, vectors, self.input, self.prediction)
         return Tasks(vectors, task_of, gates)
 
     def output(self, neurons: Neurons, inputs: Inputs) -> ModelOutput:
@@ -277,49 +284,6 @@ class BottomUpTopDown(nn.Module):
             )
         return vectors.argmax(1)
 
-    def _warn_of_empty(self, gates: Mapping[str, Tensor], vectors: Tensor) -> None:
-        """Warns of tasks whose gates leave no way from the image to the prediction."""
-        for at, closed in empty_sub_networks(self.network, gates, self.input, self.prediction):
-            warnings.warn(
-                f"the sub-network of the instruction {_shown(vectors[at])} is empty: all gates of "
-                f"{closed!r} are closed, and the prediction is the same for every image. Draw "
-                "other weights (another seed), or make the population larger.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-
-
-def instruction_vectors(given: Tensor, tasks: int) -> Tensor:
-    """Instructions as vectors, ``[B, tasks]``: vectors as they are, ids as one-hot vectors.
-
-    Args:
-        given: Ids ``[B]`` int64, or vectors ``[B, tasks]``.
-        tasks: Number of tasks.
-
-    Raises:
-        ValueError: Another shape or type, or the id of no task.
-    """
-    if given.ndim == 2 and given.shape[1] == tasks:
-        return given
-    if given.ndim != 1 or given.is_floating_point() or given.dtype == torch.bool:
-        raise ValueError(
-            f"an instruction must be ids [B] of an integer type, or a vector [B, {tasks}]. Got "
-            f"{given.dtype} {tuple(given.shape)}."
-        )
-    if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < tasks:
-        raise ValueError(
-            f"an instruction must be the id of a task, 0 to {tasks - 1}. Got "
-            f"{int(given.min())} to {int(given.max())}; build the network with as many tasks "
-            "as there are instructions."
-        )
-    return nn.functional.one_hot(given.long(), tasks)
-
-
-def _shown(vector: Tensor) -> str:
-    """The id of a task, or the vector where it is of several."""
-    set_ = vector.nonzero().flatten().tolist()
-    return str(set_[0]) if len(set_) == 1 else str(vector.tolist())
-
 
 def _missing(name: str, inputs: Any, option: str) -> str:
     there = "a tensor" if isinstance(inputs, Tensor) else ", ".join(map(repr, inputs))
@@ -327,59 +291,3 @@ def _missing(name: str, inputs: Any, option: str) -> str:
         f"inputs must hold {name!r}. Got {there}; name the input with {option}=..., or pass "
         "task=None for a network without instructions."
     )
-
-
-def _check_population(name: str, network: TopDownNetwork) -> None:
-    if name not in network.populations:
-        raise ValueError(
-            f"the network must have the population {name!r}. Expected one of "
-            f"{', '.join(map(repr, network.populations))}."
-        )
-
-
-def _count(network: TopDownNetwork, name: str) -> int:
-    return torch.Size(network.populations[name].sizes).numel()
-
-
-def _input_of(network: TopDownNetwork, task_input: str | None) -> str:
-    targets = {p.target for p in network.projections}
-    inputs = [name for name in network.order if name not in {*targets, task_input}]
-    if len(inputs) != 1:
-        raise ValueError(
-            f"a network must have one input population. Got {inputs}; name that of the "
-            "instruction with task_input=..."
-        )
-    return inputs[0]
-
-
-def _last_columns(network: TopDownNetwork, prediction: str, image: str) -> str | None:
-    """The last population of columns with gates below the prediction."""
-    below, found = {prediction}, None
-    for name in reversed(network.order):
-        below |= {p.source for p in network.projections if p.target == name in below}
-        population = network.populations[name]
-        if name in below - {prediction, image} and population.columns and found is None:
-            found = name if population.activation == "relu" else None
-    return found
-
-
-def _num_instructions(
-    network: TopDownNetwork, task: str | None, task_input: str | None, heads: int
-) -> int:
-    """The number of tasks, the same wherever an instruction arrives; 1 without instructions."""
-    counts = {name: _count(network, name) for name in (task, task_input) if name is not None}
-    if heads > 1:
-        counts["heads"] = heads
-    if len(set(counts.values())) > 1:
-        raise ValueError(
-            "the number of tasks must be the same everywhere. Got "
-            f"{', '.join(f'{number} of {name}' for name, number in counts.items())}."
-        )
-    return next(iter(counts.values()), 1)
-
-
-def _check_heads(heads: int, values: int) -> None:
-    if values % heads:
-        raise ValueError(
-            f"heads must be parts of equal size of the prediction. Got {heads} of {values} values."
-        )
