@@ -409,7 +409,8 @@ MODELS = [
 
 DATA = [
     bad("inputs of float64", lambda: data(train_inputs=IMAGES.double()),
-        "train_inputs must be a float32 tensor. Got torch.float64.", TypeError),
+        "train_inputs must be a float32 tensor. Got torch.float64; call .float(), models in "
+        "float64 take it too.", TypeError),
     bad("NaN inputs", lambda: data(test_inputs=IMAGES * NAN),
         "test_inputs must be finite. Drop or fill samples with NaN or infinity."),
     bad("a label too few", lambda: data(train_targets=LABELS[:3]),

@@ -36,7 +36,8 @@ def check_input(name: str, tensor: Tensor, whole: bool) -> None:
     is_tensor = torch.is_tensor(tensor)
     if not is_tensor or not (tensor.dtype == torch.float32 or (whole and _is_ids(tensor))):
         got = tensor.dtype if is_tensor else type(tensor).__name__
-        raise TypeError(f"{name} must be a float32 {'or int64 ' * whole}tensor. Got {got}.")
+        hint = "; call .float(), models in float64 take it too" * is_tensor
+        raise TypeError(f"{name} must be a float32 {'or int64 ' * whole}tensor. Got {got}{hint}.")
     least = 1 if whole else 2
     if tensor.ndim < least or 0 in tensor.shape:
         shape = "(n, ...)" if whole else "(n, ...), such as (n, channels, Y, X)"

@@ -87,7 +87,8 @@ def check_model(model: Any, options: TopDownOptions, amp: str | None) -> None:
     if amp is not None:
         raise ValueError(f"the passes are not run in half precision. Got amp={amp!r}; pass None.")
     if options.needs_own_weights and not any(own_weights(network)):
-        kinds = sorted({getattr(layer, "feedback", "none") for layer in network.layers})
+        of_layers = (getattr(layer, "feedback", None) for layer in network.layers)
+        kinds = sorted({kind for kind in of_layers if kind is not None} or {"none"})
         raise ValueError(
             f"top_down={options.top_down!r}, noise={options.noise:g} needs layers with top-down "
             f"weights of their own. Got feedback={', '.join(map(repr, kinds))}; build them with "

@@ -10,7 +10,10 @@ from geometries import grid
 from graphcolumns import checkpoint, connect
 from graphcolumns.analysis import observe, report
 from graphcolumns.analysis.figures.results import restored
-from graphcolumns.data import Dataset, digits, natural_patches, responses
+from graphcolumns.analysis.report.scores import scores
+from graphcolumns.analysis.report.story import sentence
+from graphcolumns.data import Dataset, digits, natural_patches, responses, two_digits
+from graphcolumns.models.bottom_up_top_down import layered_top_down
 from graphcolumns.nn import EdgeLinear
 from graphcolumns.nn.protocols import ModelOutput
 from graphcolumns.plasticity import Rewiring
@@ -120,6 +123,20 @@ def test_a_regression_begins_with_r2_and_its_baseline(tmp_path):
     assert "ceiling fraction" in text
     assert "responses" in stems(tmp_path)
     assert "confusion" not in stems(tmp_path)
+
+
+def test_the_first_table_has_the_score_of_every_instruction():
+    data = two_digits(train_count=20, test_count=20)
+    model = layered_top_down([120, 8, 10], num_instructions=2)
+    seen = observe(model, data, None)
+    known = {"test_accuracy": 0.5, "test_accuracy_left": 0.25, "test_accuracy_right": 0.75}
+    rows = scores(known, seen, data)
+    assert rows[1:3] == [
+        ("accuracy of left, test half", "25.00 %"),
+        ("accuracy of right, test half", "75.00 %"),
+    ]
+    assert not [what for what, _ in scores({}, seen, data) if "left" in what]
+    assert "20 inputs of image 1 x 10 x 12 values." in sentence(model, data)
 
 
 def test_a_reconstruction_shows_restored_images(tmp_path):

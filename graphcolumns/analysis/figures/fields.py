@@ -28,7 +28,8 @@ def fields(seen: Observation) -> Picture | None:
         "receptive_fields",
         "Receptive fields",
         "How strongly each pixel moves the last state of a column: mean |d sum(state) / d pixel| "
-        "over held-out samples; each map has its own scale.",
+        "over held-out samples; each map has its own scale. A black map is that of a column that "
+        "no pixel moves, such as a silent one.",
         png(figure),
         table({"row": rows, "column": columns, **values}),
     )

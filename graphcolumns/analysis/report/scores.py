@@ -33,6 +33,8 @@ def scores(summary: Mapping[str, Any], seen: Observation, data: Dataset) -> Rows
     rows = []
     for name in names:
         rows += _metric(name, metrics[name], summary, seen, data)
+        if name == data.task.main:
+            rows += _of_groups(metrics[name], summary, data)
     return rows + _baselines(seen, data)
 
 
@@ -54,6 +56,21 @@ def _metric(
     if trained is not None:
         rows.append((f"{label}, training half", _number(trained, metric.unit)))
     return rows
+
+
+def _of_groups(metric: Metric, summary: Mapping[str, Any], data: Dataset) -> Rows:
+    """The main metric of each group of held-out samples, such as an instruction, where known."""
+    half = data.held_out
+    main = str(data.task.main)
+    found = {group: summary.get(f"{half}_{main}_{group}") for group in data.task.groups}
+    return [
+        (
+            f"{main.replace('_', ' ')} of {group.replace('_', ' ')}, {half} half",
+            _number(value, metric.unit),
+        )
+        for group, value in found.items()
+        if value is not None
+    ]
 
 
 def _baselines(seen: Observation, data: Dataset) -> Rows:

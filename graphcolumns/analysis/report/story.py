@@ -37,7 +37,8 @@ RUN = {
 def sentence(model: nn.Module, data: Dataset) -> str:
     """What was trained on what, in two sentences."""
     task = data.task.name
-    inputs = ", ".join(_size(part, data.spec.is_mapping) for part in data.spec.inputs)
+    parts = [part for part in data.spec.inputs if part.shape or not data.spec.is_mapping]
+    inputs = ", ".join(_size(part, data.spec.is_mapping) for part in parts or data.spec.inputs)
     return (
         f"{description_of(model)} It learned {LEARNED.get(task, f'{task} from')} "
         f"{data.size('train'):,} inputs of {inputs} values."

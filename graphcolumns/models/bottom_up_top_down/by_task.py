@@ -60,6 +60,8 @@ def skips_closed(network: TopDownNetwork, tasks: Tasks, option: SkipClosed) -> b
     Layers that are recorded or have hooks are run whole, so that these see all columns. Layers that
     need the whole batch at once do not get it task by task.
     """
+    # The attribute of a model is set after it was built, too.
+    check_skip_closed(option)
     if (
         option is False
         or not len(tasks.vectors)

@@ -94,6 +94,7 @@ class BottomUpTopDown(nn.Module):
             tasks, an unknown ``scored_by`` or ``skip_closed``; when called, an unknown instruction,
             another number of them than of images, or one of several tasks where heads are selected.
         KeyError: When called, an input that is not there.
+        TypeError: When called, images of integers.
 
     Warns:
         RuntimeWarning: A task whose sub-network is empty: no open neuron leads from the image to
@@ -199,7 +200,7 @@ class BottomUpTopDown(nn.Module):
         """The sub-network of every sample's task: 0 or 1 for every neuron, by population.
 
         Args:
-            inputs: Inputs with the instruction.
+            inputs: Inputs with the instruction; no image is needed.
             neurons: Bottom-up neurons, which gate the instruction pass (default: nothing does).
         """
         if self.task is None:
@@ -256,17 +257,23 @@ class BottomUpTopDown(nn.Module):
         return shaped.movedim(0, population.batch_dim).contiguous()
 
     def _image(self, inputs: Inputs) -> Tensor:
-        if isinstance(inputs, Tensor):
-            return inputs
-        if self.image not in inputs:
-            raise KeyError(_missing(self.image, inputs, "image"))
-        return inputs[self.image]
+        if not isinstance(inputs, Tensor) and self.image not in inputs:
+            raise KeyError(_missing(self.image, inputs, "name the input with image=..."))
+        image = inputs if isinstance(inputs, Tensor) else inputs[self.image]
+        if not image.is_floating_point():
+            raise TypeError(f"{self.image!r} must be floating. Got {image.dtype}; call .float().")
+        return image
 
     def _instruction(self, inputs: Inputs) -> Tensor:
         """Instructions as vectors, ``[B, tasks]``."""
         if isinstance(inputs, Tensor) or self.instruction not in inputs:
-            raise KeyError(_missing(self.instruction, inputs, "instruction"))
-        given, like = inputs[self.instruction], self._image(inputs)
+            hint = "name the input with instruction=..., or pass task=None to have no instructions"
+            raise KeyError(_missing(self.instruction, inputs, hint))
+        given = inputs[self.instruction]
+        if self.image not in inputs:
+            # An instruction pass needs no image.
+            return instruction_vectors(given, self.num_instructions).to(next(self.parameters()))
+        like = self._image(inputs)
         if len(given) != len(like):
             raise ValueError(
                 f"every image must have an instruction. Expected {len(like)} instructions. Got "
@@ -285,9 +292,6 @@ class BottomUpTopDown(nn.Module):
         return vectors.argmax(1)
 
 
-def _missing(name: str, inputs: Any, option: str) -> str:
+def _missing(name: str, inputs: Any, hint: str) -> str:
     there = "a tensor" if isinstance(inputs, Tensor) else ", ".join(map(repr, inputs))
-    return (
-        f"inputs must hold {name!r}. Got {there}; name the input with {option}=..., or pass "
-        "task=None for a network without instructions."
-    )
+    return f"inputs must hold {name!r}. Got {there}; {hint}."

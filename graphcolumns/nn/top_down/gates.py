@@ -19,10 +19,11 @@ def gates_of(network: TopDownNetwork, counters: Neurons) -> dict[str, Tensor]:
         counters: Top-down neurons after an instruction pass.
 
     Returns:
-        0 or 1 for every neuron, by population, in the dtype of the neurons.
+        0 or 1 for every neuron, in the dtype of the neurons, by population in the order that was
+        given.
     """
     return {
-        name: (counter > 0).to(counter.dtype)
-        for name, counter in counters.items()
-        if network.populations[name].activation == "relu"
+        name: (counters[name] > 0).to(counters[name].dtype)
+        for name, population in network.populations.items()
+        if name in counters and population.activation == "relu"
     }

@@ -209,6 +209,10 @@ def test_a_batch_without_samples():
 def test_an_unknown_option_is_named():
     with pytest.raises(ValueError, match=r"skip_closed must be True, False or 'auto'. Got 'yes'"):
         BottomUpTopDown(sheet().network, skip_closed="yes")
+    model = sheet()
+    model.skip_closed = "yes"
+    with pytest.raises(ValueError, match=r"skip_closed must be True, False or 'auto'. Got 'yes'"):
+        model(batch()[0])
 
 
 def test_small_networks_are_computed_whole_by_default():

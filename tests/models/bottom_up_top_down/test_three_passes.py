@@ -113,3 +113,26 @@ def test_a_cycle_is_shown():
     populations = {"a": Population((12, 1), columns=True), "b": Population((12, 1), columns=True)}
     with pytest.raises(ValueError, match=r"cycle .* unroll the recurrence"):
         TopDownNetwork(populations, [Projection("a", "b", loop), Projection("b", "a", loop)])
+
+
+def test_an_instruction_pass_needs_no_image():
+    model, (inputs, _) = sheet(), batch()
+    alone = model.gates({"instruction": inputs["instruction"]})
+    for name, gate in model.gates(inputs).items():
+        assert alone[name].equal(gate)
+        assert alone[name].dtype == torch.float64
+
+
+def test_gates_are_in_the_order_of_the_populations():
+    assert list(sheet().gates(batch()[0])) == ["one", "two", "three"]
+
+
+def test_an_image_of_integers_is_named():
+    inputs = {"image": torch.ones(2, 6, dtype=torch.uint8), "instruction": torch.arange(2)}
+    with pytest.raises(TypeError, match=r"'image' must be floating. Got torch.uint8; call .float"):
+        sheet()(inputs)
+
+
+def test_own_weights_that_are_needed_are_named_by_the_layers_that_have_weights():
+    with pytest.raises(ValueError, match="Got feedback='tied'; build"):
+        counter_hebb(sheet(), batch(), TERMS, scaler=SCALER, top_down="fixed")
