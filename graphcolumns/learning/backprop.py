@@ -41,11 +41,11 @@ def backprop(
     """
     inputs, targets = batch
     samples = num_samples(inputs)
-    weights = torch.tensor([float(w) for w, _ in terms.values()], device=device_of(inputs))
-    values = torch.zeros_like(weights)
+    weights = [float(weight) for weight, _ in terms.values()]
+    values = torch.zeros(len(terms), device=device_of(inputs))
     for x, y in zip(split_evenly(inputs, parts), targets.tensor_split(parts), strict=True):
         losses = _losses(model, x, y, terms, amp) * (len(y) / samples)
-        scaler.scale(weights.to(losses) @ losses).backward()
+        scaler.scale(losses.new_tensor(weights) @ losses).backward()
         values += losses.detach()
     return values
 

@@ -23,6 +23,7 @@ from graphcolumns.models.bottom_up_top_down.empty_warning import warn_of_empty
 from graphcolumns.models.bottom_up_top_down.instruction_vectors import instruction_vectors
 from graphcolumns.models.bottom_up_top_down.memory import task_memory
 from graphcolumns.models.bottom_up_top_down.structure import (
+    check_different,
     check_heads,
     check_population,
     count_instructions,
@@ -89,10 +90,11 @@ class BottomUpTopDown(nn.Module):
         - state: ``[N, B, C]`` of the last population of columns below the prediction
 
     Raises:
-        ValueError: A population that is not there, no input population or several, fewer
-            than one sweep, heads that do not divide the prediction or are not as many as there are
-            tasks, an unknown ``scored_by`` or ``skip_closed``; when called, an unknown instruction,
-            another number of them than of images, or one of several tasks where heads are selected.
+        ValueError: A population that is not there or has two roles, no input population or several,
+            fewer than one sweep, heads that do not divide the prediction or are not as many as
+            there are tasks, an unknown ``scored_by`` or ``skip_closed``; when called, an unknown
+            instruction, another number of them than of images, or one of several tasks where heads
+            are selected.
         KeyError: When called, an input that is not there.
         TypeError: When called, images of integers.
 
@@ -132,6 +134,7 @@ class BottomUpTopDown(nn.Module):
         self.image, self.instruction, self.scored_by = image, instruction, scored_by
         self.skip_closed, self._sub_networks = skip_closed, SubNetworkCache()
         self.input = input_of(network, task_input)
+        check_different(prediction, task, task_input, self.input)
         self.num_instructions = count_instructions(network, task, task_input, heads)
         check_heads(heads, prediction, network)
         self._read = last_columns(network, prediction, self.input)

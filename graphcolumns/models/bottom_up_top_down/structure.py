@@ -16,6 +16,16 @@ def check_population(name: str, network: TopDownNetwork) -> None:
         )
 
 
+def check_different(*names: str | None) -> None:
+    """Raises ValueError where a population has two roles."""
+    given = [name for name in names if name is not None]
+    if len(set(given)) < len(given):
+        raise ValueError(
+            "prediction, task, task_input and the input must be different populations. Got "
+            f"{', '.join(map(repr, given))}."
+        )
+
+
 def _count(network: TopDownNetwork, name: str) -> int:
     return torch.Size(network.populations[name].sizes).numel()
 

@@ -270,6 +270,9 @@ def test_options_that_do_not_go_together():
     with pytest.raises(ValueError, match="field=3 needs the places of columns"):
         sheet(geometry=None)
     network = layers().network
+    for roles in ({"task": "prediction"}, {"task": "image"}, {"prediction": "image"}):
+        with pytest.raises(ValueError, match="must be different populations"):
+            BottomUpTopDown(network, **roles)
     with pytest.raises(ValueError, match="Got 2 of 5 values"):
         BottomUpTopDown(network, task=None, heads=2)
     with pytest.raises(ValueError, match="Got 3 of task, 5 of heads"):
