@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from graphcolumns.nn.top_down.network import TopDownNetwork
@@ -20,10 +21,15 @@ def gates_of(network: TopDownNetwork, counters: Neurons) -> dict[str, Tensor]:
 
     Returns:
         0 or 1 for every neuron, in the dtype of the neurons, by population in the order that was
-        given.
+        given; NaN where the counter neuron is.
     """
     return {
-        name: (counters[name] > 0).to(counters[name].dtype)
+        name: _opened(counters[name])
         for name, population in network.populations.items()
         if name in counters and population.activation == "relu"
     }
+
+
+def _opened(counter: Tensor) -> Tensor:
+    # A gate of NaN is neither: closed, it would hide weights or instructions that are none.
+    return (counter > 0).to(counter.dtype).masked_fill_(counter.isnan(), torch.nan)

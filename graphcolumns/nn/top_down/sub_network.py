@@ -116,7 +116,7 @@ class SubNetwork:
     def _of_open(self, name: str, gate: Tensor) -> Tensor | None:
         """The gates of open columns, or None where all their channels are open."""
         gate = open_rows(gate, self.open[name])
-        return None if bool(gate.all()) else gate
+        return None if bool((gate == 1).all()) else gate
 
     def _part(self, link: PlacedProjection) -> LayerPart:
         return self._parts[link]

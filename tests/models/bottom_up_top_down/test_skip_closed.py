@@ -249,3 +249,17 @@ def test_every_image_has_an_instruction(skip_closed, number):
     given = inputs | {"instruction": inputs["instruction"][:number]}
     with pytest.raises(ValueError, match=rf"Expected 8 instructions\. Got {number}"):
         model(given)
+
+
+@pytest.mark.parametrize("skip_closed", [True, False])
+@pytest.mark.parametrize("where", ["weight", "instruction"])
+def test_what_is_no_number_is_not_hidden_by_gates(skip_closed, where):
+    model, (inputs, _) = sheet(), batch()
+    model.skip_closed = skip_closed
+    if where == "weight":
+        model.network.layers[1].weight.data[0] = torch.nan
+    else:
+        inputs["instruction"][2] = torch.nan
+    prediction = model(inputs).prediction
+    assert prediction[2].isnan().any()
+    assert where == "weight" or prediction[[0, 1, 3]].isfinite().all()
