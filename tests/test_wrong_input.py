@@ -587,6 +587,9 @@ TRAIN = [
         "betas must be two numbers in [0, 1). Got 0.9."),
     bad("more parts than samples", lambda f: fit(f, grad_accumulation=5),
         "grad_accumulation splits a batch, so it cannot exceed batch_size. Got 5 > 4."),
+    bad("the name of a learning rule", lambda f: fit(f, learn="counter_hebb"),
+        "learn must be a function, such as learning.counter_hebb. Got 'counter_hebb'; import it "
+        "from graphcolumns.learning.", TypeError),
     bad("unknown precision", lambda f: fit(f, amp="fp16"),
         "amp must be None (null), 'bfloat16' or 'float16'. Got 'fp16'."),
     bad("unknown device", lambda f: fit(f, device="tpu"),

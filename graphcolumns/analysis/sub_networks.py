@@ -20,6 +20,10 @@ class SubNetworks(NamedTuple):
     gates: Mapping[str, Tensor]
     columns: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        shares = {name: [round(s, 2) for s in of.tolist()] for name, of in self.shares.items()}
+        return f"SubNetworks(shares={shares}, columns={self.columns})"
+
     @property
     def shares(self) -> dict[str, Tensor]:
         """Share of the neurons that is open, by population, ``[T]``."""

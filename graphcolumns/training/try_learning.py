@@ -37,7 +37,15 @@ def try_learning(
         learn: Learning rule.
         augmentation: Augmentation of training batches, as in ``train``.
         amp: Precision of products.
+
+    Raises:
+        TypeError: ``learn`` is no function.
     """
+    if not callable(learn):
+        raise TypeError(
+            "learn must be a function, such as learning.counter_hebb. Got "
+            f"{learn!r}; import it from graphcolumns.learning."
+        )
     if (learn.func if isinstance(learn, partial) else learn) is backprop:
         return
     inputs, targets = data.batch("train", torch.arange(min(2, data.size("train"))))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from geometries import grid
-from graphcolumns.analysis import observe, sub_networks
+from graphcolumns.analysis import SubNetworks, observe, sub_networks
 from graphcolumns.analysis.report.instructions import instruction_chapter
 from graphcolumns.analysis.sub_network_metrics import (
     sub_network_cosine,
@@ -111,3 +111,9 @@ def test_the_chapter_of_a_report(channels, word):
 def test_a_model_without_gates_has_no_such_chapter():
     model, places = sheet(instruction="input")
     assert instruction_chapter(model, observe(model, DATA, places), DATA) is None
+
+
+def test_sub_networks_are_shown_by_their_shares():
+    gate = torch.tensor([[[True], [False], [False]], [[True], [True], [True]]])
+    found = SubNetworks({"step0": gate}, ("step0",))
+    assert repr(found) == "SubNetworks(shares={'step0': [0.33, 1.0]}, columns=('step0',))"
