@@ -15,7 +15,12 @@ def instruction_vectors(given: Tensor, tasks: int) -> Tensor:
 
     Raises:
         ValueError: Another shape or type, or the id of no task.
+        TypeError: No tensor.
     """
+    if not isinstance(given, Tensor):
+        raise TypeError(
+            f"an instruction must be a tensor. Got {type(given).__name__}; call torch.tensor on it."
+        )
     if given.ndim == 2 and given.shape[1] == tasks:
         return given
     if given.ndim != 1 or given.is_floating_point() or given.dtype == torch.bool:

@@ -96,7 +96,7 @@ class BottomUpTopDown(nn.Module):
             instruction, another number of them than of images, or one of several tasks where heads
             are selected.
         KeyError: When called, an input that is not there.
-        TypeError: When called, images of integers.
+        TypeError: When called, images of integers, or inputs that are no tensors.
 
     Warns:
         RuntimeWarning: A task whose sub-network is empty: no open neuron leads from the image to
@@ -263,8 +263,9 @@ class BottomUpTopDown(nn.Module):
         if not isinstance(inputs, Tensor) and self.image not in inputs:
             raise KeyError(_missing(self.image, inputs, "name the input with image=..."))
         image = inputs if isinstance(inputs, Tensor) else inputs[self.image]
-        if not image.is_floating_point():
-            raise TypeError(f"{self.image!r} must be floating. Got {image.dtype}; call .float().")
+        if not (isinstance(image, Tensor) and image.is_floating_point()):
+            got = image.dtype if isinstance(image, Tensor) else type(image).__name__
+            raise TypeError(f"{self.image!r} must be a floating tensor. Got {got}; call .float().")
         return image
 
     def _instruction(self, inputs: Inputs) -> Tensor:
@@ -276,13 +277,13 @@ class BottomUpTopDown(nn.Module):
         if self.image not in inputs:
             # An instruction pass needs no image.
             return instruction_vectors(given, self.num_instructions).to(next(self.parameters()))
-        like = self._image(inputs)
-        if len(given) != len(like):
+        like, vectors = self._image(inputs), instruction_vectors(given, self.num_instructions)
+        if len(vectors) != len(like):
             raise ValueError(
                 f"every image must have an instruction. Expected {len(like)} instructions. Got "
-                f"{len(given)}; repeat the instruction where all images have the same."
+                f"{len(vectors)}; repeat the instruction where all images have the same."
             )
-        return instruction_vectors(given, self.num_instructions).to(like)
+        return vectors.to(like)
 
     def _head(self, inputs: Inputs) -> Tensor:
         """The task of every sample, ``[B]``."""

@@ -129,10 +129,26 @@ def test_gates_are_in_the_order_of_the_populations():
 
 def test_an_image_of_integers_is_named():
     inputs = {"image": torch.ones(2, 6, dtype=torch.uint8), "instruction": torch.arange(2)}
-    with pytest.raises(TypeError, match=r"'image' must be floating. Got torch.uint8; call .float"):
+    with pytest.raises(
+        TypeError, match=r"'image' must be a floating tensor. Got torch.uint8; call"
+    ):
         sheet()(inputs)
 
 
 def test_own_weights_that_are_needed_are_named_by_the_layers_that_have_weights():
     with pytest.raises(ValueError, match="Got feedback='tied'; build"):
         counter_hebb(sheet(), batch(), TERMS, scaler=SCALER, top_down="fixed")
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"instruction": [0, 1]}, TypeError, "must be a tensor. Got list; call torch.tensor"),
+        ({"instruction": torch.tensor(1)}, ValueError, r"must be ids \[B\]"),
+        ({"image": [[1.0] * 6] * 2}, TypeError, "'image' must be a floating tensor. Got list"),
+    ],
+)
+def test_inputs_that_are_no_batch_are_named(changed, error, message):
+    inputs = {"image": torch.ones(2, 6).double(), "instruction": torch.arange(2)}
+    with pytest.raises(error, match=message):
+        sheet()({**inputs, **changed})
