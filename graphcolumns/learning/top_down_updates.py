@@ -99,11 +99,17 @@ def decay_weights(network: TopDownNetwork, decay: float, top_down: bool) -> None
     Source: Kolen & Pollack, Backpropagation without Weight Transport, ICNN 1994,
     https://doi.org/10.1109/ICNN.1994.374486.
     """
-    for layer in network.layers:
-        if isinstance(layer, WeightedTopDownLayer) and _connects(layer):
-            for weight in (layer.weight, layer.top_down_weight if top_down else None):
-                if weight is not None and weight.grad is not None:
-                    weight.grad = weight.grad + decay * weight.detach()
+    layers = [
+        layer
+        for layer in network.layers
+        if isinstance(layer, WeightedTopDownLayer) and _connects(layer)
+    ]
+    weights = [layer.weight for layer in layers]
+    weights += [own for layer in layers if top_down and (own := layer.top_down_weight) is not None]
+    # A weight that several layers share decays once.
+    for weight in dict.fromkeys(weights):
+        if weight.grad is not None:
+            weight.grad = weight.grad + decay * weight.detach()
 
 
 def _connects(layer: WeightedTopDownLayer) -> bool:

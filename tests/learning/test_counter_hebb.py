@@ -108,6 +108,20 @@ def test_the_difference_of_mirrored_weights_shrinks_by_the_decay(make):
         torch.testing.assert_close(layer.weight - layer.top_down_weight, expected)
 
 
+def test_a_weight_that_layers_share_decays_once():
+    model = build()
+    first = model.network.layers[0]
+    second = TopDownEdges(first.graph.named("again"), bias=False)
+    second.weight = first.weight
+    populations = {**model.network.populations, "aside": Population((12, 1), columns=True)}
+    links = [*model.network.projections, Projection("input", "aside", second)]
+    links.append(Projection("aside", "one", Identity()))
+    model = BottomUpTopDown(TopDownNetwork(populations, links), task=None).double()
+    plain, found = learned(model), learned(model, decay=0.5)
+    name = "network.layers.0.weight"
+    torch.testing.assert_close(found[name] - plain[name], 0.5 * first.weight.detach())
+
+
 def test_weights_of_edges_decay_in_the_training_loop():
     model = build("independent")
     decaying, others = groups(model, weight_decay=0.05)

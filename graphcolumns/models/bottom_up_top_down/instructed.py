@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, get_args
 
 import torch
@@ -63,7 +64,8 @@ def instructed(
         sweeps: Number of times that both streams run, see :class:`BottomUpTopDown`.
         feedback: Weights of top-down passes, see :class:`WeightedTopDownLayer`.
         bias: Whether neurons have a bias.
-        top_down_bias: Whether the neurons of the task embedding have a top-down bias.
+        top_down_bias: Whether the neurons of the task embedding have a top-down bias. Without gates
+            no neuron has one.
 
     Raises:
         ValueError: Gates, an input, heads or separate networks without a number of instructions;
@@ -89,6 +91,9 @@ def instructed(
         if instruction == "input":
             _add_task_input(made, tasks, populations, projections)
     populations["prediction"] = Population((num_outputs * heads, 1), "identity", columns=True)
+    if not gated:
+        # Top-down biases are added in instruction passes, and there are none.
+        populations = {n: replace(each, top_down_bias=False) for n, each in populations.items()}
     return BottomUpTopDown(
         TopDownNetwork(populations, projections),
         task="task" if gated else None,

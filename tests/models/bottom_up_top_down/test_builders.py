@@ -95,6 +95,16 @@ def test_an_instruction_changes_the_answer_unless_it_is_not_seen(role):
     assert (model.gates(inputs) is None) == ("gates" not in role)
 
 
+@pytest.mark.parametrize("build", [layers, sheet, simple])
+def test_top_down_biases_are_those_of_gates(build):
+    def count(role, **options):
+        return sum(p.numel() for p in build(role, **options).parameters())
+
+    assert count("gates", top_down_bias=True) > count("gates")
+    for role in ("input", "heads", "separate", "none"):
+        assert count(role, top_down_bias=True) == count(role)
+
+
 def test_separate_networks_share_no_parameter():
     model = layers("separate").double()
     inputs, targets = batch(model)
