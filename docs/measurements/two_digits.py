@@ -193,7 +193,7 @@ def _cross_entropy(model, output, targets):
 
 def draw(rows: list[dict], path: Path) -> None:
     """Accuracy of every network, and what is named under the other instruction."""
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.2, 1))
     for place, arm in enumerate(ARMS):
         found = [row for row in rows if row["arm"] == arm]
