@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite
 from numbers import Real
 from typing import Any
@@ -14,9 +16,12 @@ from graphcolumns.data import AnyDataset
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of, prediction_of
 from graphcolumns.nn.recording import evaluating
+from graphcolumns.nn.top_down import EmptySubNetworkWarning
 from graphcolumns.training.optim import schedule_rate
 from graphcolumns.training.terms import Term
 
+# Samples among which one of every group, such as an instruction, is looked for.
+LOOKED_THROUGH = 256
 # What `metrics.jsonl` says of a step besides the extra losses.
 RESERVED = (
     *("step", "lr", "loss", "task", "gradient_norm"),
@@ -32,7 +37,7 @@ def check_fit(
     losses: Mapping[str, tuple[float, Term]],
     augmentation: Callable[..., Tensor] | None = None,
 ) -> None:
-    """Send two training samples through augmentation, model and losses, in evaluation mode.
+    """Send a few training samples through augmentation, model and losses, in evaluation mode.
 
     So that parts that cannot work together fail before anything is written.
 
@@ -44,26 +49,48 @@ def check_fit(
 
     Raises:
         ValueError: The prediction has another shape than the task takes, a weight is not finite, a
-            name is reserved, no loss moves the learned positions; or whatever model, losses and
-            augmentation raise.
+            name is reserved, no loss moves the learned positions, an instruction opens no
+            sub-network; or whatever model, losses and augmentation raise.
         TypeError: ``model.graph`` is not a ColumnGraph, a loss is not a pair of a number and a
             function, or the output has no prediction.
     """
     graph_of(model)
     for name, loss in losses.items():
         _check_loss(name, loss)
-    # Two, because what mixes samples up is right for one.
-    inputs, targets = data.batch("train", torch.arange(min(2, data.size("train"))))
+    inputs, targets = data.batch("train", _trial_samples(data))
     if augmentation is not None:
         inputs = augmentation(inputs, generator=torch.Generator())
     learned = [module for module in model.modules() if isinstance(module, LearnedPositions)]
     with evaluating(model):
-        with torch.set_grad_enabled(bool(learned)):
+        with torch.set_grad_enabled(bool(learned)), _no_empty_sub_network():
             output = model(inputs)
             _check_prediction(output, data, len(targets))
             values = [weight * term(model, output, targets) for weight, term in losses.values()]
         for positions in learned:
             _check_moved(positions, [output.prediction.sum(), *values])
+
+
+def _trial_samples(data: AnyDataset) -> Tensor:
+    """Two samples, because what mixes samples up is right for one, and one of every group."""
+    first = torch.arange(min(2, data.size("train")))
+    if not data.task.groups:
+        return first
+    some = torch.arange(min(LOOKED_THROUGH, data.size("train")))
+    groups = data.task.group_of(data.batch("train", some)[0])
+    assert groups is not None
+    found = {group: at for at, group in reversed(list(enumerate(groups.tolist())))}
+    return torch.tensor(sorted({*first.tolist(), *found.values()}))
+
+
+@contextmanager
+def _no_empty_sub_network() -> Iterator[None]:
+    """What is a warning while a model runs is an error before it is trained."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", EmptySubNetworkWarning)
+        try:
+            yield
+        except EmptySubNetworkWarning as warning:
+            raise ValueError(str(warning)) from None
 
 
 def check_schedule(schedule: Callable[[int, int], float] | None, steps: int, lr: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from graphcolumns.models.bottom_up_top_down.instruction_vectors import named_instruction
-from graphcolumns.nn.top_down import TopDownNetwork, empty_sub_networks
+from graphcolumns.nn.top_down import EmptySubNetworkWarning, TopDownNetwork, empty_sub_networks
 
 
 def warn_of_empty(
@@ -32,6 +32,6 @@ def warn_of_empty(
             f"the sub-network of the instruction {named_instruction(vectors[at])} is empty: all "
             f"gates of {closed!r} are closed, and the prediction is the same for every image. Draw "
             "other weights (another seed), or make the population larger.",
-            RuntimeWarning,
+            EmptySubNetworkWarning,
             stacklevel=4,
         )

@@ -99,8 +99,8 @@ class BottomUpTopDown(nn.Module):
         TypeError: When called, images of integers, or inputs that are no tensors.
 
     Warns:
-        RuntimeWarning: A task whose sub-network is empty: no open neuron leads from the image to
-            the prediction, which is then the same for all images.
+        EmptySubNetworkWarning: A task whose sub-network is empty: no open neuron leads from the
+            image to the prediction, which is then the same for all images.
 
     Source: Abel & Ullman, Biologically-Motivated Learning Model for Instructed Visual Processing,
     2023, https://arxiv.org/abs/2306.02415.

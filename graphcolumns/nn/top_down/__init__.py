@@ -10,7 +10,7 @@ from graphcolumns.nn.top_down.batch_norm import TopDownBatchNorm
 from graphcolumns.nn.top_down.conv2d import TopDownConv2d
 from graphcolumns.nn.top_down.direct_feedback import DirectFeedback
 from graphcolumns.nn.top_down.edges import TopDownEdges
-from graphcolumns.nn.top_down.empty import empty_sub_networks
+from graphcolumns.nn.top_down.empty import EmptySubNetworkWarning, empty_sub_networks
 from graphcolumns.nn.top_down.frozen_norm import FrozenNorm
 from graphcolumns.nn.top_down.frozen_rms_norm import FrozenRMSNorm
 from graphcolumns.nn.top_down.gates import gates_of
@@ -31,6 +31,7 @@ from graphcolumns.nn.top_down.weighted import Feedback, WeightedTopDownLayer
 __all__ = [
     "Coefficients",
     "DirectFeedback",
+    "EmptySubNetworkWarning",
     "Feedback",
     "FrozenNorm",
     "FrozenRMSNorm",

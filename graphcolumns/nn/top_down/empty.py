@@ -10,6 +10,13 @@ from torch import Tensor
 from graphcolumns.nn.top_down.network import TopDownNetwork
 
 
+class EmptySubNetworkWarning(RuntimeWarning):
+    """A task has no sub-network: its prediction is the same for every image.
+
+    Before training it is an error: ``check_fit`` raises ValueError in its place.
+    """
+
+
 def empty_sub_networks(
     network: TopDownNetwork, gates: Mapping[str, Tensor], bottom: str, top: str
 ) -> list[tuple[int, str]]:

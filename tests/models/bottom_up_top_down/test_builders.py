@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from geometries import grid
 from graphcolumns.connect import complete_between, field_edges, nearest
+from graphcolumns.data import two_digits
 from graphcolumns.learning import backprop, counter_hebb
 from graphcolumns.models.bottom_up_top_down import (
     BottomUpTopDown,
@@ -25,6 +26,7 @@ from graphcolumns.nn.top_down import (
     TopDownLinear,
     TopDownNetwork,
 )
+from graphcolumns.training import train
 
 ROLES = ("gates", "gates_and_heads", "input", "heads", "separate", "none")
 TERMS = {"task": (1.0, lambda model, output, y: F.cross_entropy(output.prediction, y))}
@@ -224,6 +226,17 @@ def test_an_empty_sub_network_is_named():
         prediction = model(inputs).prediction
     assert torch.equal(prediction[1], prediction[4])
     assert not torch.equal(prediction[0], prediction[3])
+
+
+def test_an_empty_sub_network_is_an_error_before_training(tmp_path):
+    data = two_digits(train_count=300, test_count=10)
+    model = layered_top_down([120, 8, 10], num_instructions=2)
+    task = next(p.layer for p in model.network.projections if p.target == "task")
+    with torch.no_grad():
+        task.weight.view(2, 8)[1] = -1.0
+    with pytest.raises(ValueError, match="sub-network of the instruction 1 is empty"):
+        train(model, data, run=tmp_path / "run", steps=1, progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_closed_population_with_a_way_around_it_is_no_empty_sub_network():
