@@ -91,7 +91,7 @@ class BottomUpTopDown(nn.Module):
 
     Raises:
         ValueError: A population that is not there or has two roles, no input population or several,
-            fewer than one sweep, heads that do not divide the prediction or are not as many as
+            fewer than one sweep, several without a task, heads that do not divide the prediction or are not as many as
             there are tasks, an unknown ``scored_by`` or ``skip_closed``; when called, an unknown
             instruction, another number of them than of images, or one of several tasks where heads
             are selected.
@@ -122,6 +122,11 @@ class BottomUpTopDown(nn.Module):
     ) -> None:
         super().__init__()
         check_counts(sweeps=sweeps, heads=heads)
+        if task is None and sweeps > 1:
+            raise ValueError(
+                "several sweeps are of networks with gates, which instructions open. Got "
+                f"sweeps={sweeps} without a task; leave it out."
+            )
         if scored_by is not None:
             check_choice("scored_by", scored_by, get_args(ScoredBy))
         check_skip_closed(skip_closed)

@@ -49,7 +49,8 @@ def wide_sheet(role="gates", **options):
 
 
 def attentive_sheet(role="gates"):
-    return sheet(role, channels=3, layer="attention", sweeps=2)
+    sweeps = 2 if role.startswith("gates") else 1
+    return sheet(role, channels=3, layer="attention", sweeps=sweeps)
 
 
 def simple(role="gates", **options):
@@ -213,6 +214,12 @@ def test_a_reshaped_connection_keeps_the_order_of_values_in_both_directions():
     assert torch.equal(layer.top_down(out, x.shape), x)
     with pytest.raises(ValueError, match=r"Got 24 of .* and 20 of"):
         Reshape(image, Population(20))
+
+
+@pytest.mark.parametrize("role", ["input", "heads", "separate", "none"])
+def test_several_sweeps_need_gates(role):
+    with pytest.raises(ValueError, match="several sweeps are of networks with gates"):
+        layers(role, sweeps=2)
 
 
 def test_an_empty_sub_network_is_named():
