@@ -91,10 +91,10 @@ class BottomUpTopDown(nn.Module):
 
     Raises:
         ValueError: A population that is not there or has two roles, no input population or several,
-            fewer than one sweep, several without a task, heads that do not divide the prediction or are not as many as
-            there are tasks, an unknown ``scored_by`` or ``skip_closed``; when called, an unknown
-            instruction, another number of them than of images, or one of several tasks where heads
-            are selected.
+            fewer than one sweep or several without a task, heads that do not divide the prediction
+            or are not as many as there are tasks, an unknown ``scored_by`` or ``skip_closed``; when
+            called, an unknown instruction, another number of them than of images, or one of several
+            tasks where heads are selected.
         KeyError: When called, an input that is not there.
         TypeError: When called, images of integers, or inputs that are no tensors.
 
