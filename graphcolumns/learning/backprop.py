@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
+from graphcolumns.nn.batches import Inputs, device_of, require_samples, split_evenly
 from graphcolumns.ops.context import accumulator
 
 Terms = Mapping[str, tuple[float, Callable[[nn.Module, Any, Tensor], Tensor]]]
@@ -40,7 +40,7 @@ def backprop(
         The value of every term, ``[len(terms)]``, detached.
     """
     inputs, targets = batch
-    samples = num_samples(inputs)
+    samples = require_samples(inputs)
     weights = [float(weight) for weight, _ in terms.values()]
     values = torch.zeros(len(terms), device=device_of(inputs))
     for x, y in zip(split_evenly(inputs, parts), targets.tensor_split(parts), strict=True):

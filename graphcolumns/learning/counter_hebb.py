@@ -23,7 +23,7 @@ from graphcolumns.learning.top_down_updates import (
     mirror_weights,
     redraw_magnitudes,
 )
-from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
+from graphcolumns.nn.batches import Inputs, device_of, require_samples, split_evenly
 from graphcolumns.nn.top_down import SubNetworkNeurons, TopDownNetwork
 
 
@@ -121,16 +121,17 @@ def counter_hebb(
     )
     check_model(model, options, amp)
     inputs, targets = batch
+    samples = require_samples(inputs)
     redraw_magnitudes(model.network)
     values = torch.zeros(len(terms), device=device_of(inputs))
     for x, y in zip(split_evenly(inputs, parts), targets.tensor_split(parts), strict=True):
-        share = len(y) / num_samples(inputs)
+        share = len(y) / samples
         neurons = model.neurons(x)
         each, error = error_of(model, neurons, x, y, terms)
         values += each * share
         counters = _error_pass(model, neurons, error * share, top_down)
         accumulate_products(model.network, neurons, counters)
-    _learn_top_down(model.network, options, num_samples(inputs))
+    _learn_top_down(model.network, options, samples)
     return values
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from graphcolumns.learning.backprop import Terms
-from graphcolumns.nn.batches import Inputs, device_of, num_samples, split_evenly
+from graphcolumns.nn.batches import Inputs, device_of, require_samples, split_evenly
 from graphcolumns.nn.checks import check_counts
 from graphcolumns.nn.dynamics import (
     Drive,
@@ -109,15 +109,16 @@ def predictive_coding(
     options = _Options(inference, form, steps, dt, output_precision, nudge, centered)
     _check(model, terms, amp)
     inputs, targets = batch
+    samples = require_samples(inputs)
     weights = torch.tensor([float(w) for w, _ in terms.values()], device=device_of(inputs))
     values = torch.zeros_like(weights)
     for x, y in zip(split_evenly(inputs, parts), targets.tensor_split(parts), strict=True):
-        share = len(y) / num_samples(inputs)
+        share = len(y) / samples
         with torch.no_grad():
             output = model(x)
             each = [term(model, output, y).float() for _, term in terms.values()]
         values += torch.stack(each) * share
-        scaler.scale(_energy(model, x, y, options) / num_samples(inputs)).backward()
+        scaler.scale(_energy(model, x, y, options) / samples).backward()
     return values
 
 

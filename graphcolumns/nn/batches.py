@@ -29,6 +29,19 @@ def num_samples(inputs: Inputs) -> int:
     return len(first_tensor(inputs))
 
 
+def require_samples(inputs: Inputs) -> int:
+    """The number of samples that inputs hold, at least one.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not num_samples(inputs):
+        raise ValueError(
+            "a batch must hold at least one sample. Got none; leave empty batches out."
+        )
+    return num_samples(inputs)
+
+
 def device_of(inputs: Inputs) -> torch.device:
     """The device of inputs."""
     return first_tensor(inputs).device
