@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.analysis.sub_networks import has_gates, sub_networks
+from graphcolumns.nn.held_out import reads_held_out
 from graphcolumns.nn.protocols import prediction_of
 from graphcolumns.nn.recording import evaluating
 
@@ -58,6 +59,7 @@ def sub_network_cosine(model: nn.Module, data: Any, population: str | None = Non
     return _mean_overlap(model, "cosine", population)
 
 
+@reads_held_out
 def wrong_instruction_score(model: nn.Module, data: Any) -> float:
     """Main metric of held-out samples, each under the next instruction in place of its own.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from graphcolumns.data import AnyDataset, Task
+from graphcolumns.nn.held_out import needs_held_out
 from graphcolumns.nn.protocols import prediction_of
 from graphcolumns.nn.recording import evaluating
 
@@ -47,7 +48,8 @@ def run_scores(
         model: Model on the device of the data.
         data: Data set that is scored.
         metrics: Functions of (model, data) by name.
-        held_out: Whether to score the held-out half beside the training half.
+        held_out: Whether to score the held-out half beside the training half; if not, metrics that
+            look at it (:func:`~graphcolumns.nn.held_out.reads_held_out`) are left out.
     """
     halves = {"train": "train"} | ({data.held_out: "test"} if held_out else {})
     scores = {
@@ -55,7 +57,8 @@ def run_scores(
         for name, half in halves.items()
         for key, value in evaluate(model, data, half).items()
     }
-    return scores | {name: float(metric(model, data)) for name, metric in metrics.items()}
+    allowed = {n: metric for n, metric in metrics.items() if held_out or not needs_held_out(metric)}
+    return scores | {name: float(metric(model, data)) for name, metric in allowed.items()}
 
 
 def scores_of(

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 from geometries import grid
 from graphcolumns.data.augment import affine
+from graphcolumns.nn.held_out import reads_held_out
 from graphcolumns.training import TERMS, train
 from tests.training.support.tiny import task, tiny
 
@@ -246,3 +248,23 @@ def test_wrong_options(tmp_path, change, error, message):
     with pytest.raises(error, match=message):
         train(tiny(), task(), run=tmp_path / "run", **{**OPTIONS, **change})
     assert not (tmp_path / "run").exists()
+
+
+def test_metrics_that_look_at_held_out_samples_leave_the_test_half_alone(tmp_path):
+    @reads_held_out
+    def peek(model, data, scale):
+        return scale * len(data.test_inputs)
+
+    metrics = {"peek": partial(peek, scale=2), "own": lambda model, data: 1.0}
+    more = options(evaluate_every=2, steps=4)
+    hidden = train(
+        tiny(), task(), run=tmp_path / "hidden", metrics=metrics, evaluate_test=False, **more
+    )
+    assert "peek" not in hidden
+    assert hidden["own"] == 1.0
+    shown = train(tiny(), task(), run=tmp_path / "shown", metrics=metrics, **more)
+    assert shown["peek"] == 2 * len(task().test_inputs)
+    for run in ("hidden", "shown"):
+        lines = entries(tmp_path / run)
+        assert not any("peek" in line for line in lines)
+        assert any("own" in line for line in lines)
