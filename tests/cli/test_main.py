@@ -160,7 +160,10 @@ def test_own_config_groups():
             ["train", "geometry=shet"],
             "unknown choice 'shet' for geometry. Did you mean 'sheet'? Choices: csv, fibonacci, ",
         ),
-        (["train", "experiment=digit"], "Did you mean 'digits'? Choices: celeba, cifar10, denoising, digits, "),
+        (
+            ["train", "experiment=digit"],
+            "Did you mean 'digits'? Choices: celeba, cifar10, denoising, digits, ",
+        ),
         (
             ["train", "geometry.widhts=3"],
             "unknown key 'geometry.widhts'. Did you mean 'widths'? Keys in geometry: widths,",
