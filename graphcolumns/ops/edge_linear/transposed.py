@@ -72,6 +72,8 @@ def edge_linear_transposed(
     given = counter.unflatten(2, (heads, -1)), weight.reshape(-1, heads)
     width = counter.shape[1] * counter.shape[2] // heads
     backend = choose_backend(backend, graph, heads, width, counter.dtype)
+    # Sources are not sorted, and segments of torch-scatter have to be.
+    backend = "reference" if backend == "scatter" else backend
     if transformed():
         out = _plain(*given, graph.views)
     else:

@@ -73,7 +73,7 @@ def instructed_networks(draw):
         instructed = TopDownEdges(complete(2, sizes[0]), bias=False)
         projections.append(Projection(name, task, instructed))
     network = TopDownNetwork(populations, draw(st.permutations(projections)))
-    skips, sweeps = draw(st.booleans()), draw(st.integers(1, 2))
+    skips, sweeps = draw(st.booleans()), 1 if task is None else draw(st.integers(1, 2))
     model = BottomUpTopDown(network, task=task, sweeps=sweeps, skip_closed=skips).double()
     with torch.no_grad():
         for parameter in model.parameters():
