@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
-
-Metric = TypeVar("Metric", bound=Callable[..., float])
+from typing import Any
 
 
-def reads_held_out(metric: Metric) -> Metric:
+def reads_held_out(metric: Callable[..., float]) -> Callable[..., float]:
     """Marks a metric, a function of (model, data), that looks at held-out samples.
 
     ``train`` leaves it out where the held-out half may not be scored: along the way if that half is
