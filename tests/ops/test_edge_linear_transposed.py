@@ -59,8 +59,16 @@ def test_function_transforms_take_plain_torch():
     [
         (torch.ones(2, 1, 1), torch.ones(3), r"counter must be \[N, B, C\] with N = 3"),
         (torch.ones(3, 1), torch.ones(3), r"Got \[3, 1\]"),
-        (torch.ones(3, 1, 1), torch.ones(2), r"weight must be \[E\] or \[E, H\] with E = 3"),
-        (torch.ones(3, 1, 3), torch.ones(3, 2), "heads must divide the channels C = 3. Got 2"),
+        (
+            torch.ones(3, 1, 1),
+            torch.ones(2),
+            r"weight must be \[E\], \[E, H\] or \[E, C\] with E = 3",
+        ),
+        (
+            torch.ones(3, 1, 3),
+            torch.ones(3, 2),
+            "must divide the channels C = 3, got H = 2",
+        ),
     ],
 )
 def test_wrong_shapes_are_named(counter, weight, error):

@@ -8,6 +8,7 @@ from graphcolumns.ops.backend import choose_backend
 from graphcolumns.ops.column_attention.checks import check_devices, check_floating, check_graph
 from graphcolumns.ops.context import accumulator, as_given, transformed
 from graphcolumns.ops.edge_linear import reference
+from graphcolumns.ops.edge_linear.checks import check_weights
 from graphcolumns.ops.edge_linear.op import edge_linear_op
 from graphcolumns.ops.edge_linear.scatter import edge_linear as _scatter
 
@@ -81,15 +82,6 @@ def _check(x: Tensor, weight: Tensor, graph: ColumnGraph) -> None:
         raise ValueError(
             f"x must be [M, B, C] with M = {graph.num_sources} sources, got {list(x.shape)}"
         )
-    if weight.dim() not in (1, 2) or weight.shape[0] != graph.num_edges:
-        raise ValueError(
-            f"weight must be [E], [E, H] or [E, C] with E = {graph.num_edges} edges, "
-            f"got {list(weight.shape)}. After a change of topology carry it along with the edges"
-        )
-    if weight.dim() == 2 and (weight.shape[1] == 0 or x.shape[2] % weight.shape[1]):
-        raise ValueError(
-            f"the heads of weight [E, H] must divide the channels C = {x.shape[2]}, "
-            f"got H = {weight.shape[1]}"
-        )
+    check_weights(weight, x.shape[2], graph)
     check_floating(x=x, weight=weight)
     check_devices(graph, x=x, weight=weight)

@@ -13,6 +13,7 @@ from graphcolumns.ops.backend import choose_backend
 from graphcolumns.ops.column_attention.checks import check_devices, check_floating, check_graph
 from graphcolumns.ops.context import accumulator, as_given, batched, transformed
 from graphcolumns.ops.edge_linear import cpp, dense, reference, triton
+from graphcolumns.ops.edge_linear.checks import check_weights
 from graphcolumns.ops.edge_linear.op import edge_linear_op
 from graphcolumns.ops.segment import segment_sum
 
@@ -59,14 +60,8 @@ def edge_linear_transposed(
             f"counter must be [N, B, C] with N = {graph.num_columns} columns. Got "
             f"{list(counter.shape)}."
         )
-    if weight.dim() not in (1, 2) or weight.shape[0] != graph.num_edges:
-        raise ValueError(
-            f"weight must be [E] or [E, H] with E = {graph.num_edges} edges. Got "
-            f"{list(weight.shape)}; after a change of topology carry it along with the edges."
-        )
+    check_weights(weight, counter.shape[2], graph)
     heads = 1 if weight.dim() == 1 else weight.shape[1]
-    if heads == 0 or counter.shape[2] % heads:
-        raise ValueError(f"heads must divide the channels C = {counter.shape[2]}. Got {heads}.")
     check_floating(counter=counter, weight=weight)
     check_devices(graph, counter=counter, weight=weight)
     given = counter.unflatten(2, (heads, -1)), weight.reshape(-1, heads)
