@@ -26,7 +26,7 @@ from graphcolumns.cli.order import (
 )
 from graphcolumns.cli.own import functions, optimizer_options, terms
 from graphcolumns.cli.targets import function_of
-from graphcolumns.data import AnyDataset
+from graphcolumns.data import AnyDataset, Regression
 from graphcolumns.data.instructed import InstructedClassification
 from graphcolumns.data.spec import image_of
 from graphcolumns.geometry import Geometry
@@ -143,6 +143,8 @@ def make_model(
     # A function with **options would not know these: they are passed only by name.
     named = {"num_outputs": data.num_classes, "spec": data.spec}
     parameters = inspect.signature(function_of(config["model"]["_target_"])).parameters
+    if isinstance(data.task, Regression):
+        named["regions"] = data.task.regions
     if isinstance(data.task, InstructedClassification):
         named["num_instructions"] = data.task.num_instructions
     passed |= {name: value for name, value in named.items() if name in parameters}

@@ -7,6 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from graphcolumns.geometry import Regions
 from graphcolumns.nn.batches import Inputs, num_samples
 
 
@@ -111,6 +112,33 @@ def check_ceiling(ceiling: Tensor | None, mask: Tensor | None) -> None:
         )
     if not bool((counted > 0).any()):
         raise ValueError("noise_ceiling must be above 0 for at least one target. Got none.")
+
+
+def check_regions(
+    regions: Regions | None, *others: Tensor | None, num_outputs: int | None = None
+) -> None:
+    """Raise unless regions are of these targets, or None.
+
+    Args:
+        regions: Named sets of targets.
+        others: Further values per target, ``[V]``, or None.
+        num_outputs: Number of targets, where it is known.
+    """
+    if regions is None:
+        return
+    if not isinstance(regions, Regions):
+        raise TypeError(
+            f"regions must be graphcolumns.geometry.Regions. Got {type(regions).__name__}; call "
+            "Regions.from_masks(...)."
+        )
+    counts = [len(other) for other in others if other is not None]
+    counts += [] if num_outputs is None else [num_outputs]
+    wrong = [count for count in counts if count != regions.num_vertices]
+    if wrong:
+        raise ValueError(
+            f"regions must be of the targets, V = {wrong[0]:,}. Got {regions}; a mask of another "
+            "mesh has another number of vertices."
+        )
 
 
 def check_names(name: str, names: tuple[str, ...]) -> None:

@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from graphcolumns.data import losses, metrics
-from graphcolumns.data.check_targets import check_ceiling, check_mask, check_responses
+from graphcolumns.data.check_targets import (
+    check_ceiling,
+    check_mask,
+    check_regions,
+    check_responses,
+)
 from graphcolumns.data.metrics import Metric
 from graphcolumns.data.task import Task
+from graphcolumns.geometry import Regions
 from graphcolumns.nn.batches import Inputs
 
 
@@ -32,11 +38,19 @@ class Regression(Task):
             ``[0, 1]``; adds the metric ``ceiling_fraction``, over targets with a ceiling above 0.
         missing: Whether NaN in the targets means that one response was not measured. Without it
             NaN is refused in targets that count. See ``masked``.
+        regions: Named sets of the targets, such as the regions of interest of a cortex: models
+            that have a query per region take them from here, tables have a row for each.
+
+    Raises:
+        ValueError: A mask, ceilings or regions of another number of targets, or a ceiling outside
+            [0, 1].
+        TypeError: A mask that is not bool.
     """
 
     mask: Tensor | None = None
     noise_ceiling: Tensor | None = None
     missing: bool = False
+    regions: Regions | None = None
 
     name = "regression"
     outputs = "targets"
@@ -45,6 +59,7 @@ class Regression(Task):
     def __post_init__(self) -> None:
         check_mask(self.mask)
         check_ceiling(self.noise_ceiling, self.mask)
+        check_regions(self.regions, self.mask, self.noise_ceiling)
 
     def loss(self, prediction: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
@@ -85,6 +100,7 @@ class Regression(Task):
 
     def check(self, name: str, targets: Tensor, inputs: Inputs, num_outputs: int) -> None:
         """Raise unless these are targets of these inputs, see ``Task.check``."""
+        check_regions(self.regions, num_outputs=num_outputs)
         check_responses(
             name, targets, inputs, num_outputs, self.mask, self.noise_ceiling, self.missing
         )
@@ -93,11 +109,15 @@ class Regression(Task):
         """The same task with its tensors on ``device``."""
         mask = None if self.mask is None else self.mask.to(device)
         ceiling = None if self.noise_ceiling is None else self.noise_ceiling.to(device)
-        return replace(self, mask=mask, noise_ceiling=ceiling)
+        regions = None if self.regions is None else self.regions.to(device)
+        return replace(self, mask=mask, noise_ceiling=ceiling, regions=regions)
 
     def described(self) -> Any:
         """What tells this task from another one, see ``Task.described``."""
-        return {"mask": self.mask, "noise_ceiling": self.noise_ceiling, "missing": self.missing}
+        about = {"mask": self.mask, "noise_ceiling": self.noise_ceiling, "missing": self.missing}
+        if self.regions is None:
+            return about
+        return about | {"regions": dict(zip(self.regions.names, self.regions.masks, strict=True))}
 
 
 def masked(targets: Tensor, mask: Tensor) -> Tensor:

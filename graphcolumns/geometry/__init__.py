@@ -6,5 +6,6 @@ Independent of graphs; the catalogue of ready-made ones is the package ``geometr
 
 from graphcolumns.geometry.geodesic import geodesic_distance
 from graphcolumns.geometry.geometry import Geometry, Metric, Unit
+from graphcolumns.geometry.regions import Regions, hemispheres
 
-__all__ = ["Geometry", "Metric", "Unit", "geodesic_distance"]
+__all__ = ["Geometry", "Metric", "Regions", "Unit", "geodesic_distance", "hemispheres"]

@@ -12,6 +12,7 @@ from graphcolumns.data import (
     masked,
 )
 from graphcolumns.data.tasks import task_named
+from graphcolumns.geometry import Regions
 
 TARGETS = {
     "classification": torch.tensor([2, 0, 3, 3, 1]),
@@ -195,3 +196,18 @@ def test_a_task_moves_with_its_data():
     kept = moved.to("cpu").task
     assert torch.equal(kept.mask, moved.task.mask)
     assert kept.noise_ceiling is None
+
+
+def test_regions_are_of_the_targets():
+    regions = Regions.from_masks({"V1": torch.tensor([1, 1, 0]).bool()})
+    x, y = torch.rand(4, 2), torch.rand(4, 3)
+    data = Dataset(x, y, x, y, task=Regression(regions=regions))
+    assert data.task.to("cpu").regions.names == ("V1",)
+    assert data.task.described()["regions"]["V1"].tolist() == [True, True, False]
+    assert "regions" not in Regression().described()
+    with pytest.raises(ValueError, match=r"V = 4\. Got Regions"):
+        Dataset(x, torch.rand(4, 4), x, torch.rand(4, 4), task=Regression(regions=regions))
+    with pytest.raises(ValueError, match=r"V = 2\. Got Regions"):
+        Regression(torch.tensor([True, True]), regions=regions)
+    with pytest.raises(TypeError, match="Got dict"):
+        Regression(regions={"V1": [0]})
