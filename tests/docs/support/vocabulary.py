@@ -10,7 +10,6 @@ BANNED_WORDS = {
     ),
     "send": "speak speaks speaker speakers",
     "dry run": "rehearse rehearses rehearsed rehearsal",
-    "cooling down": "resting",
     "large, strong": "loud louder loudest",
     "is pruned, is dropped, ends": "die dies dying doomed",
     "remain, is": "lives living",
@@ -36,6 +35,8 @@ BANNED_PHRASES = {
     r"\bknows? (?:no|nothing|neither)\b": "has no, is independent of, ignores",
     r"\bneither a death nor a birth\b": "counts as neither",
     r"\bdead\b(?! columns?)": "dropped, pruned",
+    # A brain at rest is in the resting state.
+    r"(?<![a-z])resting(?![-_ ]?state)": "cooling down",
     r"\bsays so\b": "warns, raises an error, names it",
 }
 # Names of functions, classes, parameters and fields that have given way -> those of today.
