@@ -212,6 +212,6 @@ def _read(path: Path) -> NDArray[np.float32]:
             "the resting-state series needs nibabel. It is not installed; "
             "run pip install 'graphcolumns[brain]'."
         ) from error
-    image: Any = nibabel.load(path)  # type: ignore[attr-defined]
+    image: Any = nibabel.load(path)
     values = np.asarray(image.dataobj)
     return np.ascontiguousarray(values.reshape(len(values), -1).T, dtype=np.float32)
