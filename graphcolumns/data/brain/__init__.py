@@ -1,14 +1,32 @@
 """Data of brain encoders: features of images, responses of a cortex to them, a brain at rest."""
 
+from graphcolumns.data.brain.algonauts import (
+    ChallengeInputs,
+    algonauts2023,
+    algonauts2023_test,
+    challenge_vertices,
+)
+from graphcolumns.data.brain.parts import ThreeParts, three_parts
 from graphcolumns.data.brain.resting_state import RestingState, regress_out, resting_state
+from graphcolumns.data.brain.roi_names import ROI_NAMES, roi_names
 from graphcolumns.data.brain.routed import routed_responses, routing_of
 from graphcolumns.data.brain.routing import Routing
+from graphcolumns.data.brain.submission import write_submission
 
 __all__ = [
+    "ROI_NAMES",
+    "ChallengeInputs",
     "RestingState",
     "Routing",
+    "ThreeParts",
+    "algonauts2023",
+    "algonauts2023_test",
+    "challenge_vertices",
     "regress_out",
     "resting_state",
+    "roi_names",
     "routed_responses",
     "routing_of",
+    "three_parts",
+    "write_submission",
 ]
