@@ -107,6 +107,25 @@ def ceiling_fraction_per_target(predicted: Tensor, targets: Tensor, ceiling: Ten
     return share / _positive(ceiling.double())
 
 
+def clipped_ceiling_fraction_per_target(
+    predicted: Tensor, targets: Tensor, ceiling: Tensor
+) -> Tensor:
+    r"""``ceiling_fraction_per_target`` with 1 where it exceeds 1, ``[V]`` float64 in [0, 1] or NaN.
+
+    .. math::
+        \min(f_v, 1) = \min(\max(r_v, 0)^2 / \mathrm{NC}_v, 1)
+
+    A target with a ceiling of 0 is NaN here too: a tiny number in place of its ceiling would make
+    it score 1 for any correlation above 0.
+
+    Args:
+        predicted: Predicted responses, ``[n, V]``.
+        targets: Measured responses, ``[n, V]``.
+        ceiling: Noise ceiling of every target, ``[V]``.
+    """
+    return ceiling_fraction_per_target(predicted, targets, ceiling).clamp(max=1)
+
+
 def median(values: Tensor) -> Tensor:
     """The median of the values that are not NaN; of two middle ones the mean, as NumPy's."""
     return torch.nanquantile(values, 0.5)

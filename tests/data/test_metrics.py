@@ -66,6 +66,18 @@ def test_fraction_of_the_ceiling(responses):
     torch.testing.assert_close(got[kept], r[kept].clamp(min=0) ** 2 / ceiling[kept].double())
 
 
+def test_the_clipped_fraction_by_hand():
+    """r = 1, 1, sqrt(3)/2, 1: squared over ceilings 0.5, 1, 1, 0."""
+    targets = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [2.0, 2.0, 1.0, 2.0]])
+    predicted = torch.tensor([0.0, 1.0, 2.0])[:, None].expand(3, 4)
+    ceiling = torch.tensor([0.5, 1.0, 1.0, 0.0])
+    whole = metrics.ceiling_fraction_per_target(predicted, targets, ceiling)
+    clipped = metrics.clipped_ceiling_fraction_per_target(predicted, targets, ceiling)
+    expected = torch.tensor([2.0, 1.0, 0.75, math.nan], dtype=torch.float64)
+    torch.testing.assert_close(whole, expected, equal_nan=True)
+    torch.testing.assert_close(clipped, expected.clamp(max=1), equal_nan=True)
+
+
 def test_the_median_is_that_of_numpy():
     values = torch.tensor([3.0, math.nan, 1.0, 2.0, 10.0])
     assert metrics.median(values).item() == np.nanmedian(values) == 2.5

@@ -11,6 +11,7 @@ from graphcolumns.data.brain.resting_state import RestingState, regress_out, res
 from graphcolumns.data.brain.roi_names import ROI_NAMES, roi_names
 from graphcolumns.data.brain.routed import routed_responses, routing_of
 from graphcolumns.data.brain.routing import Routing
+from graphcolumns.data.brain.splits import ThreeWay, three_way
 from graphcolumns.data.brain.submission import write_submission
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "RestingState",
     "Routing",
     "ThreeParts",
+    "ThreeWay",
     "algonauts2023",
     "algonauts2023_test",
     "challenge_vertices",
@@ -28,5 +30,6 @@ __all__ = [
     "routed_responses",
     "routing_of",
     "three_parts",
+    "three_way",
     "write_submission",
 ]
