@@ -11,11 +11,13 @@ from torch import Tensor
 from geometries.fsaverage5 import MEASURES, Tables, load_tables
 from geometries.hull import outward_faces
 from geometries.labels import with_areas
+from geometries.medial_wall import wall_of
 from geometries.surface_files import read_surface
 from graphcolumns.geometry import Geometry, Metric
 
 Hemisphere = Literal["left", "right", "both"]
 Surface = Literal["pial", "white", "inflated", "sphere", "flat"]
+MedialWall = bool | Literal["flat map"]
 
 LEVELS = (2, 3, 4, 5)
 SPHERE_RADIUS = 100.0
@@ -28,34 +30,38 @@ def fsaverage(
     level: int = 3,
     hemisphere: Hemisphere = "both",
     surface: Surface = "pial",
-    medial_wall: bool = False,
+    medial_wall: MedialWall = False,
     metric: Metric | None = None,
 ) -> Geometry:
     """The average cortex of FreeSurfer, from the fsaverage5 meshes inside nilearn. No download.
 
     fsaverage is a nested icosphere: the first ``10 * 4**level + 2`` vertices of a hemisphere are
     the mesh of that level, so a result on one level is a slice of that on the next. Per hemisphere,
-    with and without the medial wall (left, right):
+    with and without the medial wall (left, right), and edges of the pial surface without it:
 
-    =====  =======  ================  =============================
-    level  columns  without the wall  mean edge of the pial surface
-    =====  =======  ================  =============================
-    2      162      151, 153          19.5 mm
-    3      642      597, 601          11.2 mm
-    4      2562     2361, 2385        6.0 mm
-    5      10242    9465, 9537        3.1 mm
-    =====  =======  ================  =============================
+    =====  =======  ================  ============  =============
+    level  columns  without the wall  flat          mean edge, mm
+    =====  =======  ================  ============  =============
+    2      162      149, 148          147, 148      19.3, 18.9
+    3      642      588, 587          580, 585      11.1, 11.1
+    4      2562     2341, 2346        2294, 2317    6.0, 6.0
+    5      10242    9354, 9361        9201, 9247    3.1, 3.1
+    =====  =======  ================  ============  =============
 
-    The medial wall, where the hemisphere was cut from the rest of the brain, has no cortex. No
-    label of it ships; here it is the vertices that no triangle of the flat map uses.
+    The medial wall, where the hemisphere was cut from the rest of the brain, has no cortex: it is
+    the complement of FreeSurfer's cortex label. ``medial_wall`` gives it as a mask.
 
     Args:
         level: 2 to 5.
         hemisphere: ``"left"``, ``"right"``, or ``"both"``: left first.
         surface: ``"pial"``, ``"white"``, ``"inflated"``, ``"sphere"`` (for registration, radius 100
-            mm) or ``"flat"`` (positions ``[N, 2]``). Hemispheres of the last three share their
-            place; both are laid side by side, 10 mm apart.
-        medial_wall: Keep its columns; not on a flat map, which has no place for them.
+            mm) or ``"flat"`` (positions ``[N, 2]``), which has no place for 153 and 114 vertices of
+            cortex along its cuts (level 5). Hemispheres of the last three share their place; both
+            are laid side by side, 10 mm apart.
+        medial_wall: Keep its columns; not on a flat map, which has no place for them. ``"flat
+            map"`` leaves out what earlier versions took for the wall: the vertices that no triangle
+            of the flat map uses. They miss 264 and 290 vertices of the wall, and the 153 and 114 of
+            cortex are among them.
         metric: Default: ``"great-circle"`` on the sphere of one hemisphere, ``"euclidean"`` on flat
             maps, ``"geodesic"`` (along edges; no path between hemispheres) on all others.
 
@@ -67,8 +73,8 @@ def fsaverage(
         place on the registration sphere of its hemisphere, radius 100 mm).
 
     Raises:
-        ValueError: An unknown level, hemisphere or surface, a flat medial wall, a metric that the
-            surface has not.
+        ValueError: An unknown level, hemisphere, surface or wall, a flat medial wall, a metric that
+            the surface has not.
         ImportError: Nilearn is not installed.
 
     Source: Fischl, Sereno and Dale, Cortical surface-based analysis II, NeuroImage 9 (1999). The
@@ -77,12 +83,8 @@ def fsaverage(
     _check_choice("level", level, LEVELS)
     _check_choice("hemisphere", hemisphere, get_args(Hemisphere))
     _check_choice("surface", surface, get_args(Surface))
-    if surface == "flat" and medial_wall:
-        raise ValueError(
-            "a flat map has no medial wall. Got surface='flat' with medial_wall=True; leave "
-            "medial_wall out, or choose another surface."
-        )
-    sides = ("left", "right") if hemisphere == "both" else (hemisphere,)
+    _check_wall(medial_wall, surface)
+    sides = _sides(hemisphere)
     chosen = metric or _default_metric(surface, len(sides))
     if chosen == "great-circle" and (surface != "sphere" or len(sides) == 2):
         raise ValueError(
@@ -93,9 +95,42 @@ def fsaverage(
     halves = [_half(tables, side, level, surface, medial_wall) for side in sides]
     if surface in OWN_ORIGIN and len(sides) == 2:
         halves = [
-            _beside(half, tables, side, surface) for half, side in zip(halves, sides, strict=True)
+            _beside(half, _outline(tables, side, surface, medial_wall), side)
+            for half, side in zip(halves, sides, strict=True)
         ]
     return _joined(halves, chosen)
+
+
+def medial_wall(level: int = 5, hemisphere: Hemisphere = "both") -> Tensor:
+    """Which vertices of a level of fsaverage are in the medial wall. Needs no nilearn.
+
+    Values of all 20,484 vertices of fsaverage5 become those of the columns of ``fsaverage(5)`` by
+    ``values[..., ~medial_wall(5)]``. The wall has 888 vertices on the left and 881 on the right:
+    those whose signal never changes in resting fMRI on fsaverage5, which is recorded on the cortex
+    label of FreeSurfer and constant elsewhere.
+
+    Args:
+        level: 2 to 5.
+        hemisphere: ``"left"``, ``"right"``, or ``"both"``: left first.
+
+    Returns:
+        A bool per vertex, in the order of ``fsaverage(level, hemisphere, medial_wall=True)``.
+
+    Raises:
+        ValueError: An unknown level or hemisphere.
+
+    Example:
+        >>> from geometries import cortex
+        >>> wall = cortex.medial_wall(5, "left")
+        >>> int(wall.sum()), int((~wall).sum())
+        (888, 9354)
+
+    Source: Vos de Wael et al., BrainSpace, Communications Biology 3 (2020),
+    https://doi.org/10.1038/s42003-020-0794-7, whose package (0.3.0) has the recording.
+    """
+    _check_choice("level", level, LEVELS)
+    _check_choice("hemisphere", hemisphere, get_args(Hemisphere))
+    return torch.cat([wall_of(side)[: 10 * 4**level + 2] for side in _sides(hemisphere)])
 
 
 def load(
@@ -134,12 +169,15 @@ def _default_metric(surface: str, num_sides: int) -> Metric:
     return "great-circle" if surface == "sphere" and num_sides == 1 else "geodesic"
 
 
+def _sides(hemisphere: Hemisphere) -> tuple[str, ...]:
+    return ("left", "right") if hemisphere == "both" else (hemisphere,)
+
+
 def _half(
-    tables: Tables, side: str, level: int, surface: str, medial_wall: bool
+    tables: Tables, side: str, level: int, surface: str, wall: MedialWall
 ) -> dict[str, Tensor]:
     """Positions, faces and attributes of one hemisphere."""
-    n = 10 * 4**level + 2
-    keep = torch.ones(n, dtype=torch.bool) if medial_wall else tables.cortex(side)[:n]
+    keep = _kept(tables, side, surface, wall)[: 10 * 4**level + 2]
     faces, vertex = _faces(tables, side, level, surface), keep.nonzero()[:, 0]
     new_id = keep.cumsum(0) - 1
     return {
@@ -150,6 +188,15 @@ def _half(
         "sphere": tables.coordinates("sphere", side)[vertex],
         **{name: tables.measure(name, side)[vertex] for name in MEASURES},
     }
+
+
+def _kept(tables: Tables, side: str, surface: str, wall: MedialWall) -> Tensor:
+    """Which vertices of level 5 are columns, ``[10242]`` bool."""
+    if wall is True:
+        return torch.ones_like(wall_of(side))
+    if wall == "flat map":
+        return tables.on_flat_map(side)
+    return ~wall_of(side) & tables.on_flat_map(side) if surface == "flat" else ~wall_of(side)
 
 
 def _positions(tables: Tables, side: str, surface: str) -> Tensor:
@@ -164,7 +211,7 @@ def _faces(tables: Tables, side: str, level: int, surface: str) -> Tensor:
     faces = outward_faces(tables.coordinates("sphere", side)[: 10 * 4**level + 2])
     if surface != "flat":
         return faces
-    faces = faces[tables.cortex(side)[faces].all(1)]
+    faces = faces[tables.on_flat_map(side)[faces].all(1)]
     return _untorn(_positions(tables, side, surface), faces)
 
 
@@ -175,11 +222,14 @@ def _untorn(positions: Tensor, faces: Tensor) -> Tensor:
     return faces[longest <= TORN * longest.median()]
 
 
-def _beside(half: dict[str, Tensor], tables: Tables, side: str, surface: str) -> dict[str, Tensor]:
-    """The hemisphere moved along x to its side of 0, by the same length on all levels."""
+def _outline(tables: Tables, side: str, surface: str, wall: MedialWall) -> Tensor:
+    """The first coordinate of all vertices of level 5 that have a place on the surface."""
     x = tables.coordinates(surface, side)[:, 0]
-    if surface == "flat":
-        x = x[tables.cortex(side)]
+    return x[_kept(tables, side, surface, wall)] if surface == "flat" else x
+
+
+def _beside(half: dict[str, Tensor], x: Tensor, side: str) -> dict[str, Tensor]:
+    """The hemisphere moved along x to its side of 0, by the same length on all levels."""
     shift = torch.zeros(half["positions"].shape[1])
     shift[0] = -GAP / 2 - x.max() if side == "left" else GAP / 2 - x.min()
     return half | {"positions": half["positions"] + shift}
@@ -203,3 +253,20 @@ def _joined(halves: list[dict[str, Tensor]], metric: Metric) -> Geometry:
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if isinstance(value, bool) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
+
+
+def _check_wall(wall: object, surface: str) -> None:
+    if not isinstance(wall, bool) and wall != "flat map":
+        raise ValueError(
+            f"medial_wall must be True, to keep it, False or 'flat map'. Got {_short(wall)}; "
+            "columns of your own choice are kept by graphcolumns.geometry.part.part."
+        )
+    if surface == "flat" and wall is True:
+        raise ValueError(
+            "a flat map has no medial wall. Got surface='flat' with medial_wall=True; leave "
+            "medial_wall out, or choose another surface."
+        )
+
+
+def _short(value: object) -> str:
+    return f"a tensor {list(value.shape)}" if torch.is_tensor(value) else repr(value)

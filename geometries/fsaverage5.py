@@ -32,7 +32,7 @@ class Tables:
         """``[10242]`` float32."""
         return torch.as_tensor(self.measures[name].data.parts[side], dtype=torch.float32)
 
-    def cortex(self, side: str) -> Tensor:
+    def on_flat_map(self, side: str) -> Tensor:
         """Which vertices some triangle of the flat map uses, ``[10242]`` bool."""
         used = torch.zeros(len(self.coordinates("sphere", side)), dtype=torch.bool)
         used[self.faces("flat", side).flatten()] = True

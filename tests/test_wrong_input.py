@@ -181,7 +181,7 @@ GEOMETRY = [
         "(lh.pial, rh.white, ...).", FileNotFoundError),
     bad("edges between hemispheres", lambda: connect.complete(cortex.fsaverage(2)),
         "every edge needs a finite length. There is no path on the mesh from column 0 to column "
-        "151 (46206 of 92416 edges have none); use metric='euclidean', or a wiring that stays "
+        "149 (44104 of 88209 edges have none); use metric='euclidean', or a wiring that stays "
         "near, such as nearest."),
 ]
 

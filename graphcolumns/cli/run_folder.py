@@ -15,6 +15,7 @@ from graphcolumns.cli.build import Parts, build
 from graphcolumns.cli.changes import with_changes
 from graphcolumns.cli.check import check_config
 from graphcolumns.cli.former import upgrade
+from graphcolumns.cli.former_wall import with_former_wall
 from graphcolumns.cli.metrics import read_metrics
 from graphcolumns.cli.user_order import in_user_order
 
@@ -94,4 +95,5 @@ def read_config(run: Path) -> dict[str, Any]:
     if not isinstance(loaded, DictConfig) or not loaded:
         raise ValueError(f"{path} holds no configuration. Restore it from a copy.")
     config: dict[str, Any] = OmegaConf.to_container(loaded, resolve=True)  # type: ignore[assignment]
-    return with_changes(upgrade(config), checkpoint.read_changes(run))
+    upgraded = with_former_wall(upgrade(config), run)
+    return with_changes(upgraded, checkpoint.read_changes(run))

@@ -175,7 +175,15 @@ class Regions:
 
         Args:
             vertices: Ids of the vertices to keep, int64, or ``[V]`` bool.
+
+        Raises:
+            ValueError: A mask of another number of vertices.
         """
+        if vertices.dtype == torch.bool and vertices.shape != (self.num_vertices,):
+            raise ValueError(
+                f"vertices must be one bool per vertex, [{self.num_vertices}], or ids. Got "
+                f"{list(vertices.shape)}; is it a mask of another mesh?"
+            )
         masks = self.masks[:, vertices]
         hemisphere = None if self.hemisphere is None else self.hemisphere[vertices]
         keep = masks.any(1)
