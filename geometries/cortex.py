@@ -9,18 +9,17 @@ import torch
 from torch import Tensor
 
 from geometries.fsaverage5 import MEASURES, Tables, load_tables
+from geometries.hemispheres import Hemisphere, check_choice, joined, sides_of
 from geometries.hull import outward_faces
 from geometries.labels import with_areas
 from geometries.medial_wall import wall_of
 from geometries.surface_files import read_surface
 from graphcolumns.geometry import Geometry, Metric
 
-Hemisphere = Literal["left", "right", "both"]
 Surface = Literal["pial", "white", "inflated", "sphere", "flat"]
 MedialWall = bool | Literal["flat map"]
 
 LEVELS = (2, 3, 4, 5)
-SPHERE_RADIUS = 100.0
 OWN_ORIGIN = ("inflated", "sphere", "flat")  # surfaces whose hemispheres lie on one another
 GAP = 10.0  # mm between hemispheres that are laid side by side
 TORN = 3.0  # a triangle of a flat map with an edge this many medians long spans a cut
@@ -80,11 +79,11 @@ def fsaverage(
     Source: Fischl, Sereno and Dale, Cortical surface-based analysis II, NeuroImage 9 (1999). The
     data are FreeSurfer's and are read from the user's nilearn, never copied.
     """
-    _check_choice("level", level, LEVELS)
-    _check_choice("hemisphere", hemisphere, get_args(Hemisphere))
-    _check_choice("surface", surface, get_args(Surface))
+    check_choice("level", level, LEVELS)
+    check_choice("hemisphere", hemisphere, get_args(Hemisphere))
+    check_choice("surface", surface, get_args(Surface))
     _check_wall(medial_wall, surface)
-    sides = _sides(hemisphere)
+    sides = sides_of(hemisphere)
     chosen = metric or _default_metric(surface, len(sides))
     if chosen == "great-circle" and (surface != "sphere" or len(sides) == 2):
         raise ValueError(
@@ -98,7 +97,7 @@ def fsaverage(
             _beside(half, _outline(tables, side, surface, medial_wall), side)
             for half, side in zip(halves, sides, strict=True)
         ]
-    return _joined(halves, chosen)
+    return joined(halves, chosen)
 
 
 def medial_wall(level: int = 5, hemisphere: Hemisphere = "both") -> Tensor:
@@ -106,8 +105,8 @@ def medial_wall(level: int = 5, hemisphere: Hemisphere = "both") -> Tensor:
 
     Values of all 20,484 vertices of fsaverage5 become those of the columns of ``fsaverage(5)`` by
     ``values[..., ~medial_wall(5)]``. The wall has 888 vertices on the left and 881 on the right:
-    those whose signal never changes in resting fMRI on fsaverage5, which is recorded on the cortex
-    label of FreeSurfer and constant elsewhere.
+    those whose signal never changes in a recording of fMRI at rest on fsaverage5, which has data on
+    the cortex label of FreeSurfer only.
 
     Args:
         level: 2 to 5.
@@ -128,9 +127,9 @@ def medial_wall(level: int = 5, hemisphere: Hemisphere = "both") -> Tensor:
     Source: Vos de Wael et al., BrainSpace, Communications Biology 3 (2020),
     https://doi.org/10.1038/s42003-020-0794-7, whose package (0.3.0) has the recording.
     """
-    _check_choice("level", level, LEVELS)
-    _check_choice("hemisphere", hemisphere, get_args(Hemisphere))
-    return torch.cat([wall_of(side)[: 10 * 4**level + 2] for side in _sides(hemisphere)])
+    check_choice("level", level, LEVELS)
+    check_choice("hemisphere", hemisphere, get_args(Hemisphere))
+    return torch.cat([wall_of(side)[: 10 * 4**level + 2] for side in sides_of(hemisphere)])
 
 
 def load(
@@ -157,7 +156,7 @@ def load(
         ImportError: Nibabel is not installed.
     """
     chosen = metric or "geodesic"
-    _check_choice("metric", chosen, ("geodesic", "euclidean"))
+    check_choice("metric", chosen, ("geodesic", "euclidean"))
     positions, faces = read_surface(path)
     surface = Geometry(positions, metric=chosen, unit="mm", faces=faces)
     return surface if areas is None else with_areas(surface, areas)
@@ -167,10 +166,6 @@ def _default_metric(surface: str, num_sides: int) -> Metric:
     if surface == "flat":
         return "euclidean"
     return "great-circle" if surface == "sphere" and num_sides == 1 else "geodesic"
-
-
-def _sides(hemisphere: Hemisphere) -> tuple[str, ...]:
-    return ("left", "right") if hemisphere == "both" else (hemisphere,)
 
 
 def _half(
@@ -233,26 +228,6 @@ def _beside(half: dict[str, Tensor], x: Tensor, side: str) -> dict[str, Tensor]:
     shift = torch.zeros(half["positions"].shape[1])
     shift[0] = -GAP / 2 - x.max() if side == "left" else GAP / 2 - x.min()
     return half | {"positions": half["positions"] + shift}
-
-
-def _joined(halves: list[dict[str, Tensor]], metric: Metric) -> Geometry:
-    """One geometry of one or two hemispheres."""
-    before = [0, len(halves[0]["positions"])]
-    faces = [half.pop("faces") + start for half, start in zip(halves, before, strict=False)]
-    together = {name: torch.cat([half[name] for half in halves]) for name in halves[0]}
-    return Geometry(
-        together.pop("positions"),
-        metric=metric,
-        unit="mm",
-        faces=torch.cat(faces),
-        radius=SPHERE_RADIUS if metric == "great-circle" else None,
-        attributes=together,
-    )
-
-
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if isinstance(value, bool) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
 
 
 def _check_wall(wall: object, surface: str) -> None:

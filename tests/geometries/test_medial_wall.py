@@ -40,7 +40,7 @@ def test_the_first_ranges_by_hand():
 
 @pytest.mark.skipif(BRAINSPACE is None, reason="needs pip install --no-deps brainspace==0.3.0")
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_the_wall_is_where_resting_fmri_has_no_signal(side: str):
+def test_the_wall_is_where_fmri_has_no_signal(side: str):
     """The derivation of geometries/medial_wall.txt. The package is not imported: it needs VTK."""
     path = Path(BRAINSPACE.submodule_search_locations[0]) / RECORDING.format(side[0])
     signal = nibabel.load(path).get_fdata(dtype="float32").reshape(10242, 652)
