@@ -7,6 +7,7 @@ from graphcolumns.data.brain.algonauts import (
     challenge_vertices,
 )
 from graphcolumns.data.brain.parts import ThreeParts, three_parts
+from graphcolumns.data.brain.responses_folder import responses_folder
 from graphcolumns.data.brain.resting_state import RestingState, regress_out, resting_state
 from graphcolumns.data.brain.roi_names import ROI_NAMES, roi_names
 from graphcolumns.data.brain.routed import routed_responses, routing_of
@@ -25,6 +26,7 @@ __all__ = [
     "algonauts2023_test",
     "challenge_vertices",
     "regress_out",
+    "responses_folder",
     "resting_state",
     "roi_names",
     "routed_responses",

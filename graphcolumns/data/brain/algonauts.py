@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from graphcolumns.data.brain.algonauts_tree import SIDES, AlgonautsTree, Part
-from graphcolumns.data.brain.array_file import ArrayFile, ArrayLike, name_of, open_array
+from graphcolumns.data.brain.array_file import ArrayFile, ArrayLike
 from graphcolumns.data.brain.inputs import (
     ImageInputs,
     InputSource,
@@ -23,12 +23,8 @@ from graphcolumns.data.brain.inputs import (
     is_folder,
 )
 from graphcolumns.data.brain.parts import recorded, three_parts
-from graphcolumns.data.brain.vertex_checks import (
-    check_finite_vertices,
-    check_vertices,
-    listed,
-    read_mask,
-)
+from graphcolumns.data.brain.vertex_checks import check_finite_vertices
+from graphcolumns.data.brain.vertex_values import ceiling_of, mask_of
 from graphcolumns.data.dataset import HeldOut
 from graphcolumns.data.regression import Regression
 from graphcolumns.data.samples import collate
@@ -112,8 +108,8 @@ def algonauts2023(
         )
     counts = sides[0].shape[1], sides[1].shape[1]
     task = Regression(
-        mask=_mask(mask, sum(counts)),
-        noise_ceiling=_ceiling(noise_ceiling, sum(counts)),
+        mask=mask_of(mask, sum(counts)),
+        noise_ceiling=ceiling_of(noise_ceiling, sum(counts)),
         regions=tree.regions(counts, families, trusted=trusted),
     )
     _check_finite(sides, task.mask)
@@ -206,28 +202,6 @@ def _nsd(image: Path) -> int:
     found = re.search(r"nsd-(\d+)$", image.stem)
     assert found is not None  # names are checked when the folder is read
     return int(found[1])
-
-
-def _mask(source: ArrayLike | None, num_vertices: int) -> torch.Tensor | None:
-    if source is None:
-        return None
-    array = open_array(source)
-    return torch.from_numpy(read_mask(name_of(array, "mask"), np.array(array[:]), num_vertices))
-
-
-def _ceiling(source: ArrayLike | None, num_vertices: int) -> torch.Tensor | None:
-    if source is None:
-        return None
-    array = open_array(source)
-    check_vertices(name_of(array, "noise_ceiling"), tuple(array.shape), num_vertices)
-    values = np.array(array[:], dtype=np.float32)
-    bad = np.isnan(values)
-    if bad.any():
-        raise ValueError(
-            f"{name_of(array, 'noise_ceiling')} must be finite. Got NaN in {bad.sum():,} of "
-            f"{len(bad):,} vertices: {listed(np.flatnonzero(bad))}; set them to 0."
-        )
-    return torch.from_numpy(values)
 
 
 def _check_finite(sides: Sequence[ArrayFile], mask: torch.Tensor | None) -> None:
