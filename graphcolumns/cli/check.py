@@ -25,7 +25,7 @@ BUILT: Mapping[str, Sequence[str]] = {
     "model": (
         *("geometry", "graph", "permutation"),
         *("image_size", "in_channels", "num_classes", "num_outputs", "spec"),
-        "num_instructions",
+        *("num_instructions", "regions"),
     ),
     "data": (),
     "augmentation": ("inputs", "generator"),

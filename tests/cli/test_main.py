@@ -171,7 +171,7 @@ def test_own_config_groups():
         (["train", "losses.wirng=1"], "unknown key 'losses.wirng'. Did you mean 'wiring'?"),
         (["train", "+optimizer.momentum=1"], "unknown key 'optimizer.momentum'. Keys in optimizer"),
         (["train", "+model.foo=3"], "unknown key 'model.foo'. Did you mean 'flops'? Keys in model"),
-        (["train", "model=transformer"], "Choices: columnformer"),
+        (["train", "model=transformer"], "Choices: brain_encoder, columnformer"),
         (["train", "steps"], "Write KEY=VALUE"),
         (["train", "steps=abc"], "steps must be a whole number or null. Got 'abc'."),
         (["train", "compile=1"], "compile must be true or false. Got 1."),

@@ -1,0 +1,73 @@
+"""A module that keeps the edges that it is on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.moved import moved
+
+
+class OnEdges(nn.Module):
+    """Keeps a graph, takes another one when it is rewired, and moves it to a device.
+
+    Args:
+        graph: The edges, or None: from all to all, without a list.
+
+    Attributes:
+        graph: The edges, or None.
+    """
+
+    graph: ColumnGraph | None
+
+    def __init__(self, graph: ColumnGraph | None) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def rewired(self, graph: ColumnGraph) -> None:
+        """Takes other edges."""
+        self.graph = graph
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        if self.graph is not None:
+            self.graph = moved(self.graph, fn)
+        return self
+
+
+class Decoder(OnEdges):
+    """From tokens to states of queries: what :class:`BrainEncoder` requires of its decoder.
+
+    A decoder of your own defines ``forward`` and, to be looked at, ``attention``.
+
+    Args:
+        edges: Edges from ``M`` tokens to ``N`` queries, or the number of queries.
+
+    Attributes:
+        num_queries: Number of queries ``N``.
+        by_rows: Whether some of the queries can be computed without the others.
+    """
+
+    by_rows = True
+
+    def __init__(self, edges: ColumnGraph | int) -> None:
+        super().__init__(edges if isinstance(edges, ColumnGraph) else None)
+        self.num_queries = edges.num_columns if isinstance(edges, ColumnGraph) else edges
+        if self.num_queries < 1:
+            raise ValueError(f"a decoder needs at least one query. Got {self.num_queries}.")
+
+    def forward(self, keys: Tensor, values: Tensor, rows: slice | None = None) -> Tensor:
+        """The states of all queries, or of those in ``rows``, ``[N, B, C]``.
+
+        Args:
+            keys: Tokens with the code of their places, ``[M, B, C]``.
+            values: Tokens, ``[M, B, C]``.
+            rows: Queries, one after the other.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define forward.")
+
+    def attention(self, keys: Tensor, values: Tensor, rows: slice | None = None) -> Tensor:
+        """The weight of every token for these queries, ``[N, B, H, M]``, 0 where no edge is."""
+        raise NotImplementedError(f"{type(self).__name__} must define attention to be looked at.")
