@@ -96,6 +96,8 @@ def test_what_ships():
     whole = resting_state(medial_wall=True)
     assert whole.series.shape == (652, 2 * 10242)
     assert (whole.series == 0).all(0).sum() == 888 + 881
+    # The medial wall of fsaverage is where these series are 0.
+    assert state.at(cortex.fsaverage(5)).equal(state.series)
     columns = cortex.fsaverage(3, "right", medial_wall=True)
     kept = state.place(columns)
     assert (kept < 0).sum() == 55
