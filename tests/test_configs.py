@@ -24,6 +24,7 @@ NEEDED = {
     "cifar10": ["data.path=FOLDER"],
     "celeba": ["data.path=FOLDER"],
     "image_folder": ["data.path=FOLDER"],
+    "surface_series": ["data.series=FILE"],
     "responses_folder": ["data.folder=FOLDER"],
     "algonauts2023": ["data.folder=FOLDER", "data.subject=1"],
     "npz": ["data.path=FILE"],

@@ -6,7 +6,6 @@ from graphcolumns.data.brain.algonauts import (
     algonauts2023_test,
     challenge_vertices,
 )
-from graphcolumns.data.brain.parts import ThreeParts, three_parts
 from graphcolumns.data.brain.responses_folder import responses_folder
 from graphcolumns.data.brain.resting_state import RestingState, regress_out, resting_state
 from graphcolumns.data.brain.roi_names import ROI_NAMES, roi_names
@@ -14,13 +13,14 @@ from graphcolumns.data.brain.routed import routed_responses, routing_of
 from graphcolumns.data.brain.routing import Routing
 from graphcolumns.data.brain.splits import ThreeWay, three_way
 from graphcolumns.data.brain.submission import write_submission
+from graphcolumns.data.brain.surface_series import surface_series
+from graphcolumns.data.brain.time_folds import time_folds
 
 __all__ = [
     "ROI_NAMES",
     "ChallengeInputs",
     "RestingState",
     "Routing",
-    "ThreeParts",
     "ThreeWay",
     "algonauts2023",
     "algonauts2023_test",
@@ -31,7 +31,8 @@ __all__ = [
     "roi_names",
     "routed_responses",
     "routing_of",
-    "three_parts",
+    "surface_series",
     "three_way",
+    "time_folds",
     "write_submission",
 ]

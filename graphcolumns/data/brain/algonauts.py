@@ -22,7 +22,8 @@ from graphcolumns.data.brain.inputs import (
     feature_rows,
     is_folder,
 )
-from graphcolumns.data.brain.parts import recorded, three_parts
+from graphcolumns.data.brain.parts import recorded
+from graphcolumns.data.brain.splits import three_way
 from graphcolumns.data.brain.vertex_checks import check_finite_vertices
 from graphcolumns.data.brain.vertex_values import ceiling_of, mask_of
 from graphcolumns.data.dataset import HeldOut
@@ -114,7 +115,7 @@ def algonauts2023(
     )
     _check_finite(sides, task.mask)
     inputs = _inputs(images, "train", size, features, features_by)
-    parts = three_parts(len(images), validation, test, seed)
+    parts = three_way(len(images), seed, (1 - validation - test, validation, test))
     return recorded(inputs, sides, parts, task, held_out, num_workers, {"targets": "z-score"})
 
 

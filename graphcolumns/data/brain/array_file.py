@@ -34,7 +34,6 @@ class ArrayFile:
         self.path = Path(path).expanduser()
         if not self.path.is_file():
             raise FileNotFoundError(f"there is no file {self.path}.")
-        check_no_pickle(self.path)
         self._array = self._open()
 
     @property
@@ -65,6 +64,7 @@ class ArrayFile:
         self._array = self._open()
 
     def _open(self) -> np.ndarray:
+        check_no_pickle(self.path)
         try:
             array: np.ndarray = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except ValueError as error:

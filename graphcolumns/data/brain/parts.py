@@ -1,68 +1,22 @@
-"""A data set of recorded responses: the samples, and parts to train on, to choose by, to test."""
+"""A data set of recorded responses: its samples, and the two halves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from graphcolumns.data.brain.array_file import ArrayFile
 from graphcolumns.data.brain.inputs import InputSource, Sample
+from graphcolumns.data.brain.splits import ThreeWay
 from graphcolumns.data.dataset import HeldOut
 from graphcolumns.data.regression import Regression
 from graphcolumns.data.streamed import StreamedDataset
-from graphcolumns.random.streams import generator
 
 
-class ThreeParts(NamedTuple):
-    """Rows of three parts that have none in common.
-
-    Attributes:
-        train: Rows to train on, int64, ascending.
-        validation: Rows to choose models and options by, int64, ascending.
-        test: Rows for the last score, int64, ascending.
-    """
-
-    train: Tensor
-    validation: Tensor
-    test: Tensor
-
-
-def three_parts(
-    count: int, validation: float = 0.1, test: float = 0.1, seed: int = 0
-) -> ThreeParts:
-    """Rows at random in three parts, a function of the seed.
-
-    The test part depends on ``count``, ``test`` and ``seed`` alone: another share for validation
-    moves rows between the other two parts.
-
-    Args:
-        count: Number of rows.
-        validation: Share for validation, in ``[0, 1)``.
-        test: Share for the test, in ``[0, 1)``.
-        seed: Seed of the order.
-
-    Raises:
-        ValueError: A share out of range, or no row to train on.
-    """
-    if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise ValueError(
-            "validation and test must be shares in [0, 1) that leave rows to train on. Got "
-            f"{validation} and {test}."
-        )
-    order = torch.randperm(count, generator=generator(seed, "parts of responses"))
-    sizes = [round(share * count) or int(share > 0) for share in (test, validation)]
-    if sum(sizes) >= count:
-        raise ValueError(f"three parts need a row each. Got {count} rows, and {sizes} held out.")
-    tested, chosen, rest = order.split([*sizes, count - sum(sizes)])
-    return ThreeParts(rest.sort().values, chosen.sort().values, tested.sort().values)
-
-
-def held_out_part(parts: ThreeParts, held_out: HeldOut) -> Tensor:
+def held_out_part(parts: ThreeWay, held_out: HeldOut) -> Tensor:
     """The rows that are scored.
 
     Raises:
@@ -72,6 +26,17 @@ def held_out_part(parts: ThreeParts, held_out: HeldOut) -> Tensor:
     if not len(rows):
         raise ValueError(f"the {held_out} part must have a row. Got none; raise its share.")
     return rows
+
+
+class ResponseRows(Protocol):
+    """Responses ``[n, V]`` by row, in memory or not."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n, V)``."""
+
+    def __getitem__(self, row: Any, /) -> np.ndarray:
+        """Responses of a row, ``[V]``."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +50,7 @@ class RecordedSamples:
     """
 
     inputs: InputSource
-    responses: Sequence[ArrayFile | np.ndarray]
+    responses: Sequence[ResponseRows]
     rows: Tensor
 
     def __len__(self) -> int:
@@ -99,8 +64,8 @@ class RecordedSamples:
 
 def recorded(
     inputs: InputSource,
-    responses: Sequence[ArrayFile | np.ndarray],
-    parts: ThreeParts,
+    responses: Sequence[ResponseRows],
+    parts: ThreeWay,
     task: Regression,
     held_out: HeldOut,
     num_workers: int = 0,

@@ -12,7 +12,8 @@ import torch
 from graphcolumns.data.brain.array_file import ArrayFile, read_values
 from graphcolumns.data.brain.inputs import ImageInputs, InputSource, feature_rows
 from graphcolumns.data.brain.numbered_images import numbered_images
-from graphcolumns.data.brain.parts import ThreeParts, recorded, three_parts
+from graphcolumns.data.brain.parts import recorded
+from graphcolumns.data.brain.splits import ThreeWay, three_way
 from graphcolumns.data.brain.vertex_checks import check_finite_vertices
 from graphcolumns.data.brain.vertex_values import ceiling_of, hemisphere_of, mask_of, regions_in
 from graphcolumns.data.dataset import HeldOut
@@ -97,7 +98,8 @@ def responses_folder(
         mask = None if task.mask is None else task.mask.numpy()
         check_finite_vertices(str(responses.path), responses, mask, remedy)
     split = _if_there(folder / "split.npy")
-    parts = three_parts(count, validation, test, seed) if split is None else _parts(split, count)
+    shares = 1 - validation - test, validation, test
+    parts = three_way(count, seed, shares) if split is None else _parts(split, count)
     return recorded(source, [responses], parts, task, held_out, num_workers)
 
 
@@ -146,7 +148,7 @@ def _images(folder: Path) -> list[Path]:
     return numbered_images(folder, FIRST_NUMBER, "0001.png")
 
 
-def _parts(path: Path, count: int) -> ThreeParts:
+def _parts(path: Path, count: int) -> ThreeWay:
     values = read_values(path)
     if values.shape != (count,):
         raise ValueError(
@@ -160,4 +162,4 @@ def _parts(path: Path, count: int) -> ThreeParts:
             f"{', '.join(map(str, sorted(set(values.tolist()))[:5]))}."
         )
     train, validation, test = (torch.from_numpy((values == k).nonzero()[0]) for k in range(3))
-    return ThreeParts(train, validation, test)
+    return ThreeWay(train, validation, test)

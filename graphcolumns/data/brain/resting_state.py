@@ -175,12 +175,12 @@ def regress_out(series: Tensor, confounds: Any, detrend: bool = True) -> Tensor:
     if detrend:
         time = np.linspace(-1, 1, len(table))
         table = np.column_stack([np.ones_like(time), time, table])
-    basis = torch.from_numpy(_orthonormal(table))
+    basis = torch.from_numpy(orthonormal_basis(table))
     values = series.double()
     return (values - basis @ (basis.T @ values)).to(series.dtype)
 
 
-def _orthonormal(table: NDArray[np.float64]) -> NDArray[np.float64]:
+def orthonormal_basis(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """An orthonormal basis of the columns, ``[T, rank]``."""
     norms = np.linalg.norm(table, axis=0)
     # Columns of one norm, so that a small confound is not mistaken for one that depends on others.

@@ -12,7 +12,7 @@ from graphcolumns.data.brain import (
     algonauts2023_test,
     challenge_vertices,
     roi_names,
-    three_parts,
+    three_way,
 )
 from graphcolumns.data.image_files import read_image
 from tests.data.brain.support.algonauts_folder import LEFT, RIGHT, algonauts_folder
@@ -46,10 +46,10 @@ def fmri(folder: Path, side: str = "lh") -> Path:
 
 def test_rows_are_images_and_both_hemispheres(given):
     data = read(given)
-    assert (data.size("train"), data.size("test"), data.num_classes) == (20, 2, V)
+    assert (data.size("train"), data.size("test"), data.num_classes) == (19, 2, V)
     left, right = (np.load(fmri(given, side)) for side in ("lh", "rh"))
     images = sorted((given / "subj01/training_split/training_images").iterdir())
-    parts = three_parts(24)
+    parts = three_way(24)
     for half, rows in (("train", parts.train), ("test", parts.test)):
         batch = data.batch(half, torch.arange(len(rows)))
         expected = np.concatenate([left, right], 1)[rows]
@@ -81,16 +81,6 @@ def test_regions_without_a_vertex_are_left_out(folder):
     assert "rh.mTL-bodies" in names
 
 
-def test_parts_have_no_row_in_common_and_depend_on_the_seed_alone():
-    parts = three_parts(100, 0.2, 0.1, seed=3)
-    assert [len(part) for part in parts] == [70, 20, 10]
-    assert torch.equal(torch.cat(parts).sort().values, torch.arange(100))
-    other = three_parts(100, 0.5, 0.1, seed=3)
-    assert torch.equal(other.test, parts.test)
-    assert not torch.equal(three_parts(100, 0.2, 0.1, seed=4).test, parts.test)
-    assert len(three_parts(10, 0, 0.01).test) == 1
-
-
 def test_selection_trains_on_the_same_images(given):
     test, validation = (read(given, held_out=part) for part in ("test", "validation"))
     assert validation.held_out == "validation"
@@ -109,14 +99,14 @@ def test_features_of_rows_of_numbers_and_of_files(given, tmp_path):
     (tmp_path / "files").mkdir()
     for image, row in zip(images, rows, strict=True):
         np.save(tmp_path / f"files/{image.stem}.npy", row)
-    expected = torch.from_numpy(rows[three_parts(24).train]).float()
+    expected = torch.from_numpy(rows[three_way(24).train]).float()
     for data in (
         read(given, features=rows),
         read(given, features=tmp_path / "rows.npy"),
         read(given, features=tmp_path / "numbers.npy", features_by="nsd"),
         read(given, features=tmp_path / "files"),
     ):
-        inputs = data.batch("train", torch.arange(20)).inputs
+        inputs = data.batch("train", torch.arange(19)).inputs
         assert torch.equal(inputs["features"], expected)
     test = algonauts2023_test(given, 1, features=tmp_path / "numbers.npy", features_by="nsd")
     assert next(iter(test.batches(4)))["features"].shape == (4, 6, 4)
@@ -319,9 +309,7 @@ def test_wrong_arguments(given):
         algonauts2023(given, 0)
     with pytest.raises(FileNotFoundError, match=r"no folder .*subj03.* holds subj01, subj02."):
         algonauts2023(given, 3)
-    with pytest.raises(ValueError, match=r"shares in .*leave rows to train on. Got 0.5 and 0.5"):
+    with pytest.raises(
+        ValueError, match=r"fractions must be three shares above 0 .*Got \(0.0, 0.5"
+    ):
         read(given, validation=0.5, test=0.5)
-    with pytest.raises(ValueError, match=r"the validation part must have a row. Got none"):
-        read(given, validation=0.0, held_out="validation")
-    with pytest.raises(ValueError, match=r"three parts need a row each. Got 2 rows"):
-        three_parts(2)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from graphcolumns.data.brain import responses_folder, three_parts
+from graphcolumns.data.brain import responses_folder, three_way
 
 N, M, D, V = 12, 4, 3, 30
 DRAWS = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def pictures(folder) -> Path:
 
 def test_features_and_responses(folder):
     data = responses_folder(folder)
-    parts = three_parts(N)
+    parts = three_way(N)
     assert (data.size("train"), data.size("test"), data.num_classes) == (10, 1, V)
     batch = data.batch("train", torch.arange(10))
     assert torch.equal(batch.inputs["features"], torch.from_numpy(FEATURES)[parts.train])
@@ -47,7 +47,7 @@ def test_images_in_the_order_of_their_numbers(pictures):
     data = responses_folder(pictures, size=2)
     batch = data.batch("train", torch.arange(10))
     grey = (batch.inputs[:, 0, 0, 0] * 255 / 20).round().long()
-    assert torch.equal(grey, three_parts(N).train)
+    assert torch.equal(grey, three_way(N).train)
     for number in range(N):
         name = pictures / f"images/scene{number + 1}_x2.png"
         name.rename(pictures / f"images/{'abcdefghijkl'[number]}.png")
