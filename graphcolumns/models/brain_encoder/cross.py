@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.brain_encoder.on_edges import Decoder
-from graphcolumns.models.brain_encoder.query_attention import QueryAttention
+from graphcolumns.models.brain_encoder.query_attention import Projected, QueryAttention
 from graphcolumns.models.brain_encoder.query_edges import rows_of
 
 
@@ -59,10 +59,14 @@ class CrossAttentionDecoder(Decoder):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def forward(self, keys: Tensor, values: Tensor, rows: slice | None = None) -> Tensor:
-        """The states of all queries, or of those in ``rows``; as :class:`QueryDecoder`."""
+    def prepare(self, keys: Tensor, values: Tensor) -> Projected:
+        """Keys and values of all heads."""
+        return self.cross.project(keys, values)
+
+    def states(self, prepared: Projected, rows: slice | None = None) -> Tensor:
+        """The states of all queries, or of those in ``rows``, ``[N, B, C]``."""
         queries, graph = self._row(rows)
-        received: Tensor = self.cross(queries, self.cross.project(keys, values), graph)
+        received: Tensor = self.cross(queries, prepared, graph)
         return received
 
     @torch.no_grad()

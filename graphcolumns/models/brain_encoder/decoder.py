@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.brain_encoder.on_edges import Decoder
-from graphcolumns.models.brain_encoder.query_attention import QueryAttention
+from graphcolumns.models.brain_encoder.query_attention import Projected, QueryAttention
 from graphcolumns.models.brain_encoder.query_edges import rows_of
 from graphcolumns.nn.checks import check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
@@ -141,19 +141,23 @@ class QueryDecoder(Decoder):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def forward(self, keys: Tensor, values: Tensor, rows: slice | None = None) -> Tensor:
-        """The states of all queries, or of those in ``rows``, see :class:`Decoder`."""
+    def prepare(self, keys: Tensor, values: Tensor) -> list[Projected]:
+        """Keys and values of every layer."""
+        return [layer.attention.project(keys, values) for layer in self._steps()]
+
+    def states(self, prepared: list[Projected], rows: slice | None = None) -> Tensor:
+        """The states of all queries, or of those in ``rows``, ``[N, B, C]``."""
         embedding, graph, bias = self._row(rows)
         state = torch.zeros_like(embedding)
-        for layer in self._steps():
-            tokens, queries = layer.attention.project(keys, values), layer.queries(state, embedding)
-            state = layer(state, layer.attention(queries, tokens, graph, bias))
+        for layer, tokens in zip(self._steps(), prepared, strict=True):
+            received = layer.attention(layer.queries(state, embedding), tokens, graph, bias)
+            state = layer(state, received)
         normed: Tensor = self.norm(state)
         return normed
 
     @torch.no_grad()
     def attention(self, keys: Tensor, values: Tensor, rows: slice | None = None) -> Tensor:
-        """The attention of queries in the last layer, ``[N, B, H, M]``; as :meth:`forward`."""
+        """The attention of queries in the last layer, ``[N, B, H, M]``."""
         embedding, graph, bias = self._row(rows)
         *before, last = self._steps()
         state = torch.zeros_like(embedding)

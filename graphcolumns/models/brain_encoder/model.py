@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -124,7 +125,8 @@ class BrainEncoder(nn.Module):
             state = self.decoder(keys, values)
             return ModelOutput(self.readout(state), state)
         bounds = [*range(0, self.decoder.num_queries, self.chunk), self.decoder.num_queries]
-        parts = [self._part(keys, values, slice(*ends)) for ends in pairwise(bounds)]
+        prepared = self.decoder.prepare(keys, values)
+        parts = [self._part(prepared, slice(*ends)) for ends in pairwise(bounds)]
         return ModelOutput(torch.cat(parts, dim=1))
 
     def tokens(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -171,16 +173,16 @@ class BrainEncoder(nn.Module):
             f"{self.readout.graph.num_columns:,} vertices, with {count:,} parameters that learn."
         )
 
-    def _part(self, keys: Tensor, values: Tensor, rows: slice) -> Tensor:
+    def _part(self, prepared: Any, rows: slice) -> Tensor:
         """Responses of some vertices; what happened in between is computed again backward."""
 
-        def run(keys: Tensor, values: Tensor) -> Tensor:
-            responses: Tensor = self.readout(self.decoder(keys, values, rows), rows)
+        def run() -> Tensor:
+            responses: Tensor = self.readout(self.decoder.states(prepared, rows), rows)
             return responses
 
         if not torch.is_grad_enabled():
-            return run(keys, values)
-        responses: Tensor = checkpoint(run, keys, values, use_reentrant=False)
+            return run()
+        responses: Tensor = checkpoint(run, use_reentrant=False)
         return responses
 
     def _tokens(self, inputs: Inputs) -> Tensor:

@@ -40,7 +40,7 @@ class OnEdges(nn.Module):
 class Decoder(OnEdges):
     """From tokens to states of queries: what :class:`BrainEncoder` requires of its decoder.
 
-    A decoder of your own defines ``forward`` and, to be looked at, ``attention``.
+    A decoder of your own defines ``states`` and, to be looked at, ``attention``.
 
     Args:
         edges: Edges from ``M`` tokens to ``N`` queries, or the number of queries.
@@ -58,15 +58,27 @@ class Decoder(OnEdges):
         if self.num_queries < 1:
             raise ValueError(f"a decoder needs at least one query. Got {self.num_queries}.")
 
-    def forward(self, keys: Tensor, values: Tensor, rows: slice | None = None) -> Tensor:
-        """The states of all queries, or of those in ``rows``, ``[N, B, C]``.
+    def forward(self, keys: Tensor, values: Tensor) -> Tensor:
+        """The states of all queries, ``[N, B, C]``.
 
         Args:
             keys: Tokens with the code of their places, ``[M, B, C]``.
             values: Tokens, ``[M, B, C]``.
+        """
+        return self.states(self.prepare(keys, values))
+
+    def prepare(self, keys: Tensor, values: Tensor) -> Any:
+        """What all queries have in common, computed once: here, the tokens as they are."""
+        return keys, values
+
+    def states(self, prepared: Any, rows: slice | None = None) -> Tensor:
+        """The states of all queries, or of those in ``rows``, ``[N, B, C]``.
+
+        Args:
+            prepared: Result of :meth:`prepare`.
             rows: Queries, one after the other.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define forward.")
+        raise NotImplementedError(f"{type(self).__name__} must define states.")
 
     def attention(self, keys: Tensor, values: Tensor, rows: slice | None = None) -> Tensor:
         """The weight of every token for these queries, ``[N, B, H, M]``, 0 where no edge is."""

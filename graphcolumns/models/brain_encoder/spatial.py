@@ -48,8 +48,8 @@ class SpatialDecoder(Decoder):
             num_sources=edges.num_sources,
         )
 
-    def forward(self, keys: Tensor, values: Tensor, rows: slice | None = None) -> Tensor:
-        """The states of all queries.
+    def states(self, prepared: tuple[Tensor, Tensor], rows: slice | None = None) -> Tensor:
+        """The states of all queries, ``[N, B, C]``.
 
         Raises:
             ValueError: Some of the queries are requested; fields are summed in one pass.
@@ -59,6 +59,7 @@ class SpatialDecoder(Decoder):
                 "a receptive field is summed for all queries at once, in memory that does not grow "
                 "with edges times samples. Got a part of them; leave chunk=None."
             )
+        _, values = prepared
         received: Tensor = self.field(values, self.graph, values)[0]
         return received
 
