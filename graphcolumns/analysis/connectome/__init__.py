@@ -1,4 +1,4 @@
-"""Numbers about a connectome, of a model or of a brain, and the null models to hold them against."""
+"""Numbers about a connectome, of a model or of a brain, and the nulls to hold them against."""
 
 from graphcolumns.analysis.connectome.lengths import (
     distance_rule,
