@@ -57,7 +57,7 @@ contracts: $(VENV)/.dev ## Check who imports whom
 resolve: $(VENV)/.dev ## Check that the constraints can be met on the oldest and the newest Python
 	for python in 3.11.0 3.13; do \
 	  $(BIN)/uv pip compile --quiet --python-version $$python --constraint constraints.txt \
-	    --extra dev --extra docs --output-file $(VENV)/resolved-$$python.txt pyproject.toml || exit 1; \
+	    --extra dev --extra docs --extra backbones --output-file $(VENV)/resolved-$$python.txt pyproject.toml || exit 1; \
 	done
 
 check: lint types contracts test ## All of the above but the demo

@@ -12,7 +12,6 @@ from graphcolumns.data.features.cached_features import cached_features
 from graphcolumns.data.features.choose_layers import LayerChoice, choose_layers
 from graphcolumns.data.features.column_features import ColumnFeatures
 from graphcolumns.data.features.feature_cache import FeatureCache
-from graphcolumns.data.features.feature_rows import FeatureRows
 from graphcolumns.data.features.features_from import features_from
 from graphcolumns.data.features.hugging_face import clip, dinov2
 from graphcolumns.data.features.layers import layer_names
@@ -23,7 +22,6 @@ __all__ = [
     "Backbone",
     "ColumnFeatures",
     "FeatureCache",
-    "FeatureRows",
     "LayerChoice",
     "ModuleBackbone",
     "Preprocessing",

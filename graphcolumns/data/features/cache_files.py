@@ -65,7 +65,7 @@ class PartialFiles:
 
     Args:
         folder: Folder of the cache.
-        layers: Of each layer, its file and its shape ``[n, M, D]``.
+        layers: File and shape of each layer, ``[n, M, D]``.
         dtype: Type of the values on disk.
     """
 

@@ -81,7 +81,7 @@ def images_digest(images: Sequence[Any] | Tensor | np.ndarray, progress: bool = 
     return state.hexdigest()
 
 
-def key_of(backbone: Any, images: str, dtype: str) -> dict[str, Any]:
+def features_key(backbone: Any, images: str, dtype: str) -> dict[str, Any]:
     """Everything that the features of images depend on, by name.
 
     Args:
@@ -107,7 +107,7 @@ def key_of(backbone: Any, images: str, dtype: str) -> dict[str, Any]:
     }
 
 
-def differences(expected: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[str]:
+def key_differences(expected: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[str]:
     """The entries in which two keys differ, in words."""
     for name in (*expected, *(name for name in got if name not in expected)):
         if expected.get(name) != got.get(name):

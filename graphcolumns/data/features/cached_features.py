@@ -20,7 +20,12 @@ from graphcolumns.data.features.cache_files import (
     read_manifest,
     write_manifest,
 )
-from graphcolumns.data.features.cache_key import differences, digest_of, images_digest, key_of
+from graphcolumns.data.features.cache_key import (
+    digest_of,
+    features_key,
+    images_digest,
+    key_differences,
+)
 from graphcolumns.data.features.compute_features import compute, shapes_of
 from graphcolumns.data.features.feature_cache import FeatureCache
 from graphcolumns.data.features.lock import one_writer
@@ -81,7 +86,7 @@ def cached_features(
             f"{len(images)} images and {batch_size}."
         )
     content = images_digest(images, progress) if images_key is None else f"named {images_key}"
-    key = key_of(backbone, content, dtype)
+    key = features_key(backbone, content, dtype)
     place = Path(folder).expanduser() / f"features-{digest_of(key)[:DIGITS]}"
     place.mkdir(parents=True, exist_ok=True)
     if not _is_complete(place, key):
@@ -103,7 +108,7 @@ def _is_complete(place: Path, key: dict[str, Any]) -> bool:
         manifest = read_manifest(place)
     except FileNotFoundError:
         return False
-    if apart := list(differences(manifest["key"], key)):
+    if apart := list(key_differences(manifest["key"], key)):
         raise ValueError(
             f"{place} must hold the features that its name stands for. Got others, "
             f"{'; '.join(apart)}; move the folder away."

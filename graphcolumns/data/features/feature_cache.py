@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from graphcolumns.data.brain.array_file import ArrayFile
 from graphcolumns.data.features.cache_files import num_done, read_manifest
-from graphcolumns.data.features.feature_rows import FeatureRows
 
 
 class FeatureCache:
@@ -44,8 +44,21 @@ class FeatureCache:
         shapes = ", ".join(f"{layer} {list(rows.shape)}" for layer, rows in self._rows.items())
         return f"FeatureCache({str(self.folder)!r}: {shapes})"
 
-    def rows(self, layer: str | None = None) -> FeatureRows:
+    def path(self, layer: str | None = None) -> Path:
+        """The file ``.npy`` with the features ``[n, M, D]`` of a layer, for ``features=``.
+
+        Args:
+            layer: Name of the layer (default: the only one).
+
+        Raises:
+            ValueError: Another layer, or none where there are several.
+        """
+        return self.rows(layer).path
+
+    def rows(self, layer: str | None = None) -> ArrayFile:
         """The features of a layer ``[n, M, D]``, read when they are needed.
+
+        They are map-style, a row per image, and small when they are sent to another process.
 
         Args:
             layer: Name of the layer (default: the only one).
@@ -61,9 +74,9 @@ class FeatureCache:
             )
         return self._rows[layer]
 
-    def _open(self, layer: str) -> FeatureRows:
+    def _open(self, layer: str) -> ArrayFile:
         about = self.manifest["layers"][layer]
-        rows = FeatureRows(self.folder / about["file"])
+        rows = ArrayFile(self.folder / about["file"])
         if list(rows.shape) != about["shape"] or str(rows.dtype) != self.manifest["key"]["dtype"]:
             raise ValueError(
                 f"{rows.path} is damaged (expected {about['shape']}, got {list(rows.shape)} "
