@@ -25,6 +25,7 @@ NEEDED = {
     "celeba": ["data.path=FOLDER"],
     "image_folder": ["data.path=FOLDER"],
     "surface_series": ["data.series=FILE"],
+    "nsd_betas": [f"data.{key}=FILE" for key in ("folder", "trials", "inputs", "output")],
     "responses_folder": ["data.folder=FOLDER"],
     "algonauts2023": ["data.folder=FOLDER", "data.subject=1"],
     "npz": ["data.path=FILE"],

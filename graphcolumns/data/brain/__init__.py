@@ -6,6 +6,8 @@ from graphcolumns.data.brain.algonauts import (
     algonauts2023_test,
     challenge_vertices,
 )
+from graphcolumns.data.brain.nsd import nsd_betas
+from graphcolumns.data.brain.nsd_files import nsd_trials
 from graphcolumns.data.brain.responses_folder import responses_folder
 from graphcolumns.data.brain.resting_state import RestingState, regress_out, resting_state
 from graphcolumns.data.brain.roi_names import ROI_NAMES, roi_names
@@ -25,6 +27,8 @@ __all__ = [
     "algonauts2023",
     "algonauts2023_test",
     "challenge_vertices",
+    "nsd_betas",
+    "nsd_trials",
     "regress_out",
     "responses_folder",
     "resting_state",
