@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.brain_encoder.on_edges import Decoder
 from graphcolumns.models.brain_encoder.query_attention import Projected, QueryAttention
-from graphcolumns.models.brain_encoder.query_edges import rows_of
 
 
 class CrossAttentionDecoder(Decoder):
@@ -76,9 +75,7 @@ class CrossAttentionDecoder(Decoder):
         return self.cross.weights(queries, self.cross.project(keys, values), graph)
 
     def _row(self, rows: slice | None) -> tuple[Tensor, ColumnGraph | None]:
-        if rows is None or self.graph is None:
-            return self.embedding[rows or slice(None)][:, None], self.graph
-        return self.embedding[rows][:, None], rows_of(self.graph, rows)[0]
+        return self.embedding[rows or slice(None)][:, None], self.edges_of(rows)[0]
 
     def extra_repr(self) -> str:
         """The sizes."""

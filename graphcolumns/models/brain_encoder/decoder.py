@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.brain_encoder.on_edges import Decoder
 from graphcolumns.models.brain_encoder.query_attention import Projected, QueryAttention
-from graphcolumns.models.brain_encoder.query_edges import rows_of
 from graphcolumns.nn.checks import check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
 
@@ -172,14 +171,9 @@ class QueryDecoder(Decoder):
 
     def _row(self, rows: slice | None) -> tuple[Tensor, ColumnGraph | None, Tensor | None]:
         """Embeddings ``[N, 1, C]``, edges and scores of some queries."""
-        bias = None if self.edge_bias is None else self.edge_bias()
-        if rows is None:
-            return self.embedding[:, None], self.graph, bias
-        embedding = self.embedding[rows][:, None]
-        if self.graph is None:
-            return embedding, None, None
-        graph, edges = rows_of(self.graph, rows)
-        return embedding, graph, None if bias is None else bias[edges]
+        graph, edges = self.edges_of(rows)
+        bias = None if self.edge_bias is None else self.edge_bias()[edges]
+        return self.embedding[rows or slice(None)][:, None], graph, bias
 
     def extra_repr(self) -> str:
         """The sizes."""

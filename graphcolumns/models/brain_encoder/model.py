@@ -85,6 +85,7 @@ class BrainEncoder(nn.Module):
                     f"decoder takes rows. Got {type(decoder).__name__} and {readout.graph}; leave "
                     "chunk=None, or read by one_per_vertex."
                 )
+        check_position(position, decoder)
         if decoder.graph is not None:
             # The edges of both may be the same: names tell values per edge apart.
             decoder.rewired(decoder.graph.named("tokens"))
@@ -142,6 +143,12 @@ class BrainEncoder(nn.Module):
         # Columns first, once, or every op that reads the tokens copies them again.
         values = found.transpose(0, 1).contiguous()
         values = values if self.project is None else self.project(values)
+        channels = self.readout.weight.shape[1]
+        if values.shape[2] != channels:
+            raise ValueError(
+                f"tokens must have the width of the decoder, {channels}. Got {values.shape[2]}; "
+                "pass project=torch.nn.Linear(...), or build the encoder for such tokens."
+            )
         return (values if self.position is None else values + self.position()), values
 
     @torch.no_grad()
@@ -203,3 +210,14 @@ class BrainEncoder(nn.Module):
         if self.decoder.graph is not None:
             return self.decoder.graph.num_sources
         return None if self.position is None else len(self.position.place)
+
+
+def check_position(position: TokenPosition | None, decoder: Decoder) -> None:
+    """Raise unless a code is of the tokens that the edges of a decoder come from."""
+    graph = decoder.graph
+    if position is None or graph is None or len(position.place) == graph.num_sources:
+        return
+    raise ValueError(
+        "the code of places must be of the tokens that queries attend to. Expected "
+        f"{graph.num_sources}. Got {len(position.place)}."
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.brain_encoder.query_edges import rows_of
 from graphcolumns.nn.moved import moved
 
 
@@ -55,8 +56,26 @@ class Decoder(OnEdges):
     def __init__(self, edges: ColumnGraph | int) -> None:
         super().__init__(edges if isinstance(edges, ColumnGraph) else None)
         self.num_queries = edges.num_columns if isinstance(edges, ColumnGraph) else edges
+        self._parts: dict[tuple[int, int], tuple[ColumnGraph, slice]] = {}
         if self.num_queries < 1:
             raise ValueError(f"a decoder needs at least one query. Got {self.num_queries}.")
+
+    def rewired(self, graph: ColumnGraph) -> None:
+        """Takes other edges."""
+        super().rewired(graph)
+        self._parts = {}
+
+    def edges_of(self, rows: slice | None) -> tuple[ColumnGraph | None, slice]:
+        """The in-edges of some queries, and their places among all edges.
+
+        Made once for each part, because a step goes through the same parts again and again.
+        """
+        if self.graph is None or rows is None:
+            return self.graph, slice(None)
+        part = (rows.start, rows.stop)
+        if part not in self._parts or self._parts[part][0].device != self.graph.device:
+            self._parts[part] = rows_of(self.graph, rows)
+        return self._parts[part]
 
     def forward(self, keys: Tensor, values: Tensor) -> Tensor:
         """The states of all queries, ``[N, B, C]``.

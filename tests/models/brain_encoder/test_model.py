@@ -14,6 +14,7 @@ from graphcolumns.geometry import Regions
 from graphcolumns.models.brain_encoder import (
     BrainEncoder,
     QueryDecoder,
+    TokenPosition,
     VertexReadout,
     brain_encoder,
     cross_attention_encoder,
@@ -167,6 +168,10 @@ def test_rigl_prunes_what_is_not_attended(tmp_path):
          ValueError, "needs a list of edges"),
         (lambda: BrainEncoder(QueryDecoder(3, F, 2, 8), VertexReadout(one_per_vertex(4), F)),
          ValueError, "read-out of 3 queries"),
+        (lambda: BrainEncoder(QueryDecoder(complete_between(3, M), F, 2, 8),
+                              VertexReadout(complete_between(4, 3), F),
+                              position=TokenPosition("learned", 9, F)),
+         ValueError, "Expected 16. Got 9"),
         (lambda: spatial_feature_encoder(V, regions=regions(), tokens=(M, F), edges="unlisted"),
          ValueError, "weight per edge"),
         (lambda: linear_encoder(V, tokens=(15, F)), ValueError, "15 tokens that are no square"),
@@ -184,9 +189,32 @@ def test_what_does_not_go_together_is_refused(call, error, message):
     [
         (torch.randn(2, M + 1, F), ValueError, r"M = 16\. Got \[2, 17, 8\]"),
         (torch.randn(2, F, 4, 4), ValueError, "flatten"),
+        (torch.randn(2, M, F + 1), ValueError, "width of the decoder, 8. Got 9"),
         ({"image": torch.randn(2, M, F)}, KeyError, "Got 'image'"),
     ],
 )
 def test_wrong_inputs_are_refused(inputs, error, message):
     with pytest.raises(error, match=message):
         BUILDERS["transformer"]()(inputs)
+
+
+@pytest.mark.parametrize("name", list(BUILDERS))
+def test_half_precision_and_double(name):
+    torch.manual_seed(0)
+    model, x = BUILDERS[name]().eval(), torch.randn(3, M, F)
+    full = model(x).prediction
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(x).prediction
+        half.float().sum().backward()
+    torch.testing.assert_close(half.float(), full, rtol=0.1, atol=0.1)
+    double = model.double()(x.double()).prediction
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), full, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(BUILDERS))
+def test_one_sample_and_none(name):
+    model = BUILDERS[name]().eval()
+    x = torch.randn(3, M, F)
+    torch.testing.assert_close(model(x[:1]).prediction, model(x).prediction[:1])
+    assert model(x[:0]).prediction.shape == (0, V)
