@@ -1,6 +1,8 @@
-"""Brain responses: noise ceilings, scores by region, baselines, ensembles, connectivity."""
+"""Brain responses and their encoders: ceilings, scores, connectivity, attention, surfaces."""
 
 from graphcolumns.analysis.brain.algonauts import AlgonautsScore, algonauts_score
+from graphcolumns.analysis.brain.attention_figure import attention_figure, mean_map_figure
+from graphcolumns.analysis.brain.attention_maps import attention_maps
 from graphcolumns.analysis.brain.connectivity import (
     ConnectivityProfile,
     connectivity_profile,
@@ -8,30 +10,49 @@ from graphcolumns.analysis.brain.connectivity import (
 )
 from graphcolumns.analysis.brain.encoding_table import encoding_table
 from graphcolumns.analysis.brain.ensemble import ensemble, ensemble_weights
+from graphcolumns.analysis.brain.field_figure import field_figure
+from graphcolumns.analysis.brain.gradient_maps import gradient_maps
 from graphcolumns.analysis.brain.noise_ceiling import (
     Variances,
     largest_correlation,
     noise_ceiling,
     trial_variances,
 )
+from graphcolumns.analysis.brain.query_fields import QueryFields, query_fields
+from graphcolumns.analysis.brain.query_names import query_names
 from graphcolumns.analysis.brain.reliability import spearman_brown, split_half_reliability
 from graphcolumns.analysis.brain.table import EncodingTable, TableRow
+from graphcolumns.analysis.brain.token_maps import TokenMaps
+from graphcolumns.analysis.brain.top_images import Ranking, rank_images
+from graphcolumns.analysis.brain.top_images_figure import top_images_figure
 
 __all__ = [
     "AlgonautsScore",
     "ConnectivityProfile",
     "EncodingTable",
+    "QueryFields",
+    "Ranking",
     "TableRow",
+    "TokenMaps",
     "Variances",
     "algonauts_score",
+    "attention_figure",
+    "attention_maps",
     "connectivity_profile",
     "encoding_table",
     "ensemble",
     "ensemble_weights",
+    "field_figure",
     "functional_connectivity",
+    "gradient_maps",
     "largest_correlation",
+    "mean_map_figure",
     "noise_ceiling",
+    "query_fields",
+    "query_names",
+    "rank_images",
     "spearman_brown",
     "split_half_reliability",
+    "top_images_figure",
     "trial_variances",
 ]
