@@ -50,7 +50,7 @@ DATA = {
     "test_count": 1000,
 }
 DECODER = {"channels": 64, "heads": 4, "hidden": 128, "dropout": 0.0}
-STEPS, RATE, EVERY = 1000, 3e-3, 40
+STEPS, RATE, EVERY = 600, 3e-3, 30
 DEGREES = (3, 6, 12)
 RULES = {
     "set": presets.set,
