@@ -31,12 +31,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from graphcolumns.models.brain_encoder import brain_encoder
 from matplotlib.figure import Figure
 
 from graphcolumns import ColumnGraph
 from graphcolumns.data.brain import routed_responses, routing_of
 from graphcolumns.data.metrics import ceiling_fraction_per_target
+from graphcolumns.models.brain_encoder import brain_encoder
 from graphcolumns.plasticity import presets
 from graphcolumns.training import TrainOptions, train
 

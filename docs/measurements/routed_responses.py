@@ -32,11 +32,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from graphcolumns.models.brain_encoder import (
-    brain_encoder,
-    cross_attention_encoder,
-    spatial_feature_encoder,
-)
 from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from matplotlib.figure import Figure
@@ -44,6 +39,11 @@ from matplotlib.figure import Figure
 from graphcolumns import checkpoint
 from graphcolumns.data.brain import routed_responses, routing_of
 from graphcolumns.data.metrics import ceiling_fraction_per_target, pearson_per_target
+from graphcolumns.models.brain_encoder import (
+    brain_encoder,
+    cross_attention_encoder,
+    spatial_feature_encoder,
+)
 from graphcolumns.training import TrainOptions, evaluate, train
 
 STEPS, BATCH, EVERY = 1000, 64, 100
