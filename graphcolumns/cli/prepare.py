@@ -47,14 +47,17 @@ def prepare(config: CheckedConfig, changes: Collection[str] = ()) -> Prepared:
     parts = build(config)
     parts = parts._replace(options=replace(parts.options, changes=changes))
     _check_rules(parts)
+    # A model that takes neither geometry nor graph has columns of its own: no order of the geometry
+    # is of them, and it does not say where the ends of their edges are.
+    own_columns = not on_the_geometry(config)
+    nowhere = own_columns and "plasticity" in parts.functions
     training = Training(
         parts.model,
         parts.data,
         parts.options,
         losses=parts.losses,
-        geometry=parts.geometry,
-        # A model that takes neither has columns of its own, which no order of the geometry is of.
-        permutation=parts.permutation if on_the_geometry(config) else None,
+        geometry=None if nowhere else parts.geometry,
+        permutation=None if own_columns else parts.permutation,
         **parts.functions,
     )
     with trying(training.model, parts.options.device, "while trying metrics"):

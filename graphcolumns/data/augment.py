@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from graphcolumns.data.check_targets import input_named
 from graphcolumns.data.spec import IMAGE
 from graphcolumns.nn.batches import Inputs, first_tensor
 
@@ -51,12 +50,20 @@ def affine(
             "need degrees >= 0, translate >= 0, 0 <= scale < 1 and 0 <= shear < 90. "
             f"Got {degrees}, {translate}, {scale} and {shear}."
         )
+    if not isinstance(inputs, Tensor) and IMAGE not in inputs:
+        raise ValueError(
+            "images can be turned and shifted, other inputs cannot. Expected an entry 'image'. Got "
+            f"{', '.join(map(repr, inputs))}; pass augmentation=None (augmentation=null)."
+        )
     if not isinstance(inputs, Tensor):
         numbers = degrees, translate, scale, shear
-        image = affine(input_named(IMAGE, inputs), *numbers, generator=generator)
+        image = affine(inputs[IMAGE], *numbers, generator=generator)
         return {**inputs, IMAGE: first_tensor(image)}
     if inputs.ndim != 4:
-        raise ValueError(f"inputs must be (n, channels, Y, X). Got {tuple(inputs.shape)}.")
+        raise ValueError(
+            f"inputs must be images (n, channels, Y, X). Got {tuple(inputs.shape)}; pass "
+            "augmentation=None (augmentation=null) for others."
+        )
     amounts = 2 * torch.rand(5, len(inputs), generator=generator) - 1
     angle, skew = amounts[0] * degrees * pi / 180, amounts[1] * shear * pi / 180
     zoom = 1 + scale * amounts[2]
