@@ -122,7 +122,7 @@ def test_the_custom_rule_spells_out_every_option_of_presets():
 
 
 def test_no_resolver_and_no_logic():
-    known = {"run", "seed", "name", "degree", "hydra.job.override_dirname"}
+    known = {"run", "seed", "name", "degree", "hydra.job.override_dirname", "data.subject"}
     for path in CONFIGS.rglob("*.yaml"):
         text = path.read_text()
         used = {part.partition("}")[0] for part in text.split("${")[1:]}

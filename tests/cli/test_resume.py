@@ -16,7 +16,7 @@ from graphcolumns.cli.help import choices
 
 STEPS = 12
 # Experiments on files that are not here.
-BY_PATH = ("celeba", "cifar10", "mnist", "multi_mnist")
+BY_PATH = ("algonauts2023", "celeba", "cifar10", "mnist", "multi_mnist")
 SHORT = [
     *(f"steps={STEPS}", "batch_size=2", "checkpoint_every=3", "evaluate_test=false"),
     *("progress=false", "report=false", "losses.activity=0.01"),

@@ -18,6 +18,7 @@ from graphcolumns.analysis.brain.noise_ceiling import (
     noise_ceiling,
     trial_variances,
 )
+from graphcolumns.analysis.brain.predict import Predicted, predict_responses
 from graphcolumns.analysis.brain.query_fields import QueryFields, query_fields
 from graphcolumns.analysis.brain.query_names import query_names
 from graphcolumns.analysis.brain.reliability import spearman_brown, split_half_reliability
@@ -30,6 +31,7 @@ __all__ = [
     "AlgonautsScore",
     "ConnectivityProfile",
     "EncodingTable",
+    "Predicted",
     "QueryFields",
     "Ranking",
     "TableRow",
@@ -48,6 +50,7 @@ __all__ = [
     "largest_correlation",
     "mean_map_figure",
     "noise_ceiling",
+    "predict_responses",
     "query_fields",
     "query_names",
     "rank_images",

@@ -36,7 +36,8 @@ def token_shape(tokens: tuple[int, int] | None, spec: Any, features: str) -> tup
         got = ", ".join(f"{part.name} {list(part.shape)}" for part in parts) or "no data set"
         raise ValueError(
             f"an encoder needs the number and the width of tokens. Expected tokens=(M, F), or an "
-            f"input {features!r} of shape [n, M, F]. Got {got} per sample."
+            f"input {features!r} of shape [n, M, F]. Got {got} per sample; take features of images "
+            "as inputs (data.features=...), or pass backbone=... and the size of its tokens."
         )
     return found[0][0], found[0][1]
 
