@@ -52,7 +52,8 @@ class BrainEncoder(nn.Module):
 
     Raises:
         ValueError: A read-out of other queries than the decoder has, a chunk below one, or one
-            where queries are shared; when called, other tokens than the decoder has.
+            where queries are shared; a frozen backbone that is to learn; when called, other tokens
+            than the decoder has.
         KeyError: When called, an input that is not there.
 
     Source: Adeli et al., Transformer brain encoders explain human high-level visual responses,
@@ -93,6 +94,11 @@ class BrainEncoder(nn.Module):
         self.decoder, self.readout, self.position = decoder, readout, position
         self.project, self.backbone = project, backbone
         self.train_backbone, self.features, self.chunk = train_backbone, features, chunk
+        if train_backbone and getattr(backbone, "frozen", False):
+            raise ValueError(
+                "train_backbone=True needs a backbone that learns. Got a frozen "
+                f"{type(backbone).__name__}; pass frozen=False to it."
+            )
         if backbone is not None and not train_backbone:
             backbone.requires_grad_(False).eval()
         keep_topology(self)
