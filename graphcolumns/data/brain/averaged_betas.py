@@ -128,31 +128,37 @@ def _add(
     """Add the trials of a session to the responses to their images."""
     used = np.flatnonzero(rows >= 0)
     images, place = np.unique(rows[used], return_inverse=True)
-    adder = csr_array((np.ones(len(used)), (place, used)), shape=(len(images), len(rows)))
+    adder = csr_array(
+        (np.ones(len(used), np.float32), (place, used)), shape=(len(images), len(rows))
+    )
     repeated = (rows >= 0) & (shown.repeats[rows] > 1)
     for start in range(0, len(ids), BLOCK):
         block = ids[start : start + BLOCK]
         # One slice of the file, whichever vertices of it are kept.
-        values = np.asarray(betas[:, block[0] : block[-1] + 1], np.float64)[:, block - block[0]]
+        values = np.asarray(betas[:, block[0] : block[-1] + 1], np.float32)[:, block - block[0]]
         scores = _zscored(values, block, betas.path)
         columns = slice(offset + start, offset + start + len(block))
         if len(images):
             responses[images, columns] += adder @ scores
-        sums[0, columns] += scores[repeated].sum(0)
-        sums[1, columns] += (scores[repeated] ** 2).sum(0)
+        several = scores[repeated]
+        sums[0, columns] += several.sum(0, dtype=np.float64)
+        sums[1, columns] += np.einsum("tv,tv->v", several, several, dtype=np.float64)
 
 
 def _zscored(values: np.ndarray, ids: np.ndarray, path: Path) -> np.ndarray:
-    bad = ~np.isfinite(values).all(0)
-    if not bad.any():
-        bad = np.ptp(values, axis=0) == 0
+    """Scores in float32, by moments in float64."""
+    mean = values.mean(0, dtype=np.float64)
+    centred = values - mean.astype(np.float32)
+    deviation = np.sqrt(np.einsum("tv,tv->v", centred, centred, dtype=np.float64) / len(values))
+    # One value alone leaves rounding; NaN and infinity go through all sums.
+    bad = ~(deviation > 1e-6 * np.abs(mean)) | ~np.isfinite(deviation)
     if bad.any():
         raise ValueError(
             f"{path} must hold finite betas that vary. Got NaN, infinity or one value alone in "
             f"{bad.sum():,} of {len(bad):,} vertices: {listed(ids[bad])}; leave them out with "
             "vertices=..."
         )
-    scores: np.ndarray = (values - values.mean(0)) / values.std(0)
+    scores: np.ndarray = centred / deviation.astype(np.float32)
     return scores
 
 
