@@ -3,6 +3,7 @@
 from graphcolumns.data.brain.algonauts import (
     ChallengeInputs,
     algonauts2023,
+    algonauts2023_images,
     algonauts2023_test,
     challenge_vertices,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Routing",
     "ThreeWay",
     "algonauts2023",
+    "algonauts2023_images",
     "algonauts2023_test",
     "challenge_vertices",
     "nsd_betas",

@@ -121,10 +121,10 @@ def algonauts2023(
 
 @dataclass(frozen=True)
 class ChallengeInputs:
-    """Inputs of the official test images, whose responses are not public.
+    """Inputs without responses, in the order of the rows of responses or of a submission.
 
     Args:
-        files: The images, in the order of the submission.
+        files: The images.
         source: Input of each of them.
     """
 
@@ -168,6 +168,30 @@ def algonauts2023_test(
     """
     images = AlgonautsTree.of(folder, subject).images("test")
     return ChallengeInputs(images, _inputs(images, "test", size, features, features_by))
+
+
+def algonauts2023_images(
+    folder: str | os.PathLike[str], subject: int, part: Part = "train", size: int = 224
+) -> ChallengeInputs:
+    """Images of a subject in the order of rows, to compute features of them.
+
+    Args:
+        folder: Folder of the challenge; ``~`` is the home folder.
+        subject: Number of the subject, 1 to 8.
+        part: ``"train"``, all images that have responses, or ``"test"``, the official test images.
+        size: Side of the resized images, in pixels.
+
+    Returns:
+        Images ``[3, size, size]`` in [0, 1] by row, read when they are needed.
+
+    Raises:
+        FileNotFoundError: A file or a folder is missing; the error names it.
+        ValueError: Images whose numbers have gaps.
+    """
+    check_choice("part", part, get_args(Part))
+    check_counts(size=size)
+    images = AlgonautsTree.of(folder, subject).images(part)
+    return ChallengeInputs(images, ImageInputs(images, size))
 
 
 def challenge_vertices(folder: str | os.PathLike[str], subject: int) -> tuple[np.ndarray, ...]:

@@ -9,11 +9,13 @@ from graphcolumns.data import Regression, StreamedDataset
 from graphcolumns.data.brain import (
     ROI_NAMES,
     algonauts2023,
+    algonauts2023_images,
     algonauts2023_test,
     challenge_vertices,
     roi_names,
     three_way,
 )
+from graphcolumns.data.features import ModuleBackbone, cached_features
 from graphcolumns.data.image_files import read_image
 from tests.data.brain.support.algonauts_folder import LEFT, RIGHT, algonauts_folder
 
@@ -142,6 +144,21 @@ def test_official_test_images(given):
     batches = list(test.batches(2))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert torch.equal(torch.cat(batches)[3], test[3])
+
+
+def test_cached_features_of_the_images(given, tmp_path):
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 4, stride=4))
+    backbone = ModuleBackbone(network, "0")
+    images = algonauts2023_images(given, 1, size=8)
+    cache = cached_features(backbone, images, tmp_path, dtype="float32", progress=False)
+    tokens = read(given, features=cache.path("0")).batch("train", torch.arange(3)).inputs
+    pixels = read(given).batch("train", torch.arange(3)).inputs
+    assert torch.allclose(tokens["features"], backbone(pixels), atol=1e-6)
+    test = algonauts2023_images(given, 1, "test", size=8)
+    assert torch.equal(test[4], algonauts2023_test(given, 1, size=8)[4])
+    with pytest.raises(ValueError, match=r"part must be one of 'train', 'test'. Got 'validation'"):
+        algonauts2023_images(given, 1, "validation")
 
 
 def test_vertices_in_fsaverage(given):
