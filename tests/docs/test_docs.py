@@ -127,7 +127,8 @@ def test_commands_exist(page):
 
 
 EXAMPLES = ["README.md", "docs/column.md", "docs/contract.md", "docs/training.md"]
-EXAMPLES += [f"docs/brain/{page}.md" for page in ("features", "looking", "noise_ceiling")]
+BRAIN = ("baselines", "features", "looking", "noise_ceiling")
+EXAMPLES += [f"docs/brain/{page}.md" for page in BRAIN]
 EXAMPLES += [page.relative_to(ROOT).as_posix() for page in sorted(DOCS.glob("top_down/*.md"))]
 
 

@@ -1,15 +1,25 @@
-"""Brain responses and their encoders: ceilings, scores, connectivity, attention, surfaces."""
+"""Brain responses and their encoders: ceilings, scores, baselines, connectivity, attention, surfaces."""
 
 from graphcolumns.analysis.brain.algonauts import AlgonautsScore, algonauts_score
+from graphcolumns.analysis.brain.alternating_ridge import SpaceFeatureWeights, alternating_ridge
 from graphcolumns.analysis.brain.attention_figure import attention_figure, mean_map_figure
 from graphcolumns.analysis.brain.attention_maps import attention_maps
+from graphcolumns.analysis.brain.banded import banded_ridge
+from graphcolumns.analysis.brain.baselines import (
+    BASELINES,
+    cls_ridge,
+    mean_token_ridge,
+    ridge,
+)
 from graphcolumns.analysis.brain.connectivity import (
     ConnectivityProfile,
     connectivity_profile,
     functional_connectivity,
 )
+from graphcolumns.analysis.brain.design import RidgeResult
 from graphcolumns.analysis.brain.encoding_table import encoding_table
 from graphcolumns.analysis.brain.ensemble import ensemble, ensemble_weights
+from graphcolumns.analysis.brain.factorised import factorised
 from graphcolumns.analysis.brain.field_figure import field_figure
 from graphcolumns.analysis.brain.gradient_maps import gradient_maps
 from graphcolumns.analysis.brain.noise_ceiling import (
@@ -22,38 +32,49 @@ from graphcolumns.analysis.brain.predict import Predicted, predict_responses
 from graphcolumns.analysis.brain.query_fields import QueryFields, query_fields
 from graphcolumns.analysis.brain.query_names import query_names
 from graphcolumns.analysis.brain.reliability import spearman_brown, split_half_reliability
+from graphcolumns.analysis.brain.ridge_cv import ridge_cv
 from graphcolumns.analysis.brain.table import EncodingTable, TableRow
 from graphcolumns.analysis.brain.token_maps import TokenMaps
 from graphcolumns.analysis.brain.top_images import Ranking, rank_images
 from graphcolumns.analysis.brain.top_images_figure import top_images_figure
 
 __all__ = [
+    "BASELINES",
     "AlgonautsScore",
     "ConnectivityProfile",
     "EncodingTable",
     "Predicted",
     "QueryFields",
     "Ranking",
+    "RidgeResult",
+    "SpaceFeatureWeights",
     "TableRow",
     "TokenMaps",
     "Variances",
     "algonauts_score",
+    "alternating_ridge",
     "attention_figure",
     "attention_maps",
+    "banded_ridge",
+    "cls_ridge",
     "connectivity_profile",
     "encoding_table",
     "ensemble",
     "ensemble_weights",
+    "factorised",
     "field_figure",
     "functional_connectivity",
     "gradient_maps",
     "largest_correlation",
     "mean_map_figure",
+    "mean_token_ridge",
     "noise_ceiling",
     "predict_responses",
     "query_fields",
     "query_names",
     "rank_images",
+    "ridge",
+    "ridge_cv",
     "spearman_brown",
     "split_half_reliability",
     "top_images_figure",
