@@ -47,3 +47,11 @@ def test_repeats_of_an_image_are_in_one_set():
 def test_wrong_input(kwargs, message):
     with pytest.raises(ValueError, match=message):
         three_way(**{"samples": 10, **kwargs})
+
+
+def test_the_test_set_is_the_same_for_every_share_of_validation():
+    """Models that are chosen on more images are scored on the same ones."""
+    few, many = (three_way(1000, 3, (0.9 - share, share, 0.1)) for share in (0.1, 0.4))
+    assert few.test.equal(many.test)
+    assert len(few.validation) == 100
+    assert len(many.validation) == 400
