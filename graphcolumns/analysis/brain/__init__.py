@@ -1,4 +1,4 @@
-"""Brain responses and their encoders: ceilings, scores, baselines, connectivity, attention, surfaces."""
+"""Brain responses and encoders: ceilings, scores, baselines, connectivity, attention, maps."""
 
 from graphcolumns.analysis.brain.algonauts import AlgonautsScore, algonauts_score
 from graphcolumns.analysis.brain.alternating_ridge import SpaceFeatureWeights, alternating_ridge
