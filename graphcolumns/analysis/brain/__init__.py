@@ -33,10 +33,14 @@ from graphcolumns.analysis.brain.query_fields import QueryFields, query_fields
 from graphcolumns.analysis.brain.query_names import query_names
 from graphcolumns.analysis.brain.reliability import spearman_brown, split_half_reliability
 from graphcolumns.analysis.brain.ridge_cv import ridge_cv
+from graphcolumns.analysis.brain.surface_figure import surface_figure
+from graphcolumns.analysis.brain.surface_maps import SurfaceMap, accuracy_maps
+from graphcolumns.analysis.brain.surface_view import surface_view, write_surface_page
 from graphcolumns.analysis.brain.table import EncodingTable, TableRow
 from graphcolumns.analysis.brain.token_maps import TokenMaps
 from graphcolumns.analysis.brain.top_images import Ranking, rank_images
 from graphcolumns.analysis.brain.top_images_figure import top_images_figure
+from graphcolumns.analysis.brain.vertex_columns import on_columns, vertex_columns
 
 __all__ = [
     "BASELINES",
@@ -48,9 +52,11 @@ __all__ = [
     "Ranking",
     "RidgeResult",
     "SpaceFeatureWeights",
+    "SurfaceMap",
     "TableRow",
     "TokenMaps",
     "Variances",
+    "accuracy_maps",
     "algonauts_score",
     "alternating_ridge",
     "attention_figure",
@@ -69,6 +75,7 @@ __all__ = [
     "mean_map_figure",
     "mean_token_ridge",
     "noise_ceiling",
+    "on_columns",
     "predict_responses",
     "query_fields",
     "query_names",
@@ -77,6 +84,10 @@ __all__ = [
     "ridge_cv",
     "spearman_brown",
     "split_half_reliability",
+    "surface_figure",
+    "surface_view",
     "top_images_figure",
     "trial_variances",
+    "vertex_columns",
+    "write_surface_page",
 ]
