@@ -162,7 +162,7 @@ def test_own_config_groups():
         ),
         (
             ["train", "experiment=digit"],
-            "Did you mean 'digits'? Choices: celeba, cifar10, denoising, digits, ",
+            "Did you mean 'digits'? Choices: algonauts2023, celeba, cifar10, denoising, digits, ",
         ),
         (
             ["train", "geometry.widhts=3"],
