@@ -66,7 +66,7 @@ def test_it_fits_the_planted_task():
 
 
 def test_as_many_answers_as_columns():
-    with pytest.raises(ValueError, match=r"one answer per column, 16 here, .*num_classes=10"):
+    with pytest.raises(ValueError, match=r"Expected 16 values per sample.*Got 10; take"):
         build(grid.sheet(4, 4), num_classes=10)
     with pytest.raises(ValueError, match=r"readout must be one of .*'columns'.*Got 'column'"):
         sheet(grid.sheet(4, 4), connect.nearest(grid.sheet(4, 4), 3), image_size=4, in_channels=1,

@@ -1,5 +1,6 @@
 """Brain responses and encoders: ceilings, scores, baselines, connectivity, attention, maps."""
 
+from graphcolumns.analysis.brain.activity_file import activity_file, read_activity_file
 from graphcolumns.analysis.brain.algonauts import AlgonautsScore, algonauts_score
 from graphcolumns.analysis.brain.alternating_ridge import SpaceFeatureWeights, alternating_ridge
 from graphcolumns.analysis.brain.attention_figure import attention_figure, mean_map_figure
@@ -31,6 +32,7 @@ from graphcolumns.analysis.brain.noise_ceiling import (
 from graphcolumns.analysis.brain.predict import Predicted, predict_responses
 from graphcolumns.analysis.brain.query_fields import QueryFields, query_fields
 from graphcolumns.analysis.brain.query_names import query_names
+from graphcolumns.analysis.brain.region_activity import RegionActivity, region_activity
 from graphcolumns.analysis.brain.reliability import spearman_brown, split_half_reliability
 from graphcolumns.analysis.brain.ridge_cv import ridge_cv
 from graphcolumns.analysis.brain.surface_figure import surface_figure
@@ -50,6 +52,7 @@ __all__ = [
     "Predicted",
     "QueryFields",
     "Ranking",
+    "RegionActivity",
     "RidgeResult",
     "SpaceFeatureWeights",
     "SurfaceMap",
@@ -57,6 +60,7 @@ __all__ = [
     "TokenMaps",
     "Variances",
     "accuracy_maps",
+    "activity_file",
     "algonauts_score",
     "alternating_ridge",
     "attention_figure",
@@ -80,6 +84,8 @@ __all__ = [
     "query_fields",
     "query_names",
     "rank_images",
+    "read_activity_file",
+    "region_activity",
     "ridge",
     "ridge_cv",
     "spearman_brown",

@@ -36,7 +36,9 @@ def make_readout(
 def _check_answers(columns: int, num_classes: int) -> None:
     if columns != num_classes:
         raise ValueError(
-            f"readout='columns' gives one answer per column, {columns} here, and the data "
-            f"has num_classes={num_classes}: take a sheet with one column per answer "
-            "(outputs='last_sheet' reads the last sheet of a stack), or readout='mean'"
+            f"readout='columns' gives one answer per column. Expected {columns} values per sample, "
+            "one for each column that is read, such as the responses of the vertices of the same "
+            f"surface. Got {num_classes}; take a sheet with one column per answer (the "
+            "medial wall is left out of responses and columns, or of neither; "
+            "outputs='last_sheet' reads the last sheet of a stack), or readout='mean'."
         )
