@@ -1,5 +1,6 @@
 """Rewiring that keeps degrees: exact, and uniform."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -152,9 +153,8 @@ def test_ten_swaps_per_edge_forget_the_graph():
     ],
 )
 def test_wrong_options(options, message):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         rewire_degrees(graph_of(CYCLE, 3), **options)
-    assert str(caught.value) == message
 
 
 def test_two_weights_of_a_pair():
