@@ -10,7 +10,12 @@ from graphcolumns.data.brain.algonauts import (
 from graphcolumns.data.brain.nsd import nsd_betas
 from graphcolumns.data.brain.nsd_files import nsd_trials
 from graphcolumns.data.brain.responses_folder import responses_folder
-from graphcolumns.data.brain.resting_state import RestingState, regress_out, resting_state
+from graphcolumns.data.brain.resting_state import (
+    RestingState,
+    confound_table,
+    regress_out,
+    resting_state,
+)
 from graphcolumns.data.brain.roi_names import ROI_NAMES, roi_names
 from graphcolumns.data.brain.routed import routed_responses, routing_of
 from graphcolumns.data.brain.routing import Routing
@@ -29,6 +34,7 @@ __all__ = [
     "algonauts2023_images",
     "algonauts2023_test",
     "challenge_vertices",
+    "confound_table",
     "nsd_betas",
     "nsd_trials",
     "regress_out",

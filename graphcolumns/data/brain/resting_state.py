@@ -28,6 +28,7 @@ CONFOUNDS = MappingProxyType(
         "trend": range(26, 29),
     }
 )
+MOTION = ("motion", "motion_difference")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,7 +92,7 @@ class RestingState:
 
 
 def resting_state(
-    confounds: Sequence[str] = ("motion", "motion_difference"),
+    confounds: Sequence[str] = MOTION,
     detrend: bool = True,
     medial_wall: bool = False,
 ) -> RestingState:
@@ -100,8 +101,10 @@ def resting_state(
     BrainSpace is not imported, so its dependencies (among them VTK) are not needed:
     ``pip install --no-deps brainspace==0.3.0`` (60 MB). Nothing is downloaded or copied here.
 
-    Confounds and a linear trend are regressed out over the whole series; there is no band-pass
-    filter. The table of confounds has 29 columns without names:
+    Confounds and a linear trend are regressed out over the whole series; where volumes are to be
+    held out, read it with ``confounds=(), detrend=False`` and call :func:`regress_out` with the
+    training volumes. The series is smooth in time as it ships: 99 % of its power lies in the lowest
+    18 % of the frequencies. The table of confounds has 29 columns without names:
 
     - ``"components"``: 6 orthonormal time courses, probably components of noise;
     - ``"motion"``: 6 parameters of head motion;
@@ -133,35 +136,54 @@ def resting_state(
         neuroimaging and connectomics datasets, Communications Biology 3 (2020),
         https://doi.org/10.1038/s42003-020-0794-7.
     """
+    table, folder = confound_table(confounds), _folder()
+    halves, vertices = [], []
+    for side in ("lh", "rh"):
+        raw = _read(folder / f"{STEM}.fsa5.{side}.mgz")
+        found = np.arange(raw.shape[1]) if medial_wall else np.flatnonzero(np.ptp(raw, axis=0))
+        halves.append(regress_out(torch.from_numpy(raw[:, found]), table, detrend))
+        vertices.append(torch.from_numpy(found))
+    hemisphere = torch.cat([torch.full_like(ids, side) for side, ids in enumerate(vertices)])
+    return RestingState(torch.cat(halves, 1), torch.cat(vertices), hemisphere)
+
+
+def confound_table(confounds: Sequence[str] = MOTION) -> Tensor:
+    """Confounds of the resting-state series, ``[652, K]`` float64.
+
+    Args:
+        confounds: Names of groups of columns, see :func:`resting_state`.
+
+    Raises:
+        FileNotFoundError: BrainSpace is not installed, or its files are others.
+        ValueError: An unknown group.
+    """
     unknown = [name for name in confounds if name not in CONFOUNDS]
     if unknown or isinstance(confounds, str):
         raise ValueError(
             f"confounds must be names out of {', '.join(map(repr, CONFOUNDS))}. Got {confounds!r}; "
             "pass a tuple of names, () for none."
         )
-    folder = _folder()
-    table = np.loadtxt(folder / f"{STEM}_confounds.txt", ndmin=2)
     columns = [column for name in confounds for column in CONFOUNDS[name]]
-    halves, vertices = [], []
-    for side in ("lh", "rh"):
-        raw = _read(folder / f"{STEM}.fsa5.{side}.mgz")
-        found = np.arange(raw.shape[1]) if medial_wall else np.flatnonzero(np.ptp(raw, axis=0))
-        halves.append(regress_out(torch.from_numpy(raw[:, found]), table[:, columns], detrend))
-        vertices.append(torch.from_numpy(found))
-    hemisphere = torch.cat([torch.full_like(ids, side) for side, ids in enumerate(vertices)])
-    return RestingState(torch.cat(halves, 1), torch.cat(vertices), hemisphere)
+    return torch.from_numpy(np.loadtxt(_folder() / f"{STEM}_confounds.txt", ndmin=2)[:, columns])
 
 
-def regress_out(series: Tensor, confounds: Any, detrend: bool = True) -> Tensor:
+def regress_out(
+    series: Tensor, confounds: Any, detrend: bool = True, fit: Tensor | None = None
+) -> Tensor:
     """What is left of time courses when confounds are regressed out, ``[T, V]``.
 
     The residuals of ordinary least squares, computed in float64. Confounds may depend on each
     other linearly. Equal to ``nilearn.signal.clean`` without standardisation and filters.
 
+    Residuals of a whole series are orthogonal to the confounds over all volumes, so those of the
+    training volumes say what those of held-out volumes add up to. Where volumes are held out, pass
+    the training volumes as ``fit``.
+
     Args:
         series: Time courses, ``[T, V]``.
         confounds: Confounds, an array or tensor ``[T, K]``; ``K`` may be 0.
         detrend: Whether the mean and a linear trend are regressed out too.
+        fit: Volumes that the coefficients are fitted on, ids or bool (default: all).
 
     Raises:
         ValueError: Confounds of another number of volumes.
@@ -175,9 +197,12 @@ def regress_out(series: Tensor, confounds: Any, detrend: bool = True) -> Tensor:
     if detrend:
         time = np.linspace(-1, 1, len(table))
         table = np.column_stack([np.ones_like(time), time, table])
-    basis = torch.from_numpy(orthonormal_basis(table))
-    values = series.double()
-    return (values - basis @ (basis.T @ values)).to(series.dtype)
+    basis, values = torch.from_numpy(orthonormal_basis(table)), series.double()
+    if fit is None:
+        coefficients = basis.T @ values
+    else:
+        coefficients = torch.linalg.lstsq(basis[fit], values[fit], driver="gelsd").solution
+    return (values - basis @ coefficients).to(series.dtype)
 
 
 def orthonormal_basis(table: NDArray[np.float64]) -> NDArray[np.float64]:

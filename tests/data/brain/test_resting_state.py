@@ -46,6 +46,28 @@ def test_residuals_are_orthogonal_whatever_the_scale_of_confounds():
     assert abs(left.sum(0)).max() < 1e-12
 
 
+def test_coefficients_are_those_of_the_training_volumes():
+    # On the first three volumes the confound explains 2 of each; the last has another relation.
+    confound = torch.tensor([[1.0], [2.0], [3.0], [4.0]])
+    series = torch.tensor([[2.0], [4.0], [6.0], [100.0]])
+    left = regress_out(series, confound, detrend=False, fit=torch.arange(3))
+    torch.testing.assert_close(left, torch.tensor([[0.0], [0.0], [0.0], [92.0]]))
+    whole = torch.ones(4, dtype=torch.bool)
+    torch.testing.assert_close(
+        regress_out(series, confound, fit=whole), regress_out(series, confound)
+    )
+
+
+def test_residuals_of_a_whole_series_say_what_held_out_volumes_add_up_to():
+    draws = torch.Generator().manual_seed(0)
+    series, confound = torch.randn(2, 40, 5, generator=draws, dtype=torch.float64)
+    train, test = torch.arange(30), torch.arange(30, 40)
+    for fit, leaks in ((None, True), (train, False)):
+        left = regress_out(series, confound, detrend=False, fit=fit)
+        sums = confound[train].T @ left[train], confound[test].T @ left[test]
+        assert torch.allclose(-sums[0], sums[1]) == leaks
+
+
 def test_as_nilearn_cleans():
     clean = pytest.importorskip("nilearn.signal").clean
     draws = np.random.default_rng(0)
