@@ -102,9 +102,10 @@ def resting_state(
     ``pip install --no-deps brainspace==0.3.0`` (60 MB). Nothing is downloaded or copied here.
 
     Confounds and a linear trend are regressed out over the whole series; where volumes are to be
-    held out, read it with ``confounds=(), detrend=False`` and call :func:`regress_out` with the
-    training volumes. The series is smooth in time as it ships: 99 % of its power lies in the lowest
-    18 % of the frequencies. The table of confounds has 29 columns without names:
+    held out, read it with ``confounds=(), detrend=False``, see :func:`regress_out`. The series is
+    smooth in time as it ships: 99 % of its power lies in the lowest 18 % of the frequencies.
+
+    The table of confounds has 29 columns without names:
 
     - ``"components"``: 6 orthonormal time courses, probably components of noise;
     - ``"motion"``: 6 parameters of head motion;
@@ -176,8 +177,10 @@ def regress_out(
     other linearly. Equal to ``nilearn.signal.clean`` without standardisation and filters.
 
     Residuals of a whole series are orthogonal to the confounds over all volumes, so those of the
-    training volumes say what those of held-out volumes add up to. Where volumes are held out, pass
-    the training volumes as ``fit``.
+    training volumes say what those of held-out volumes add up to. With the training volumes as
+    ``fit`` they do not, but then residuals of held-out volumes have in common what is left of
+    confounds that vary more there. Both raise the score of a prediction from other vertices: test
+    it with targets that are shifted in time.
 
     Args:
         series: Time courses, ``[T, V]``.
