@@ -52,7 +52,10 @@ class CleanedSeries:
 
 
 def without_confounds(
-    source: ArrayFile | np.ndarray, confounds: np.ndarray | None, detrend: bool
+    source: ArrayFile | np.ndarray,
+    confounds: np.ndarray | None,
+    detrend: bool,
+    fit: torch.Tensor | None = None,
 ) -> CleanedSeries:
     """A series less what confounds explain of it: the rows of ``regress_out``, from disk.
 
@@ -60,6 +63,7 @@ def without_confounds(
         source: Series, ``[T, V]``.
         confounds: Confounds, ``[T, K]``.
         detrend: Whether the mean and a linear trend are regressed out too.
+        fit: Times that coefficients are fitted on, int64 (default: all).
 
     Raises:
         ValueError: Confounds of another number of times, or not finite.
@@ -75,9 +79,13 @@ def without_confounds(
     if detrend:
         table = np.column_stack([np.ones(times), np.linspace(-1, 1, times), table])
     basis = orthonormal_basis(table) if table.shape[1] else table
+    fitted = np.arange(times) if fit is None else fit.numpy()
+    # Rows of the pseudo-inverse by time: coefficients are then a sum over rows as they are read.
+    solver = np.zeros_like(basis)
+    solver[fitted] = np.linalg.pinv(basis[fitted], rcond=1e-10).T
     coefficients, start = np.zeros((basis.shape[1], width)), 0
     for chunk in row_chunks(source, "regress out confounds"):
-        coefficients += basis[start : start + len(chunk)].T @ chunk.astype(np.float64)
+        coefficients += solver[start : start + len(chunk)].T @ chunk.astype(np.float64)
         start += len(chunk)
     return CleanedSeries(source, basis, coefficients, np.zeros(width), np.ones(width))
 

@@ -44,9 +44,10 @@ def surface_series(
     """Time courses of vertices, predicted from features of the same time or from other vertices.
 
     A part to train on, one for validation and one to test are contiguous blocks of time, see
-    ``time_folds``. Confounds and the trend are regressed out over the whole series, as
-    preprocessing does; mean and variance are those of the training times. Rows are cleaned as they
-    are read, so that a ``.npy`` or ``.mgh`` file stays on disk.
+    ``time_folds``. What confounds and the trend explain, mean and variance are all those of the
+    training times: fitted on the whole series, residuals of the training times would tell what
+    those of the held-out times add up to. Files that were cleaned before, over all times, leak in
+    this way. Rows are cleaned as they are read, so that a ``.npy`` or ``.mgh`` file stays on disk.
 
     Args:
         series: Series ``[T, V]``: an array, or a file ``.npy``, ``.npz``, ``.func.gii``, ``.mgh``,
@@ -89,12 +90,10 @@ def surface_series(
     if not 0 <= fold < folds:
         raise ValueError(f"fold must be in [0, folds). Got {fold} of {folds}.")
     table = None if confounds is None else read_values(confounds)
-    clean = [without_confounds(part, table, detrend) for part in raw]
+    train = parts[fold].train
+    clean = [without_confounds(part, table, detrend, train) for part in raw]
     if zscore:
-        clean = [
-            standardised(part, parts[fold].train, one)
-            for part, one in zip(clean, needed, strict=False)
-        ]
+        clean = [standardised(part, train, one) for part, one in zip(clean, needed, strict=False)]
     task = Regression(
         mask=torch.from_numpy(kept),
         noise_ceiling=ceiling_of(noise_ceiling, width),

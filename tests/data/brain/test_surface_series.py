@@ -78,6 +78,24 @@ def test_confounds_as_nilearn_regresses_them_out():
     assert np.abs(ours - whole_series).max() < 1e-5
 
 
+def test_held_out_times_do_not_change_what_is_trained_on():
+    held_out = time_folds(T, 5, 2)[1].test
+    other = SERIES.copy()
+    other[held_out] += 100 * DRAWS.normal(size=(len(held_out), V)).astype(np.float32)
+    given = {"fold": 1, "gap": 2, "confounds": CONFOUNDS, "detrend": True}
+    data, changed = (surface_series(series, FEATURES, **given) for series in (SERIES, other))
+    assert torch.equal(whole(data, "train").targets, whole(changed, "train").targets)
+    assert not torch.equal(whole(data, "test").targets, whole(changed, "test").targets)
+
+
+def test_coefficients_of_some_times():
+    fit = torch.arange(0, T, 2)
+    series = SERIES.astype(np.float64)
+    ours = without_confounds(series, CONFOUNDS, True, fit)[:]
+    expected = regress_out(torch.from_numpy(series), CONFOUNDS, True, fit).numpy()
+    assert np.abs(ours - expected).max() < 1e-4
+
+
 def test_two_hemispheres_from_files_stay_on_disk(tmp_path):
     paths = [str(write(tmp_path / name, half)) for name, half in
              (("lh.npy", SERIES[:, :5]), ("rh.mgh", SERIES[:, 5:]))]  # fmt: skip
