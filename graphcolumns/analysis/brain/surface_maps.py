@@ -21,7 +21,7 @@ class SurfaceMap:
     """A value per vertex, and how it is coloured. A frozen value that checks itself.
 
     Colours go from blue to yellow (viridis), or for differences from blue over white to red, with
-    white at 0: both can be told apart by every kind of colour vision.
+    white at 0: every kind of colour vision can distinguish them.
 
     Args:
         values: Values, ``[V]``; NaN is grey, as vertices without data.
