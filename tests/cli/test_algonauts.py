@@ -186,6 +186,43 @@ def test_the_run_of_a_subject_has_a_folder_of_its_own(challenge, tmp_path, monke
     assert [path.name for path in Path("runs").iterdir()] == ["algonauts2023-subj2-seed0"]
 
 
+BACKBONE = """
+from torch import nn
+
+
+class Patches(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 4, stride=4)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, images):
+        return self.norm(self.patches(images)).flatten(2).transpose(1, 2)
+"""
+
+
+def test_images_go_through_a_frozen_backbone(challenge, tmp_path, monkeypatch, capsys):
+    """Its weights are in the checkpoint: a run is resumed, evaluated and loaded as it was."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "patch_backbone.py").write_text(BACKBONE)
+    said = [
+        *("train", "experiment=algonauts2023", f"data.folder={challenge}", "data.size=16", *SMALL),
+        *("model.backbone={_target_:patch_backbone.Patches,width:8}", "model.tokens=[16,8]"),
+        *("report=false", "steps=20"),
+    ]
+    assert main([*said, f"run={tmp_path / 'run'}"]) == 0
+    assert main(["resume", str(tmp_path / "run"), "steps=24"]) == 0
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    assert json.loads(capsys.readouterr().out)["test_r2"] == summary["test_r2"]
+    model = load(tmp_path / "run").model
+    assert not any(value.requires_grad for value in model.backbone.parameters())
+    assert model.backbone.norm.num_batches_tracked == 0
+    images = algonauts2023_test(challenge, 1, size=16)
+    assert predict_responses(model, images.batches(8)).prediction.shape == (30, sum(VERTICES))
+
+
 def test_images_need_features_or_a_backbone(challenge, capsys):
     assert main(["train", "experiment=algonauts2023", f"data.folder={challenge}"]) == 2
     assert "take features of images as inputs (data.features=...)" in capsys.readouterr().err

@@ -8,13 +8,23 @@ import torch
 from graphcolumns import train
 from graphcolumns.models.brain_encoder import (
     TokenPosition,
+    brain_encoder,
     cross_attention_encoder,
     linear_encoder,
     region_edges,
     spatial_feature_encoder,
 )
 from graphcolumns.training import evaluate
-from tests.models.brain_encoder.support.small import F, M, V, data, encoder, options, regions
+from tests.models.brain_encoder.support.small import (
+    DECODER,
+    F,
+    M,
+    V,
+    data,
+    encoder,
+    options,
+    regions,
+)
 
 QUERIES = {
     "regions": "regions",
@@ -85,3 +95,68 @@ def test_a_class_token_comes_before_the_map():
     other = x.clone()
     other[:, 0] = 5
     assert torch.equal(linear(x).prediction, linear(other).prediction)
+
+
+# Options.
+
+VARIANTS = {
+    "transformer": partial(brain_encoder, decoder={"heads": 2, "hidden": 16, "layers": 2}),
+    "norms last": partial(
+        brain_encoder, decoder={"heads": 2, "hidden": 16, "norm_first": False}, position="learned"
+    ),
+    "one attention": partial(cross_attention_encoder, heads=4),
+    "fields": spatial_feature_encoder,
+    "linear": partial(linear_encoder, channels=4),
+}
+
+
+@pytest.mark.parametrize("name", list(VARIANTS))
+def test_every_parameter_is_used(name):
+    """No layer is built and left out: all parameters get a gradient."""
+    known = {} if name == "linear" else {"regions": regions()}
+    torch.manual_seed(0)
+    model = VARIANTS[name](V, tokens=(M, F), **known)
+    model(torch.randn(8, M, F)).prediction.square().sum().backward()
+    assert not [key for key, value in model.named_parameters() if value.grad is None]
+    # A softmax does not change when all scores grow: the gradient of the keys' bias is 0. With
+    # norms first, the first norm is that of the state 0, of which its bias is left.
+    still = [key for key, value in model.named_parameters() if not value.grad.abs().max() > 1e-6]
+    assert all(key.endswith(("key.bias", "layers.0.norm1.weight")) for key in still)
+
+
+OPTIONS = {
+    "queries": "hemispheres",
+    "grid": (2, 8),
+    "edges": 3,
+    "position": "none",
+    "reduce": "mean",
+    "edge_weights": True,
+    "decoder.channels": 12,
+    "decoder.heads": 4,
+    "decoder.hidden": 32,
+    "decoder.layers": 2,
+    "decoder.norm_first": False,
+    "decoder.edge_bias": True,
+}
+
+
+@pytest.mark.parametrize("option", list(OPTIONS))
+def test_no_option_is_ignored(option):
+    """Every option changes the parameters or what is predicted."""
+    group, _, name = option.rpartition(".")
+    more = {group: DECODER | {name: OPTIONS[option]}} if group else {name: OPTIONS[option]}
+    plain, other = encoder(), encoder(**more)
+    x = torch.randn(4, M, F, generator=torch.Generator().manual_seed(0))
+    shapes = [{k: v.shape for k, v in model.named_parameters()} for model in (plain, other)]
+    same = shapes[0] == shapes[1] and torch.equal(plain(x).prediction, other(x).prediction)
+    assert not same
+
+
+def test_dropout_is_that_of_the_option():
+    """Dropout is on in training alone, and 0 means none."""
+    x = torch.randn(4, M, F)
+    for rate, changes in ((0.0, False), (0.5, True)):
+        model = encoder(decoder=DECODER | {"dropout": rate}).train()
+        assert torch.equal(model(x).prediction, model(x).prediction) != changes
+        model.eval()
+        assert torch.equal(model(x).prediction, model(x).prediction)
