@@ -11,6 +11,7 @@ from graphcolumns.analysis import report
 from tests.analysis.support.browser import browser, look
 from tests.analysis.test_relaxation import Settling, images
 from tests.analysis.test_report import write
+from tests.analysis.test_report_of_regions import SURFACE, encoder, responses_of
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.web
@@ -71,3 +72,13 @@ def test_a_film_plays(browser, tmp_path):
     tab.wait_for_timeout(1500)
     assert film.locator("output").evaluate("e => e.value") == "iteration 6"
     assert film.locator("img").get_attribute("src") != first
+
+
+def test_regions_are_on_a_surface_that_turns(browser, tmp_path):
+    data = responses_of()
+    page = report.write(tmp_path, model=encoder(data), data=data, geometry=SURFACE)
+    tab, errors, requests = look(browser, page)
+    assert errors == requests == []
+    assert tab.locator("#region_scores table.regions tr").count() == 7
+    assert tab.locator("#accuracy_on_surface canvas").count() > 0
+    assert tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")

@@ -30,6 +30,7 @@ from graphcolumns.analysis.picture import Picture
 from graphcolumns.analysis.report.chapter import Chapter
 from graphcolumns.analysis.report.check import check_report, left_out
 from graphcolumns.analysis.report.instructions import instruction_chapter
+from graphcolumns.analysis.report.regions import region_chapter
 from graphcolumns.analysis.report.rewired import chapter as rewired
 from graphcolumns.analysis.report.scores import scores
 from graphcolumns.analysis.report.story import facts, sentence
@@ -61,8 +62,9 @@ def write(
     The page stands alone: pictures, tables up to 200 kB and scripts are inside, nothing is loaded.
     Surfaces and clouds of columns in space can also be turned when plotly is installed. A run that
     changed its wiring has a chapter about that, and so has a model whose instructions select
-    sub-networks. An earlier report of the run is replaced; nothing
-    else in the folder is touched.
+    sub-networks, and a regression whose targets are vertices in regions: scores by region, where
+    the queries of a model with ``attention`` look, and accuracy on a surface that has a column per
+    vertex. An earlier report of the run is replaced; nothing else in the folder is touched.
 
     Args:
         run: Run folder; ``metrics.jsonl``, ``edges.jsonl`` and ``summary.json`` are read if they
@@ -90,8 +92,9 @@ def write(
         torch.manual_seed(seed)
         seen = observe(model, data, geometry, permutation)
     pictures, chapters = _pictures(run, seen, data), _chapters(run, seen, permutation)
-    if (instructed := instruction_chapter(model, seen, data, permutation)) is not None:
-        chapters = [instructed, *chapters]
+    about = [instruction_chapter(model, seen, data, permutation), region_chapter(model, seen, data)]
+    chapters = [chapter for chapter in about if chapter is not None] + chapters
+    every = pictures + [picture for chapter in chapters for picture in chapter.pictures]
     summary = _summary(run)
     page = (
         _environment()
@@ -113,11 +116,11 @@ def write(
                 for chapter in chapters
             ],
             config=config,
-            script=interactive.plotly_script() if any(picture.html for picture in pictures) else "",
+            script=interactive.plotly_script() if any(map(_needs_plotly, every)) else "",
             turnable=geometry is not None and is_spatial(geometry) and not interactive.installed(),
         )
     )
-    return _store(run, page, pictures + [p for chapter in chapters for p in chapter.pictures])
+    return _store(run, page, every)
 
 
 def _pictures(run: Path, seen: Observation, data: Dataset) -> list[Picture]:
@@ -157,6 +160,11 @@ def _size(wiring: Wiring) -> str:
         f"{graph.num_edges:,} edges from {graph.num_sources:,} sources to "
         f"{graph.num_columns:,} columns."
     )
+
+
+def _needs_plotly(picture: Picture) -> bool:
+    """Whether the HTML of a picture calls the library; films and tables do not."""
+    return "Plotly." in (picture.html or "")
 
 
 def _on_page(picture: Picture) -> dict[str, Any]:
