@@ -71,15 +71,15 @@ def edge_reciprocity(graph: ColumnGraph) -> float:
 
 
 class WeightStatistics(NamedTuple):
-    """How widely weights are distributed.
+    r"""How widely weights are distributed.
 
     Args:
         edges: Edges between different columns of weight above 0.
         zeros: Edges of weight 0, which are left out.
-        mean_log: Mean of :math:`\\ln w`.
-        sd_log: Standard deviation of :math:`\\ln w`, by ``n - 1``; NaN for fewer than two edges.
-        decades: :math:`\\log_{10}(w_{max} / w_{min})`.
-        skew_log: Skewness of :math:`\\ln w`, 0 for a lognormal; NaN where all weights are equal.
+        mean_log: Mean of :math:`\ln w`.
+        sd_log: Standard deviation of :math:`\ln w`, by ``n - 1``; NaN for fewer than two edges.
+        decades: :math:`\log_{10}(w_{max} / w_{min})`.
+        skew_log: Skewness of :math:`\ln w`, 0 for a lognormal; NaN where all weights are equal.
     """
 
     edges: int

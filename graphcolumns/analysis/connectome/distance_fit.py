@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from graphcolumns.analysis.connectome.pairs import Floats, joined_pairs
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
+Bools = NDArray[np.bool_]
 Shape = Literal["exponential", "power", "gaussian"]
 # What the logarithm of each rule is linear in.
-TRANSFORMS = {"exponential": lambda d: d, "power": np.log, "gaussian": np.square}
+TRANSFORMS: dict[Shape, Callable[[Floats], Floats]] = {
+    "exponential": lambda d: d,
+    "power": lambda d: np.log(d),
+    "gaussian": lambda d: d**2,
+}
 # Pairs that are measured, or those of so many columns if that is more.
 PAIRS, TARGETS = 200_000, 64
 STEPS, TOLERANCE = 100, 1e-10
@@ -55,7 +62,7 @@ class DistanceFits(NamedTuple):
         pairs: Number of pairs that were measured.
     """
 
-    fits: tuple[DistanceFit, DistanceFit, DistanceFit]
+    fits: tuple[DistanceFit, ...]
     pair_mean: float
     scaled_rate: float
     best: Shape
@@ -101,16 +108,14 @@ def fit_distance_rules(graph: ColumnGraph, geometry: Geometry, seed: int = 0) ->
             "a rule of distance needs columns at different positions. Got two at one; move them "
             "apart."
         )
-    fits = tuple(_fit(shape, lengths, joined) for shape in TRANSFORMS)  # type: ignore[arg-type]
+    fits = tuple(_fit(shape, lengths, joined) for shape in TRANSFORMS)
     best = min(fits, key=lambda fit: fit.aic).shape
     mean = float(lengths.mean())
-    return DistanceFits(fits, mean, fits[0].rate * mean, best, len(lengths))  # type: ignore[arg-type]
+    return DistanceFits(fits, mean, fits[0].rate * mean, best, len(lengths))
 
 
 @torch.no_grad()
-def measured_pairs(
-    graph: ColumnGraph, geometry: Geometry, seed: int = 0
-) -> tuple[Floats, Floats]:
+def measured_pairs(graph: ColumnGraph, geometry: Geometry, seed: int = 0) -> tuple[Floats, Bools]:
     """Distances of pairs of different columns, and whether each is joined, ``[P]`` both.
 
     Args:
@@ -137,7 +142,7 @@ def measured_pairs(
     return lengths[there], joined[there]
 
 
-def _fit(shape: Shape, lengths: Floats, joined: Floats) -> DistanceFit:
+def _fit(shape: Shape, lengths: Floats, joined: Bools) -> DistanceFit:
     """Maximise the likelihood by Newton's method; it is concave in scale and rate."""
     value = TRANSFORMS[shape](lengths)
     low, high = value[joined], value[~joined]
@@ -164,13 +169,13 @@ def _fit(shape: Shape, lengths: Floats, joined: Floats) -> DistanceFit:
     return DistanceFit(shape, float(rate), scale, final, 4 - 2 * final)
 
 
-def _likelihood(eta: Floats, joined: Floats) -> float:
+def _likelihood(eta: Floats, joined: Bools) -> float:
     hazard = np.exp(np.minimum(eta, 700))
     log_joined = np.log(np.maximum(-np.expm1(-hazard), 1e-300))
     return float(np.where(joined, log_joined, -hazard).sum())
 
 
-def _newton(eta: Floats, joined: Floats, design: Floats) -> Floats:
+def _newton(eta: Floats, joined: Bools, design: Floats) -> Floats:
     """The step of Fisher scoring, whose matrix is positive definite."""
     hazard = np.exp(np.clip(eta, -700, 700))
     absent = np.exp(-hazard)

@@ -1,4 +1,4 @@
-"""Pairs of columns that an edge joins in one direction or both: the graph without directions."""
+"""Pairs of columns that an edge joins in one direction or both: a graph without directions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 
-class Pairs(NamedTuple):
-    """Pairs of different columns that are joined, each once.
+class JoinedPairs(NamedTuple):
+    """JoinedPairs of different columns that are joined, each once.
 
     Args:
         low: Smaller id of each pair, ``[P]``.
@@ -47,10 +47,12 @@ class Pairs(NamedTuple):
         size = (self.columns, self.columns)
         return coo_array((np.append(values, values), (rows, columns)), shape=size).tocsr()
 
-    def take(self, which: NDArray[np.generic]) -> Pairs:
+    def take(self, which: NDArray[np.generic]) -> JoinedPairs:
         """Some of the pairs, by position or by mask."""
         length = None if self.length is None else self.length[which]
-        return Pairs(self.low[which], self.high[which], self.weight[which], length, self.columns)
+        return JoinedPairs(
+            self.low[which], self.high[which], self.weight[which], length, self.columns
+        )
 
     def graph(self) -> tuple[ColumnGraph, Tensor]:
         """A graph with an edge in both directions for each pair, and its weights ``[2 P]``."""
@@ -62,13 +64,13 @@ class Pairs(NamedTuple):
         return graph, torch.from_numpy(np.tile(self.weight, 2))[order]
 
 
-def joined_pairs(graph: ColumnGraph, weights: Tensor | None = None) -> Pairs:
+def joined_pairs(graph: ColumnGraph, weights: Tensor | None = None) -> JoinedPairs:
     """The pairs of a graph, without self-edges; edges of weight 0 join nothing.
 
     Raises:
         ValueError: A bipartite graph; weights of another shape, negative or not finite.
     """
-    require_square(graph)
+    require_shared_columns(graph)
     source, target = (ends.astype(np.int64) for ends in graph.edge_index.cpu().numpy())
     value = checked_weights(graph, weights)
     between = (source != target) & (value > 0)
@@ -83,10 +85,10 @@ def joined_pairs(graph: ColumnGraph, weights: Tensor | None = None) -> Pairs:
         lengths = graph.distance.detach().cpu().double().numpy()[between]
         length = np.bincount(place, lengths, len(keys)) / np.bincount(place, minlength=len(keys))
     weight = np.ones(len(keys)) if weights is None else np.bincount(place, value, len(keys)) / 2
-    return Pairs(low, high, weight, length, n)
+    return JoinedPairs(low, high, weight, length, n)
 
 
-def require_square(graph: ColumnGraph) -> None:
+def require_shared_columns(graph: ColumnGraph) -> None:
     """Raise unless columns receive from each other."""
     if graph.num_columns != graph.num_sources:
         raise ValueError(
@@ -115,15 +117,15 @@ def checked_weights(graph: ColumnGraph, weights: Tensor | None) -> Floats:
     ):
         if bad.any():
             first = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"weights must be {rule}. Got {value[first]} at edge {first}; {remedy}")
+            raise ValueError(
+                f"weights must be {rule}. Got {value[first]} at edge {first}; {remedy}"
+            )
     return value
 
 
-def directed_edges(
-    graph: ColumnGraph, weights: Tensor | None = None
-) -> tuple[Ids, Ids, Floats]:
+def directed_edges(graph: ColumnGraph, weights: Tensor | None = None) -> tuple[Ids, Ids, Floats]:
     """Sources, targets and weights of the edges between different columns of weight above 0."""
-    require_square(graph)
+    require_shared_columns(graph)
     source, target = (ends.astype(np.int64) for ends in graph.edge_index.cpu().numpy())
     value = checked_weights(graph, weights)
     between = (source != target) & (value > 0)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from graphcolumns.analysis.connectome.nulls import rewire_degrees
-from graphcolumns.analysis.connectome.pairs import Floats, Ids, Pairs, joined_pairs
+from graphcolumns.analysis.connectome.pairs import Floats, Ids, JoinedPairs, joined_pairs
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.random.counter import derive
 
@@ -72,12 +72,12 @@ def rich_club(
     return RichClub(density, null, ratio, members, largest, degree)
 
 
-def _coefficients(pairs: Pairs) -> tuple[Floats, Ids]:
+def _coefficients(pairs: JoinedPairs) -> tuple[Floats, Ids]:
     """Density among columns of degree above each k, and how many these are."""
     degree = pairs.degree
     most = int(degree.max(initial=0)) + 1
     least = np.minimum(degree[pairs.low], degree[pairs.high])
-    # Pairs whose ends both have a degree above k are all but those of a smaller one up to k.
+    # JoinedPairs whose ends both have a degree above k are all but those of a smaller one up to k.
     joined = len(least) - np.cumsum(np.bincount(least, minlength=most))
     members = pairs.columns - np.cumsum(np.bincount(degree, minlength=most))
     possible = members * (members - 1) / 2

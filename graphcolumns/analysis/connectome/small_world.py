@@ -78,7 +78,7 @@ def small_world(graph: ColumnGraph, references: int = 10, seed: int = 0) -> Smal
     c, length = _both(matrix)
     if not edges:
         none = (math.nan, math.nan)
-        return SmallWorld(*[math.nan] * 3, c, length, none, none, none)
+        return SmallWorld(math.nan, math.nan, math.nan, c, length, none, none, none)
     lattice = _both(ring_lattice(n, edges))
     seeds = [derive(seed, "small world", k) for k in range(references)]
     random = _mean([_both(random_matrix(n, edges, s)) for s in seeds])

@@ -40,7 +40,8 @@ def strongest_pairs(
         own = len(pairs.low) / max(n * (n - 1) / 2, 1)
         raise ValueError(
             f"density must keep at least one pair and at most those that are joined. Got {density} "
-            f"of {n} columns, {count} pairs; the graph joins {len(pairs.low)}, a share of {own:.3g}."
+            f"of {n} columns, {count} pairs; the graph joins {len(pairs.low)}, "
+            f"a share of {own:.3g}."
         )
     # A stable sort: equal weights stay in the order of ids.
     kept = np.sort(np.argsort(-pairs.weight, kind="stable")[:count])

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from graphcolumns.analysis.connectome.pairs import Floats, Pairs, joined_pairs
+from graphcolumns.analysis.connectome.pairs import Floats, JoinedPairs, joined_pairs
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
-# Pairs whose distance is in memory at once.
+# JoinedPairs whose distance is in memory at once.
 CHUNK = 2_000_000
 
 
@@ -85,7 +85,7 @@ def wiring_cost(graph: ColumnGraph, geometry: Geometry) -> WiringCost:
     )
 
 
-def lengths_of_pairs(pairs: Pairs, geometry: Geometry) -> Floats:
+def lengths_of_pairs(pairs: JoinedPairs, geometry: Geometry) -> Floats:
     """Distance of each joined pair, ``[P]``.
 
     Raises:
@@ -131,7 +131,7 @@ def _all_pairs(n: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         yield target[other], source[other]
 
 
-def _variance(pairs: Pairs, sums: _Sums) -> float:
+def _variance(pairs: JoinedPairs, sums: _Sums) -> float:
     """Variance of the total length over all permutations of the positions.
 
     Two ordered pairs have both ends in common, one, or none; each kind of pairs of the graph meets

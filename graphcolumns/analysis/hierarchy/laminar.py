@@ -8,7 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from graphcolumns.analysis.connectome.pairs import Floats, Ids, checked_weights, require_square
+from graphcolumns.analysis.connectome.pairs import (
+    Floats,
+    Ids,
+    checked_weights,
+    require_shared_columns,
+)
 from graphcolumns.analysis.hierarchy.potentials import fit_potentials
 from graphcolumns.graph import ColumnGraph
 
@@ -59,7 +64,7 @@ def laminar_hierarchy(
     Source: Markov et al., Anatomy of hierarchy: feedforward and feedback pathways in macaque visual
     cortex, Journal of Comparative Neurology 522 (2014).
     """
-    require_square(graph)
+    require_shared_columns(graph)
     if not 0 < clip < 0.5:
         raise ValueError(f"clip must lie in (0, 1/2). Got {clip}.")
     share = _checked_shares(graph, shares)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import cg, spsolve
@@ -49,7 +52,7 @@ def fit_potentials(
     return level, label
 
 
-def _solve(matrix: csr_array, right: Floats) -> Floats:
+def _solve(matrix: csr_array, right: NDArray[Any]) -> Floats:
     """Solve a positive definite system."""
     if len(right) > DIRECT:
         scale = diags_array(1 / matrix.diagonal())

@@ -32,7 +32,7 @@ def drawn(geometry: Geometry, rule, factor: float = 0.5, seed: int = 0) -> Colum
 
 def test_joined_pairs_that_are_all_the_nearest_have_no_rate():
     graph = ColumnGraph.from_edge_index(torch.tensor([[0], [1]]), 3)
-    with pytest.raises(ValueError, match="joined pairs that are all the nearest, or all the"):
+    with pytest.raises(ValueError, match=r"joined pairs that are all the nearest, or all the"):
         fit_distance_rules(graph, grid.sheet(1, 3))
 
 
@@ -115,11 +115,11 @@ def test_wrong_input():
     line = grid.sheet(1, 4)
     edges = torch.combinations(torch.arange(4)).T
     complete = ColumnGraph.from_edge_index(edges, 4)
-    with pytest.raises(ValueError, match="Got all of 6 joined; pass a sparser or a denser graph."):
+    with pytest.raises(ValueError, match=r"Got all of 6 joined; pass a sparser or a denser graph."):
         fit_distance_rules(complete, line)
     empty = ColumnGraph.from_edge_index(torch.empty(2, 0, dtype=torch.int64), 4)
-    with pytest.raises(ValueError, match="Got none of 6 joined"):
+    with pytest.raises(ValueError, match=r"Got none of 6 joined"):
         fit_distance_rules(empty, line)
     some = ColumnGraph.from_edge_index(torch.tensor([[0, 0], [1, 3]]), 4)
-    with pytest.raises(ValueError, match="Got two at one; move them apart."):
+    with pytest.raises(ValueError, match=r"Got two at one; move them apart."):
         fit_distance_rules(some, Geometry(torch.zeros(4, 2)))

@@ -97,5 +97,5 @@ def test_the_seed_decides():
 
 
 def test_no_reference():
-    with pytest.raises(ValueError, match="references must be 1 or above. Got 0."):
+    with pytest.raises(ValueError, match=r"references must be 1 or above. Got 0."):
         small_world(of_networkx(networkx.path_graph(3)), references=0)

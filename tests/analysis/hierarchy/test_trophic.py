@@ -104,7 +104,9 @@ def test_levels_of_layers_are_those_of_food_webs():
     """Where every edge climbs one level, the levels of networkx, which begin at 1."""
     layers = networkx.complete_multipartite_graph(3, 4, 2)
     network = networkx.DiGraph(
-        (a, b) for a, b in layers.edges if layers.nodes[b]["subset"] - layers.nodes[a]["subset"] == 1
+        (a, b)
+        for a, b in layers.edges
+        if layers.nodes[b]["subset"] - layers.nodes[a]["subset"] == 1
     )
     graph, names = ColumnGraph.from_networkx(network)
     expected = networkx.trophic_levels(network)
@@ -131,10 +133,10 @@ def test_ten_thousand_columns_take_seconds():
 
 def test_wrong_input():
     graph = graph_of((0, 1), (1, 2), columns=3)
-    with pytest.raises(ValueError, match="weights must be 0 or above. Got -1.0 at edge 0"):
+    with pytest.raises(ValueError, match=r"weights must be 0 or above. Got -1.0 at edge 0"):
         trophic_levels(graph, -torch.ones(2))
-    with pytest.raises(ValueError, match="weights must be finite. Got inf at edge 0"):
+    with pytest.raises(ValueError, match=r"weights must be finite. Got inf at edge 0"):
         trophic_levels(graph, torch.full((2,), math.inf))
     bipartite = ColumnGraph.from_edge_index(torch.tensor([[2], [0]]), 2, 3)
-    with pytest.raises(ValueError, match="as many sources as columns"):
+    with pytest.raises(ValueError, match=r"as many sources as columns"):
         trophic_levels(bipartite)
