@@ -100,7 +100,7 @@ def _checked_shares(graph: ColumnGraph, shares: Tensor) -> Floats:
     bad = np.flatnonzero(~((share >= 0) & (share <= 1)))
     if len(bad):
         raise ValueError(
-            f"shares must lie in [0, 1]. Got {share[bad[0]]} at edge {bad[0]}; remove this edge, or "
-            "divide percentages by 100."
+            f"shares must lie in [0, 1]. Got {share[bad[0]]} at edge {bad[0]}; remove this edge, "
+            "or divide percentages by 100."
         )
     return share
