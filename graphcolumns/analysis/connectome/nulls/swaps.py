@@ -13,6 +13,7 @@ from graphcolumns.analysis.connectome.nulls.slots import EdgeSlots, Ids
 Bools = NDArray[np.bool_]
 Pairs = Callable[[EdgeSlots, np.random.Generator], tuple[Ids, Ids]]
 Bins = Callable[[Ids, Ids], Ids]
+Accept = Callable[[Ids, Ids], Bools]
 
 # Proposals of one round per cell of the adjacency matrix: more would exclude each other.
 SHARE = 0.25
@@ -49,6 +50,8 @@ class Swaps:
         self_edges: Whether a swap may make a self-edge.
         pairs: Function that pairs the slots, independent of their targets.
         bins: Bin of the length of pairs (source, target), ``[S]`` each; None: any length will do.
+        accept: Function of pairs of slots that says which of the possible swaps are made, for laws
+            that are not uniform; cycles are not reversed then. None: all.
 
     Source: Berger and Müller-Hannemann, Uniform sampling of digraphs with a fixed degree sequence,
     WG 2010; Artzy-Randrup and Stone, Generating uniformly distributed random networks, Physical
@@ -60,6 +63,7 @@ class Swaps:
     self_edges: bool = False
     pairs: Pairs = random_pairs
     bins: Bins | None = None
+    accept: Accept | None = None
     keys: Ids = field(init=False)
     pointers: Ids = field(init=False)
 
@@ -99,10 +103,14 @@ class Swaps:
                 np.where(turned, slots.source, slots.target),
             )
         first, second, key_first, key_second = self._proposals()
+        if self.accept is not None:
+            taken = self.accept(first, second)
+            first, second = first[taken], second[taken]
+            key_first, key_second = key_first[taken], key_second[taken]
         kept = slots.target[first]
         slots.target[first], slots.target[second] = slots.target[second], kept
         self.keys[first], self.keys[second] = key_first, key_second
-        if not slots.undirected and not self.self_edges:
+        if not slots.undirected and not self.self_edges and self.accept is None:
             self._reverse_cycle()
 
     def _proposals(self) -> tuple[Ids, Ids, Ids, Ids]:

@@ -1,0 +1,121 @@
+"""Swaps of targets until the weights at each column add up to what is wanted."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphcolumns.analysis.connectome.nulls.slots import EdgeSlots, Ids
+from graphcolumns.analysis.connectome.nulls.swaps import Bools, Swaps
+
+Floats = NDArray[np.float64]
+
+# Share of the rounds in which the temperature falls; in the rest it is lowest.
+COOLING = 0.8
+# Lowest temperature, as a share of that at which the mean error is the tolerance.
+COLDEST = 0.02
+
+
+class Annealing:
+    """Metropolis steps by the energy ``sum_i (s_i - wanted_i)^2``.
+
+    The weight of a slot stays with it, so a swap of targets changes the sums of two columns. Of
+    swaps that change the same sum the first is tried alone, so that each is a step by itself.
+
+    Args:
+        slots: Edges, changed in place.
+        values: Weight of each slot, ``[S]``.
+        wanted: Sum of the weights at each column, ``[N]``: of in-edges, or of all edges if the
+            graph is undirected.
+        generator: Source of random numbers.
+    """
+
+    def __init__(
+        self, slots: EdgeSlots, values: Floats, wanted: Floats, generator: np.random.Generator
+    ) -> None:
+        self.slots, self.values, self.wanted, self.generator = slots, values, wanted, generator
+        self.excess = self.sums() - wanted
+        self.temperature = np.inf
+        self.rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+
+    def run(self, tolerance: float, rounds: int) -> None:
+        """Rounds of swaps until the error is within the tolerance.
+
+        Raises:
+            ValueError: The error is larger after the last round.
+        """
+        scale = float(self.wanted @ self.wanted)
+        # Each sum has the mean energy T / 2, as a degree of freedom at temperature T.
+        last = COLDEST * 2 * tolerance**2 * scale / len(self.wanted)
+        first = max(4 * float(self.values.var()), last)
+        swaps = Swaps(self.slots, self.generator, pairs=self.pairs, accept=self.accept)
+        for count in range(rounds + 1):
+            error = float(np.sqrt(self.excess @ self.excess / scale)) if scale else 0.0
+            if error <= tolerance:
+                return
+            if count < rounds:
+                progress = min(1.0, count / (COOLING * rounds))
+                self.temperature = first * (last / first) ** progress
+                swaps.round()
+                self.exchange(swaps)
+        raise ValueError(
+            f"strengths must be within tolerance={tolerance}. Got an error of {error:.2g} after "
+            f"{rounds} rounds; raise rounds or the tolerance."
+        )
+
+    def exchange(self, swaps: Swaps) -> None:
+        """Exchange weights of edges with the same source, which is possible in any graph."""
+        slots = self.slots
+        order = np.lexsort((self.noisy_rank(), slots.source))
+        start = int(self.generator.integers(2))
+        pairs = in_pairs(order[start:], self.generator)
+        first, second = pairs[:, slots.source[pairs[0]] == slots.source[pairs[1]]]
+        taken = self.accept(first, second)
+        first, second = first[taken], second[taken]
+        for values in (slots.target, swaps.keys):
+            values[first], values[second] = values[second], values[first]
+
+    def noisy_rank(self) -> Floats:
+        """Rank of the weight of each slot, blurred by nothing up to everything."""
+        reach = len(self.rank) ** self.generator.random()
+        return self.rank + reach * self.generator.random(len(self.rank))
+
+    def sums(self) -> Floats:
+        """Sum of the weights at each column, ``[N]``."""
+        slots = self.slots
+        ends, values = slots.target, self.values
+        if slots.undirected:
+            ends, values = np.append(ends, slots.source), np.append(values, values)
+        return np.bincount(ends, values, slots.columns)
+
+    def pairs(self, slots: EdgeSlots, generator: np.random.Generator) -> tuple[Ids, Ids]:
+        """Slots in pairs of similar weights, from neighbours in rank to any."""
+        # A large weight fits where another large one is, and small steps come last.
+        order = np.argsort(self.noisy_rank())
+        first, second = in_pairs(order[int(generator.integers(2)) :], generator)
+        return first, second
+
+    def accept(self, first: Ids, second: Ids) -> Bools:
+        """Which pairs of slots swap their targets."""
+        ours, theirs = self.slots.target[first], self.slots.target[second]
+        tried = first_to_have(ours, theirs, self.slots.columns)
+        change = self.values[second] - self.values[first]
+        energy = 2 * change * (change + self.excess[ours] - self.excess[theirs])
+        chance = self.generator.exponential(size=len(energy)) * self.temperature
+        taken = tried & (energy <= chance)
+        self.excess[ours[taken]] += change[taken]
+        self.excess[theirs[taken]] -= change[taken]
+        return taken
+
+
+def first_to_have(ours: Ids, theirs: Ids, columns: int) -> Bools:
+    """Whether no earlier pair has one of the two columns of each pair."""
+    ends, place = np.stack([ours, theirs], 1), np.arange(len(ours))
+    owner = np.zeros(columns, dtype=np.int64)
+    owner[ends[::-1]] = place[::-1, None]
+    return (owner[ends] == place[:, None]).all(1)
+
+
+def in_pairs(order: Ids, generator: np.random.Generator) -> Ids:
+    """Neighbours in an order, ``[2, P]``, the pairs shuffled."""
+    return generator.permutation(order[: len(order) // 2 * 2].reshape(-1, 2)).T
