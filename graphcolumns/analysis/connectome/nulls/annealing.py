@@ -23,7 +23,7 @@ class Annealing:
     swaps that change the same sum the first is tried alone, so that each is a step by itself.
 
     Args:
-        slots: Edges, changed in place.
+        state: Edges, changed in place.
         values: Weight of each slot, ``[S]``.
         wanted: Sum of the weights at each column, ``[N]``: of in-edges, or of all edges if the
             graph is undirected.
@@ -31,9 +31,9 @@ class Annealing:
     """
 
     def __init__(
-        self, slots: EdgeSlots, values: Floats, wanted: Floats, generator: np.random.Generator
+        self, state: EdgeSlots, values: Floats, wanted: Floats, generator: np.random.Generator
     ) -> None:
-        self.slots, self.values, self.wanted, self.generator = slots, values, wanted, generator
+        self.state, self.values, self.wanted, self.generator = state, values, wanted, generator
         self.excess = self.sums() - wanted
         self.temperature = np.inf
         self.rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
@@ -48,7 +48,7 @@ class Annealing:
         # Each sum has the mean energy T / 2, as a degree of freedom at temperature T.
         last = COLDEST * 2 * tolerance**2 * scale / len(self.wanted)
         first = max(4 * float(self.values.var()), last)
-        swaps = Swaps(self.slots, self.generator, pairs=self.pairs, accept=self.accept)
+        swaps = Swaps(self.state, self.generator, pairs=self.pairs, accept=self.accept)
         for count in range(rounds + 1):
             error = float(np.sqrt(self.excess @ self.excess / scale)) if scale else 0.0
             if error <= tolerance:
@@ -65,14 +65,14 @@ class Annealing:
 
     def exchange(self, swaps: Swaps) -> None:
         """Exchange weights of edges with the same source, which is possible in any graph."""
-        slots = self.slots
-        order = np.lexsort((self.noisy_rank(), slots.source))
+        state = self.state
+        order = np.lexsort((self.noisy_rank(), state.source))
         start = int(self.generator.integers(2))
         pairs = in_pairs(order[start:], self.generator)
-        first, second = pairs[:, slots.source[pairs[0]] == slots.source[pairs[1]]]
+        first, second = pairs[:, state.source[pairs[0]] == state.source[pairs[1]]]
         taken = self.accept(first, second)
         first, second = first[taken], second[taken]
-        for values in (slots.target, swaps.keys):
+        for values in (state.target, swaps.keys):
             values[first], values[second] = values[second], values[first]
 
     def noisy_rank(self) -> Floats:
@@ -82,13 +82,13 @@ class Annealing:
 
     def sums(self) -> Floats:
         """Sum of the weights at each column, ``[N]``."""
-        slots = self.slots
-        ends, values = slots.target, self.values
-        if slots.undirected:
-            ends, values = np.append(ends, slots.source), np.append(values, values)
-        return np.bincount(ends, values, slots.columns)
+        state = self.state
+        ends, values = state.target, self.values
+        if state.undirected:
+            ends, values = np.append(ends, state.source), np.append(values, values)
+        return np.bincount(ends, values, state.columns).astype(np.float64)
 
-    def pairs(self, slots: EdgeSlots, generator: np.random.Generator) -> tuple[Ids, Ids]:
+    def pairs(self, state: EdgeSlots, generator: np.random.Generator) -> tuple[Ids, Ids]:
         """Slots in pairs of similar weights, from neighbours in rank to any."""
         # A large weight fits where another large one is, and small steps come last.
         order = np.argsort(self.noisy_rank())
@@ -97,8 +97,8 @@ class Annealing:
 
     def accept(self, first: Ids, second: Ids) -> Bools:
         """Which pairs of slots swap their targets."""
-        ours, theirs = self.slots.target[first], self.slots.target[second]
-        tried = first_to_have(ours, theirs, self.slots.columns)
+        ours, theirs = self.state.target[first], self.state.target[second]
+        tried = first_to_have(ours, theirs, self.state.columns)
         change = self.values[second] - self.values[first]
         energy = 2 * change * (change + self.excess[ours] - self.excess[theirs])
         chance = self.generator.exponential(size=len(energy)) * self.temperature

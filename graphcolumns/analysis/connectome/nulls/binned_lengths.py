@@ -59,14 +59,14 @@ def rewire_within_lengths(
     """
     check_positive("swaps_per_edge", swaps_per_edge)
     geometry = require_geometry(graph, geometry, "rewire_within_lengths")
-    slots = edge_slots(graph, weights, undirected, self_edges=False)
+    state = edge_slots(graph, weights, undirected, self_edges=False)
     generator = numpy_generator(seed)
-    if len(slots.source):
-        bounds = length_bounds(lengths_of(geometry, slots.source, slots.target), bins)
+    if len(state.source):
+        bounds = length_bounds(lengths_of(geometry, state.source, state.target), bins)
         pairs = near_pairs(geometry, generator)
-        swaps = Swaps(slots, generator, pairs=pairs, bins=binned(geometry, bounds))
+        swaps = Swaps(state, generator, pairs=pairs, bins=binned(geometry, bounds))
         swaps.run(swaps_per_edge)
-    return slots.draw(graph, weights, geometry)
+    return state.draw(graph, weights, geometry)
 
 
 def length_bounds(lengths: NDArray[np.float64], bins: int | Sequence[float]) -> NDArray[np.float64]:
@@ -87,8 +87,8 @@ def length_bounds(lengths: NDArray[np.float64], bins: int | Sequence[float]) -> 
 @torch.no_grad()
 def lengths_of(geometry: Geometry, source: Ids, target: Ids) -> NDArray[np.float64]:
     """Lengths of pairs of columns."""
-    ids = [torch.from_numpy(x).to(geometry.positions.device) for x in (target, source)]
-    return geometry.distance(*ids).double().cpu().numpy()
+    a, b = (torch.from_numpy(x).to(geometry.positions.device) for x in (target, source))
+    return geometry.distance(a, b).double().cpu().numpy()
 
 
 def binned(geometry: Geometry, bounds: NDArray[np.float64]) -> Callable[[Ids, Ids], Ids]:
@@ -113,12 +113,12 @@ def near_pairs(geometry: Geometry, generator: np.random.Generator) -> Pairs:
     count = min(-(-n // GROUP), GROUPS)
     groups = [nearest_landmark(geometry, generator, k) for k in (count, -(-count // GROUP))]
 
-    def pairs(slots: EdgeSlots, generator: np.random.Generator) -> tuple[Ids, Ids]:
+    def pairs(state: EdgeSlots, generator: np.random.Generator) -> tuple[Ids, Ids]:
         kind = generator.integers(3)
         if kind == 2:
-            return random_pairs(slots, generator)
-        order = generator.permutation(len(slots.source))
-        order = order[np.argsort(groups[kind][slots.source[order]], kind="stable")]
+            return random_pairs(state, generator)
+        order = generator.permutation(len(state.source))
+        order = order[np.argsort(groups[kind][state.source[order]], kind="stable")]
         return order[:-1:2], order[1::2]
 
     return pairs

@@ -68,15 +68,15 @@ def draw_by_distance(
     based on a distance rule, Neuron 80 (2013).
     """
     geometry = require_geometry(graph, geometry, "draw_by_distance")
-    slots = edge_slots(graph, weights, undirected, self_edges=False)
-    generator, count, n = numpy_generator(seed), len(slots.source), graph.num_columns
+    state = edge_slots(graph, weights, undirected, self_edges=False)
+    generator, count, n = numpy_generator(seed), len(state.source), graph.num_columns
     if count:
         share = count / (n * (n - 1) / (2 if undirected else 1))
-        mean = float(lengths_of(geometry, slots.source, slots.target).mean())
+        mean = float(lengths_of(geometry, state.source, state.target).mean())
         rule = fit_rule(pair_lengths(geometry), mean, share, rate)
-        slots.source, slots.target = draw_pairs(geometry, rule, count, undirected, generator)
-        slots.origin = generator.permutation(slots.origin)
-    return slots.draw(graph, weights, geometry)
+        state.source, state.target = draw_pairs(geometry, rule, count, undirected, generator)
+        state.origin = generator.permutation(state.origin)
+    return state.draw(graph, weights, geometry)
 
 
 def fit_rule(pairs: Floats, mean: float, share: float, rate: float | None = None) -> DistanceRule:

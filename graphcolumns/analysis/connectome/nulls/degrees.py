@@ -49,6 +49,6 @@ def rewire_degrees(
     296 (2002).
     """
     check_positive("swaps_per_edge", swaps_per_edge)
-    slots = edge_slots(graph, weights, undirected, self_edges)
-    Swaps(slots, numpy_generator(seed), self_edges).run(swaps_per_edge)
-    return slots.draw(graph, weights, geometry)
+    state = edge_slots(graph, weights, undirected, self_edges)
+    Swaps(state, numpy_generator(seed), self_edges).run(swaps_per_edge)
+    return state.draw(graph, weights, geometry)

@@ -60,15 +60,15 @@ def anneal_strengths(
     for name, value in options.items():
         check_positive(name, value)
     weights = require_weights(weights)
-    slots = edge_slots(graph, weights, undirected, self_edges=False)
+    state = edge_slots(graph, weights, undirected, self_edges=False)
     generator = numpy_generator(seed)
-    if len(slots.source):
-        values = weights.detach().double().cpu().numpy()[slots.origin]
-        start = Annealing(slots, values, np.zeros(graph.num_columns), generator)
+    if len(state.source):
+        values = weights.detach().double().cpu().numpy()[state.origin]
+        start = Annealing(state, values, np.zeros(graph.num_columns), generator)
         wanted = start.sums()
-        Swaps(slots, generator).run(swaps_per_edge)
-        Annealing(slots, values, wanted, generator).run(tolerance, rounds)
-    return slots.draw(graph, weights, geometry)
+        Swaps(state, generator).run(swaps_per_edge)
+        Annealing(state, values, wanted, generator).run(tolerance, rounds)
+    return state.draw(graph, weights, geometry)
 
 
 def require_weights(weights: Tensor | None) -> Tensor:

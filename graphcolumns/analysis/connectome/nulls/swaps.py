@@ -23,9 +23,9 @@ PILOT, PILOT_PAIRS, LOWEST = 10, 200, 0.01
 BARREN = 10
 
 
-def random_pairs(slots: EdgeSlots, generator: np.random.Generator) -> tuple[Ids, Ids]:
+def random_pairs(state: EdgeSlots, generator: np.random.Generator) -> tuple[Ids, Ids]:
     """All slots in pairs at random; one is left over if their number is odd."""
-    order = generator.permutation(len(slots.source))
+    order = generator.permutation(len(state.source))
     return order[: len(order) // 2], order[len(order) // 2 : len(order) // 2 * 2]
 
 
@@ -45,7 +45,7 @@ class Swaps:
     only by reversing a cycle of three edges, which each round tries once.
 
     Args:
-        slots: Edges, changed in place.
+        state: Edges, changed in place.
         generator: Source of random numbers.
         self_edges: Whether a swap may make a self-edge.
         pairs: Function that pairs the slots, independent of their targets.
@@ -58,7 +58,7 @@ class Swaps:
     Review E 72 (2005).
     """
 
-    slots: EdgeSlots
+    state: EdgeSlots
     generator: np.random.Generator
     self_edges: bool = False
     pairs: Pairs = random_pairs
@@ -68,9 +68,9 @@ class Swaps:
     pointers: Ids = field(init=False)
 
     def __post_init__(self) -> None:
-        slots = self.slots
-        self.keys = slots.keys(slots.source, slots.target)
-        self.pointers = np.searchsorted(slots.source, np.arange(slots.columns + 1))
+        state = self.state
+        self.keys = state.keys(state.source, state.target)
+        self.pointers = np.searchsorted(state.source, np.arange(state.columns + 1))
 
     def run(self, swaps_per_edge: float) -> None:
         """As many rounds as make ``swaps_per_edge`` swaps for each slot, on average.
@@ -78,54 +78,54 @@ class Swaps:
         Their number is set before the first swap: to stop after a number of swaps would prefer
         graphs from which many swaps are possible.
         """
-        if len(self.slots.source) < 2:
+        if len(self.state.source) < 2:
             return
         possible = self.swaps_per_round()
-        rounds = len(self.slots.source) / possible if possible else BARREN
+        rounds = len(self.state.source) / possible if possible else BARREN
         for _ in range(int(np.ceil(swaps_per_edge * rounds))):
             self.round()
 
     def swaps_per_round(self) -> float:
         """Mean number of swaps in a round from the present graph, estimated by proposals."""
-        pairs = len(self.slots.source) // 2
+        pairs = len(self.state.source) // 2
         rounds = max(PILOT, -(-PILOT_PAIRS // pairs))
         possible = sum(len(self._proposals()[0]) for _ in range(rounds))
         return max(possible / rounds, LOWEST * pairs) if possible else 0.0
 
     def round(self) -> None:
         """One round of swaps."""
-        slots = self.slots
-        if slots.undirected:
+        state = self.state
+        if state.undirected:
             # Both ends of a pair of edges are alike, so either may stay.
-            turned = self.generator.random(len(slots.source)) < 0.5
-            slots.source, slots.target = (
-                np.where(turned, slots.target, slots.source),
-                np.where(turned, slots.source, slots.target),
+            turned = self.generator.random(len(state.source)) < 0.5
+            state.source, state.target = (
+                np.where(turned, state.target, state.source),
+                np.where(turned, state.source, state.target),
             )
         first, second, key_first, key_second = self._proposals()
         if self.accept is not None:
             taken = self.accept(first, second)
             first, second = first[taken], second[taken]
             key_first, key_second = key_first[taken], key_second[taken]
-        kept = slots.target[first]
-        slots.target[first], slots.target[second] = slots.target[second], kept
+        kept = state.target[first]
+        state.target[first], state.target[second] = state.target[second], kept
         self.keys[first], self.keys[second] = key_first, key_second
-        if not slots.undirected and not self.self_edges and self.accept is None:
+        if not state.undirected and not self.self_edges and self.accept is None:
             self._reverse_cycle()
 
     def _proposals(self) -> tuple[Ids, Ids, Ids, Ids]:
         """Pairs of slots that can swap, and the keys of the edges that they would have."""
-        slots = self.slots
-        first, second = self.pairs(slots, self.generator)
-        most = SHARE * slots.columns**2 / (2 if slots.undirected else 1)
+        state = self.state
+        first, second = self.pairs(state, self.generator)
+        most = SHARE * state.columns**2 / (2 if state.undirected else 1)
         heads = 0.5 * min(1.0, max(most, 1.0) / max(len(first), 1))
         thrown = self.generator.random(len(first)) < heads
         first, second = first[thrown], second[thrown]
         able = self._able(first, second)
         first, second = first[able], second[able]
-        a, b = slots.source[first], slots.source[second]
-        new = slots.keys(np.append(a, b), slots.target[np.append(second, first)])
-        taken = repeated(np.append(self.keys, new), slots.columns**2)
+        a, b = state.source[first], state.source[second]
+        new = state.keys(np.append(a, b), state.target[np.append(second, first)])
+        taken = repeated(np.append(self.keys, new), state.columns**2)
         ours, theirs = np.split(taken[len(self.keys) :], 2)
         free = ~(ours | theirs | taken[first] | taken[second])
         key_first, key_second = np.split(new, 2)
@@ -133,7 +133,7 @@ class Swaps:
 
     def _able(self, first: Ids, second: Ids) -> Bools:
         """Whether the new edges of each pair, wherever others are, would be allowed."""
-        source, target = self.slots.source, self.slots.target
+        source, target = self.state.source, self.state.target
         a, b, c, d = source[first], target[first], source[second], target[second]
         able = (a != c) & (b != d)
         if not self.self_edges:
@@ -146,9 +146,9 @@ class Swaps:
 
     def _reverse_cycle(self) -> None:
         """Turn a cycle a -> b -> c -> a round, if one is met and no reverse edge is there."""
-        target, pointers = self.slots.target, self.pointers
+        target, pointers = self.state.target, self.pointers
         first = int(self.generator.integers(len(target)))
-        a, b = int(self.slots.source[first]), int(target[first])
+        a, b = int(self.state.source[first]), int(target[first])
         out = pointers[b + 1] - pointers[b]
         chance = self.generator.random(2)
         if not out or chance[1] < 0.5:
@@ -162,7 +162,7 @@ class Swaps:
             return
         changed = np.array([first, second, third[0]])
         target[changed] = [c, a, b]
-        self.keys[changed] = self.slots.keys(self.slots.source[changed], target[changed])
+        self.keys[changed] = self.state.keys(self.state.source[changed], target[changed])
 
 
 def repeated(keys: Ids, cells: int) -> Bools:
