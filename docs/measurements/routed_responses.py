@@ -19,7 +19,7 @@ Learning rates are chosen on a fold of the training half (seed 100). Attention l
 fifths of the training samples, and the fifth decides which of its checkpoints is scored; ridge
 chooses penalties by five folds, and learns from all samples. Rows that are in the table are kept.
 
-    OMP_NUM_THREADS=1 python docs/measurements/routed_responses.py docs/measurements
+    OMP_NUM_THREADS=1 python docs/measurements/routed_responses.py docs/measurements [SWEEPS [SEED]]
 """
 
 import csv
@@ -46,7 +46,7 @@ from graphcolumns.models.brain_encoder import (
 )
 from graphcolumns.training import TrainOptions, evaluate, train
 
-STEPS, BATCH, EVERY = 1000, 64, 100
+STEPS, FEWER_STEPS, BATCH, EVERY = 1000, 500, 64, 100
 RATES = (1e-3, 3e-3, 1e-2)
 DECODER = {"channels": 64, "heads": 4, "hidden": 128, "dropout": 0.0}
 ENCODERS = {
@@ -59,15 +59,14 @@ ENCODERS = {
 PENALTIES = np.logspace(1, 6, 11)
 LINEAR = ("ridge", "mean-token ridge")
 ARMS = ("signal", *ENCODERS, *LINEAR)
-FEW = ("attention", "factorised", "ridge")
 TWO = ("attention", "ridge")
 # What differs from the defaults (2,000 samples, noise 0.5, 8 distractors), the arms, the seeds.
 SWEEPS = {
     "default": ([{}], ARMS, range(5)),
-    "linear": ([{"regions": {"linear": 5}, "train_count": 300}], FEW, range(3)),
-    "samples": ([{"train_count": n} for n in (100, 300, 1000, 3000)], FEW, range(3)),
-    "noise": ([{"noise": noise} for noise in (1.0, 2.0)], TWO, range(3)),
-    "distractors": ([{"distractors": n} for n in (0, 44)], TWO, range(3)),
+    "linear": ([{"regions": {"linear": 5}, "train_count": 300}], TWO, range(3)),
+    "samples": ([{"train_count": n} for n in (100, 300, 1000, 3000)], TWO, range(3)),
+    "noise": ([{"noise": 2.0}], TWO, range(3)),
+    "distractors": ([{"distractors": 44}], TWO, range(3)),
 }
 FIELDS = ("sweep", "arm", "seed", "held_out", "rate", "train_count", "noise", "distractors")
 FIELDS += ("region", "fraction", "r", "hit", "hit_head", "centre_error", "stopped", "seconds")
@@ -80,7 +79,7 @@ def fit_encoder(arm: str, data, rate: float, seed: int):
     model = ENCODERS[arm](data.num_classes, data.spec, data.task.regions)
     inner = data.validation(0, seed=seed)
     options = TrainOptions(
-        steps=STEPS,
+        steps=STEPS if data.size("train") >= 1000 else FEWER_STEPS,
         batch_size=min(BATCH, inner.size("train")),
         lr=rate,
         weight_decay=1e-4,
@@ -239,9 +238,13 @@ def main() -> None:
     table = Table(path)
     rates = {arm: choose(table, arm) for arm in ARMS}
     print(rates, flush=True)
-    for sweep, (conditions, arms, seeds) in SWEEPS.items():
-        for options in conditions:
-            for seed in seeds:
+    sweeps = sys.argv[2].split(",") if len(sys.argv) > 2 else SWEEPS
+    only = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    for sweep in sweeps:
+        conditions, arms, seeds = SWEEPS[sweep]
+        seeds = [seed for seed in seeds if only is None or seed == only]
+        for seed in seeds:
+            for options in conditions:
                 for arm in arms:
                     key = condition(sweep, options, arm, seed, "test", rates[arm])
                     if table.has(key):
@@ -280,7 +283,8 @@ def show(table: Table) -> None:
     for arm in ARMS:
         about = {"sweep": "default", "arm": arm}
         parts = [cell(values(table, "fraction", family, **about)) for family in FAMILIES[:4]]
-        parts += [cell(values(table, "r", "noise", **about))]
+        # Without noise nothing is left of a region of noise.
+        parts.append("" if arm == "signal" else cell(values(table, "r", "noise", **about)))
         print(f"| {arm} | {' | '.join(parts)} |")
     print("hit of the mean of heads, of the best head; centres in patches")
     for arm in ("signal", *ENCODERS):
@@ -292,7 +296,7 @@ def show(table: Table) -> None:
         ]
         parts.append(cell(values(table, "centre_error", "retinotopic", **about)))
         print(f"| {arm} | {' | '.join(parts)} |")
-    for arm in ARMS:
+    for arm in ARMS[1:]:
         rows = table.rows_of({"sweep": "default", "arm": arm, "held_out": "test"})
         r = [float(row["r"]) for row in rows if row["region"].startswith("noise")]
         error = np.std(r, ddof=1) / len(r) ** 0.5
@@ -325,7 +329,8 @@ def draw(table: Table, path: Path) -> None:
     first.invert_yaxis()
     first.axvline(1, color="grey", linewidth=0.8, linestyle=":")
     first.set(xlabel="share of the noise ceiling", title="2,000 samples, 8 distractors")
-    first.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 0.3))
+    first.set_ylim(len(ARMS) + 0.2, -0.6)
+    first.legend(fontsize=7, loc="lower center", ncols=4, columnspacing=0.8, handletextpad=0.1)
     panels = {
         "samples": ("train_count", "training samples", [2000]),
         "noise": ("noise", "standard deviation of the noise", [0.5]),
@@ -335,6 +340,9 @@ def draw(table: Table, path: Path) -> None:
     for family, axis in places.items():
         curves(axis, table, family, "samples", *panels["samples"])
         axis.set(xscale="log", title=f"{family} regions")
+        counts = (100, 300, 1000, 3000)
+        axis.set_xticks(counts, [f"{count:,}" for count in counts])
+        axis.minorticks_off()
     curves(axes[1, 1], table, "content", "noise", *panels["noise"])
     curves(axes[1, 2], table, "content", "distractors", *panels["distractors"])
     for axis in (axes[1, 1], axes[1, 2]):
@@ -347,9 +355,7 @@ def draw(table: Table, path: Path) -> None:
 def curves(axis, table: Table, family: str, sweep: str, field: str, label: str, own: list) -> None:
     """One line per arm, with a mark for every seed."""
     points = [options[field] for options in SWEEPS[sweep][0]]
-    for colour, arm in zip(("C0", "C2", "C3"), FEW, strict=True):
-        if arm not in SWEEPS[sweep][1]:
-            continue
+    for colour, arm in zip(("C0", "C3"), TWO, strict=True):
         line = []
         for point in sorted(points + own):
             name = "default" if point in own else sweep
