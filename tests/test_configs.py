@@ -31,6 +31,8 @@ NEEDED = {
     "npz": ["data.path=FILE"],
     "surface": ["geometry.path=FILE"],
     "csv": [],
+    # A package with a connectome must be installed.
+    "connectome": [],
     "gmp": ["plasticity.degree=2"],
     "wiring": ["plasticity.budget=300"],
 }
@@ -82,6 +84,18 @@ def test_every_graph_is_built(choice):
     assert graph.distance is not None
     if choice == "isolated":
         assert graph.num_edges == geometry.num_columns
+
+
+def test_the_graph_of_a_connectome_is_built():
+    module = "graphcolumns.data.connectomes"
+    config = composed(
+        *("graph=connectome", "geometry=ring", "geometry.n=3"),
+        f"graph.connectome._target_={module}.connectome_from_matrix",
+        *("+graph.connectome.matrix=[[0,2,0],[0,0,1],[0,0,0]]", "+graph.connectome.rows=sources"),
+    )
+    geometry = instantiate(config["geometry"], _convert_="all")
+    graph = instantiate(config["graph"], _convert_="all")(geometry)
+    assert graph.edge_index.tolist() == [[0, 0, 1, 1, 2], [0, 1, 1, 2, 2]]
 
 
 @pytest.mark.parametrize("choice", [c for c in choices("data") if c not in NEEDED])
