@@ -27,8 +27,8 @@ class LieError(NamedTuple):
         absolute: Root mean square of the Lie derivative over axes, images and outputs, in units of
             the output per unit of shift.
         relative: ``absolute`` over the root mean square of the derivative of shifted outputs: 0 if
-            the output moves with the image, 1 if it stays where it is. NaN where outputs have no
-            place (``[B, K]``) or are the same at every place.
+            the output moves with the image, 1 if it stays as it is, above 1 if it changes more than
+            either. NaN where outputs have no place (``[B, K]``) or are the same at every place.
     """
 
     absolute: float
