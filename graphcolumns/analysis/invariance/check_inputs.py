@@ -31,15 +31,18 @@ def check_images(images: Tensor) -> None:
 
 def tensor_in(output: Any, expected: str) -> Tensor:
     """The tensor that a function returned: itself, the first of a tuple, or its prediction."""
-    if not torch.is_tensor(output):
-        prediction = getattr(output, "prediction", None)
-        output = output[0] if prediction is None and isinstance(output, tuple) else prediction
-    if not torch.is_tensor(output):
+    found = output
+    if not torch.is_tensor(found):
+        prediction = getattr(found, "prediction", None)
+        found = (
+            found[0] if prediction is None and isinstance(found, tuple) and found else prediction
+        )
+    if not torch.is_tensor(found):
         raise TypeError(
             f"the output must be a tensor {expected}, or have one named prediction. Got "
             f"{type(output).__name__}."
         )
-    return output
+    return found
 
 
 def check_finite_output(output: Tensor) -> None:

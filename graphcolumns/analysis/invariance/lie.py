@@ -64,7 +64,8 @@ def lie_derivative(
         function: Function of images that returns ``[B, channels, Y', X']`` or ``[B, K]``, or an
             output with such a ``prediction``. The published measure is of probabilities: pass
             ``lambda x: model(x).softmax(1)``.
-        images: Images ``[B, channels, Y, X]``, floating; float64 for the smallest errors.
+        images: Images ``[B, channels, Y, X]``, float32 or float64, the latter for the smallest
+            errors. All of them are in memory at once, with what two backward passes keep.
         stencil: Derivative of a shift, ``"fourier"`` (circular) or ``"bilinear"`` (the published
             one, one-sided at 0).
         step: Half-width ``h`` of a central difference, in pixels (default: exact derivative).
@@ -78,7 +79,7 @@ def lie_derivative(
         ValueError: Images or outputs of another shape or not finite, a unit or a step that is not
             above 0, a step with the bilinear stencil, or no step for a function that cannot be
             differentiated twice.
-        TypeError: Images that are not floating, an output that is not a tensor.
+        TypeError: Images that are not float32 or float64, an output that is not a tensor.
 
     Source: Gruver et al., The Lie derivative for measuring learned equivariance, ICLR 2023,
     https://arxiv.org/abs/2210.02984.
@@ -103,7 +104,7 @@ def lie_derivative_error(
 
     Args:
         function: Function of images that returns ``[B, channels, Y', X']`` or ``[B, K]``.
-        images: Images ``[B, channels, Y, X]``, floating.
+        images: Images ``[B, channels, Y, X]``, float32 or float64.
         stencil: Derivative of a shift, ``"fourier"`` or ``"bilinear"``.
         step: Half-width of a central difference, in pixels (default: exact derivative).
         unit: Length of the unit of shift, in pixels.

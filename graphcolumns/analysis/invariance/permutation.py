@@ -71,6 +71,11 @@ def permutation_error(
     count = _check_state(x, graph, dim)
     order = _random_cycle(count, seed) if permutation is None else permutation
     _check_permutation(order, count)
+    if torch.equal(order, torch.arange(count, device=order.device)):
+        raise ValueError(
+            "permutation must change the order of the columns. Got the identity, for which every "
+            "layer has error 0."
+        )
     order = order.to(x.device)
     permuted = permute_columns(layer, order, graph) if parameters == "permuted" else layer
     moved_graph = None if graph is None else graph.permute(order)
@@ -94,7 +99,8 @@ def permute_columns(layer: Any, permutation: Tensor, graph: ColumnGraph | None =
 
     Raises:
         TypeError: Not a module, or a model that keeps its graph.
-        ValueError: Values per edge without a graph, or a tensor that has not one entry per column.
+        ValueError: A permutation that is none, values per edge without a graph, or a tensor that
+            has not one entry per column.
     """
     if not isinstance(layer, nn.Module):
         raise TypeError(
@@ -107,7 +113,9 @@ def permute_columns(layer: Any, permutation: Tensor, graph: ColumnGraph | None =
             "one; build the model on graph.permute(permutation) and call "
             "graphcolumns.scaling.inherit.inherit."
         )
+    _check_permutation(permutation, len(permutation))
     copied = deepcopy(layer)
+    done: set[int] = set()
     moved_graph = None if graph is None else graph.permute(permutation)
     foreign: list[str] = []
     for path, part in copied.named_modules():
@@ -115,10 +123,10 @@ def permute_columns(layer: Any, permutation: Tensor, graph: ColumnGraph | None =
             continue
         if getattr(part, "own_columns", False):
             foreign.append(f"{path}." if path else "")
-        _take(part, "column_tensors", permutation, len(permutation), path)
+        _take(part, "column_tensors", permutation, path, done)
         if graph is not None and moved_graph is not None:
             edges = graph.permuted_edges(permutation)
-            if _take(part, "edge_tensors", edges, graph.num_edges, path):
+            if _take(part, "edge_tensors", edges, path, done):
                 settle([part], moved_graph)
         elif any(getattr(part, name, None) is not None for name in _names(part, "edge_tensors")):
             raise ValueError(
@@ -132,18 +140,21 @@ def _names(part: nn.Module, kind: str) -> tuple[str, ...]:
     return tuple(getattr(part, kind, ()))
 
 
-def _take(part: nn.Module, kind: str, ids: Tensor, count: int, path: str) -> bool:
-    """Permute the tensors of one module in place; whether there are any."""
+def _take(part: nn.Module, kind: str, ids: Tensor, path: str, done: set[int]) -> bool:
+    """Permute the tensors of one module in place, each once; whether there are any."""
     tensors = {name: getattr(part, name, None) for name in _names(part, kind)}
     present = {name: tensor for name, tensor in tensors.items() if tensor is not None}
     for name, tensor in present.items():
-        if not tensor.ndim or len(tensor) != count:
+        if not tensor.ndim or len(tensor) != len(ids):
             what = "column" if kind == "column_tensors" else "edge"
             raise ValueError(
-                f"{f'{path}.' if path else ''}{name} must have one entry per {what}, {count}. Got "
-                f"shape {list(tensor.shape)}."
+                f"{f'{path}.' if path else ''}{name} must have one entry per {what}, {len(ids)}. "
+                f"Got shape {list(tensor.shape)}."
             )
-        tensor.copy_(tensor[ids.to(tensor.device)])
+        # Several modules may keep the same parameter.
+        if id(tensor) not in done:
+            done.add(id(tensor))
+            tensor.copy_(tensor[ids.to(tensor.device)])
     return bool(present)
 
 
@@ -194,8 +205,3 @@ def _check_permutation(permutation: Tensor, count: int) -> None:
     ids = torch.arange(count, device=permutation.device)
     if permutation.shape != (count,) or not torch.equal(permutation.sort().values, ids):
         raise ValueError(f"permutation must hold every id below {count} once. Got {permutation}.")
-    if torch.equal(permutation, ids):
-        raise ValueError(
-            "permutation must change the order of the columns. Got the identity, for which every "
-            "layer has error 0."
-        )

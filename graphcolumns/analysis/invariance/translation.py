@@ -28,7 +28,12 @@ def fourier_shift(images: Tensor, shift: float, dim: int = -1) -> Tensor:
 
     Returns:
         As ``images``.
+
+    Raises:
+        TypeError: Images that are not float32 or float64.
+        ValueError: A dimension that is not there or has no pixels.
     """
+    _check_pixels(images, dim)
     n = images.shape[dim]
     turn = 2 * math.pi * shift / n * _frequencies(images, dim)
     phase = torch.polar(torch.ones_like(turn), turn)
@@ -56,12 +61,19 @@ def shift_derivative(images: Tensor, dim: int = -1, stencil: Stencil = "fourier"
     Returns:
         As ``images``, per pixel.
 
+    Raises:
+        TypeError: Images that are not float32 or float64.
+        ValueError: A dimension that is not there or has no pixels, or an unknown stencil.
+
     Source: Gruver et al., The Lie derivative for measuring learned equivariance, ICLR 2023,
     https://arxiv.org/abs/2210.02984, for the bilinear stencil.
     """
     check_choice("stencil", stencil, ("fourier", "bilinear"))
+    _check_pixels(images, dim)
     n = images.shape[dim]
     if stencil == "bilinear":
+        if n == 1:
+            return torch.zeros_like(images)
         left = left_sided(n).to(images.device)
         x = images.movedim(dim, -1)
         steps = torch.diff(torch.cat([x[..., 1:2], x, x[..., -2:-1]], -1))
@@ -87,3 +99,16 @@ def _frequencies(images: Tensor, dim: int) -> Tensor:
 
 def _times(spectrum: Tensor, factor: Tensor, dim: int) -> Tensor:
     return (spectrum.movedim(dim, -1) * factor).movedim(-1, dim)
+
+
+def _check_pixels(images: Tensor, dim: int) -> None:
+    if not torch.is_tensor(images) or images.dtype not in (torch.float32, torch.float64):
+        got = images.dtype if torch.is_tensor(images) else type(images).__name__
+        raise TypeError(
+            f"images must be float32 or float64 to be shifted. Got {got}; call .float() on a "
+            "tensor."
+        )
+    if not -images.ndim <= dim < images.ndim or images.shape[dim] < 1:
+        raise ValueError(
+            f"dim must be a dimension of the images with pixels. Got {dim} of {list(images.shape)}."
+        )

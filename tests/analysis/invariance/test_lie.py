@@ -141,6 +141,14 @@ def test_outputs_with_fewer_pixels_move_by_the_same_share_of_the_image():
     assert relative(lambda x: x[:, :, ::2, ::2], white(24)) > 0.1
 
 
+@pytest.mark.parametrize("stencil", ["fourier", "bilinear"])
+def test_an_output_of_one_pixel_has_nowhere_to_move(stencil):
+    x = white()
+    pooled = lie_derivative(lambda x: F.adaptive_avg_pool2d(x.square(), 1), x, stencil=stencil)
+    scores = lie_derivative(lambda x: x.square().mean((2, 3)), x, stencil=stencil)
+    torch.testing.assert_close(pooled[..., 0, 0], scores)
+
+
 def test_relative_errors_have_no_unit():
     layer, x = nn.Sequential(convolution("zeros"), nn.ReLU()), white()
     one = lie_derivative_error(layer, x)
@@ -183,6 +191,22 @@ WRONG = [
         lambda: lie_derivative(F.relu, torch.ones(1, 1, 4, 4, dtype=torch.uint8)),
         TypeError,
         "images must be a floating tensor. Got torch.uint8; call .float() on a tensor.",
+    ),
+    (
+        lambda: lie_derivative(F.relu, torch.ones(1, 1, 4, 4, dtype=torch.bfloat16)),
+        TypeError,
+        "images must be float32 or float64 to be shifted. Got torch.bfloat16; call .float() on a "
+        "tensor.",
+    ),
+    (
+        lambda: fourier_shift([1.0], 0.5),
+        TypeError,
+        "images must be float32 or float64 to be shifted. Got list; call .float() on a tensor.",
+    ),
+    (
+        lambda: shift_derivative(torch.ones(3), 1),
+        ValueError,
+        "dim must be a dimension of the images with pixels. Got 1 of [3].",
     ),
     (
         lambda: lie_derivative(F.relu, torch.ones(1, 4, 4)),

@@ -100,6 +100,17 @@ def test_permuted_columns_are_a_copy_and_the_inverse_brings_them_back():
         assert torch.equal(back[name], value)
 
 
+def test_a_parameter_of_two_modules_is_permuted_once():
+    torch.manual_seed(0)
+    layer = ColumnAttention(N, C, 2)
+    layer.key.weight = layer.query.weight
+    order = torch.randperm(N)
+    copied = permute_columns(layer, order)
+    assert copied.key.weight is copied.query.weight
+    assert torch.equal(copied.key.weight, layer.query.weight[order])
+    assert permutation_error(layer, state(), SPARSE, parameters="permuted") < 1e-6
+
+
 def test_a_model_on_permuted_columns_gives_the_same_answers():
     def build(geometry, graph, receptive):
         return sheet(
@@ -198,12 +209,17 @@ WRONG = [
     (
         lambda: permutation_error(lambda x: "x", X),
         TypeError,
-        "the output must be a tensor of the columns, or have one named prediction. Got NoneType.",
+        "the output must be a tensor of the columns, or have one named prediction. Got str.",
     ),
     (
         lambda: permute_columns(ColumnAttention(4, C), torch.tensor([1, 0])),
         ValueError,
         "query.weight must have one entry per column, 2. Got shape [4, 8, 8].",
+    ),
+    (
+        lambda: permute_columns(ColumnAttention(4, C), torch.tensor([0, 0, 1, 2])),
+        ValueError,
+        "permutation must hold every id below 4 once. Got tensor([0, 0, 1, 2]).",
     ),
     (
         lambda: permute_columns(EdgeBias(SPARSE), torch.arange(N).flip(0)),
