@@ -75,7 +75,8 @@ class CrossAttentionDecoder(Decoder):
         return self.cross.weights(queries, self.cross.project(keys, values), graph)
 
     def _row(self, rows: slice | None) -> tuple[Tensor, ColumnGraph | None]:
-        return self.embedding[rows or slice(None)][:, None], self.edges_of(rows)[0]
+        graph, _ = self.edges_of(rows)
+        return self.embedding[rows or slice(None)][:, None], graph
 
     def extra_repr(self) -> str:
         """The sizes."""

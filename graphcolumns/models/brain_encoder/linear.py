@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.brain_encoder.input_tokens import check_type, input_of
 from graphcolumns.models.brain_encoder.on_edges import OnEdges
 from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.checks import check_counts
@@ -50,7 +51,9 @@ class LinearEncoder(OnEdges):
 
     Raises:
         ValueError: A size below one, a grid of fewer than 3 by 3 tokens, or edges from another
-            number of places; when called, fewer tokens than the grid has.
+            number of places; when called, fewer tokens than the grid has, or wider ones.
+        TypeError: When called, tokens of another type than the weights.
+        KeyError: When called, an input that is not there.
     """
 
     edge_tensors = ("weight",)
@@ -92,12 +95,14 @@ class LinearEncoder(OnEdges):
 
     def forward(self, inputs: Inputs) -> ModelOutput:
         """The responses to a batch of tokens."""
-        tokens = inputs if isinstance(inputs, Tensor) else inputs[self.features]
+        tokens = input_of(inputs, self.features)
+        check_type(tokens, self.weight)
         height, width = self.grid
-        if tokens.ndim != 3 or tokens.shape[1] < height * width:
+        channels = self.conv.in_channels
+        if tokens.ndim != 3 or tokens.shape[1] < height * width or tokens.shape[2] != channels:
             raise ValueError(
-                f"tokens must be [B, M, F] with M at least {height * width}. Got "
-                f"{list(tokens.shape)}."
+                f"tokens must be [B, M, F] with M at least {height * width} and F = {channels}. "
+                f"Got {list(tokens.shape)}; build the encoder for such tokens."
             )
         pixels = tokens[:, tokens.shape[1] - height * width :].unflatten(1, self.grid)
         places = self.conv(pixels.movedim(3, 1)).flatten(2).permute(2, 0, 1).contiguous()

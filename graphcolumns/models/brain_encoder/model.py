@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.models.brain_encoder.input_tokens import check_type, input_of
 from graphcolumns.models.brain_encoder.on_edges import Decoder
 from graphcolumns.models.brain_encoder.position import TokenPosition
 from graphcolumns.models.brain_encoder.readout import VertexReadout
@@ -54,6 +55,7 @@ class BrainEncoder(nn.Module):
         ValueError: A read-out of other queries than the decoder has, a chunk below one, or one
             where queries are shared; a frozen backbone that is to learn; when called, other tokens
             than the decoder has.
+        TypeError: When called, tokens of another type than the weights.
         KeyError: When called, an input that is not there.
 
     Source: Adeli et al., Transformer brain encoders explain human high-level visual responses,
@@ -199,17 +201,12 @@ class BrainEncoder(nn.Module):
         return responses
 
     def _tokens(self, inputs: Inputs) -> Tensor:
-        if not isinstance(inputs, Tensor):
-            if self.features not in inputs:
-                raise KeyError(
-                    f"inputs must have {self.features!r}. Got {', '.join(map(repr, inputs))}; name "
-                    "the input with features=..."
-                )
-            inputs = inputs[self.features]
+        given = input_of(inputs, self.features)
         if self.backbone is None:
-            return inputs
+            check_type(given, self.readout.weight)
+            return given
         with torch.set_grad_enabled(self.train_backbone and torch.is_grad_enabled()):
-            tokens: Tensor = self.backbone(inputs)
+            tokens: Tensor = self.backbone(given)
         return tokens
 
     def _num_tokens(self) -> int | None:

@@ -69,12 +69,23 @@ class Decoder(OnEdges):
         """The in-edges of some queries, and their places among all edges.
 
         Made once for each part, because a step goes through the same parts again and again.
+
+        Raises:
+            ValueError: Rows that are not one after the other, or none.
         """
-        if self.graph is None or rows is None:
+        if rows is None:
             return self.graph, slice(None)
-        part = (rows.start, rows.stop)
+        start, stop, step = rows.indices(self.num_queries)
+        if step != 1 or start >= stop:
+            raise ValueError(
+                f"queries must be one after the other, at least one of {self.num_queries}. Got "
+                f"{rows}; look at all of them and choose then."
+            )
+        if self.graph is None:
+            return None, slice(None)
+        part = (start, stop)
         if part not in self._parts or self._parts[part][0].device != self.graph.device:
-            self._parts[part] = rows_of(self.graph, rows)
+            self._parts[part] = rows_of(self.graph, slice(*part))
         return self._parts[part]
 
     def forward(self, keys: Tensor, values: Tensor) -> Tensor:

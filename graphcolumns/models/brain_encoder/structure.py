@@ -140,8 +140,8 @@ def _edges_to_read(queries: Queries, regions: Regions | None, vertices: int) -> 
                 "pass Regions(..., hemisphere=...)."
             )
         return region_edges(hemispheres(regions.hemisphere))
-    names = [queries] if isinstance(queries, str) else list(queries)
-    if not set(names) <= set(regions.families):
+    names = [queries] if isinstance(queries, str) else list(queries or ())
+    if not names or not set(names) <= set(regions.families):
         known = ", ".join(map(repr, dict.fromkeys(regions.families)))
         raise ValueError(
             "queries must be 'regions', 'hemispheres', 'vertices', a ColumnGraph, or families of "
