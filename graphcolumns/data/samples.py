@@ -99,9 +99,15 @@ def _stacked(name: str, values: Sequence[Any]) -> Tensor:
     return torch.stack(tensors)
 
 
+def _native(value: Any) -> np.ndarray:
+    """A copy of its own in the byte order of this machine, which torch needs."""
+    # A row of a memory-mapped file is read here, and cannot be written to.
+    array = np.array(value)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
 def _tensor(name: str, value: Any) -> Tensor:
-    # A copy of its own: a row of a memory-mapped file is read here, and cannot be written to.
-    tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+    tensor = value if isinstance(value, Tensor) else torch.from_numpy(_native(value))
     if tensor.is_floating_point():
         return tensor.float()
     if tensor.dtype in (torch.int16, torch.int32, torch.int64):

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import torch
 
-from graphcolumns.data.brain.array_file import ArrayFile, read_values
+from graphcolumns.data.brain.array_file import ArrayFile, absolute_path, read_values
 from graphcolumns.data.brain.numbered_images import numbered_images
 from graphcolumns.data.brain.roi_names import ROI_NAMES, roi_names
 from graphcolumns.data.brain.vertex_checks import check_vertices
@@ -51,7 +51,7 @@ class AlgonautsTree:
         Raises:
             FileNotFoundError: There is no such folder or subject.
         """
-        folder = Path(folder).expanduser()
+        folder = absolute_path(folder)
         root = folder / subject_name(subject)
         if not root.is_dir():
             there = sorted(path.name for path in folder.glob("subj*") if path.is_dir())

@@ -31,7 +31,7 @@ class ArrayFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = absolute_path(path)
         if not self.path.is_file():
             raise FileNotFoundError(f"there is no file {self.path}.")
         self._array = self._open()
@@ -72,6 +72,11 @@ class ArrayFile:
                 f"{self.path} is damaged or cut short: {error}. Restore it from a copy."
             ) from error
         return array
+
+
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` filled in, for files that are read later from another working folder."""
+    return Path(path).expanduser().absolute()
 
 
 def open_array(source: ArrayLike) -> ArrayFile | np.ndarray:

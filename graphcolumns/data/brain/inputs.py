@@ -11,7 +11,13 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from torch import Tensor
 
-from graphcolumns.data.brain.array_file import ArrayFile, ArrayLike, name_of, open_array
+from graphcolumns.data.brain.array_file import (
+    ArrayFile,
+    ArrayLike,
+    absolute_path,
+    name_of,
+    open_array,
+)
 from graphcolumns.data.image_files import read_image
 
 FEATURES = "features"
@@ -81,7 +87,7 @@ class FeatureFiles:
 
     def __getitem__(self, row: int) -> Sample:
         array = ArrayFile(self.files[row])
-        _check_shape(str(array.path), array.shape, 2, "[M, D], tokens and channels")
+        _check_features(str(array.path), array, 2, "[M, D], tokens and channels")
         return {FEATURES: array[:]}
 
 
@@ -98,11 +104,11 @@ def feature_rows(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Another shape, or no row for an input.
+        ValueError: Another shape, values that are not floating, or no row for an input.
     """
     array = open_array(source)
     name = name_of(array, FEATURES)
-    _check_shape(name, array.shape, 3, f"[n, M, D], {what}, tokens and channels")
+    _check_features(name, array, 3, f"[n, M, D], {what}, tokens and channels")
     if rows is None and len(array) != count:
         raise ValueError(
             f"{name} must have a row for each of the {count:,} {what}. Got {len(array):,} rows."
@@ -125,7 +131,7 @@ def feature_files(folder: str | os.PathLike[str], stems: Sequence[str]) -> Featu
     Raises:
         FileNotFoundError: A file is missing.
     """
-    files = [Path(folder).expanduser() / f"{stem}.npy" for stem in stems]
+    files = [absolute_path(folder) / f"{stem}.npy" for stem in stems]
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise FileNotFoundError(
@@ -140,6 +146,13 @@ def is_folder(source: ArrayLike) -> bool:
     return isinstance(source, str | os.PathLike) and Path(source).expanduser().is_dir()
 
 
-def _check_shape(name: str, shape: tuple[int, ...], ndim: int, expected: str) -> None:
+def _check_features(name: str, array: ArrayFile | np.ndarray, ndim: int, expected: str) -> None:
+    shape = tuple(array.shape)
     if len(shape) != ndim or 0 in shape:
         raise ValueError(f"{name} must be {expected}. Got {list(shape)}; reshape it.")
+    # Whole numbers would stay whole in a batch, which no model multiplies.
+    if array.dtype.kind != "f":
+        raise ValueError(
+            f"{name} must hold floating features, {expected}. Got {array.dtype}; save "
+            ".astype(numpy.float32)."
+        )

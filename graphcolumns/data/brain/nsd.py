@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from graphcolumns.data.brain.array_file import ArrayFile, ArrayLike, read_values
+from graphcolumns.data.brain.array_file import ArrayFile, ArrayLike, absolute_path, read_values
 from graphcolumns.data.brain.averaged_betas import SETTINGS, average_betas
 from graphcolumns.data.brain.inputs import InputSource, Sample, feature_rows
 from graphcolumns.data.brain.nsd_files import (
@@ -174,7 +174,7 @@ def _inputs(source: ArrayLike, ids: np.ndarray, size: int) -> InputSource:
     path = Path(source) if isinstance(source, str | os.PathLike) else None
     if path is None or path.suffix not in (".hdf5", ".h5"):
         return feature_rows(source, len(ids), ids.tolist())
-    path = path.expanduser()
+    path = absolute_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
     with need_h5py(path).File(path, "r") as file:

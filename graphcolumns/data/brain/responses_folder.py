@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import torch
 
-from graphcolumns.data.brain.array_file import ArrayFile, read_values
+from graphcolumns.data.brain.array_file import ArrayFile, absolute_path, read_values
 from graphcolumns.data.brain.inputs import ImageInputs, InputSource, feature_rows
 from graphcolumns.data.brain.numbered_images import numbered_images
 from graphcolumns.data.brain.parts import recorded
@@ -78,7 +78,7 @@ def responses_folder(
     """
     check_choice("held_out", held_out, get_args(HeldOut))
     check_counts(size=size)
-    folder = Path(folder).expanduser()
+    folder = absolute_path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"there is no folder {folder}; it must hold responses.npy, and features.npy or images/."

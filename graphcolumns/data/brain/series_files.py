@@ -6,6 +6,7 @@ import gzip
 import os
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -124,7 +125,8 @@ def _gifti(path: Path) -> np.ndarray:
 
 def _npz(path: Path) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that it cannot read.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             name = "series" if "series" in file.files else file.files[0]
             if name != "series" and len(file.files) != 1:
                 raise KeyError(", ".join(file.files))
@@ -133,6 +135,8 @@ def _npz(path: Path) -> np.ndarray:
         raise ValueError(
             f"{path} must hold an array named series, or one alone. Got {error}."
         ) from error
+    except (BadZipFile, EOFError) as error:
+        raise _damaged(path, error) from error
     except ValueError as error:
         raise ValueError(
             f"{path} must hold numbers. Got pickled objects, and to load pickled arrays runs code "

@@ -46,7 +46,8 @@ def three_way(
     Raises:
         ValueError: Other fractions, a set without a sample, or groups of another length.
     """
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    above = all(share > 0 for share in fractions)
+    if len(fractions) != 3 or not above or not abs(sum(fractions) - 1) <= 1e-6:
         raise ValueError(
             "fractions must be three shares above 0 with sum 1, of training, validation and test "
             f"set. Got {tuple(fractions)}."
@@ -65,7 +66,7 @@ def three_way(
         what = "samples" if groups is None else "groups"
         raise ValueError(
             f"every set needs at least one of the {count} {what}. Got {first}, {second - first} "
-            f"and {count - second} from fractions {tuple(fractions)}."
+            f"and {count - second} from fractions {tuple(fractions)}; raise the smallest share."
         )
     order = torch.randperm(count, generator=generator(seed, "three_way"))
     part = torch.empty(count, dtype=torch.int64)

@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +158,34 @@ def test_regions_of_the_same_name(folder):
         np.save(folder / f"masks/{family}/V1.npy", FIRST)
     with pytest.raises(ValueError, match=r"masks must have different names, in sub-folders too"):
         responses_folder(folder)
+
+
+@pytest.mark.parametrize("kind", [">f4", "<f8", ">f8", "<f2"])
+def test_values_of_any_floating_type_and_byte_order(folder, kind):
+    """Files of other machines and of MATLAB: the numbers count, not how they are written."""
+    for name, values in (("features", FEATURES), ("responses", RESPONSES)):
+        np.save(folder / f"{name}.npy", np.asfortranarray(values.astype(kind)))
+    batch = responses_folder(folder).batch("train", torch.arange(10))
+    rows = three_way(N).train
+    expected = FEATURES.astype(kind).astype(np.float32)
+    assert torch.equal(batch.inputs["features"], torch.from_numpy(expected)[rows])
+    assert batch.targets.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["<i2", ">i2", "<u1", "?", "<c8"])
+def test_features_that_are_not_floating_are_refused(folder, kind):
+    np.save(folder / "features.npy", FEATURES.astype(kind))
+    with pytest.raises(ValueError, match=r"floating features, .* Got .*; save .astype\(numpy"):
+        responses_folder(folder)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("inputs", ["features", "images"])
+def test_another_working_folder_changes_nothing(inputs, workers, request, monkeypatch, tmp_path):
+    """What is read later is read from where it was when the data set was made."""
+    place = request.getfixturevalue("folder" if inputs == "features" else "pictures")
+    monkeypatch.chdir(place.parent)
+    data = responses_folder(place.name, size=2, num_workers=workers)
+    monkeypatch.chdir("/")
+    assert sum(len(batch.targets) for batch in data.in_order("train", 4)) == 10
+    assert len(pickle.loads(pickle.dumps(data)).train) == 10

@@ -39,6 +39,7 @@ def test_repeats_of_an_image_are_in_one_set():
     [
         ({"fractions": (0.8, 0.2)}, r"three shares above 0 with sum 1.*Got \(0.8, 0.2\)"),
         ({"fractions": (0.8, 0.3, -0.1)}, r"Got \(0.8, 0.3, -0.1\)"),
+        ({"fractions": (float("nan"), 0.5, 0.5)}, r"sum 1.*Got \(nan, 0.5, 0.5\)"),
         ({"samples": 4}, r"every set needs at least one of the 4 samples. Got 3, 1 and 0"),
         ({"groups": torch.zeros(3)}, r"one group per sample, \[10\]. Got \[3\]"),
         ({"groups": torch.zeros(10)}, r"at least one of the 1 groups"),

@@ -146,7 +146,7 @@ def test_missing_and_damaged_files(tmp_path):
         surface_series("nowhere.mgh", FEATURES)
     with pytest.raises(FileNotFoundError, match=r"there is no folder nowhere; it must hold NAME"):
         surface_series(SERIES, FEATURES, masks="nowhere")
-    for name in ("a.mgz", "a.func.gii"):
+    for name in ("a.mgz", "a.npz", "a.func.gii"):
         path = write(tmp_path / name, SERIES)
         path.write_bytes(path.read_bytes()[:100])
         with pytest.raises(ValueError, match=rf"{name} is damaged or cut short"):
