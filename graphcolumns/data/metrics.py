@@ -52,8 +52,8 @@ def r2_per_target(predicted: Tensor, targets: Tensor) -> Tensor:
         R^2_v = 1 - \frac{\sum_b (y_{bv} - \hat y_{bv})^2}{\sum_b (y_{bv} - \bar y_v)^2}
 
     as ``sklearn.metrics.r2_score(..., multioutput="raw_values")``. It is 1 at best, 0 for the mean
-    of the targets and negative below. NaN where it is not defined: for a target that is constant,
-    or measured less than twice.
+    of the targets and negative below, :math:`-\infty` for predictions with NaN or infinity. NaN
+    where it is not defined: for a target that is constant, or measured less than twice.
 
     Args:
         predicted: Predicted responses, ``[n, V]``.
@@ -61,6 +61,8 @@ def r2_per_target(predicted: Tensor, targets: Tensor) -> Tensor:
     """
     measured = ~targets.isnan()
     error = torch.where(measured, predicted.double() - targets.double(), 0.0).square().sum(0)
+    # NaN is left out of medians, and no prediction may be left out by being wrong enough.
+    error = error.nan_to_num(torch.inf, posinf=torch.inf)
     centred = _centred(targets, measured)
     return 1 - error / _positive(centred.square().sum(0))
 
@@ -72,15 +74,16 @@ def pearson_per_target(predicted: Tensor, targets: Tensor) -> Tensor:
         r_v = \frac{\sum_b (y_{bv} - \bar y_v)(\hat y_{bv} - \bar{\hat y}_v)}
         {\sqrt{\sum_b (y_{bv} - \bar y_v)^2 \sum_b (\hat y_{bv} - \bar{\hat y}_v)^2}}
 
-    as ``scipy.stats.pearsonr``, with 0 for predictions that are constant. NaN where it is not
-    defined: for a target that is constant, or measured less than twice.
+    as ``scipy.stats.pearsonr``, with 0 for predictions that are constant, or have NaN or infinity.
+    NaN where it is not defined: for a target that is constant, or measured less than twice.
 
     Args:
         predicted: Predicted responses, ``[n, V]``.
         targets: Measured responses, ``[n, V]``; samples where a target is NaN are left out of it.
     """
     measured = ~targets.isnan()
-    y, p = _centred(targets, measured), _centred(predicted, measured)
+    usable = (predicted.isfinite() | ~measured).all(0)
+    y, p = _centred(targets, measured), _centred(predicted, measured & usable)
     norms = _positive(y.square().sum(0)).sqrt() * p.square().sum(0).sqrt()
     return torch.where(norms == 0, 0.0, (y * p).sum(0) / norms)
 

@@ -29,6 +29,27 @@ def test_pearson_is_that_of_scipy(responses):
     np.testing.assert_allclose(metrics.pearson_per_target(predicted, targets), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_a_prediction_that_is_no_number_is_not_left_out(responses, wrong):
+    """Medians leave NaN out, which is for targets: a prediction is never scored by less of it."""
+    predicted, targets = responses
+    spoilt = predicted.clone()
+    spoilt[3, 2] = wrong
+    r2, r = metrics.r2_per_target(spoilt, targets), metrics.pearson_per_target(spoilt, targets)
+    assert (r2[2].item(), r[2].item()) == (-math.inf, 0.0)
+    others = torch.arange(7) != 2
+    assert torch.equal(r2[others], metrics.r2_per_target(predicted, targets)[others])
+    assert torch.equal(r[others], metrics.pearson_per_target(predicted, targets)[others])
+    holes = targets.clone()
+    holes[3, 2] = math.nan
+    assert metrics.r2_per_target(spoilt, holes).isfinite().all()
+    assert metrics.pearson_per_target(spoilt, holes)[2] > 0
+    constant = targets.clone()
+    constant[:, 2] = 1
+    assert metrics.r2_per_target(spoilt, constant)[2].isnan()
+    assert metrics.pearson_per_target(spoilt, constant)[2].isnan()
+
+
 @pytest.mark.parametrize("metric", [metrics.r2_per_target, metrics.pearson_per_target])
 def test_a_missing_response_is_left_out_of_its_target(responses, metric):
     predicted, targets = responses

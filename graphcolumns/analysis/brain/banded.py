@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphcolumns.analysis.brain.design import (
     Chunk,
+    at_least_float32,
     batches,
     check_design,
     himalaya_part,
@@ -74,6 +75,9 @@ def banded_ridge(
         2022, https://doi.org/10.1016/j.neuroimage.2022.119728.
     """
     check_design(train_features, train_responses, test_features, 3)
+    train_features, train_responses, test_features = at_least_float32(
+        train_features, train_responses, test_features
+    )
     depth = train_features.shape[2]
     if not bands or min(bands) < 1 or sum(bands) != depth:
         raise ValueError(

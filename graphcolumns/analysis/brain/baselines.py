@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from graphcolumns.analysis.brain.design import check_design
+from graphcolumns.analysis.brain.design import at_least_float32, check_design
 from graphcolumns.analysis.brain.factorised import factorised
 from graphcolumns.analysis.brain.ridge_cv import ALPHAS, ridge_cv
 
@@ -71,7 +71,7 @@ def mean_token_ridge(
         Predicted responses, ``[m, V]``.
     """
     check_design(train_features, train_responses, test_features, 3)
-    x, z = train_features.mean(1), test_features.mean(1)
+    x, z = (part.mean(1) for part in at_least_float32(train_features, test_features))
     return ridge_cv(x, train_responses, z, alphas, folds, chunk, progress).prediction
 
 

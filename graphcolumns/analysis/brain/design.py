@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -71,6 +72,15 @@ def check_design(
                 f"{name} must be finite. Got NaN or infinity; leave out samples or vertices that "
                 "were not measured."
             )
+
+
+def at_least_float32(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors of one floating type, float32 or float64, without gradients.
+
+    Cached features are float16: sums of their products would lose their digits, or overflow.
+    """
+    dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors), torch.float32)
+    return tuple(tensor.detach().to(dtype) for tensor in tensors)
 
 
 def penalties(alphas: Sequence[float]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -49,7 +50,7 @@ def ensemble_weights(correlations: Tensor, temperature: float = 40.0) -> Tensor:
 
 
 def ensemble(predictions: Tensor | Sequence[Tensor], weights: Tensor) -> Tensor:
-    r"""Weighted mean of the predictions of all members, ``[n, V]``.
+    r"""Weighted mean of the predictions of all members, ``[n, V]`` float32 or float64.
 
     .. math::
         \hat y_{bv} = \sum_m w_{mv} \hat y_{mbv}
@@ -63,6 +64,7 @@ def ensemble(predictions: Tensor | Sequence[Tensor], weights: Tensor) -> Tensor:
     Raises:
         ValueError: Shapes that do not fit, or weights with another sum: sums of the number of runs
             would scale the predictions up by it.
+        TypeError: Predictions that are not floating.
     """
     shapes = [tuple(member.shape) for member in predictions]
     if len(set(shapes)) != 1 or len(shapes[0]) != 2:
@@ -82,8 +84,14 @@ def ensemble(predictions: Tensor | Sequence[Tensor], weights: Tensor) -> Tensor:
             f"weights must sum to 1 over members for every vertex. Got a sum of {worst:.4g}; take "
             "ensemble_weights of all members, layers times runs, at once."
         )
+    for member in predictions:
+        if not member.is_floating_point():
+            raise TypeError(
+                f"predictions must be floating tensors. Got {member.dtype}; call .float()."
+            )
+    dtype = reduce(torch.promote_types, (member.dtype for member in predictions), torch.float32)
     # Member by member: all of them in float64 would be as large again.
-    total = torch.zeros_like(predictions[0])
+    total = torch.zeros_like(predictions[0], dtype=dtype)
     for member, weight in zip(predictions, weights, strict=True):
-        total += member * weight.to(member)
+        total += member.to(total) * weight.to(total)
     return total

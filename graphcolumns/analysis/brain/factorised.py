@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from graphcolumns.analysis.brain.alternating_ridge import SpaceFeatureWeights, alternating_ridge
-from graphcolumns.analysis.brain.design import check_design, penalties
+from graphcolumns.analysis.brain.design import at_least_float32, check_design, penalties
 
 # For features and responses of unit variance, whose loss without weights is 1.
 FACTORISED_ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -70,6 +70,9 @@ def factorised(
         "where", NeurIPS 2017, https://arxiv.org/abs/1711.02653.
     """
     check_design(train_features, train_responses, test_features, 3)
+    train_features, train_responses, test_features = at_least_float32(
+        train_features, train_responses, test_features
+    )
     samples, tokens, width = train_features.shape
     if not 2 <= folds <= samples or iterations < 1 or (chunk is not None and chunk < 1):
         raise ValueError(

@@ -50,19 +50,25 @@ def split_half_reliability(
         repeats: Number of averaged repeats whose reliability is returned (default: ``K``).
         splits: Number of random splits; where there are at most as many splits, all of them.
         seed: Seed of the splits.
+
+    Raises:
+        ValueError: Another shape, or a number out of range.
     """
     check_repeats(responses)
     if splits < 1:
         raise ValueError(f"splits must be 1 or above. Got {splits}.")
     count = responses.shape[1]
+    # Halves of whole repeats: of an odd number of repeats, one is left out of each split.
     half = count // 2
+    if repeats is not None and not 0 < repeats < float("inf"):
+        raise ValueError(f"repeats must be above 0 and finite. Got {repeats}.")
     chosen = _splits(count, half, splits, seed)
     parts = []
     for part in responses.split(CHUNK, dim=2):
         values = part.double()
         found = [_correlation(values[:, first], values[:, second]) for first, second in chosen]
         parts.append(torch.stack(found).mean(0))
-    return spearman_brown(torch.cat(parts), (repeats or count) / half)
+    return spearman_brown(torch.cat(parts), (count if repeats is None else repeats) / half)
 
 
 def _splits(count: int, half: int, limit: int, seed: int) -> list[tuple[list[int], list[int]]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from graphcolumns.analysis.brain.design import (
     Chunk,
     RidgeResult,
+    at_least_float32,
     batches,
     check_design,
     himalaya_part,
@@ -62,6 +63,9 @@ def ridge_cv(
         2022, https://doi.org/10.1016/j.neuroimage.2022.119728.
     """
     check_design(train_features, train_responses, test_features, 2)
+    train_features, train_responses, test_features = at_least_float32(
+        train_features, train_responses, test_features
+    )
     x, z = train_features.cpu().numpy(), test_features.cpu().numpy()
     solver = _kernel_solver if x.shape[1] > len(x) else _primal_solver
     solve = solver(x, z, penalties(alphas), folds)

@@ -134,3 +134,19 @@ def test_features_without_tokens_are_refused(tokens):
     for method in BASELINES.values():
         with pytest.raises(ValueError, match=r"must be \[n, M, D\]: samples, tokens, features"):
             method(x[:N, 0], x[:N, 0] @ weights, x[N:, 0])
+
+
+@pytest.mark.parametrize("name", [*BASELINES, "banded"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_of_half_precision_are_computed_in_float32(name, dtype):
+    """Cached features are float16: products of 300 of them with themselves would overflow."""
+    draws = torch.Generator().manual_seed(0)
+    fit = BASELINES.get(name, partial(banded_ridge, bands=[20, 10], tokens="all", trials=2))
+    x, z = (60 * torch.randn(n, 10, 30, generator=draws).to(dtype) for n in (24, 5))
+    y = torch.randn(24, 3, generator=draws)
+    found = fit(x, y, z, progress=False)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, fit(x.float(), y, z.float(), progress=False))
+    # All of one type, whatever they are given as.
+    assert fit(x, y.double(), z, progress=False).dtype == torch.float64
+    assert fit(x.float(), y, z, progress=False).dtype == torch.float32

@@ -62,7 +62,16 @@ def test_an_ensemble_of_independent_errors_is_better_than_its_members():
     assert correlation(combined).mean() > correlation(members[0]).mean() + 0.1
 
 
+def test_members_of_several_types_are_summed_in_the_widest():
+    members = [torch.full((2, 3), 1.0).half(), torch.full((2, 3), 1.0001)]
+    found = ensemble(members, torch.full((2, 3), 0.5))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, torch.full((2, 3), 1.00005), rtol=0, atol=1e-6)
+
+
 def test_wrong_input():
+    with pytest.raises(TypeError, match=r"floating tensors. Got torch.int64; call .float\(\)"):
+        ensemble([torch.ones(4, 3, dtype=torch.int64)] * 2, torch.full((2, 3), 0.5))
     with pytest.raises(ValueError, match=r"must be \[members, vertices\]. Got \[2, 3, 4\]; stack"):
         ensemble_weights(torch.rand(2, 3, 4))
     with pytest.raises(ValueError, match=r"temperature must be 0 or above and finite. Got -1"):

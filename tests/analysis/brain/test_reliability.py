@@ -63,3 +63,5 @@ def test_an_image_without_one_of_its_repeats_is_left_out():
 def test_no_split_is_refused():
     with pytest.raises(ValueError, match=r"splits must be 1 or above. Got 0."):
         split_half_reliability(torch.rand(4, 2, 3), splits=0)
+    with pytest.raises(ValueError, match=r"repeats must be above 0 and finite. Got 0."):
+        split_half_reliability(torch.rand(4, 2, 3), repeats=0)
