@@ -8,7 +8,7 @@ from torch import Tensor
 from graphcolumns.nn.batches import Inputs
 
 
-def input_of(inputs: Inputs, name: str) -> Tensor:
+def named_input(inputs: Inputs, name: str) -> Tensor:
     """The input itself, or the one of this name.
 
     Args:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.brain_encoder.input_tokens import check_type, input_of
+from graphcolumns.models.brain_encoder.input_tokens import check_type, named_input
 from graphcolumns.models.brain_encoder.on_edges import OnEdges
 from graphcolumns.nn.batches import Inputs
 from graphcolumns.nn.checks import check_counts
@@ -95,7 +95,7 @@ class LinearEncoder(OnEdges):
 
     def forward(self, inputs: Inputs) -> ModelOutput:
         """The responses to a batch of tokens."""
-        tokens = input_of(inputs, self.features)
+        tokens = named_input(inputs, self.features)
         check_type(tokens, self.weight)
         height, width = self.grid
         channels = self.conv.in_channels

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.models.brain_encoder.input_tokens import check_type, input_of
+from graphcolumns.models.brain_encoder.input_tokens import check_type, named_input
 from graphcolumns.models.brain_encoder.on_edges import Decoder
 from graphcolumns.models.brain_encoder.position import TokenPosition
 from graphcolumns.models.brain_encoder.readout import VertexReadout
@@ -201,7 +201,7 @@ class BrainEncoder(nn.Module):
         return responses
 
     def _tokens(self, inputs: Inputs) -> Tensor:
-        given = input_of(inputs, self.features)
+        given = named_input(inputs, self.features)
         if self.backbone is None:
             check_type(given, self.readout.weight)
             return given
