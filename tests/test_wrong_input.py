@@ -633,7 +633,7 @@ def test_wrong_files_and_training(folder, call, error, message):
     assert files(folder) == before
 
 
-CHOICES = "distance_decay, isolated, layered, nearest, random, within_radius"
+CHOICES = "csv, distance_decay, isolated, layered, nearest, random, within_radius"
 
 # What follows `graphcolumns` on the command line.
 # fmt: off
@@ -681,8 +681,8 @@ COMMANDS = [
         "amp, compile, grad_accumulation, "
         "checkpoint_every, progress, report, tensorboard, geometry."),
     bad("unknown choice", ["train", "graph=neerest"],
-        "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: complete, csv, "
-        f"{CHOICES}."),
+        "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: complete, "
+        f"connectome, {CHOICES}."),
     bad("unknown budget", ["train", "budget=params"],
         "unknown choice 'params' for budget. Did you mean 'parameters'? Choices: flops, "
         "parameters, null."),
