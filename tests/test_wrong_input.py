@@ -640,15 +640,23 @@ CHOICES = "csv, distance_decay, isolated, layered, nearest, random, within_radiu
 COMMANDS = [
     bad("unknown command", ["trian"],
         "unknown command 'trian'. Did you mean `graphcolumns train`? Commands: train, resume, "
-        "evaluate, report, collect, experiment, bench, build-kernels; see `graphcolumns --help`."),
+        "evaluate, report, collect, connectome, experiment, bench, build-kernels; "
+        "see `graphcolumns --help`."),
     bad("report of no run", ["report", "nowhere"],
         "there is no nowhere/config.yaml: nowhere is not a run folder."),
     bad("collect from nowhere", ["collect", "nowhere"], "there is no folder nowhere."),
     bad("collect without runs", ["collect", "."],
         "there is no finished run below .: no summary.json. Did the sweep finish?"),
+    bad("connectome of nowhere", ["connectome", "nowhere.npy"],
+        "There is no file nowhere.npy. It must be a table: text (.csv, .tsv, .txt), .npy or "
+        ".npz."),
+    bad("connectome of no run", ["connectome", "empty"],
+        "there is no empty/config.yaml: empty is not a run folder."),
+    bad("connectome into a folder that exists", ["connectome", "nowhere.npy", "--out", "run"],
+        "run must not exist: nothing is overwritten. Choose another folder, or remove it."),
     bad("no command", ["graph=nearest"],
         "unknown command 'graph=nearest'. Did you mean `graphcolumns train`? Commands: train, "
-        "resume, evaluate, report, collect, experiment, bench, build-kernels; "
+        "resume, evaluate, report, collect, connectome, experiment, bench, build-kernels; "
         "see `graphcolumns --help`."),
     bad("misspelt key", ["train", "graph.degre=3"],
         "unknown key 'graph.degre'. Did you mean 'degree'? Keys in graph: degree, self_loops. "

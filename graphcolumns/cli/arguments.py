@@ -75,6 +75,43 @@ def collect() -> argparse.ArgumentParser:
     return parser
 
 
+def connectome() -> argparse.ArgumentParser:
+    """Arguments of ``graphcolumns connectome``."""
+    parser = argparse.ArgumentParser(
+        "graphcolumns connectome",
+        description="Measure a connectome beside its nulls: print the table, and write it with "
+        "figures into a new folder.",
+    )
+    parser.add_argument(
+        "path",
+        type=Path,
+        metavar="PATH|RUN",
+        help="a matrix (.npy, .csv), a list of edges (.csv, .tsv) or GraphML; or a run folder",
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="the folder, which is new")
+    parser.add_argument(
+        "--densities",
+        type=_shares,
+        default=(0.05, 0.1, 0.2),
+        metavar="P,...",
+        help="shares of the pairs that are kept, the strongest (0.05,0.1,0.2)",
+    )
+    parser.add_argument(
+        "--nulls", type=int, default=20, metavar="N", help="graphs per null, 0 for none (20)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all draws (0)")
+    parser.add_argument("--graph", metavar="NAME", help="a graph of the model of a run (the first)")
+    parser.add_argument(
+        "--rows", choices=("targets", "sources"), help="what the rows of a matrix are"
+    )
+    parser.add_argument("--undirected", action="store_true", help="edges are in both directions")
+    parser.add_argument("--weight", metavar="NAME", help="column or attribute with weights")
+    parser.add_argument("--positions", type=Path, metavar="FILE", help="a table with x, y, z")
+    parser.add_argument("--unit", choices=("mm", "rad", "pixel"), default="mm", help="of positions")
+    parser.add_argument("--absolute", action="store_true", help="measure absolute weights")
+    return parser
+
+
 def experiment() -> argparse.ArgumentParser:
     """Arguments of ``graphcolumns experiment``."""
     parser = argparse.ArgumentParser(
@@ -116,6 +153,10 @@ def _of_a_run(command: str, description: str) -> argparse.ArgumentParser:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    return tuple(float(share) for share in text.split(","))
 
 
 def _numbers(text: str) -> list[int]:

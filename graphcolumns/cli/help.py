@@ -26,6 +26,7 @@ Commands
   graphcolumns evaluate RUN            score a run on its held-out half
   graphcolumns report RUN              write RUN/report.html again
   graphcolumns collect FOLDER          the runs of a sweep as one table and one figure
+  graphcolumns connectome PATH|RUN     metrics of a connectome beside their nulls
   graphcolumns experiment [NAME]       arms x seeds of trainings, compared (experiment --help)
   graphcolumns bench                   measure the kernels against peers (bench --help)
   graphcolumns build-kernels           compile the C++ kernels now, not at their first use

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": _command("evaluate", "evaluate"),
     "report": _command("report", "report"),
     "collect": _command("collect", "collect"),
+    "connectome": _command("connectome", "connectome"),
     "experiment": _command("experiment", "experiment"),
     "bench": _command("kernels", "bench"),
     "build-kernels": _command("kernels", "build_kernels"),

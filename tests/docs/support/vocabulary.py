@@ -69,7 +69,7 @@ FORMER_NAMES = {
 # share the name of the op.
 SHARED_BECAUSE = {
     "a command and its parser have the name of what the command runs": (
-        "bench build_kernels collect evaluate experiment report resume train"
+        "bench build_kernels collect connectome evaluate experiment report resume train"
     ),
     "a picture has the name of what it shows": "activity churn responses wiring",
     "a preset has the name of the criterion of its paper": "mest",
