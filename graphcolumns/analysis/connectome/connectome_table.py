@@ -26,7 +26,7 @@ DENSITIES = (0.05, 0.1, 0.2)
 # Nulls that keep which columns are joined, so that only what is named here can differ.
 KEEP_PAIRS = {
     null_models.permute_positions: {"mean_length"},
-    null_models.flip_directions: {"reciprocity", "trophic_incoherence"},
+    null_models.flip_directions: {"trophic_incoherence"},
 }
 # The mean length is that of the graph by construction.
 KEEP_LENGTH = {null_models.draw_by_distance, null_models.rewire_within_lengths}
@@ -103,7 +103,7 @@ def connectome_table(
 
 def _null_models(geometry: Geometry | None) -> dict[str, Callable[..., NullDraw]]:
     """The nulls that apply."""
-    every = {
+    every: dict[str, Callable[..., NullDraw]] = {
         "degrees": null_models.rewire_degrees,
         "distance": null_models.draw_by_distance,
         "positions": null_models.permute_positions,
