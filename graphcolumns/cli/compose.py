@@ -150,6 +150,7 @@ def _unknown_key(error: Exception, overrides: Sequence[str], config_dir: str | N
     key = found[1]
     chosen = [o for o in overrides if o.partition("=")[0] in GROUPS]
     config: Any = OmegaConf.to_container(_compose(chosen, config_dir), resolve=False)
+    whole = config
     # Down the dots as far as they lead: the first name that is not there is the misspelt one.
     names, parents = key.split("."), ""
     while len(names) > 1 and isinstance(config.get(names[0]), dict):
@@ -165,7 +166,9 @@ def _unknown_key(error: Exception, overrides: Sequence[str], config_dir: str | N
     if len(names) == 1 and "_target_" in config and not moved_hint(key):
         more = _further(key, config["_target_"], known)
     path = f"{parents}.{last}".lstrip(".")
-    return f"unknown key {key!r}.{meant(path, known)} {keys_in(parents, known)}{more}"
+    # In no group: steps, epochs, seed and others that users look for in one.
+    top = f" Did you mean {last!r}, without a group?" if parents and last in whole else ""
+    return f"unknown key {key!r}.{top or meant(path, known)} {keys_in(parents, known)}{more}"
 
 
 def _further(key: str, target: str, known: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +20,17 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """``value`` is one of ``choices``."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}. Got {value!r}.")
+
+
+def close_names(name: object, known: Iterable[str]) -> str:
+    """For a misspelt name the question whether one of the nearest was meant, or nothing.
+
+    Args:
+        name: Name that is not known.
+        known: Names that are.
+    """
+    close = get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def check_positions(positions: Tensor) -> None:

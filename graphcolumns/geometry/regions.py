@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from graphcolumns.geometry.checks import close_names
+
 HEMISPHERES = ("left", "right")
 
 
@@ -131,6 +133,7 @@ class Regions:
         if name not in self.names:
             raise ValueError(
                 f"name must be one of {', '.join(map(repr, self.names))}. Got {name!r}."
+                f"{close_names(name, self.names)}"
             )
         return self.masks[self.names.index(name)]
 

@@ -168,6 +168,10 @@ def test_own_config_groups():
             ["train", "geometry.widhts=3"],
             "unknown key 'geometry.widhts'. Did you mean 'widths'? Keys in geometry: widths,",
         ),
+        (
+            ["train", "optimizer.steps=5"],
+            "unknown key 'optimizer.steps'. Did you mean 'steps', without a group?",
+        ),
         (["train", "losses.wirng=1"], "unknown key 'losses.wirng'. Did you mean 'wiring'?"),
         (["train", "+optimizer.momentum=1"], "unknown key 'optimizer.momentum'. Keys in optimizer"),
         (["train", "+model.foo=3"], "unknown key 'model.foo'. Did you mean 'flops'? Keys in model"),

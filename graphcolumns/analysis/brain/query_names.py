@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from graphcolumns.geometry import Regions
+from graphcolumns.geometry.checks import close_names
 from graphcolumns.geometry.regions import hemispheres
 from graphcolumns.nn.protocols import graphs_of
 
@@ -67,7 +68,7 @@ def positions_of(queries: Sequence[int | str] | None, names: Sequence[str]) -> l
             some = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
             raise ValueError(
                 f"queries must be names or positions below {len(names)}. Expected some of {some}. "
-                f"Got {query!r}."
+                f"Got {query!r}.{close_names(query, names)}"
             )
         found.append(names.index(query) if isinstance(query, str) else query)
     return found

@@ -30,9 +30,15 @@ def top_images_figure(
         unit: Description of the responses in the title.
 
     Raises:
+        TypeError: Images that are neither a tensor nor a function.
         ValueError: Images of another number of samples, or k below 1.
     """
     check_counts(k=k)
+    if not isinstance(images, Tensor) and not callable(images):
+        raise TypeError(
+            "images must be a tensor [n, C, Y, X] or a function from a position to an image. Got "
+            f"{type(images).__name__}; pass lambda k: images[ids[k]], with the id of each sample."
+        )
     if isinstance(images, Tensor) and len(images) != len(ranking.samples):
         raise ValueError(
             f"images must be those of the ranking. Expected {len(ranking.samples)} samples. Got "

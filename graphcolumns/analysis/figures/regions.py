@@ -11,7 +11,7 @@ from graphcolumns.analysis.brain import EncodingTable
 from graphcolumns.analysis.brain.table import COLUMNS, HEADINGS, SHOWN
 from graphcolumns.analysis.picture import Picture, png
 
-DRAWN = 60  # rows of the picture; the tables have all
+DRAWN = 100  # rows of the picture; the tables have all
 # Distinct for every kind of colour vision (Okabe and Ito).
 COLOURS = ("#0072B2", "#E69F00")
 
@@ -25,6 +25,7 @@ def region_scores(found: EncodingTable) -> Picture:
     columns = [
         name for name in SHOWN if bool(found.values[:, 0, COLUMNS.index(name)].isfinite().any())
     ]
+    cut = f" The picture has the first {DRAWN} rows." if len(found.rows) > DRAWN else ""
     values = {name: found.values[:, 0, COLUMNS.index(name)].numpy() for name in columns}
     return Picture(
         "region_scores",
@@ -32,7 +33,7 @@ def region_scores(found: EncodingTable) -> Picture:
         "Median over vertices of the correlation r of predicted and measured responses over "
         "held-out samples, and, where there are noise ceilings NC, of the share r²/NC of the "
         "variance that can be explained. A vertex with a ceiling of 0 has no share; clipped "
-        "shares are 1 where they exceed it. Vertices may be in several rows. Grey line: 0.",
+        "shares are 1 where they exceed it. Vertices may be in several rows. Grey line: 0." + cut,
         png(_dots(found, values)),
         found.csv(),
         _table(found, values),

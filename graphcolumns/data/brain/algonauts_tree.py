@@ -54,6 +54,16 @@ class AlgonautsTree:
         folder = absolute_path(folder)
         root = folder / subject_name(subject)
         if not root.is_dir():
+            if (folder / "training_split").is_dir():
+                raise FileNotFoundError(
+                    f"folder must be that of the challenge, which holds subj01 to subj08. Got "
+                    f"{folder}, that of one subject; pass {folder.parent}."
+                )
+            if not folder.is_dir():
+                raise FileNotFoundError(
+                    f"there is no folder {folder}. Expected that of the challenge, which holds "
+                    "subj01 to subj08."
+                )
             there = sorted(path.name for path in folder.glob("subj*") if path.is_dir())
             raise FileNotFoundError(
                 f"there is no folder {root}. The folder of the challenge holds subj01 to subj08; "

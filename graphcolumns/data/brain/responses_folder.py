@@ -85,6 +85,7 @@ def responses_folder(
         )
     responses = _responses(folder / "responses.npy")
     count, width = responses.shape
+    _check_not_transposed(responses, folder / "features.npy")
     source = _inputs(folder, inputs, size, count)
     hemisphere = hemisphere_of(folder / "hemisphere.npy", width)
     task = Regression(
@@ -115,6 +116,17 @@ def _responses(path: Path) -> ArrayFile:
             f"{list(responses.shape)}."
         )
     return responses
+
+
+def _check_not_transposed(responses: ArrayFile, features: Path) -> None:
+    if not features.is_file():
+        return
+    images, (count, width) = ArrayFile(features).shape[0], responses.shape
+    if images == width and images != count:
+        raise ValueError(
+            f"{responses.path} must be [n, V], images first. Got [{count}, {width}], and "
+            f"{images:,} rows of features; transpose the responses."
+        )
 
 
 def _inputs(folder: Path, kind: Kind | None, size: int, count: int) -> InputSource:

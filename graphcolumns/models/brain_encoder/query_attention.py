@@ -67,7 +67,10 @@ class QueryAttention(nn.Module):
         check_counts(channels=channels, heads=heads)
         check_dropout(dropout=dropout)
         if channels % heads:
-            raise ValueError(f"heads must divide channels. Got {heads} heads and {channels}.")
+            raise ValueError(
+                f"heads must divide channels. Got {heads} heads and {channels}; channels are as "
+                "many as tokens have unless decoder.channels says another number."
+            )
         self.heads, self.dropout = heads, dropout
         self.query, self.key = nn.Linear(channels, channels), nn.Linear(channels, channels)
         self.value = nn.Linear(channels, channels) if project_values else None

@@ -270,7 +270,7 @@ def test_images_are_ranked_by_the_sum_over_the_union_of_regions():
     ("change", "message"),
     [
         ({"chosen": []}, "chosen must name a region, one of 'V1', 'FFA'. Got none."),
-        ({"chosen": "V2"}, "name must be one of 'V1', 'FFA'. Got 'V2'."),
+        ({"chosen": "V2"}, "name must be one of 'V1', 'FFA'. Got 'V2'. Did you mean 'V1'?"),
         ({"prediction": torch.ones(2, 4)}, "prediction must be [samples, 5], the vertices"),
         ({"prediction": torch.full((2, 5), torch.nan)}, "prediction must be finite in the regions"),
         ({"ids": torch.arange(3)}, "ids must be int64, one per sample, [2]. Got torch.int64, [3]."),
@@ -283,6 +283,12 @@ def test_wrong_rankings(change, message):
 
 
 # Figures.
+
+
+def test_images_must_be_readable_by_position():
+    ranking = rank_images(torch.rand(7, 5), REGIONS, "V1")
+    with pytest.raises(TypeError, match=r"Got list; pass lambda k: images\[ids\[k\]\]"):
+        top_images_figure(ranking, [torch.rand(3, 4, 4)] * 7)
 
 
 def test_figures_are_drawn(encoder, tmp_path):

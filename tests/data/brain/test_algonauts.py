@@ -206,6 +206,13 @@ def test_missing_files_are_named(folder, missing, message):
         read(folder)
 
 
+def test_another_folder_is_named(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Got .*subj01, that of one subject; pass .*"):
+        read(folder / "subj01")
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nope. Expected that of the"):
+        read(tmp_path / "nope")
+
+
 def test_missing_test_images_and_features(given, folder, tmp_path):
     (folder / "subj01/test_split").rename(tmp_path / "away")
     with pytest.raises(FileNotFoundError, match=r"no folder .*test_images; .*test-0001_nsd-00845"):

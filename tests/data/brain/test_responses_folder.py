@@ -131,6 +131,7 @@ def test_images_with_gaps_or_of_another_number(pictures):
     [
         ("features", FEATURES[:5], "features.npy must have a row for each of the 12 .*Got 5 rows"),
         ("responses", RESPONSES[0], r"responses.npy must hold floating responses \[n, V\]"),
+        ("responses", RESPONSES.T.copy(), r"images first. Got \[30, 12\], and 12 rows .*transpose"),
         ("responses", np.array([["x", {}]]), "responses.npy must hold numbers. Got pickled obj"),
         ("masks/V1", np.ones(642, bool), r"vertex, 30. Got 642 \(the number of fsaverage3, one"),
         ("masks/V1", np.zeros(V, bool), "must have at least one vertex. Got none in 'V1'"),

@@ -160,7 +160,7 @@ def test_rigl_prunes_what_is_not_attended(tmp_path):
         (lambda: brain_encoder(V, regions=regions(), tokens=(M, F), decoder={"head": 2}),
          TypeError, "Did you mean 'heads'"),
         (lambda: brain_encoder(V, regions=regions(), tokens=(M, F), decoder={"heads": 3}),
-         ValueError, "heads must divide"),
+         ValueError, "heads must divide .* unless decoder.channels says another"),
         (lambda: brain_encoder(V, regions=regions(), tokens=(M, F), decoder=DECODER, chunk=4),
          ValueError, "every vertex has its own"),
         (lambda: brain_encoder(V, queries="vertices", tokens=(M, F), edges="unlisted",
