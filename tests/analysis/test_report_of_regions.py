@@ -3,14 +3,19 @@
 import csv
 import io
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from geometries import cortex, grid
 from graphcolumns import connect
-from graphcolumns.analysis import report
+from graphcolumns.analysis import observe, report
+from graphcolumns.analysis.brain import encoding_table
+from graphcolumns.analysis.figures.activity import _curves
+from graphcolumns.analysis.figures.regions import region_scores
 from graphcolumns.analysis.report.regions import _of_each_family
+from graphcolumns.analysis.report.story import facts
 from graphcolumns.data import Dataset, Regression
 from graphcolumns.data.metrics import pearson_per_target
 from graphcolumns.geometry import Regions
@@ -166,3 +171,29 @@ def test_tokens_that_are_no_grid_are_said_to_be_none(tmp_path):
     page = report.write(tmp_path, model=model, data=data).read_text()
     assert "No maps of attention: tokens must lie on a grid. Got 8 tokens" in page
     assert "attention_of_regions" not in stems(tmp_path)
+
+
+def test_facts_leave_out_a_geometry_of_nothing():
+    data = responses_of()
+    model = encoder(data)
+    for geometry, there in ((SURFACE, True), (grid.sheet(1, 1), False)):
+        seen = observe(model, data, geometry, samples=2)
+        names = [name for name, _ in facts(model, seen, {})]
+        assert ("geometry" in names) == ("columns" in names) == there
+
+
+def test_even_activity_is_inside_the_picture():
+    values = np.full((1, 5), 0.56) + np.linspace(0, 1e-3, 5)
+    axes = _curves(values, [0]).axes[0]
+    assert axes.get_ylim()[0] == 0
+    assert axes.get_ylim()[1] > 1.04 * values.max()
+
+
+def test_the_picture_says_which_rows_it_has():
+    masks = torch.eye(120).bool()
+    regions = Regions(masks, tuple(f"r{k}" for k in range(120)))
+    draws = torch.Generator().manual_seed(0)
+    responses = torch.rand(9, 120, generator=draws)
+    task = Regression(regions=regions)
+    caption = region_scores(encoding_table({"a": responses}, responses, task)).caption
+    assert caption.endswith("Grey line: 0. The picture has the first 100 rows.")

@@ -66,7 +66,9 @@ def _curves(values: Floats, steps: list[int]) -> Figure:
     axes = figure.subplots()
     for step, colour in zip(steps, draw.shades(len(steps)), strict=True):
         axes.plot(values[step], ".", color=colour, label=f"step {step + 1}")
-    axes.set(xlabel="column", ylabel="activity: mean |state|", ylim=(0, None))
+    # Above the largest: matplotlib's own margin is a share of the range, and cuts even values.
+    top = 1.05 * float(np.nanmax(values[steps])) or None
+    axes.set(xlabel="column", ylabel="activity: mean |state|", ylim=(0, top))
     axes.grid(alpha=0.25)
     if len(steps) > 1:
         draw.key_above(axes, 6)

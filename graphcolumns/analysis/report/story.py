@@ -53,7 +53,7 @@ def _size(part: TensorSpec, named: bool) -> str:
 def facts(model: nn.Module, seen: Observation, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The model and the run in numbers: ``(what, number with unit)``."""
     rows = []
-    if seen.geometry is not None:
+    if seen.geometry is not None and _used(seen):
         geometry = seen.geometry
         rows.append(("columns", f"{geometry.num_columns:,}"))
         rows.append(("geometry", f"{geometry.metric} distances in {geometry.unit}"))
@@ -67,6 +67,14 @@ def facts(model: nn.Module, seen: Observation, summary: Mapping[str, Any]) -> li
         if summary.get(key) is not None
     ]
     return rows
+
+
+def _used(seen: Observation) -> bool:
+    """Whether the geometry has as many columns as the state, or an end of a graph."""
+    counts = {n for w in seen.wirings for n in (w.graph.num_columns, w.graph.num_sources)}
+    if seen.activity is not None:
+        counts.add(seen.activity.shape[1])
+    return not counts or (seen.geometry is not None and seen.geometry.num_columns in counts)
 
 
 def _wiring(wiring: Wiring, seen: Observation) -> list[tuple[str, str]]:
