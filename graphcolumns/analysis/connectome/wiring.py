@@ -47,7 +47,7 @@ def wiring_cost(graph: ColumnGraph, geometry: Geometry) -> WiringCost:
 
     Directions, weights and self-edges are left out: a pair that is joined both ways counts once.
     Mean and variance over all permutations of positions have a closed form, so nothing is drawn.
-    All pairs are measured: 10^4 columns of a grid take 4 s.
+    All pairs are measured: 10^4 columns of a grid take 6 s on one thread.
 
     Args:
         graph: Edges among columns.

