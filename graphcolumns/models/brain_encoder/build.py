@@ -28,6 +28,7 @@ from graphcolumns.models.brain_encoder.structure import (
     token_shape,
 )
 from graphcolumns.models.options.read_group import read_group
+from graphcolumns.nn.checks import check_counts
 
 FEATURES = "features"
 DECODER = DecoderOptions()
@@ -91,6 +92,7 @@ def brain_encoder(
         torch.Size([3, 2, 9])
     """
     options = read_group("decoder", decoder, DECODER)
+    check_counts(num_outputs=num_outputs)
     count, width = token_shape(tokens, spec, FEATURES)
     channels = options.channels or width
     read = edges_to_read(queries, regions, num_outputs)
@@ -151,6 +153,7 @@ def cross_attention_encoder(
     Raises:
         ValueError: Options that do not go together, or regions of other vertices.
     """
+    check_counts(num_outputs=num_outputs)
     count, width = token_shape(tokens, spec, FEATURES)
     read = edges_to_read(queries, regions, num_outputs)
     attend = token_edges(edges, read.num_sources, count)
@@ -189,6 +192,7 @@ def spatial_feature_encoder(
     Raises:
         ValueError: Options that do not go together, or regions of other vertices.
     """
+    check_counts(num_outputs=num_outputs)
     count, width = token_shape(tokens, spec, FEATURES)
     read = edges_to_read(queries, regions, num_outputs)
     attend = token_edges(edges, read.num_sources, count)
@@ -224,6 +228,7 @@ def linear_encoder(
     Raises:
         ValueError: Options that do not go together, or tokens that are no grid.
     """
+    check_counts(num_outputs=num_outputs)
     count, width = token_shape(tokens, spec, FEATURES)
     shape = token_grid(grid, count)
     if shape is None:

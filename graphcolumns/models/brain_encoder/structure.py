@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.models.brain_encoder.position import TokenPosition
 from graphcolumns.models.brain_encoder.query_edges import one_per_vertex, region_edges
 from graphcolumns.nn.checks import check_counts
+
+# A list of so many pairs takes seconds to sort and hundreds of megabytes to keep.
+MANY_EDGES = 5_000_000
 
 Queries = str | Sequence[str] | ColumnGraph
 Edges = str | int | ColumnGraph
@@ -86,6 +90,9 @@ def token_edges(edges: Edges, queries: int, tokens: int) -> ColumnGraph | int:
 
     Raises:
         ValueError: An unknown name, more tokens than there are, or edges of other sizes.
+
+    Warns:
+        UserWarning: A list of all pairs that is long.
     """
     if isinstance(edges, ColumnGraph):
         if (edges.num_columns, edges.num_sources) != (queries, tokens):
@@ -96,6 +103,13 @@ def token_edges(edges: Edges, queries: int, tokens: int) -> ColumnGraph | int:
     if edges == "unlisted":
         return queries
     if edges == "all":
+        if queries * tokens > MANY_EDGES:
+            warnings.warn(
+                f"edges='all' lists {queries * tokens:,} pairs of {queries:,} queries and {tokens} "
+                "tokens. edges='unlisted' needs no list and chunk=2048 bounds memory; a number of "
+                "tokens per query, or a graph, takes fewer edges.",
+                stacklevel=3,
+            )
         return complete_between(queries, tokens)
     if isinstance(edges, bool) or not isinstance(edges, int) or not 1 <= edges <= tokens:
         raise ValueError(

@@ -218,3 +218,16 @@ def test_one_sample_and_none(name):
     x = torch.randn(3, M, F)
     torch.testing.assert_close(model(x[:1]).prediction, model(x).prediction[:1])
     assert model(x[:0]).prediction.shape == (0, V)
+
+
+def test_a_long_list_of_all_pairs_is_warned_of():
+    with pytest.warns(UserWarning, match="lists 6,000,000 pairs of 3,000 queries and 2000 tokens"):
+        brain_encoder(
+            3000, queries="vertices", tokens=(2000, 4), decoder={"heads": 1, "hidden": 4},
+            position="none",
+        )  # fmt: skip
+
+
+def test_arguments_in_another_order_are_refused():
+    with pytest.raises(TypeError, match="num_outputs must be a whole number"):
+        brain_encoder(data().spec, V)
