@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from graphcolumns.analysis.function.column_states import OF_CHANNELS, Channels, states_of_batch
 from graphcolumns.geometry import Regions
 from graphcolumns.geometry.checks import check_choice
 from graphcolumns.nn.batches import Inputs, map_tensors, num_samples, require_samples, split_samples
 from graphcolumns.nn.recording import evaluating
-
-Channels = Literal["mean_abs", "mean", "norm"]
-_OF_COLUMN: dict[str, Callable[[Tensor], Tensor]] = {
-    "mean_abs": lambda state: state.abs().mean(-1),
-    "mean": lambda state: state.mean(-1),
-    "norm": lambda state: state.norm(dim=-1),
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,28 +111,12 @@ def region_activity(
     parts = []
     with evaluating(model):
         for batch in shown:
-            states = _states(model, map_tensors(lambda tensor: tensor.to(device), batch))
+            states = states_of_batch(model, map_tensors(lambda tensor: tensor.to(device), batch))
             _check_columns(states.shape[1], regions)
-            parts.append(torch.einsum("tnb,rn->tbr", _OF_COLUMN[channels](states), share).cpu())
+            parts.append(torch.einsum("tnb,rn->tbr", OF_CHANNELS[channels](states), share).cpu())
     values = torch.cat(parts, dim=1)
     steps = tuple(range(1, len(values) + 1))
     return RegionActivity(values, regions.names, steps, regions.families, channels)
-
-
-def _states(model: nn.Module, inputs: Inputs) -> Tensor:
-    """States after every step, ``[T, N, B, C]``, or the last one as ``T = 1``."""
-    if "return_states" in inspect.signature(model.forward).parameters:
-        states = model(inputs, return_states=True).states
-    else:
-        state = getattr(model(inputs), "state", None)
-        states = None if state is None else state[None]
-    if states is None:
-        raise TypeError(
-            "a model must return the states of its columns. Expected states [T, N, B, C] with "
-            f"return_states=True, or a state [N, B, C]. Got none from {type(model).__name__}."
-        )
-    found: Tensor = states.float()
-    return found
 
 
 def _check_columns(columns: int, regions: Regions) -> None:
