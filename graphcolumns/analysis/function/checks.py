@@ -8,7 +8,7 @@ from torch import Tensor
 from graphcolumns.nn.checks import check_int64_ids
 
 
-def check_columns(name: str, ids: Tensor, count: int) -> Tensor:
+def checked_columns(name: str, ids: Tensor, count: int) -> Tensor:
     """Ids of some of ``count`` columns, each once, on the CPU; raises for others."""
     check_int64_ids(name, ids)
     if ids.ndim != 1 or not len(ids):
@@ -21,7 +21,7 @@ def check_columns(name: str, ids: Tensor, count: int) -> Tensor:
     return ids.cpu()
 
 
-def check_permutation(permutation: Tensor, count: int) -> Tensor:
+def checked_permutation(permutation: Tensor, count: int) -> Tensor:
     """The user's id of each of ``count`` columns, on the CPU; raises for anything else."""
     check_int64_ids("permutation", permutation)
     order = permutation.cpu()
@@ -33,7 +33,7 @@ def check_permutation(permutation: Tensor, count: int) -> Tensor:
     return order
 
 
-def check_labels(labels: Tensor, samples: int) -> Tensor:
+def class_numbers(labels: Tensor, samples: int) -> Tensor:
     """Classes ``[S]`` as numbers from 0, at least two, on the CPU; raises for others."""
     check_int64_ids("labels", labels)
     if labels.shape != (samples,):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from graphcolumns.analysis.function.checks import check_labels
+from graphcolumns.analysis.function.checks import class_numbers
 from graphcolumns.analysis.function.model_states import ModelStates
 from graphcolumns.nn.checks import check_counts
 
@@ -58,7 +58,7 @@ def probe_transfer(
         TypeError: Labels that are not int64.
     """
     values = states.at(step).double()
-    numbers = check_labels(labels, values.shape[1])
+    numbers = class_numbers(labels, values.shape[1])
     check_ridge(ridge)
     held = sample_parts(numbers, folds, seed) == 0
     weight, bias = ridge_probes(values[:, ~held], numbers[~held], ridge)
@@ -90,7 +90,7 @@ def decoding_accuracy(
         ValueError: As :func:`probe_transfer`.
         TypeError: Labels that are not int64.
     """
-    numbers, values = check_labels(labels, states.shape[1]), states.double()
+    numbers, values = class_numbers(labels, states.shape[1]), states.double()
     check_ridge(ridge)
     parts = sample_parts(numbers, folds, seed)
     correct = torch.zeros(len(values), dtype=torch.float64)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from graphcolumns.analysis.function.checks import check_labels
+from graphcolumns.analysis.function.checks import class_numbers
 from graphcolumns.analysis.function.decoding import decoding_accuracy
 from graphcolumns.analysis.function.model_states import ModelStates
 from graphcolumns.geometry.checks import check_choice
@@ -115,7 +115,7 @@ def d_prime(states: Tensor, labels: Tensor) -> Tensor:
         ValueError: Labels of other samples, or of one class.
         TypeError: Labels that are not int64.
     """
-    numbers, values = check_labels(labels, states.shape[1]), states.double()
+    numbers, values = class_numbers(labels, states.shape[1]), states.double()
     largest = torch.zeros(len(values), dtype=torch.float64)
     for number in range(int(numbers.max()) + 1):
         inside = numbers == number
