@@ -8,7 +8,7 @@ from torch import Tensor
 from graphcolumns.nn.checks import check_int64_ids
 
 
-def checked_columns(name: str, ids: Tensor, count: int) -> Tensor:
+def ids_of_columns(name: str, ids: Tensor, count: int) -> Tensor:
     """Ids of some of ``count`` columns, each once, on the CPU; raises for others."""
     check_int64_ids(name, ids)
     if ids.ndim != 1 or not len(ids):
@@ -21,7 +21,7 @@ def checked_columns(name: str, ids: Tensor, count: int) -> Tensor:
     return ids.cpu()
 
 
-def checked_permutation(permutation: Tensor, count: int) -> Tensor:
+def order_of_user(permutation: Tensor, count: int) -> Tensor:
     """The user's id of each of ``count`` columns, on the CPU; raises for anything else."""
     check_int64_ids("permutation", permutation)
     order = permutation.cpu()

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphcolumns.analysis.function.checks import checked_columns, checked_permutation
+from graphcolumns.analysis.function.checks import ids_of_columns, order_of_user
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.new_edges import bring
 from graphcolumns.nn.per_edge import held_graphs
@@ -90,8 +90,8 @@ def lesioned(
 
 
 def _places(columns: Tensor, count: int, permutation: Tensor | None) -> Tensor:
-    ids = checked_columns("columns", columns, count)
-    return ids if permutation is None else checked_permutation(permutation, count).argsort()[ids]
+    ids = ids_of_columns("columns", columns, count)
+    return ids if permutation is None else order_of_user(permutation, count).argsort()[ids]
 
 
 def _edges_to_cut(graph: ColumnGraph, edges: Tensor) -> Tensor:

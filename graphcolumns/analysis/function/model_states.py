@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from graphcolumns.analysis.function.checks import checked_columns, checked_permutation
+from graphcolumns.analysis.function.checks import ids_of_columns, order_of_user
 from graphcolumns.analysis.function.column_states import OF_CHANNELS, states_of_batch
 from graphcolumns.analysis.watch import device_of_model
 from graphcolumns.geometry.checks import check_choice
@@ -153,5 +153,5 @@ def _places(count: int, columns: Tensor | None, permutation: Tensor | None) -> T
     """Position in the model of every column that is kept, ``[K]``."""
     order = torch.arange(count)
     if permutation is not None:
-        order = checked_permutation(permutation, count).argsort()
-    return order if columns is None else order[checked_columns("columns", columns, count)]
+        order = order_of_user(permutation, count).argsort()
+    return order if columns is None else order[ids_of_columns("columns", columns, count)]
