@@ -18,6 +18,7 @@ from graphcolumns.analysis.function.directions import (
     weight_contrast,
 )
 from graphcolumns.analysis.function.field_size import receptive_field_areas
+from graphcolumns.analysis.function.fields_at_response import fields_at_response
 from graphcolumns.analysis.function.latency import ResponseLatency, d_prime, response_latency
 from graphcolumns.analysis.function.lesion_effects import (
     LesionEffects,
@@ -42,6 +43,7 @@ __all__ = [
     "d_prime",
     "decoding_accuracy",
     "edge_directions",
+    "fields_at_response",
     "length_contrast",
     "lesion_effects",
     "lesioned",

@@ -9,11 +9,13 @@ from torch import nn
 from graphcolumns.analysis.function import (
     ModelStates,
     d_prime,
+    fields_at_response,
     model_states,
     rank_correlation,
     receptive_field_areas,
     response_latency,
 )
+from graphcolumns.data.spec import TensorSpec
 from graphcolumns.nn.protocols import ModelOutput
 from tests.analysis.function.support.chains import Chain, chain_graph
 
@@ -111,6 +113,34 @@ def test_the_area_of_a_gaussian():
     a, b = math.cos(math.pi / 6), math.sin(math.pi / 6)
     energy = torch.exp(-((a * x + b * y) ** 2) / 18 - (a * y - b * x) ** 2 / 8)
     assert receptive_field_areas(energy.sqrt()[None])[0] == pytest.approx(24 * math.pi, rel=0.02)
+
+
+class Rows(nn.Module):
+    """After step t the state of column n is the sum of the first t pixels of row n."""
+
+    def forward(self, images, return_states=False):
+        sums = images[:, 0].transpose(0, 1).cumsum(-1)
+        return ModelOutput(images, sums[..., -1:], states=sums.permute(2, 0, 1)[..., None])
+
+
+LATENCY = torch.tensor([3.0, 1.0, torch.nan])
+
+
+def test_fields_at_first_response():
+    """Columns 0 and 1 have latency 3 and 1 for the user; column 2 none."""
+    image, latency = TensorSpec("image", (1, 3, 4), torch.float32), LATENCY
+    found = fields_at_response(Rows(), torch.rand(2, 1, 3, 4), image, latency)
+    assert found.tolist() == [
+        [[1, 1, 1, 0], [0] * 4, [0] * 4],
+        [[0] * 4, [1, 0, 0, 0], [0] * 4],
+        [[0] * 4] * 3,
+    ]
+    order = torch.tensor([2, 1, 0])
+    user = fields_at_response(Rows(), torch.rand(2, 1, 3, 4), image, latency, permutation=order)
+    assert user[0].tolist() == [[0] * 4, [0] * 4, [1, 1, 1, 0]]
+    assert user[1].equal(found[1])
+    with pytest.raises(ValueError, match=r"latency must be of steps of the model, 1 to 4. Got 5"):
+        fields_at_response(Rows(), torch.rand(2, 1, 3, 4), image, latency + 4)
 
 
 class Nothing(nn.Module):
