@@ -78,6 +78,29 @@ def feature_smoothness(state: Tensor, graph: ColumnGraph) -> Tensor:
     return 1 - agreement / (len(target) * state.shape[1])
 
 
+def weight_difference(kernels: Tensor, graph: ColumnGraph) -> Tensor:
+    r"""Difference of weights along edges: :math:`\operatorname{mean}_{ij} (1 - \cos(w_i, w_j))`.
+
+    The activity of columns does not enter, see ``feature_smoothness`` for that. Any graph will do,
+    so that no sheet has to be divided. Self-edges are not counted; without other edges the result
+    is 0. A kernel of zeros has cosine 0 with everything, and no gradient.
+
+    Args:
+        kernels: Weights of every column, ``[N, P]``.
+        graph: Edges among these columns.
+
+    Raises:
+        ValueError: The sources of the graph are not its columns.
+
+    Source: Lu et al., End-to-end topographic networks as models of cortical map formation and human
+    visual behaviour, Nature Human Behaviour 9 (2025),
+    https://doi.org/10.1038/s41562-025-02220-7.
+    """
+    # The direction of 0 has no derivative, and that of a tiny norm would be 1e12.
+    some = (kernels.detach() != 0).any(1, keepdim=True)
+    return feature_smoothness(torch.where(some, kernels, kernels.detach())[:, None], graph)
+
+
 def _other_edges(graph: ColumnGraph) -> tuple[Tensor, Tensor]:
     """Target and source of every edge between two different columns, int64."""
     if graph.num_columns != graph.num_sources:

@@ -14,6 +14,7 @@ from graphcolumns.data.tasks import task_named
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.protocols import graph_of, prediction_of
 from graphcolumns.training import losses
+from graphcolumns.training.column_kernels import column_kernels
 
 # (model, its output, targets) -> scalar. An output has a prediction [B, K], state [N, B, C] and
 # cost [T, N, B, H] or None.
@@ -42,6 +43,18 @@ def smoothness(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
     return losses.feature_smoothness(output.state, _graph(model))
 
 
+def weight_smoothness(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
+    """``losses.weight_difference``, averaged over the modules with weights per column."""
+    values = [losses.weight_difference(*found) for found in column_kernels(model)]
+    if not values:
+        remedy = (
+            "build it with untied weights (model.weights.attention=untied), or name those of your "
+            "modules in column_tensors"
+        )
+        _missing(model, "weight_smoothness", f"no trained weights per column: {remedy}")
+    return torch.stack(values).mean()
+
+
 def variation(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
     """``losses.total_variation``, averaged over the learned mixtures of the model."""
     several: Any = model
@@ -59,6 +72,7 @@ TERMS: Mapping[str, Term] = {
     "wiring": wiring,
     "activity": activity,
     "smoothness": smoothness,
+    "weight_smoothness": weight_smoothness,
     "variation": variation,
 }
 

@@ -10,7 +10,9 @@ from tests.training.support.tiny import Output, tiny
 def test_each_term_is_its_loss():
     model = tiny().eval()
     output = model(torch.rand(2, 1, 3, 3))
+    mixture = [model.mixture.weight, model.mixture.log_sharpness[:, None]]
     expected = {
+        "weight_smoothness": losses.weight_difference(torch.cat(mixture, 1), model.graph),
         "wiring": losses.wiring(output.cost),
         "activity": losses.activity_sparsity(output.state),
         "smoothness": losses.feature_smoothness(output.state, model.graph),
