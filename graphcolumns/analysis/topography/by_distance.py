@@ -31,7 +31,8 @@ class TuningByDistance(NamedTuple):
         r: Pearson's r of correlation and distance over pairs; NaN where one of them is constant.
         length: Distance at which the mean correlation first falls to 1/e of that of the first bin
             that has pairs, interpolated between the middles of bins, in the unit of the geometry;
-            NaN if it never does, or does not begin above 0.
+            NaN if it never does, or does not begin above 0. It means something only where the curve
+            begins far from 0.
         relative_length: ``length`` over the mean distance of all pairs, without unit.
         curve: Mean correlation per bin, ``[K]``; NaN where there is no pair.
         edges: Borders of the bins, ``[K + 1]``, in the unit of the geometry.
@@ -102,7 +103,7 @@ def edge_tuning_correlation(responses: Any, graph: ColumnGraph) -> float:
             whose responses are constant are left out.
 
     Returns:
-        r, without unit; NaN where lengths or correlations do not differ.
+        Pearson's r, without unit; NaN where lengths or correlations do not differ.
 
     Raises:
         ValueError: Lengths were never measured; responses of another shape or not finite, fewer
