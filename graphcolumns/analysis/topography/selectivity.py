@@ -24,7 +24,8 @@ def category_selectivity(responses: Any, members: Any, ddof: int = 0) -> Floats:
             without bias.
 
     Returns:
-        Selectivity in standard deviations, ``[N]``; NaN for a column without variance inside and outside.
+        Selectivity in standard deviations, ``[N]``; NaN for a column without variance inside and
+        outside.
 
     Raises:
         ValueError: Responses of another shape or not finite, members of another number, a category
