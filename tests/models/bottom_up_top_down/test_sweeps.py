@@ -40,9 +40,11 @@ def test_prediction_is_that_of_the_last_sweep(sweeps):
     *_, (gates, neurons) = by_hand(model, inputs)
     found = model.neurons(inputs)
     for name in STEPS:
-        assert torch.equal(found[name], neurons[name])
+        # Values that lie otherwise in memory are summed in another order on some processors.
+        torch.testing.assert_close(found[name], neurons[name], **EXACT)
         assert not found[name][gates[name] == 0].any()
-    assert torch.equal(model(inputs).prediction, neurons["prediction"][..., 0].T)
+    prediction = neurons["prediction"][..., 0].T
+    torch.testing.assert_close(model(inputs).prediction, prediction, **EXACT)
 
 
 def test_sub_networks_of_sweeps_are_nested():
