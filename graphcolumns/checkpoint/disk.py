@@ -17,6 +17,22 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     sync(path.parent)
 
 
+def place_for(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """The place of a file that is about to be written; ``~`` is the home folder.
+
+    Args:
+        path: File to be written.
+        overwrite: Whether a file of that name may be replaced.
+
+    Raises:
+        FileExistsError: There is such a file, and it is not to be replaced.
+    """
+    path = Path(path).expanduser()
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} must not exist. Pass overwrite=True to replace it.")
+    return path
+
+
 def sync(path: Path) -> None:
     """Bring a file, or the list of names of a folder, to disk."""
     if path.is_dir() and os.name == "nt":  # Windows opens no folder

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from graphcolumns.analysis.brain.region_activity import RegionActivity
+from graphcolumns.checkpoint.disk import place_for
 
 AXES = ("step", "sample", "region")
 ENTRIES = ("values", "axes", "steps", "names", "families", "channels")
@@ -39,8 +40,7 @@ def activity_file(
     path = Path(path).expanduser()
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz. Got {path}.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} must not exist. Pass overwrite=True to replace it.")
+    path = place_for(path, overwrite)
     new = path.with_name(path.name + ".tmp")
     with new.open("wb") as file:
         np.savez(

@@ -26,6 +26,7 @@ from graphcolumns.analysis.brain.vertex_columns import (
 )
 from graphcolumns.analysis.interactive import installed, plotly_script
 from graphcolumns.checkpoint import write_text
+from graphcolumns.checkpoint.disk import place_for
 from graphcolumns.geometry import Geometry
 from graphcolumns.geometry.regions import HEMISPHERES
 
@@ -115,9 +116,7 @@ def write_surface_page(
         >>> maps = {"correlation": SurfaceMap(torch.rand(1200), "correlation r")}
         >>> write_surface_page("cortex.html", maps, surfaces, some)  # doctest: +SKIP
     """
-    path = Path(path).expanduser()
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} must not exist. Pass overwrite=True to replace it.")
+    path = place_for(path, overwrite)
     if not installed():
         raise ImportError(
             "surfaces that can be turned need plotly. Got none; pip install 'graphcolumns[viz]'."

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from graphcolumns.checkpoint import write_text
+from graphcolumns.checkpoint.disk import place_for
 
 # Every number of a row and a model.
 COLUMNS = (
@@ -141,11 +142,9 @@ class EncodingTable:
         Raises:
             FileExistsError: There is such a file, and it is not to be replaced.
         """
-        path = Path(path).expanduser()
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} must not exist. Pass overwrite=True to replace it.")
-        write_text(path, self.csv())
-        return path
+        place = place_for(path, overwrite)
+        write_text(place, self.csv())
+        return place
 
 
 def _check(what: str, value: str, known: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from graphcolumns.analysis.connectome.nulls import NullValues
 from graphcolumns.checkpoint import write_text
+from graphcolumns.checkpoint.disk import place_for
 
 # Metrics by name, and what they are called in tables.
 TITLES = {
@@ -156,11 +157,9 @@ class ConnectomeTable:
         Raises:
             FileExistsError: There is such a file, and it is not to be replaced.
         """
-        path = Path(path).expanduser()
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} must not exist. Pass overwrite=True to replace it.")
-        write_text(path, self.csv())
-        return path
+        place = place_for(path, overwrite)
+        write_text(place, self.csv())
+        return place
 
 
 def _graph_name(row: MetricRow) -> str:
