@@ -17,6 +17,7 @@ from tqdm import tqdm
 from graphcolumns.analysis import experiment as results
 from graphcolumns.analysis.experiment import Experiment, Rows
 from graphcolumns.analysis.experiment.plan import (
+    FINAL,
     Filter,
     Planned,
     final_runs,
@@ -26,6 +27,7 @@ from graphcolumns.analysis.experiment.plan import (
 )
 from graphcolumns.analysis.picture import png
 from graphcolumns.checkpoint import write_text
+from graphcolumns.cli.analyse import check_analyse
 from graphcolumns.cli.arguments import experiment as parser
 from graphcolumns.cli.check import check_config
 from graphcolumns.cli.compose import compose
@@ -79,7 +81,8 @@ def _decide(command: Script, args: argparse.Namespace, out: Path) -> None:
 
 
 def _check(definition: Experiment, chosen: Filter | None) -> None:
-    """The configuration of every arm and variant, with its first trial, before any of them runs."""
+    """What analyses a run, and the configuration of every arm and variant, before any runs."""
+    check_analyse(definition.analyse)
     runs = final_runs(_untuned(definition), [], chosen)
     for run in {(run.arm, run.variant): run for run in runs}.values():
         try:
@@ -128,7 +131,16 @@ def _stage(
     left = [run for run in planned if run.key not in done]
     bar.update(len(planned) - len(left))
     folder = options.out.absolute() / "runs"
-    jobs = [Job(run.overrides, folder / _folder(run), options.keep_runs) for run in left]
+    jobs = [
+        Job(
+            run.overrides,
+            folder / _folder(run),
+            options.keep_runs,
+            # What a trial is chosen by is its validation score alone.
+            rows.experiment.analyse if run.kind == FINAL else (),
+        )
+        for run in left
+    ]
     for place, result in workers.execute(jobs):
         rows.add(left[place], result)
         if result["status"] != "ok":

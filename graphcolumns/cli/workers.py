@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 
 from graphcolumns.analysis.entries import metric_entries, spikes
+from graphcolumns.cli.analyse import analyse
 from graphcolumns.cli.check import check_config
 from graphcolumns.cli.compose import compose
 from graphcolumns.cli.paths import plain
@@ -39,6 +40,7 @@ class Job(NamedTuple):
     overrides: tuple[str, ...]
     run: Path  # its folder, emptied first
     keep: bool  # the folder, when done
+    analyse: tuple[Mapping[str, Any], ...] = ()  # functions that measure it, when done
 
 
 class Workers:
@@ -117,7 +119,8 @@ def fit(job: Job) -> Result:
     Returns:
         ``status``, ``error``, all of ``summary.json``, and of ``metrics.jsonl`` the last value of
         what the summary lacks (``last_KEY``), the mean of what only some steps have (``mean_KEY``),
-        and how much the training loss rose at an update (``mean_spike``).
+        and how much the training loss rose at an update (``mean_spike``); and what the functions of
+        ``analyse`` return.
     """
     shutil.rmtree(job.run, ignore_errors=True)  # what a run that was stopped left
     try:
@@ -127,7 +130,11 @@ def fit(job: Job) -> Result:
             prepared = prepare(values)
             write_config(job.run, values)
             run_training(prepared, job.run, values["report"])
-        return {"status": "ok", "error": "", **_reported(job.run)}
+        reported = _reported(job.run)
+        measured = analyse(job.run, values, job.analyse)
+        if twice := sorted(reported.keys() & measured):
+            raise ValueError(f"analyse returns {', '.join(twice)}, which every run reports itself.")
+        return {"status": "ok", "error": "", **reported, **measured}
     except Exception as error:
         return {"status": "failed", "error": f"{type(error).__name__}: {error}"}
     finally:

@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 
 Overrides = tuple[str, ...]
 KEYS = ("claim", "falsified_if", "base", "arms", "baseline", "variants", "seeds", "tuning")
-OPTIONAL = ("measure",)
+OPTIONAL = ("measure", "analyse")
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class Experiment:
         seeds: Seed of each final run.
         tuning: None: arms run as they are.
         measure: Results and axes that are drawn.
+        analyse: Functions that measure every final run when it has ended, as ``_target_`` and
+            their arguments.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Experiment:
     seeds: tuple[int, ...]
     tuning: Tuning | None
     measure: Measure
+    analyse: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_experiment(
@@ -133,6 +136,7 @@ def read_experiment(
         seeds=tuple(content["seeds"]),
         tuning=tuning and Tuning(tuning["trials"], tuning["seed"], tuning["fold"]),
         measure=Measure(**{**measure, "also": tuple(measure.get("also", ()))}),
+        analyse=_functions(content.get("analyse", [])),
     )
     _check(experiment)
     return experiment
@@ -194,6 +198,18 @@ def _mapping(where: str, value: Any) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{where} must be keys with values. Got {value!r}.")
     return value
+
+
+def _functions(value: Any) -> tuple[Mapping[str, Any], ...]:
+    known = isinstance(value, list) and all(
+        isinstance(v, Mapping) and "_target_" in v for v in value
+    )
+    if not known:
+        raise ValueError(
+            "analyse must be a list of functions, each with _target_ and its arguments. Got "
+            f"{value!r}."
+        )
+    return tuple(value)
 
 
 def _overrides(where: str, value: Any) -> Overrides:

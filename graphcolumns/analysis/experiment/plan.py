@@ -147,11 +147,12 @@ def arm_fingerprint(experiment: Experiment, arm: str, variant: str) -> str:
     Other arms, other variants, more seeds and the texts of the experiment are not in it.
     """
     own, tuning = experiment.arms[arm], experiment.tuning
-    parts = [experiment.base, own.overrides, own.variants[variant]]
+    parts: list[Any] = [experiment.base, own.overrides, own.variants[variant]]
     if tuning is not None:
         on = own.variants[own.tuned_on(variant)]
         grid = grid_overrides(experiment, arm)
         parts += [on, (str(tuning.seed), str(tuning.fold)), *grid]
+    parts += experiment.analyse
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
