@@ -9,6 +9,7 @@ from torch import Tensor
 from graphcolumns import edge_linear
 from graphcolumns.ops import kernels
 from graphcolumns.ops.column_attention import cpp
+from graphcolumns.ops.column_attention.inputs import AttentionInputs
 from tests.ops.support.cases import MASKS, Case, assert_same, draw, gradients, random_mask
 
 pytestmark = pytest.mark.cpp
@@ -129,7 +130,7 @@ def test_offsets_do_not_wrap_at_32_bits():
     far, rows = 2**30, torch.randn(2, 1, 4, 16)
     graph = draw(torch.ones(1, 2, dtype=torch.bool)).graph
     views = graph.views
-    found = cpp.forward(rows[:1], rows, rows, None, None, views, 1.0, 0.0, None)
+    found = cpp.forward(AttentionInputs(rows[:1], rows, rows, None, None, views, 1.0, 0.0, None))
     expected, _, lse, highest, log_mass = found
     base = rows.data_ptr() - far * rows[0].nbytes
     source, out = graph.source + far, torch.empty(1, 1, 4, 16)

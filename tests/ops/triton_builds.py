@@ -10,6 +10,11 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from graphcolumns.ops.column_attention.inputs import (
+    AttentionInputs,
+    OutputGradients,
+    SavedOutputs,
+)
 from graphcolumns.ops.column_attention.triton import backend as attention
 from graphcolumns.ops.column_attention.triton.hubs import Cut
 from graphcolumns.ops.edge_linear import triton as linear
@@ -86,11 +91,12 @@ def test_attention(dtype, capability, shape, options, built):
         torch.empty(edges) if "cost" in options else None,
     )
     seed = torch.tensor(1) if "dropout" in options else None
-    rest = (views, 0.25, 0.1 if "dropout" in options else 0.0, seed)
-    out, total, lse, *parts = attention.forward(q, k, v, *edge_values, *rest)
-    arriving = (torch.empty_like(out), torch.empty_like(total), torch.empty_like(lse))
-    attention.backward(*arriving, q, k, v, *edge_values, out, total, *parts, *rest)
-    attention.backward(*arriving[:2], None, q, k, v, *edge_values, out, total, *parts, *rest)
+    dropout = 0.1 if "dropout" in options else 0.0
+    inputs = AttentionInputs(q, k, v, *edge_values, views, 0.25, dropout, seed)
+    out, total, lse, *parts = attention.forward(inputs)
+    arriving = OutputGradients(*(torch.empty_like(x) for x in (out, total, lse)))
+    for given in (arriving, arriving._replace(lse=None)):
+        attention.backward(given, inputs, SavedOutputs(out, total, *parts))
     assert built.keys() >= {"attend", "differentiate_columns", "differentiate_sources"}
 
 
@@ -102,10 +108,10 @@ def test_attention_with_hubs(dtype, capability, built):
     views = graph_of(torch.ones(40, 40, dtype=torch.bool)).views
     q = k = v = torch.empty(40, 3, 3, 24, dtype=dtype)
     bias, cost = torch.empty(1600, 3), torch.empty(1600)
-    cut, rest = Cut(16, 16), (views, 0.25, 0.0, None)
-    out, total, lse, *parts = cut.forward(q, k, v, bias, cost, *rest)
-    arriving = (torch.empty_like(out), torch.empty_like(total), torch.empty_like(lse))
-    cut.backward(*arriving, q, k, v, bias, cost, out, total, *parts, *rest)
+    cut, inputs = Cut(16, 16), AttentionInputs(q, k, v, bias, cost, views, 0.25, 0.0, None)
+    out, total, lse, *parts = cut.forward(inputs)
+    arriving = OutputGradients(*(torch.empty_like(x) for x in (out, total, lse)))
+    cut.backward(arriving, inputs, SavedOutputs(out, total, *parts))
     kernels = {"attend", "differentiate_columns", "differentiate_sources"}
     assert built.keys() >= kernels | {"merge_levels", "merge_rows"}
 

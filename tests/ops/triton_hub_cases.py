@@ -3,8 +3,12 @@
 import pytest
 import torch
 
-from graphcolumns.graph.views import Views
 from graphcolumns.ops.column_attention import reference
+from graphcolumns.ops.column_attention.inputs import (
+    AttentionInputs,
+    OutputGradients,
+    SavedOutputs,
+)
 from graphcolumns.ops.column_attention.triton import backend as triton
 from graphcolumns.ops.column_attention.triton import hubs as triton_hubs
 from graphcolumns.ops.column_attention.triton.hubs import CUTS, Cut
@@ -21,14 +25,13 @@ def of_degrees(degrees: tuple[int, ...], sources: int) -> torch.Tensor:
 def passes(kernel, case: Case, dropout: float = 0.0) -> list[torch.Tensor]:
     """Outputs and gradients of one implementation, called as the op calls it."""
     seed = torch.tensor(7, device=case.q.device) if dropout else None
-    inputs, views = [None if x is None else x.detach() for x in case[2:]], case.graph.views
-    edges = views if hasattr(kernel, "columns") or kernel is triton else (views[1], views[2])
-    edges = (edges,) if isinstance(edges, Views) else edges
-    rest = (*edges, 0.4, dropout, seed)
-    found = kernel.forward(*inputs, *rest)
+    tensors = [None if x is None else x.detach() for x in case[2:]]
+    inputs = AttentionInputs(*tensors, case.graph.views, 0.4, dropout, seed)
+    found = kernel.forward(inputs)
     generator = torch.Generator().manual_seed(1)
     arriving = [torch.randn(x.shape, generator=generator).to(x) for x in found[:3]]
-    grads = kernel.backward(*arriving, *inputs, *found[:2], *found[3:], *rest)
+    saved = SavedOutputs(found.out, found.total, found.highest, found.log_mass)
+    grads = kernel.backward(OutputGradients(*arriving), inputs, saved)
     return [x for x in (*found, *grads) if x is not None]
 
 

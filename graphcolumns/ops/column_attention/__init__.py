@@ -9,8 +9,9 @@ from torch import Tensor
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.backend import choose_backend
 from graphcolumns.ops.column_attention import checks
+from graphcolumns.ops.column_attention.inputs import AttentionInputs
 from graphcolumns.ops.column_attention.op import column_attention_op
-from graphcolumns.ops.column_attention.scatter import column_attention as _scatter
+from graphcolumns.ops.column_attention.scatter import forward as _scatter
 from graphcolumns.ops.column_attention.transformed import forward as _transformed
 from graphcolumns.ops.column_attention.triton import hubs
 from graphcolumns.ops.context import as_given, product_dtype, transformed
@@ -111,17 +112,14 @@ def column_attention(
     checks.check(q, k, v, graph, bias, cost, scale, dropout, seed)
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     counter = _seed(seed, dropout, q.device)
+    inputs = AttentionInputs(q, k, v, bias, cost, graph.views, scale, dropout, counter)
     backend = choose_backend(backend, graph, k.shape[1] * k.shape[2], k.shape[3], q.dtype)
-    if transformed():
-        ends = (graph.source, graph.target)
+    if transformed() or backend == "scatter":
         with as_given(q):
-            return Attention(*_transformed(q, k, v, bias, cost, *ends, scale, dropout, counter))
-    if backend == "scatter":
-        with as_given(q):
-            return Attention(*_scatter(q, k, v, graph, bias, cost, scale, dropout, counter))
+            return Attention(*(_transformed if transformed() else _scatter)(inputs))
     backend = hubs.for_graph(graph) if backend == "triton" else backend
     out, total, lse, *_ = column_attention_op(
-        q, k, v, bias, cost, *graph.views, scale, dropout, counter, backend
+        *inputs[:5], *inputs.views, scale, dropout, counter, backend
     )
     return Attention(out, None if cost is None else total, lse)
 

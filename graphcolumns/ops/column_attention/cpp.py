@@ -9,9 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcolumns.graph.views import Views
 from graphcolumns.ops import kernels
 from graphcolumns.ops.column_attention import reference
+from graphcolumns.ops.column_attention.inputs import (
+    AttentionInputs,
+    AttentionOutputs,
+    InputGradients,
+    OutputGradients,
+    SavedOutputs,
+)
 
 _TENSORS = (
     *("q", "k", "v", "bias", "cost", "out", "total", "lse", "highest", "log_mass"),
@@ -36,83 +42,52 @@ class Arguments(ctypes.Structure):
     ]
 
 
-def forward(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    views: Views,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def forward(inputs: AttentionInputs) -> AttentionOutputs:
     """See :func:`~graphcolumns.ops.column_attention.reference.forward`, which takes half types."""
+    q, _, v, _, cost = inputs[:5]
     if q.dtype not in kernels.DTYPES:
-        ends = views.source, views.target
-        return reference.forward(q, k, v, bias, cost, *ends, scale, dropout, seed)
+        return reference.forward(inputs)
     shape = (q.shape[0], *v.shape[1:3])
     tensors = {
-        **_contiguous(q, k, v, bias, cost),
+        **_contiguous(inputs),
         "out": v.new_empty((*shape, v.shape[3])),
         "total": q.new_empty(0 if cost is None else shape),
         **{name: q.new_empty(shape) for name in ("lse", "highest", "log_mass")},
     }
     results = list(tensors.values())[5:]
     kernels.advise(*results)
-    _run("attention_forward", tensors, views, scale, dropout, seed)
-    return tuple(results)  # type: ignore[return-value]
+    _run("attention_forward", tensors, inputs)
+    return AttentionOutputs(*results)  # type: ignore[arg-type]
 
 
 def backward(
-    grad_out: Tensor,
-    grad_total: Tensor | None,
-    grad_lse: Tensor | None,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    out: Tensor,
-    total: Tensor,
-    highest: Tensor,
-    log_mass: Tensor,
-    views: Views,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    arrived: OutputGradients, inputs: AttentionInputs, saved: SavedOutputs
+) -> InputGradients:
     """See :func:`~graphcolumns.ops.column_attention.reference.backward`; not differentiable."""
+    q, bias = inputs.q, inputs.bias
     if q.dtype not in kernels.DTYPES:
-        saved = (q, k, v, bias, cost, out, total, highest, log_mass)
-        arrived, ends = (grad_out, grad_total, grad_lse), (views.source, views.target)
-        return reference.backward(*arrived, *saved, *ends, scale, dropout, seed)  # type: ignore[arg-type]
-    inputs = _contiguous(q, k, v, bias, cost)
-    grads = {
-        f"grad_{name}": None if x is None else torch.empty_like(x) for name, x in inputs.items()
-    }
-    columns, *lanes = highest.shape
-    state = highest.new_empty((columns, 3, *lanes))
+        return reference.backward(arrived, inputs, saved)
+    read = _contiguous(inputs)
+    grads = {f"grad_{name}": None if x is None else torch.empty_like(x) for name, x in read.items()}
+    columns, *lanes = saved.highest.shape
+    state = saved.highest.new_empty((columns, 3, *lanes))
     kernels.advise(state, *grads.values())
-    given: dict[str, Tensor | None]
-    given = {"out": out, "total": total, "highest": highest, "log_mass": log_mass}
-    given |= {"grad_out": grad_out, "grad_total": grad_total, "grad_lse": grad_lse}
+    given = saved._asdict() | {f"grad_{name}": x for name, x in arrived._asdict().items()}
     tensors = {
-        **inputs,
+        **read,
         **grads,
         **{name: None if x is None else x.contiguous() for name, x in given.items()},
         # Vectors are read past the end of a row.
         "centred": None if bias is None else q.new_empty(bias.numel() + 16),
         "state": state,
     }
-    _run("attention_backward", tensors, views, scale, dropout, seed)
-    return _as_given(q, bias, cost, *grads.values())
+    _run("attention_backward", tensors, inputs)
+    return _as_given(inputs, *grads.values())
 
 
-def _contiguous(
-    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, cost: Tensor | None
-) -> dict[str, Tensor | None]:
+def _contiguous(inputs: AttentionInputs) -> dict[str, Tensor | None]:
     """What the kernel reads: one dtype, contiguous, queries with a batch."""
+    q, k, v, bias, cost = inputs[:5]
     given = {"q": q.expand(-1, k.shape[1], -1, -1), "k": k, "v": v, "bias": bias, "cost": cost}
     return {
         name: None if x is None else x.detach().to(q.dtype).contiguous()
@@ -121,33 +96,20 @@ def _contiguous(
 
 
 def _as_given(
-    q: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    grad_q: Any,
-    grad_k: Any,
-    grad_v: Any,
-    grad_bias: Any,
-    grad_cost: Any,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    inputs: AttentionInputs, grad_q: Any, grad_k: Any, grad_v: Any, grad_bias: Any, grad_cost: Any
+) -> InputGradients:
     """The gradients in the shapes and dtypes of the inputs."""
+    q, bias, cost = inputs.q, inputs.bias, inputs.cost
     if q.shape[1] == 1 != grad_q.shape[1]:  # queries without a batch: one query, many inputs
         grad_q = grad_q.sum(1, keepdim=True)
     grad_bias = None if bias is None else grad_bias.to(bias.dtype)
     grad_cost = None if cost is None else grad_cost.to(cost.dtype)
-    return grad_q, grad_k, grad_v, grad_bias, grad_cost
+    return InputGradients(grad_q, grad_k, grad_v, grad_bias, grad_cost)
 
 
-def _run(
-    name: str,
-    tensors: dict[str, Any],
-    views: Views,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> None:
-    q, v = tensors["q"], tensors["v"]
-    given = tensors | {x: getattr(views, x).contiguous() for x in _TENSORS[-5:]}
+def _run(name: str, tensors: dict[str, Any], inputs: AttentionInputs) -> None:
+    q, v, seed = tensors["q"], tensors["v"], inputs.seed
+    given = tensors | {x: getattr(inputs.views, x).contiguous() for x in _TENSORS[-5:]}
     pointers = {x: tensor.data_ptr() for x, tensor in given.items() if tensor is not None}
     numbers = {
         "columns": q.shape[0],
@@ -160,7 +122,7 @@ def _run(
         "cost_values": _per_edge(tensors["cost"]),
         "seed": 0 if seed is None else int(seed),
     }
-    arguments = Arguments(**pointers, **numbers, scale=scale, dropout=dropout)
+    arguments = Arguments(**pointers, **numbers, scale=inputs.scale, dropout=inputs.dropout)
     # `given` holds the tensors until the kernel, which runs without the interpreter lock, is done.
     kernels.call(f"{name}_{kernels.DTYPES[q.dtype]}", arguments)
 

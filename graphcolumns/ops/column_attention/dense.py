@@ -6,8 +6,6 @@ with a matrix lets a NaN through where there is no edge or a closed one: what co
 is computed again by the reference, edge by edge.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -19,6 +17,13 @@ from graphcolumns.ops.column_attention.closed import (
     finite,
     raised,
     sound,
+)
+from graphcolumns.ops.column_attention.inputs import (
+    AttentionInputs,
+    AttentionOutputs,
+    InputGradients,
+    OutputGradients,
+    SavedOutputs,
 )
 from graphcolumns.ops.column_attention.reference import factors
 from graphcolumns.ops.context import accumulator
@@ -32,41 +37,23 @@ def scatter_edges(
     return matrix.index_put((target.long(), source.long()), values)
 
 
-def forward(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    source: Tensor,
-    target: Tensor,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def forward(inputs: AttentionInputs) -> AttentionOutputs:
     """See :func:`~graphcolumns.ops.column_attention.reference.forward`."""
-    given = (q, k, v, bias, cost, source, target, scale, dropout, seed)
-    if k.shape[0] == 0:  # no maximum over nothing
-        return reference.forward(*given)
-    found = _matrix_forward(*given)
-    if not sound(*found[:2], found[3]):
-        open_k, open_v, open_cost = _open_only(k, v, bias, cost, source)
-        found = _matrix_forward(q, open_k, open_v, bias, open_cost, *given[5:])
-    return found if sound(*found[:2], found[3]) else reference.forward(*given)
+    if inputs.k.shape[0] == 0:  # no maximum over nothing
+        return reference.forward(inputs)
+    found = _matrix_forward(inputs)
+    if not _sound_outputs(found):
+        found = _matrix_forward(_open_only(inputs))
+    return found if _sound_outputs(found) else reference.forward(inputs)
 
 
-def _matrix_forward(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    source: Tensor,
-    target: Tensor,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _sound_outputs(found: AttentionOutputs) -> bool:
+    return sound(found.out, found.total, found.highest)
+
+
+def _matrix_forward(inputs: AttentionInputs) -> AttentionOutputs:
+    q, k, v, bias, cost, views, scale, dropout, seed = inputs
+    source, target = views.source, views.target
     wide = accumulator(q.dtype)
     level = centred(bias, target, q.shape[0])[1]
     q, k, values = (_heads_first(x, wide) for x in (q, k, v))
@@ -83,60 +70,26 @@ def _matrix_forward(
         total = _columns_first((p * _edge_matrix(cost, p, source, target)).sum(-1))
     highest, log_mass = _columns_first(highest), _columns_first(mass.log())
     lse = raised(highest + log_mass, level)
-    return out, total, lse, highest, log_mass
+    return AttentionOutputs(out, total, lse, highest, log_mass)
 
 
 def backward(
-    grad_out: Tensor,
-    grad_total: Tensor | None,
-    grad_lse: Tensor | None,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    out: Tensor,
-    total: Tensor,
-    highest: Tensor,
-    log_mass: Tensor,
-    source: Tensor,
-    target: Tensor,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    arrived: OutputGradients, inputs: AttentionInputs, saved: SavedOutputs
+) -> InputGradients:
     """The gradients of q, k, v, bias and cost; differentiable again."""
-    arrived, saved = (grad_out, grad_total, grad_lse, q), (out, total, highest, log_mass)
-    rest: Any = (source, target, scale, dropout, seed)
-    grads = _matrix_gradients(*arrived, k, v, bias, cost, *saved, *rest)
-    if not can_look(grad_out) or sound(*grads):
+    grads = _matrix_gradients(arrived, inputs, saved)
+    if not can_look(arrived.out) or sound(*grads):
         return grads
-    open_k, open_v, open_cost = _open_only(k, v, bias, cost, source)
-    grads = _matrix_gradients(*arrived, open_k, open_v, bias, open_cost, *saved, *rest)
-    if sound(*grads):
-        return grads
-    return reference.backward(*arrived, k, v, bias, cost, *saved, *rest)
+    grads = _matrix_gradients(arrived, _open_only(inputs), saved)
+    return grads if sound(*grads) else reference.backward(arrived, inputs, saved)
 
 
 def _matrix_gradients(
-    grad_out: Tensor,
-    grad_total: Tensor | None,
-    grad_lse: Tensor | None,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    out: Tensor,
-    total: Tensor,
-    highest: Tensor,
-    log_mass: Tensor,
-    source: Tensor,
-    target: Tensor,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    arrived: OutputGradients, inputs: AttentionInputs, saved: SavedOutputs
+) -> InputGradients:
+    q, k, v, bias, cost, views, scale, dropout, seed = inputs
+    (grad_out, grad_total, grad_lse), (out, total, highest, log_mass) = arrived, saved
+    source, target = views.source, views.target
     dtype, wide = q.dtype, accumulator(q.dtype)
     q, k, v, out, grad_out = (_heads_first(x, wide) for x in (q, k, v, out, grad_out))
     highest, log_mass = highest.permute(1, 2, 0), log_mass.permute(1, 2, 0)
@@ -164,14 +117,13 @@ def _matrix_gradients(
     grad_cost = None
     if cost is not None and grad_total is not None:
         grad_cost = _at_edges(kept * grad_total[..., None], cost, source, target)
-    grads = (_columns_first(x).to(dtype) for x in (grad_q, grad_k, grad_v))
-    return (*grads, grad_bias, grad_cost)  # type: ignore[return-value]
+    rows = [_columns_first(x).to(dtype) for x in (grad_q, grad_k, grad_v)]
+    return InputGradients(rows[0], rows[1], rows[2], grad_bias, grad_cost)
 
 
-def _open_only(
-    k: Tensor, v: Tensor, bias: Tensor | None, cost: Tensor | None, source: Tensor
-) -> tuple[Tensor, Tensor, Tensor | None]:
+def _open_only(inputs: AttentionInputs) -> AttentionInputs:
     """Keys, values and costs with zeros where no edge is open: the bits of a source of zeros."""
+    (_, k, v, bias, cost), source = inputs[:5], inputs.views.source
     is_open = torch.ones_like(source, dtype=torch.bool)[:, None]
     if bias is not None:
         is_open = (bias if bias.dim() == 2 else bias[:, None]) != CLOSED
@@ -180,7 +132,7 @@ def _open_only(
     if cost is not None:
         shut = ~is_open
         cost = cost.masked_fill(shut if cost.dim() == 2 else shut.all(1), 0.0)
-    return k.masked_fill(unused, 0.0), v.masked_fill(unused, 0.0), cost
+    return inputs._replace(k=k.masked_fill(unused, 0.0), v=v.masked_fill(unused, 0.0), cost=cost)
 
 
 def _heads_first(x: Tensor, dtype: torch.dtype) -> Tensor:

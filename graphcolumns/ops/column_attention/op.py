@@ -8,6 +8,11 @@ from torch import Tensor
 
 from graphcolumns.graph.views import Views
 from graphcolumns.ops.column_attention import cpp, dense, reference
+from graphcolumns.ops.column_attention.inputs import (
+    AttentionInputs,
+    OutputGradients,
+    SavedOutputs,
+)
 from graphcolumns.ops.column_attention.triton import backend as triton
 from graphcolumns.ops.column_attention.triton import hubs
 from graphcolumns.ops.context import accumulator, as_given, batched
@@ -18,6 +23,7 @@ FUSED: Mapping[str, Any] = {
     "triton": triton,
     **hubs.CUTS,
 }  # kernels of their own; a second derivative is that of the reference
+KERNELS: Mapping[str, Any] = {**PLAIN, **FUSED}
 
 
 @torch.library.custom_op("graphcolumns::column_attention", mutates_args=())
@@ -43,12 +49,12 @@ def column_attention_op(
     The last two are what backward computes the attention from. Scores count from the highest bias
     of their column, so ``lse`` is that level plus both; no gradient arrives at ``highest``.
     """
+    views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
+    inputs = AttentionInputs(q, k, v, bias, cost, views, scale, dropout, seed)
     with as_given(q):
-        if backend in FUSED:
-            views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
-            return FUSED[backend].forward(q, k, v, bias, cost, views, scale, dropout, seed)
-        plain = PLAIN[backend].forward(q, k, v, bias, cost, source, target, scale, dropout, seed)
-        return tuple(x.contiguous() for x in plain)  # as the fake kernels below say
+        found: tuple[Tensor, ...] = KERNELS[backend].forward(inputs)
+        # Contiguous, as the fake kernels below say.
+        return tuple(found if backend in FUSED else (x.contiguous() for x in found))  # type: ignore[return-value]
 
 
 @column_attention_op.register_fake
@@ -89,13 +95,10 @@ def column_attention_backward_op(
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of q, k, v, bias and cost (empty tensors where there is none)."""
-    saved = (q, k, v, bias, cost, out, total, highest, log_mass)
-    arrived = (grad_out, grad_total, grad_lse, *saved)
-    if backend in FUSED:
-        views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
-        grads = FUSED[backend].backward(*arrived, views, scale, dropout, seed)
-    else:
-        grads = PLAIN[backend].backward(*arrived, source, target, scale, dropout, seed)
+    views = Views(rowptr, source, target, colptr, csc_target, csc_edge)
+    inputs = AttentionInputs(q, k, v, bias, cost, views, scale, dropout, seed)
+    arrived = OutputGradients(grad_out, grad_total, grad_lse)
+    grads = KERNELS[backend].backward(arrived, inputs, SavedOutputs(out, total, highest, log_mass))
     # Contiguous, as the fake kernels below say.
     return tuple(q.new_empty(0) if x is None else x.contiguous() for x in grads)  # type: ignore[return-value]
 
@@ -132,24 +135,28 @@ def _backward(
     _: Tensor | None,
     grad_log_mass: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
-    seed, *saved = ctx.saved_tensors
-    options = (ctx.scale, ctx.dropout, seed)
+    seed, *tensors = ctx.saved_tensors
+    saved, views = SavedOutputs(*tensors[5:9]), Views(*tensors[9:])
+    q, k, v, bias, cost = tensors[:5]
+    inputs = AttentionInputs(q, k, v, bias, cost, views, ctx.scale, ctx.dropout, seed)
     if grad_out is None:
-        grad_out = torch.zeros_like(saved[5])
-    if grad_total is None and saved[4] is not None:
-        grad_total = torch.zeros_like(saved[6])
+        grad_out = torch.zeros_like(saved.out)
+    if grad_total is None and inputs.cost is not None:
+        grad_total = torch.zeros_like(saved.total)
     if grad_log_mass is not None:  # of a second derivative: with `highest` constant, that of lse
         grad_lse = grad_log_mass if grad_lse is None else grad_lse + grad_log_mass
-    arrived = (grad_out, grad_total, grad_lse, *saved[:9])
-    many = batched(*arrived[:3])
+    arrived = OutputGradients(grad_out, grad_total, grad_lse)
+    many = batched(*arrived)
+    grads: tuple[Tensor | None, ...]
     with as_given(grad_out):
         if not torch.is_grad_enabled() and (ctx.backend in FUSED or not many):
-            grads = column_attention_backward_op(*arrived, *saved[9:], *options, ctx.backend)
-            grads = _where_given(grads, saved[:5])
+            options = (ctx.scale, ctx.dropout, seed, ctx.backend)
+            found = column_attention_backward_op(*arrived, *tensors, *options)
+            grads = _where_given(found, tensors[:5])
         else:
             # Plain torch on saved inputs and outputs: differentiable again.
             kernel = reference if many else PLAIN.get(ctx.backend, reference)
-            grads = kernel.backward(*arrived, *saved[10:12], *options)
+            grads = kernel.backward(arrived, inputs, saved)
     return (*grads, *(None,) * 10)
 
 

@@ -20,6 +20,13 @@ from graphcolumns.ops.column_attention.closed import (
     silent_edges,
     without,
 )
+from graphcolumns.ops.column_attention.inputs import (
+    AttentionInputs,
+    AttentionOutputs,
+    InputGradients,
+    OutputGradients,
+    SavedOutputs,
+)
 from graphcolumns.ops.context import accumulator, batched
 from graphcolumns.ops.dropout import edge_dropout
 from graphcolumns.ops.segment import segment_max, segment_sum
@@ -56,23 +63,14 @@ def factors(p: Tensor, dropout: float, seed: Tensor | None, source: Tensor) -> T
     return edge_dropout(seed, edges, p.shape[1], p.shape[2], dropout, p.dtype)
 
 
-def forward(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    source: Tensor,
-    target: Tensor,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def forward(inputs: AttentionInputs) -> AttentionOutputs:
     """Returns ``out [N, B, H, Dv]``, ``cost`` (empty without cost), ``lse``, and its parts.
 
     ``cost``, ``lse``, ``highest`` and ``log_mass`` are ``[N, B, H]``. ``highest`` is counted from
     the level of the biases, and 0 where nothing is received; ``log_mass`` is ``-inf`` there.
     """
+    q, k, v, bias, cost, views, scale, dropout, seed = inputs
+    source, target = views.source, views.target
     wide = accumulator(q.dtype)
     s = edge_logits(q.to(wide), k.to(wide), bias, source, target, scale)
     highest = finite(segment_max(s, target, q.shape[0]))
@@ -89,33 +87,16 @@ def forward(
     out = segment_sum(p[..., None] * values, target, q.shape[0]).to(v.dtype)
     lse = raised(highest + log_mass, centred(bias, target, q.shape[0])[1])
     if cost is None:
-        return out, lse.new_empty(0), lse, highest, log_mass
+        return AttentionOutputs(out, lse.new_empty(0), lse, highest, log_mass)
     costs = without(edge_values(cost, wide).expand_as(p), silent)
-    return out, segment_sum(p * costs, target, q.shape[0]), lse, highest, log_mass
+    total = segment_sum(p * costs, target, q.shape[0])
+    return AttentionOutputs(out, total, lse, highest, log_mass)
 
 
 def backward(
-    grad_out: Tensor,
-    grad_total: Tensor | None,
-    grad_lse: Tensor | None,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    out: Tensor,
-    total: Tensor,
-    highest: Tensor,
-    log_mass: Tensor,
-    source: Tensor,
-    target: Tensor,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    arrived: OutputGradients, inputs: AttentionInputs, saved: SavedOutputs
+) -> InputGradients:
     r"""The gradients of q, k, v, bias and cost; differentiable again.
-
-    ``grad_total`` is None without cost, ``grad_lse`` where no gradient arrives.
 
     .. math::
         dP_{ij} &= m_{ij} (d\mathrm{out}_i^\top v_j + d\mathrm{cost}_i c_{ij}), \qquad
@@ -129,6 +110,9 @@ def backward(
 
     with the dropout factors :math:`m`.
     """
+    q, k, v, bias, cost, views, scale, dropout, seed = inputs
+    (grad_out, grad_total, grad_lse), (out, total, highest, log_mass) = arrived, saved
+    source, target = views.source, views.target
     dtype, wide = q.dtype, accumulator(q.dtype)
     q, k, v, out, grad_out = (x.to(wide) for x in (q, k, v, out, grad_out))
     s = edge_logits(q, k, bias, source, target, scale)
@@ -158,7 +142,8 @@ def backward(
     grad_v = segment_sum(kept[..., None] * grad_out_e, source, v.shape[0])
     grad_bias = None if bias is None else _like_edges(ds, bias)
     grad_cost = None if cost is None else _like_edges(kept * grad_total_e, cost)
-    return grad_q.to(dtype), grad_k.to(dtype), grad_v.to(dtype), grad_bias, grad_cost
+    rows = (grad_q.to(dtype), grad_k.to(dtype), grad_v.to(dtype))
+    return InputGradients(*rows, grad_bias, grad_cost)
 
 
 def _like_edges(values: Tensor, like: Tensor) -> Tensor:

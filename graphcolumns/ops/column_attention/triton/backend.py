@@ -14,44 +14,39 @@ from graphcolumns.graph.views import Views
 from graphcolumns.ops import tiles
 from graphcolumns.ops.column_attention import reference
 from graphcolumns.ops.column_attention.closed import centred, raised
+from graphcolumns.ops.column_attention.inputs import (
+    AttentionInputs,
+    AttentionOutputs,
+    InputGradients,
+    OutputGradients,
+    SavedOutputs,
+)
 from graphcolumns.ops.column_attention.triton.call import Call
 from graphcolumns.ops.column_attention.triton.segments import Segments
 
 
-def forward(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    views: Views,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
-    *,
-    longest: int | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def forward(inputs: AttentionInputs, *, longest: int | None = None) -> AttentionOutputs:
     """See :func:`~graphcolumns.ops.column_attention.reference.forward`.
 
     ``longest``: in-edges that are done one after the other at most (default: all of a column).
     """
+    q, v, views = inputs.q, inputs.v, inputs.views
     if q.dtype not in tiles.DTYPES:
-        ends = views.source, views.target
-        return reference.forward(q, k, v, bias, cost, *ends, scale, dropout, seed)
-    bias, level = centred(bias, views.target, q.shape[0])
-    call = Call(q, k, v, bias, cost, scale, dropout, seed)
+        return reference.forward(inputs)
+    bias, level = centred(inputs.bias, views.target, q.shape[0])
+    call = Call.of(inputs, bias)
     if longest is None:
         out, total, *parts = attend_rows(call, views.rowptr, views.source, v.dtype)
-        return out, total, raised(parts[0] + parts[1], level), parts[0], parts[1]
+        return AttentionOutputs(out, total, raised(parts[0] + parts[1], level), *parts)
     cut = Segments.of(views.rowptr, len(views.source), longest)
     segments = call._replace(q=cut.per_segment(q))
     out, total, *parts = attend_rows(segments, cut.pointers, views.source, torch.float32)
     levels = parts[0], parts[1]
     merged = cut.levels(*levels)
-    if cost is not None:
+    if inputs.cost is not None:
         total = cut.average(total, levels, merged, torch.float32)
     out = cut.average(out, levels, merged, v.dtype)
-    return out, total, raised(merged[0] + merged[1], level), *merged
+    return AttentionOutputs(out, total, raised(merged[0] + merged[1], level), *merged)
 
 
 def attend_rows(
@@ -73,44 +68,30 @@ def attend_rows(
 
 
 def backward(
-    grad_out: Tensor,
-    grad_total: Tensor | None,
-    grad_lse: Tensor | None,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor | None,
-    cost: Tensor | None,
-    out: Tensor,
-    total: Tensor,
-    highest: Tensor,
-    log_mass: Tensor,
-    views: Views,
-    scale: float,
-    dropout: float,
-    seed: Tensor | None,
+    arrived: OutputGradients,
+    inputs: AttentionInputs,
+    saved: SavedOutputs,
     *,
     longest: tuple[int | None, int | None] = (None, None),
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+) -> InputGradients:
     """See :func:`~graphcolumns.ops.column_attention.reference.backward`; not differentiable.
 
     ``longest``: edges of a column, and of a source, that are done one after the other at most.
     """
+    q, bias, views = inputs.q, inputs.bias, inputs.views
     if q.dtype not in tiles.DTYPES:
-        saved = (q, k, v, bias, cost, out, total, highest, log_mass)
-        grads, ends = (grad_out, grad_total, grad_lse), (views.source, views.target)
-        return reference.backward(*grads, *saved, *ends, scale, dropout, seed)  # type: ignore[arg-type]
-    shifted = centred(bias, views.target, q.shape[0])[0]
-    call = Call(q, k, v, shifted, cost, scale, dropout, seed)
-    arrived = {"highest": highest, "log_mass": log_mass, "grad_out": grad_out}
-    arrived["grad_total"] = highest.new_empty(0) if grad_total is None else grad_total
-    known = {"out": out, "total": total, **arrived}
-    known["grad_lse"] = highest.new_empty(0) if grad_lse is None else grad_lse
+        return reference.backward(arrived, inputs, saved)
+    call = Call.of(inputs, centred(bias, views.target, q.shape[0])[0])
+    none = saved.highest.new_empty(0)
+    read = {"highest": saved.highest, "log_mass": saved.log_mass, "grad_out": arrived.out}
+    read["grad_total"] = none if arrived.total is None else arrived.total
+    known = {"out": saved.out, "total": saved.total, **read}
+    known["grad_lse"] = none if arrived.lse is None else arrived.lse
     delta, grad_q, grad_bias, grad_cost = _columns(call, views, known, longest[0])
-    grad_k, grad_v = _sources(call, views, {"delta": delta, **arrived}, longest[1])
+    grad_k, grad_v = _sources(call, views, {"delta": delta, **read}, longest[1])
     if bias is not None and grad_bias is not None:
         grad_bias = grad_bias.to(bias.dtype)
-    return grad_q, grad_k, grad_v, grad_bias, grad_cost
+    return InputGradients(grad_q, grad_k, grad_v, grad_bias, grad_cost)
 
 
 def _columns(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.ops import tiles
+from graphcolumns.ops.column_attention.inputs import AttentionInputs
 
 
 class Call(NamedTuple):
@@ -21,6 +22,11 @@ class Call(NamedTuple):
     scale: float
     dropout: float
     seed: Tensor | None
+
+    @classmethod
+    def of(cls, inputs: AttentionInputs, bias: Tensor | None) -> Call:
+        """The call for these inputs, with biases that count from the highest of their column."""
+        return cls(*inputs[:3], bias, inputs.cost, *inputs[6:])
 
     @property
     def shared_query(self) -> bool:

@@ -7,10 +7,17 @@ pass that meets it: :attr:`graphcolumns.ColumnGraph.hubs`.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.graph.edges import LONG_ROW
+from graphcolumns.ops.column_attention.inputs import (
+    AttentionInputs,
+    AttentionOutputs,
+    InputGradients,
+    OutputGradients,
+    SavedOutputs,
+)
 from graphcolumns.ops.column_attention.triton import backend as kernels
 
 
@@ -20,13 +27,16 @@ class Cut(NamedTuple):
     columns: int | None
     sources: int | None
 
-    def forward(self, *arguments: Any) -> Any:
+    def forward(self, inputs: AttentionInputs) -> AttentionOutputs:
         """See :func:`~graphcolumns.ops.column_attention.triton.backend.forward`."""
-        return kernels.forward(*arguments, longest=self.columns)
+        return kernels.forward(inputs, longest=self.columns)
 
-    def backward(self, *arguments: Any) -> Any:
+    def backward(
+        self, arrived: OutputGradients, inputs: AttentionInputs, saved: SavedOutputs
+    ) -> InputGradients:
         """See :func:`~graphcolumns.ops.column_attention.triton.backend.backward`."""
-        return kernels.backward(*arguments, longest=(self.columns, self.sources))
+        longest = (self.columns, self.sources)
+        return kernels.backward(arrived, inputs, saved, longest=longest)
 
 
 # Names that only the registered op knows.
