@@ -20,6 +20,8 @@ MAP = "viridis"
 # Colours of edges, distinct for every kind of colour vision (Okabe and Ito).
 BORN, DIED, BRIEF, STAYED = "#0072B2", "#D55E00", "#CC79A7", "#8C8C8C"
 
+BOW = 0.08  # of an edge, as a share of its length
+
 
 def scale(values: Floats, around_zero: bool = False) -> Normalize:
     """A colour scale over all finite values; a constant gets a little room on both sides.
@@ -90,10 +92,34 @@ def edge_lines(
     axes.add_collection(lines)
 
 
-def lines(axes: Axes, panel: Panel, targets: Ids, sources: Ids, **style: Any) -> None:
-    """Edges whose two ends are on the panel, as lines that all look the same."""
-    if len(targets):
-        axes.add_collection(LineCollection(list(_ends(panel, targets, sources)[0]), **style))
+def lines(
+    axes: Axes, panel: Panel, targets: Ids, sources: Ids, **style: Any
+) -> LineCollection | None:
+    """Edges whose two ends are on the panel, as lines that all look the same; None without."""
+    if not len(targets):
+        return None
+    drawn = LineCollection(list(_bowed(_ends(panel, targets, sources)[0])), clip_on=False, **style)
+    axes.add_collection(drawn, autolim=False)
+    return drawn
+
+
+def backdrop(axes: Axes, panel: Panel) -> None:
+    """What is behind edges: outlines of sheets, a grey surface, or a dot per column."""
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    for name, corners in panel.outlines.items():
+        axes.fill(*corners.T, facecolor="#f4f5f8", edgecolor="#c9cdd6", lw=0.8, zorder=0)
+        x, y = corners[0]
+        axes.text(x - 0.2, y, name, ha="right", va="bottom", fontsize=8, color="0.3")
+    if panel.triangles is not None and panel.shade is not None:
+        shade = np.repeat(0.55 + 0.4 * panel.shade[:, None], 3, axis=1)
+        corners = panel.places[panel.triangles]
+        axes.add_collection(
+            PolyCollection(list(corners), facecolors=shade, edgecolors=shade, linewidths=0.4)
+        )
+    else:
+        axes.plot(*panel.places.T, ".", color="0.72", markersize=_point(panel))
+    axes.autoscale_view()
 
 
 def bar(figure: Figure, axes: Any, norm: Normalize, label: str, cmap: str = MAP) -> None:
@@ -122,7 +148,23 @@ def _ends(panel: Panel, targets: Ids, sources: Ids) -> tuple[Floats, NDArray[np.
     place = np.full(int(max(targets.max(), sources.max(), panel.members.max())) + 1, -1)
     place[panel.members] = np.arange(len(panel.members))
     here = (place[targets] >= 0) & (place[sources] >= 0) & (targets != sources)
+    if panel.depth is not None:
+        here &= panel.depth[place[targets]] + panel.depth[place[sources]] >= 0
     return np.stack([panel.places[place[e[here]]] for e in (targets, sources)], axis=1), here
+
+
+def _bowed(ends: Floats, points: int = 9) -> Floats:
+    """Lines ``[K, points, 2]`` that bow to one side: two directions and rows of a grid differ."""
+    t = np.linspace(0, 1, points)[None, :, None]
+    start, way = ends[:, 1:], ends[:, :1] - ends[:, 1:]
+    across = np.stack([-way[..., 1], way[..., 0]], axis=-1)
+    path: Floats = start + t * way + 4 * BOW * t * (1 - t) * across
+    return path
+
+
+def _point(panel: Panel) -> float:
+    """Size of a column behind edges, in points."""
+    return float(np.clip(60 / len(panel.members) ** 0.5, 0.6, 5))
 
 
 def _box(panel: Panel) -> tuple[float, float, float, float]:

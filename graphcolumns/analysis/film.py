@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Sequence
 
+import numpy as np
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+from PIL import Image
+
+from graphcolumns.analysis.draw import BORN, BRIEF, DIED, STAYED
+
+Pixels = NDArray[np.uint8]
+
+COLOURS = 96  # of all frames of a film together: flat colours need few, and take few bytes
+NEAR = 16
+# Colours that must not change: white, black, and those of edges.
+EXACT = np.array([to_rgb(c) for c in ("white", "black", BORN, DIED, BRIEF, STAYED)]) * 255
 PLAYER = """
 <div class="film">
   <img src="{first}" alt="{title}, frame 1">
@@ -59,3 +73,41 @@ def player(
         labels=json.dumps(list(labels)),
         milliseconds=milliseconds,
     )
+
+
+def small_pngs(frames: Sequence[Pixels]) -> list[bytes]:
+    """Frames ``[Y, X, 3]`` as PNG with few colours, the same in all of them."""
+    encoded = []
+    for frame in _with_palette(frames):
+        buffer = io.BytesIO()
+        frame.save(buffer, "PNG", optimize=True)
+        encoded.append(buffer.getvalue())
+    return encoded
+
+
+def gif(frames: Sequence[bytes], milliseconds: int = 120) -> bytes:
+    """Frames, PNG of one size, as an animated GIF that begins again after a while.
+
+    Args:
+        frames: Images of one size.
+        milliseconds: Time between two frames; the last one stays three times as long.
+    """
+    first, *rest = (Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames)
+    buffer = io.BytesIO()
+    times = [milliseconds] * len(rest) + [3 * milliseconds]
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=times, loop=0)
+    return buffer.getvalue()
+
+
+def _with_palette(frames: Sequence[Pixels]) -> list[Image.Image]:
+    """Frames whose colours are those of the first, the middle and the last one."""
+    some = np.concatenate([frames[i] for i in sorted({0, len(frames) // 2, len(frames) - 1})])
+    palette = Image.fromarray(some).quantize(COLOURS, Image.Quantize.MEDIANCUT)
+    found = np.array(palette.getpalette()).reshape(-1, 3)
+    # Pillow looks for a near colour only: none may be nearly one of those.
+    found = found[np.abs(found[:, None] - EXACT).max(2).min(1) > NEAR]
+    palette.putpalette(np.concatenate([found, EXACT.round()]).astype(int).ravel().tolist())
+    return [
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames
+    ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from graphcolumns.geometry import Geometry
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
+Axes3 = Sequence[tuple[float, float, float]]
 
 FLAT = 1e-6  # a direction whose extent is below this share of the longest has none
 PARTS = 4  # separate surfaces that are shown; more are only in the table
@@ -31,6 +33,9 @@ class Panel:
             top; they are then drawn as an image.
         triangles: Places in ``members`` ``[F, 3]``, those behind first; drawn as a shaded surface.
         shade: Brightness of each triangle in (0, 1], ``[F]``.
+        depth: How far each column is towards the reader, 0 in the middle, ``[n]``; edges whose
+            middle lies behind 0 are those of the other side. None: all edges are shown.
+        outlines: Corners ``[k, 2]`` of areas that are shown behind the columns, by name.
     """
 
     title: str
@@ -39,6 +44,8 @@ class Panel:
     grid: tuple[int, int] | None = None
     triangles: Ids | None = None
     shade: Floats | None = None
+    depth: Floats | None = None
+    outlines: Mapping[str, Floats] = field(default_factory=dict)
 
     def shows(self, column: int) -> bool:
         """Whether a column can be seen: a face of it is not covered by another."""
@@ -66,7 +73,7 @@ def panels(geometry: Geometry) -> list[Panel]:
     plane = _plane(positions)
     if plane is not None:
         return [_flat("", np.arange(len(positions)), positions[:, plane])]
-    sheets = _sheets(geometry, positions)
+    sheets = level_sheets(geometry)
     if sheets is not None:
         return [
             _flat(f"sheet {area}", members, positions[members, 1:])
@@ -112,13 +119,13 @@ def _faces(geometry: Geometry, positions: Floats) -> Ids | None:
     return None
 
 
-def _sheets(geometry: Geometry, positions: Floats) -> list[Ids] | None:
-    """Members of each sheet of a stack, or None."""
-    if geometry.areas is None:
+def level_sheets(geometry: Geometry) -> list[Ids] | None:
+    """Members of each sheet of a stack, the lowest first; None for other columns."""
+    if geometry.areas is None or geometry.positions.shape[1] != 3:
         return None
-    areas = geometry.areas.cpu().numpy()
+    areas, height = geometry.areas.cpu().numpy(), _numpy(geometry)[:, 0]
     sheets = [np.flatnonzero(areas == area) for area in range(areas.max() + 1)]
-    level = all(len(s) and np.ptp(positions[s, 0]) == 0 for s in sheets)
+    level = all(len(s) and np.ptp(height[s]) == 0 for s in sheets)
     return sheets if level else None
 
 
@@ -166,18 +173,31 @@ def _sides(positions: Floats, faces: Ids, name: str) -> list[Panel]:
         shade = np.ones(len(faces))
         return [Panel(name.rstrip(", "), members, own[:, plane], None, local, shade)]
     sides = {"seen from the left": -1.0, "seen from the right": 1.0}
-    return [_side(f"{name}{text}", members, own, local, x) for text, x in sides.items()]
+    return [
+        seen_surface(f"{name}{text}", members, own, local, [(0, x, 0), (0, 0, 1), (x, 0, 0)])
+        for text, x in sides.items()
+    ]
 
 
-def _side(title: str, members: Ids, own: Floats, faces: Ids, x: float) -> Panel:
-    """What an eye far out on the x axis sees: the faces that look at it, far ones first."""
-    places = np.stack([x * own[:, 1], own[:, 2]], axis=1)
+def seen_surface(title: str, members: Ids, own: Floats, faces: Ids, axes: Axes3) -> Panel:
+    """What a far eye sees: the faces that look at it, far ones first.
+
+    Args:
+        title: What is seen.
+        members: Ids of the columns ``[n]``.
+        own: Positions of the columns ``[n, 3]``.
+        faces: Places in ``members`` ``[F, 3]``.
+        axes: Directions across and up on the page, and towards the reader.
+    """
+    across, up, towards = (own @ np.array(axis, dtype=np.float64) for axis in axes)
     corners = own[faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.linalg.norm(normal, axis=1)
-    facing = np.abs(normal[:, 0]) / np.where(length > 0, length, 1)
-    order = np.argsort(x * corners[:, :, 0].mean(1), kind="stable")
-    return Panel(title, members, places, None, faces[order], 0.6 + 0.4 * facing[order])
+    facing = np.abs(normal @ np.array(axes[2])) / np.where(length > 0, length, 1)
+    order = np.argsort(towards[faces].mean(1), kind="stable")
+    shade = 0.6 + 0.4 * facing[order]
+    depth = towards - (towards.max() + towards.min()) / 2
+    return Panel(title, members, np.stack([across, up], 1), None, faces[order], shade, depth)
 
 
 def _covering(corners: Floats, point: Floats) -> Ids:

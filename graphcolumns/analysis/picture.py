@@ -25,6 +25,8 @@ class Picture:
         png: Image.
         csv: Numbers, with a header.
         html: Interactive version of the image, or None.
+        frames: Images, PNG, of a film that ``html`` plays.
+        milliseconds: Time between two frames.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Picture:
     png: bytes
     csv: str
     html: str | None = None
+    frames: tuple[bytes, ...] = ()
+    milliseconds: int = 120
 
 
 def png(figure: Figure) -> bytes:

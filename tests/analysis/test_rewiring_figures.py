@@ -14,8 +14,8 @@ from graphcolumns.analysis.edge_lifetimes import edge_lifetimes
 from graphcolumns.analysis.entries import series
 from graphcolumns.analysis.figures.budget import budget, exploration
 from graphcolumns.analysis.figures.drift import degrees_at, length_shift, lengths_at
+from graphcolumns.analysis.figures.growing import INK, LINES, drawable, kinds
 from graphcolumns.analysis.figures.learning import learning
-from graphcolumns.analysis.figures.moments import INK, LINES, drawable, kinds
 from graphcolumns.analysis.figures.prediction import forecast, prediction
 from graphcolumns.analysis.figures.turnover import ages, churn
 from graphcolumns.analysis.report.rewired import chapter, measured, words
@@ -55,9 +55,9 @@ def test_degrees_by_hand():
 def test_kinds_by_hand():
     """At the moment of 01 02 23 30 33, between those of the start and of the end."""
     parts = list(kinds(edge_lifetimes(events()), 0, 2, 3).values())
-    stays, newborn, dying, both = (np.flatnonzero(part).tolist() for part in parts)
+    stays, dying, newborn, both = (np.flatnonzero(part).tolist() for part in parts)
     assert (stays, newborn, dying, both) == ([5, 7], [6], [], [1, 2])
-    stays, newborn, dying, both = kinds(edge_lifetimes(events()), 0, 0, 2).values()
+    stays, dying, newborn, both = kinds(edge_lifetimes(events()), 0, 0, 2).values()
     assert not (newborn | both).any()  # nothing is newborn at the start
     assert np.flatnonzero(dying).tolist() == [0, 3]
 

@@ -23,6 +23,7 @@ from graphcolumns.analysis.figures.results import results
 from graphcolumns.analysis.figures.settling import settling
 from graphcolumns.analysis.figures.weights import weights
 from graphcolumns.analysis.figures.wiring import adjacency, degrees, lengths, wires
+from graphcolumns.analysis.film import gif
 from graphcolumns.analysis.layout import is_spatial
 from graphcolumns.analysis.observation import Observation, Wiring
 from graphcolumns.analysis.observe import observe
@@ -78,7 +79,8 @@ def write(
         seed: Seed of the numbers drawn for the baselines.
 
     Returns:
-        The path of ``report.html``. Beside it, ``report/NAME.png`` and ``report/NAME.csv``.
+        The path of ``report.html``. Beside it, ``report/NAME.png`` and ``report/NAME.csv``, and
+        of films ``report/NAME.gif`` and their frames, ``report/NAME/000.png`` and so on.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -203,8 +205,21 @@ def _store(run: Path, page: str, pictures: list[Picture]) -> Path:
     for picture in pictures:
         (folder / f"{picture.name}.png").write_bytes(picture.png)
         (folder / f"{picture.name}.csv").write_text(picture.csv, encoding="utf-8")
+        _store_film(folder, picture)
     new = run / "report.html.tmp"
     new.write_text(page, encoding="utf-8")
     shutil.rmtree(old, ignore_errors=True)
     folder.rename(old)
     return new.replace(run / "report.html")
+
+
+def _store_film(folder: Path, picture: Picture) -> None:
+    """``NAME/000.png`` and so on, and ``NAME.gif``."""
+    if not picture.frames:
+        return
+    frames = folder / picture.name
+    frames.mkdir()
+    for number, frame in enumerate(picture.frames):
+        (frames / f"{number:03}.png").write_bytes(frame)
+    film = gif(picture.frames, picture.milliseconds)
+    (folder / f"{picture.name}.gif").write_bytes(film)
