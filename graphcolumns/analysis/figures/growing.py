@@ -117,7 +117,7 @@ def drawable(found: Lifetimes, geometry: Geometry, chosen: Bools | None = None) 
 def drawn_edges(found: Lifetimes, geometry: Geometry) -> tuple[Bools, str]:
     """Which lifetimes are drawn, ``[L]``, the same at every moment, and a sentence about it.
 
-    Edges that are grown or pruned in the run have as much room as those that stay from start to end.
+    Edges that change in the run have as much room as those that stay from start to end.
     """
     changed = ~(found.initial & found.survived)
     shares = [drawable(found, geometry, part) for part in (~changed, changed)]
