@@ -28,6 +28,7 @@ def planted(
     noise: float = 0.0,
     count: int = 8192,
     seed: int = 0,
+    permuted_labels: bool = False,
 ) -> Dataset:
     r"""One question per column: does my pattern agree with those of my partners, taken together?
 
@@ -73,6 +74,8 @@ def planted(
         noise: Standard deviation of the Gaussian noise on what is seen, not on the labels.
         count: Samples in all, half to train on.
         seed: Seed of partners, samples and noise.
+        permuted_labels: Whether the labels of training samples are exchanged at random, drawn from
+            ``seed``: the control in which nothing is to be learned. Labels to test on stay.
 
     Returns:
         Inputs ``[n, channels, height, width]``, targets ``[n, height * width]``, and ``truth``, the
@@ -93,6 +96,8 @@ def planted(
         return seen, agreement(clean, chosen)
 
     train, test = half(count - count // 2), half(count // 2)
+    if permuted_labels:
+        train = train[0], train[1][torch.randperm(len(train[1]), generator=generator)]
     target = torch.arange(len(chosen))[:, None].expand_as(chosen)
     truth = torch.stack([target.flatten(), chosen.sort(1).values.flatten()])
     return Dataset(*train, *test, num_classes=len(chosen), task=TASKS["multi_label"], truth=truth)

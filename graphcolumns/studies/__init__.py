@@ -4,6 +4,8 @@ Functions of a :class:`StudyRun` that return numbers by name; a definition of an
 them under ``analyse``. What is measured on any graph or model is in ``analysis``, not here.
 """
 
+from graphcolumns.studies.retrained import retrained_nulls
 from graphcolumns.studies.study_run import Retrained, StudyRun
+from graphcolumns.studies.wire_and_modules import wire_and_modules
 
-__all__ = ["Retrained", "StudyRun"]
+__all__ = ["Retrained", "StudyRun", "retrained_nulls", "wire_and_modules"]
