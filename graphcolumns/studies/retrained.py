@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from graphcolumns.analysis.connectome import edge_density
 from graphcolumns.analysis.connectome.nulls import (
+    NullDraw,
     draw_by_distance,
     rewire_degrees,
     rewire_within_lengths,
@@ -12,7 +15,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.random.counter import derive
 from graphcolumns.studies.study_run import StudyRun
 
-NULLS = {
+NULLS: Mapping[str, Callable[..., NullDraw]] = {
     "degrees": rewire_degrees,
     "lengths": rewire_within_lengths,
     "distance": draw_by_distance,
@@ -37,8 +40,8 @@ def retrained_nulls(run: StudyRun, max_density: float = 1.0, seed: int = 0) -> d
         edges kept to the bin; ``distance_accuracy``: drawn by an exponential rule of distance with
         the same number of edges and mean length. Empty if the run is left out.
 
-    Source: the controls of arXiv 2604.04033 (2026), degree-preserving nulls and an initialisation
-    from scratch that is the same for all.
+    Source: the controls of Dhiman, Topological sensitivity in connectome-constrained neural
+    networks, 2026, https://arxiv.org/abs/2604.04033.
     """
     if edge_density(run.graph) > max_density or not _changed(run):
         return {}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from graphcolumns.analysis.connectome import connectome_table
-from graphcolumns.analysis.connectome.nulls import draw_by_distance, rewire_degrees
+from graphcolumns.analysis.connectome.nulls import NullDraw, draw_by_distance, rewire_degrees
 from graphcolumns.studies.study_run import StudyRun
 
-NULLS = {"distance": draw_by_distance, "degrees": rewire_degrees}
+NULLS: Mapping[str, Callable[..., NullDraw]] = {
+    "distance": draw_by_distance,
+    "degrees": rewire_degrees,
+}
+VALUES = ("reciprocity", "wiring_ratio", "economy", "scaled_rate", "modularity", "clustering")
 
 
 def wire_and_modules(run: StudyRun, count: int = 5, seed: int = 0) -> dict[str, float]:
@@ -32,16 +38,10 @@ def wire_and_modules(run: StudyRun, count: int = 5, seed: int = 0) -> dict[str, 
     """
     table = connectome_table(run.graph, None, run.geometry, nulls=NULLS, count=count, seed=seed)
     rows = {(row.metric, row.null): row for row in table.rows}
-    first = {row.metric: row for row in reversed(table.rows)}
-    values = {
-        "pair_density": first["modularity"].density,
-        "reciprocity": first["reciprocity"].value,
-    }
-    for name in ("wiring_ratio", "economy", "scaled_rate", "modularity", "clustering"):
-        if name in first:
-            values[name] = first[name].value
+    found = {row.metric: row.value for row in table.rows}
+    values = {"pair_density": rows["modularity", "distance"].density}
+    values |= {name: found[name] for name in VALUES if name in found}
     for name in ("modularity", "clustering"):
         for null in NULLS:
-            row = rows[name, null]
-            values[f"{name}_over_{null}"] = row.value - row.null_mean
+            values[f"{name}_over_{null}"] = found[name] - rows[name, null].null_mean
     return values

@@ -36,6 +36,15 @@ def test_two_channels_are_a_scalar_product():
     assert agreement(patterns, torch.tensor([[1], [0]])).tolist() == [[0, 0]]
 
 
+def test_permuted_labels_are_exchanged_among_training_samples_and_nothing_else():
+    plain, permuted = (planted(4, 4, count=64, permuted_labels=p) for p in (False, True))
+    assert not torch.equal(plain.train_targets, permuted.train_targets)
+    rows = (sorted(d.train_targets.tolist()) for d in (plain, permuted))
+    assert next(rows) == next(rows)
+    for name in ("train_inputs", "test_inputs", "test_targets", "truth"):
+        assert torch.equal(getattr(plain, name), getattr(permuted, name))
+
+
 def every_pattern(pixels: int) -> torch.Tensor:
     signs = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=pixels)))
     return signs.reshape(-1, 1, 1, pixels)
