@@ -99,6 +99,39 @@ def stack(widths: Sequence[int], offset: float = 2.0, unit: Unit = "pixel") -> G
     return Geometry(torch.cat(sheets), unit=unit, areas=torch.cat(areas))
 
 
+def rows(sizes: Sequence[int], offset: float = 0.1, unit: Unit = "pixel") -> Geometry:
+    """Rows of columns, one per layer of a network, each spread over the same width of 1.
+
+    Row ``a`` of ``n`` columns has its columns at ``(a * offset, (i + 1/2) / n)``.
+
+    Args:
+        sizes: Columns of each row, the first row first.
+        offset: Distance between rows, in ``unit``. With a small one the length of an edge between
+            two rows is that along the rows.
+        unit: Unit of all lengths.
+
+    Returns:
+        ``sum(sizes)`` columns with positions ``[N, 2]``; ``areas`` is the index of the row.
+
+    Raises:
+        ValueError: No row, a size below 1, or an offset that is not positive and finite.
+
+    Source: Liu, Gan & Tegmark, Seeing is believing: Brain-inspired modular training for mechanistic
+    interpretability, Entropy 26 (2024), https://doi.org/10.3390/e26010041.
+    """
+    if not isinstance(sizes, Sequence) or len(sizes) == 0:
+        raise ValueError(f"sizes must name at least one row, in a list. Got {sizes!r}.")
+    _check_positive("offset", offset)
+    for size in sizes:
+        _check_size("sizes", size)
+    placed = [
+        torch.cartesian_prod(torch.tensor([a * offset]), (torch.arange(n) + 0.5) / n)
+        for a, n in enumerate(sizes)
+    ]
+    areas = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return Geometry(torch.cat(placed), unit=unit, areas=areas)
+
+
 def _check_size(name: str, size: int) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"{name} must be a whole number of columns, 1 or more. Got {size!r}.")

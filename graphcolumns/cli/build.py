@@ -36,6 +36,7 @@ from graphcolumns.nn.protocols import graph_of, graphs_of
 from graphcolumns.training import TrainOptions, derive
 from graphcolumns.training.noting import noting
 from graphcolumns.training.terms import Term
+from graphcolumns.training.weight_schedule import LossWeight
 
 FOLDS = 5
 
@@ -66,7 +67,7 @@ class Parts(NamedTuple):
     graph: ColumnGraph
     data: AnyDataset
     model: nn.Module
-    losses: dict[str, tuple[float, Term]]
+    losses: dict[str, tuple[LossWeight, Term]]
     options: TrainOptions
     functions: dict[str, Any]
     metrics: Table = MappingProxyType({})

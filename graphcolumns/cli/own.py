@@ -13,6 +13,7 @@ from graphcolumns.data import AnyDataset
 from graphcolumns.training import TERMS
 from graphcolumns.training.fit import RESERVED
 from graphcolumns.training.terms import Term
+from graphcolumns.training.weight_schedule import LossWeight, ScheduledWeight
 
 TARGET = "_target_"
 # What AdamW is given.
@@ -23,10 +24,17 @@ SCORED = ("train_", "test_", "validation_", "best_", "version_")
 
 
 def check_losses(losses: Mapping[str, Any]) -> None:
-    """A weight for each known term, or a function of (model, output, labels) with its weight."""
+    """A weight for each known term, or a function of (model, output, labels) with its weight.
+
+    The weight of a known term may have a schedule beside it, a function of (step, steps).
+    """
     for name, value in losses.items():
         path = f"losses.{name}"
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and TARGET not in value and name in TERMS:
+            check_keys(path, value, ("weight", "schedule"))
+            check_value(f"{path}.weight", value.get("weight", 1.0), float)
+            check_function(f"{path}.schedule", value.get("schedule"), ("step", "steps"))
+        elif isinstance(value, Mapping):
             check_value(f"{path}.weight", value.get("weight", 1.0), float)
             own = {key: part for key, part in value.items() if key != "weight"}
             check_function(path, own, ("model", "output", "labels"))
@@ -66,11 +74,17 @@ def check_optimizer(optimizer: Mapping[str, Any], hints: Mapping[str, Any]) -> N
         check_keys("optimizer", others, (*ours, "schedule"))
 
 
-def terms(losses: Mapping[str, Any]) -> dict[str, tuple[float, Term]]:
+def terms(losses: Mapping[str, Any]) -> dict[str, tuple[LossWeight, Term]]:
     """The losses of a configuration, without those of weight 0."""
-    found: dict[str, tuple[float, Term]] = {}
+    found: dict[str, tuple[LossWeight, Term]] = {}
     for name, value in losses.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and TARGET not in value:
+            weight = float(value.get("weight", 1.0))
+            found[name] = (
+                weight and ScheduledWeight(weight, _function(value["schedule"])),
+                TERMS[name],
+            )
+        elif isinstance(value, Mapping):
             own = {key: part for key, part in value.items() if key != "weight"}
             found[name] = (float(value.get("weight", 1.0)), _function(own))
         else:

@@ -13,12 +13,13 @@ from graphcolumns.connect.between import complete_between
 from graphcolumns.connect.combine import union
 from graphcolumns.connect.explicit import complete, from_file
 from graphcolumns.connect.fields import field_edges
-from graphcolumns.connect.layered import layered
+from graphcolumns.connect.layered import between_areas, layered
 from graphcolumns.connect.local import bipartite, nearest, within_radius
 from graphcolumns.connect.random import Kernel, distance_decay, random
 
 __all__ = [
     "Kernel",
+    "between_areas",
     "bipartite",
     "complete",
     "complete_between",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -49,6 +51,26 @@ def layered(
     ]
     none = torch.empty((2, 0), dtype=torch.int64)
     return measured_graph(torch.cat([none, *edges], dim=1), geometry)
+
+
+def between_areas(geometry: Geometry) -> ColumnGraph:
+    """Each column of area ``a`` receives from all columns of area ``a - 1``: dense layers.
+
+    Args:
+        geometry: The columns, with ``areas`` labelled from 0 without gaps.
+
+    Raises:
+        ValueError: No areas, or gaps between their labels.
+    """
+    if geometry.areas is None:
+        raise ValueError("between_areas needs the area of each column. Got areas=None; set areas.")
+    members = _members(geometry.areas)
+    pairs = [
+        np.stack([np.tile(below, len(above)), np.repeat(above, len(below))])
+        for below, above in pairwise(members)
+    ]
+    edges = np.concatenate([np.empty((2, 0), dtype=np.int64), *pairs], axis=1)
+    return measured_graph(torch.from_numpy(edges), geometry)
 
 
 def _between(

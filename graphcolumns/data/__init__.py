@@ -26,6 +26,7 @@ from graphcolumns.data.streamed import StreamedDataset
 from graphcolumns.data.task import Task
 from graphcolumns.data.tasks import TASKS, Classification, MultiLabel, Reconstruction
 from graphcolumns.data.two_digits import two_digits
+from graphcolumns.data.two_formulas import two_formulas
 
 # Both kinds have the same methods.
 AnyDataset: TypeAlias = Dataset | StreamedDataset
@@ -59,4 +60,5 @@ __all__ = [
     "responses",
     "shapes",
     "two_digits",
+    "two_formulas",
 ]

@@ -3,6 +3,7 @@
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.column import Column
 from graphcolumns.nn.column_conv import ColumnConv
+from graphcolumns.nn.column_places import ColumnPlaces
 from graphcolumns.nn.current_geometry import current_geometry
 from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.edge_linear import EdgeLinear
@@ -20,6 +21,7 @@ __all__ = [
     "Column",
     "ColumnAttention",
     "ColumnConv",
+    "ColumnPlaces",
     "ColumnReadout",
     "EdgeBias",
     "EdgeLinear",

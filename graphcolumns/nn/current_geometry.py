@@ -6,29 +6,32 @@ import torch
 from torch import nn
 
 from graphcolumns.geometry import Geometry
+from graphcolumns.nn.column_places import ColumnPlaces
 from graphcolumns.nn.positions import LearnedPositions
 
 
 @torch.no_grad()
 def current_geometry(model: nn.Module, geometry: Geometry | None = None) -> Geometry:
-    """The geometry at the positions that a model has learned so far, as a value.
+    """The geometry at the positions that a model has learned or swapped so far, as a value.
 
     Candidates for new edges must be drawn, and edges measured, where the columns are, not where
     they started: call this at every update and pass the result to ``Distance`` and to ``rewire``.
     The model moves on; the value does not.
 
     Args:
-        model: A model; its ``nn.LearnedPositions`` says where its columns are.
+        model: A model; its ``LearnedPositions`` or ``ColumnPlaces`` says where its columns are.
         geometry: Result for a model whose columns do not move.
 
     Raises:
-        ValueError: Several modules learn positions, or none does and no geometry is given.
+        ValueError: Several modules say where columns are, or none does and no geometry is given.
     """
-    owners = [part for part in model.modules() if isinstance(part, LearnedPositions)]
+    kinds = LearnedPositions | ColumnPlaces
+    owners = [part for part in model.modules() if isinstance(part, kinds)]
     if len(owners) > 1:
         raise ValueError(
-            f"one module must say where the columns are. Got {len(owners)} LearnedPositions; pass "
-            "the part of the model that holds the one meant."
+            f"one module must say where the columns are. Got {len(owners)} that do, "
+            f"{type(owners[0]).__name__} among them; pass the part of the model that holds the one "
+            "meant."
         )
     if owners:
         return owners[0].geometry()

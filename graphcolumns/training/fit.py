@@ -19,6 +19,7 @@ from graphcolumns.nn.recording import evaluating
 from graphcolumns.nn.top_down import EmptySubNetworkWarning
 from graphcolumns.training.optim import schedule_rate
 from graphcolumns.training.terms import Term
+from graphcolumns.training.weight_schedule import LossWeight, weights_at
 
 # Samples among which one of every group, such as an instruction, is looked for.
 LOOKED_THROUGH = 256
@@ -34,8 +35,9 @@ RESERVED = (
 def check_fit(
     model: nn.Module,
     data: AnyDataset,
-    losses: Mapping[str, tuple[float, Term]],
+    losses: Mapping[str, tuple[LossWeight, Term]],
     augmentation: Callable[..., Tensor] | None = None,
+    steps: int = 1,
 ) -> None:
     """Send a few training samples through augmentation, model and losses, in evaluation mode.
 
@@ -46,6 +48,7 @@ def check_fit(
         data: Data set that the samples come from.
         losses: Weight and term of extra losses by name.
         augmentation: Augmentation of training batches, as in ``train``.
+        steps: Length of the run, for weights that depend on it.
 
     Raises:
         ValueError: The prediction has another shape than the task takes, a weight is not finite, a
@@ -56,7 +59,8 @@ def check_fit(
     """
     graph_of(model)
     for name, loss in losses.items():
-        _check_loss(name, loss)
+        _check_loss(name, loss, steps)
+    known = weights_at(losses, 0, steps)
     inputs, targets = data.batch("train", _trial_samples(data))
     if augmentation is not None:
         inputs = augmentation(inputs, generator=torch.Generator())
@@ -65,7 +69,7 @@ def check_fit(
         with torch.set_grad_enabled(bool(learned)), _no_empty_sub_network():
             output = model(inputs)
             _check_prediction(output, data, len(targets))
-            values = [weight * term(model, output, targets) for weight, term in losses.values()]
+            values = [weight * term(model, output, targets) for weight, term in known.values()]
         for positions in learned:
             _check_moved(positions, [output.prediction.sum(), *values])
 
@@ -133,14 +137,16 @@ def _check_prediction(output: Any, data: AnyDataset, samples: int) -> None:
         )
 
 
-def _check_loss(name: str, loss: Any) -> None:
+def _check_loss(name: str, loss: Any, steps: int) -> None:
     if not isinstance(loss, tuple | list) or len(loss) != 2 or not callable(loss[1]):
         raise TypeError(
             f"losses must map names to (weight, term), such as {name!r}: (0.1, TERMS['activity']). "
             f"Got {name!r}: {loss!r}."
         )
-    if not isinstance(loss[0], Real) or not isfinite(loss[0]):
-        raise ValueError(f"the weight of the loss {name!r} must be finite. Got {loss[0]}.")
+    for step in (0, steps - 1):
+        weight = loss[0](step, steps) if callable(loss[0]) else loss[0]
+        if not isinstance(weight, Real) or not isfinite(weight):
+            raise ValueError(f"the weight of the loss {name!r} must be finite. Got {weight}.")
     if name in RESERVED:
         raise ValueError(
             f"losses must be named otherwise than {', '.join(RESERVED)}, which the log uses. "

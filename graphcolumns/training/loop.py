@@ -23,6 +23,7 @@ from graphcolumns.training.step import Learn
 from graphcolumns.training.summary import Value
 from graphcolumns.training.terms import Term
 from graphcolumns.training.training import Augmentation, Training
+from graphcolumns.training.weight_schedule import LossWeight
 
 
 def train(
@@ -31,7 +32,7 @@ def train(
     *,
     run: str | os.PathLike[str],
     options: TrainOptions | None = None,
-    losses: Mapping[str, tuple[float, Term]] | None = None,
+    losses: Mapping[str, tuple[LossWeight, Term]] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     augmentation: Augmentation | None = None,
     plasticity: Rules | None = None,
@@ -56,7 +57,8 @@ def train(
         data: Training samples, and held-out samples that are scored at the end.
         run: Run folder, to be made, or to be continued with ``resume``.
         options: Numbers of the run, see ``TrainOptions``.
-        losses: Weight and term of extra losses by name; the task's own loss has weight 1.
+        losses: Weight and term of extra losses by name; the task's own loss has weight 1. A weight
+            may be a function of (step, steps), see ``ScheduledWeight``.
         metrics: Functions of (model, data) by name, logged when evaluating and in the summary.
         augmentation: Function ``augmentation(inputs, generator=...)`` of every training batch.
         plasticity: Rule that prunes and grows edges, or a function of ``steps`` that returns one,

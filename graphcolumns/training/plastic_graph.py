@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from graphcolumns.data import AnyDataset, Batch
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.column_places import ColumnPlaces
 from graphcolumns.nn.positions import LearnedPositions
 from graphcolumns.nn.protocols import graph_of, graphs_of
 from graphcolumns.plasticity import Plasticity, Rule
@@ -109,7 +110,8 @@ class PlasticGraph:
             ValueError: There is no geometry.
         """
         graph, rule = self.graph(model), self.plasticity.rule
-        moving = any(isinstance(part, LearnedPositions) for part in model.modules())
+        kinds = LearnedPositions | ColumnPlaces
+        moving = any(isinstance(part, kinds) for part in model.modules())
         measured = self.plasticity.geometry is not None or moving or graph.distance is None
         if not measured and rule.grows and self._updates(steps):
             raise ValueError(

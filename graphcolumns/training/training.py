@@ -41,6 +41,7 @@ from graphcolumns.training.summary import Value, describe_machine, describe_mode
 from graphcolumns.training.terms import Term, per_sample, task_term
 from graphcolumns.training.try_learning import try_learning
 from graphcolumns.training.trying import trying
+from graphcolumns.training.weight_schedule import LossWeight, weights_at
 
 Augmentation = Callable[..., Tensor]
 
@@ -56,7 +57,7 @@ class Training:
         model: nn.Module,
         data: AnyDataset,
         options: TrainOptions,
-        losses: Mapping[str, tuple[float, Term]],
+        losses: Mapping[str, tuple[LossWeight, Term]],
         metrics: Mapping[str, Metric],
         augmentation: Augmentation | None = None,
         plasticity: Rules | None = None,
@@ -90,17 +91,21 @@ class Training:
             learned_by(learn)
         attempt = partial(trying, self.model, options.device)
         with attempt("while trying two samples"):
-            check_fit(self.model, self.data, losses, augmentation)
+            check_fit(self.model, self.data, losses, augmentation, self.steps)
         # So that weights name their edges in all checkpoints, as after a resume.
         keep_topology(self.model)
         with attempt("while starting the rule of plasticity"):
             self.plasticity = PlasticUpdates.begin(
                 plasticity, self.model, self.data, geometry, self.steps, options.seed
             )
-        self.terms = {"task": (1.0, task_term(data.task)), **losses}
+        self.terms: dict[str, tuple[LossWeight, Term]] = {
+            "task": (1.0, task_term(data.task)),
+            **losses,
+        }
         with attempt("while trying the learning rule"):
+            terms = weights_at(self.terms, 0, self.steps)
             try_learning(
-                self.model, self.data, self.terms, learn, augmentation=augmentation, amp=options.amp
+                self.model, self.data, terms, learn, augmentation=augmentation, amp=options.amp
             )
         with attempt("while trying optimizer and schedule"):
             check_schedule(options.schedule, self.steps, options.lr)
@@ -151,7 +156,7 @@ class Training:
         values = train_step(
             self.forward,
             batch,
-            self.terms,
+            weights_at(self.terms, step - 1, self.steps),
             self.optimizer,
             self.scaler,
             step=step,

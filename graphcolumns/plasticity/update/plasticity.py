@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from graphcolumns.distributed.consensus import require_same_edges
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn.batches import Inputs, num_samples, select_samples
+from graphcolumns.nn.column_places import ColumnPlaces
 from graphcolumns.nn.current_geometry import current_geometry
 from graphcolumns.nn.different_graphs import require_different_graphs
 from graphcolumns.nn.per_edge import edge_tensors
@@ -241,8 +242,9 @@ class Plasticity:
 
     def _geometry(self, model: nn.Module) -> Geometry | None:
         """Places of the columns now; None if no geometry was given."""
-        learned = any(isinstance(part, LearnedPositions) for part in model.modules())
-        return current_geometry(model, self.geometry) if learned else self.geometry
+        kinds = LearnedPositions | ColumnPlaces
+        moving = any(isinstance(part, kinds) for part in model.modules())
+        return current_geometry(model, self.geometry) if moving else self.geometry
 
     def _record(self, rewiring: Rewiring, model: nn.Module) -> dict[str, float]:
         """Bring ages, cool-downs and earlier edges up to date; the metrics of the update."""
