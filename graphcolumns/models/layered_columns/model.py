@@ -111,7 +111,7 @@ class LayeredColumns(nn.Module):
         """The weighted sum of the in-edges of every column."""
         n = self.graph.num_columns
         if self.edges.recorder is not None or n > DENSE:
-            return self.edges(state, self.graph)  # type: ignore[no-any-return]
+            return self.edges(state, self.graph)
         # 46 columns and 100 samples: a training step takes 1.7 ms instead of 2.9.
         ends = self.graph.target.long(), self.graph.source.long()
         weight = self.edges.weight
