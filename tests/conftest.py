@@ -41,6 +41,7 @@ GEOMETRIES = [
     pytest.param(lambda: grid.sheet(5, 7), id="sheet"),
     pytest.param(lambda: grid.sheet(5, 7, spacing=0.3, torus=True), id="torus"),
     pytest.param(lambda: grid.stack([3, 5]), id="stack"),
+    pytest.param(lambda: grid.rows([3, 7, 2]), id="rows"),
     pytest.param(lambda: grid.ring(25), id="ring"),
     pytest.param(lambda: sphere.fibonacci(40, 3.0), id="fibonacci"),
     pytest.param(lambda: sphere.icosphere(1), id="icosphere"),

@@ -163,6 +163,15 @@ def test_layered_takes_the_nearest_within_each_area():
         assert below[taken].max() <= below.sort().values[3] + 1e-6
 
 
+def test_between_areas_by_hand():
+    graph = connect.between_areas(grid.rows([2, 1, 2], offset=1.0))
+    assert [sources_of(graph, i) for i in range(5)] == [[], [], [0, 1], [2], [2]]
+    assert graph.distance.tolist() == pytest.approx([(1 + 1 / 16) ** 0.5] * 4)
+    assert connect.between_areas(grid.rows([3])).num_edges == 0
+    with pytest.raises(ValueError, match=r"Got areas=None; set areas."):
+        connect.between_areas(grid.sheet(2, 2))
+
+
 def test_layered_without_the_column_itself():
     graph = connect.layered(grid.stack([3]), 0, 2, 0, self_loops=False)
     assert sources_of(graph, 4) == [1, 3]

@@ -52,6 +52,14 @@ def test_stack_of_small_sheets_by_hand():
     assert geometry.unit == "mm"
 
 
+def test_rows_by_hand():
+    rows = grid.rows([2, 1, 4], offset=0.5, unit="mm")
+    below = [[0, 0.25], [0, 0.75], [0.5, 0.5]]
+    assert rows.positions.tolist() == [*below, [1, 0.125], [1, 0.375], [1, 0.625], [1, 0.875]]
+    assert rows.areas.tolist() == [0, 0, 1, 2, 2, 2, 2]
+    assert rows.unit == "mm"
+
+
 def test_ring_of_four_by_hand():
     # A quarter of the circumference 4 * 0.5 apart, so on a radius of 1 / pi.
     ring = grid.ring(4, spacing=0.5, unit="mm")
@@ -93,6 +101,9 @@ def test_published_wiring_costs_of_an_8_by_8_sheet():
         (lambda: grid.ring(8, 0.0), "spacing must be positive and finite. Got 0.0"),
         (lambda: grid.stack([]), "widths must name at least one sheet"),
         (lambda: grid.stack([8, 0]), "widths must be a whole number of columns, 1 or more. Got 0"),
+        (lambda: grid.rows([]), "sizes must name at least one row"),
+        (lambda: grid.rows([8, 0]), "sizes must be a whole number of columns, 1 or more. Got 0"),
+        (lambda: grid.rows([8], offset=0.0), "offset must be positive and finite. Got 0.0"),
         (lambda: grid.stack([8], offset=math.inf), "offset must be positive and finite. Got inf"),
     ],
 )

@@ -1,13 +1,18 @@
 """A perceptron on a column graph, whose connections cost their length."""
 
+import json
+
 import pytest
 import torch
 from torch.nn import functional
 
 from geometries import grid
 from graphcolumns import ColumnGraph, connect
+from graphcolumns.data import two_formulas
 from graphcolumns.models.layered_columns import LayeredColumns
+from graphcolumns.training import TERMS, train
 
+RECORDED = [0.38312843, 1.75693929, 0.85084790]
 ROWS = grid.rows([3, 5, 4, 2])
 
 
@@ -112,3 +117,14 @@ def test_what_is_refused(change, message):
 def test_inputs_are_one_per_column_of_the_first_area():
     with pytest.raises(ValueError, match=r"first area: 3. Got \[2, 4\]"):
         make()(torch.zeros(2, 4))
+
+
+def test_first_three_losses(tmp_path):
+    """Recorded; products on another machine round otherwise."""
+    torch.manual_seed(0)
+    model = LayeredColumns(grid.rows([4, 5, 2]), connect.between_areas(grid.rows([4, 5, 2])), 2)
+    data, options = two_formulas(train=20, test=10), {"batch_size": 5, "progress": False}
+    wiring = {"wiring": (0.01, TERMS["wiring"])}
+    train(model, data, run=tmp_path / "r", losses=wiring, steps=3, lr=0.01, **options)
+    lines = (tmp_path / "r/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["loss"] for line in lines] == pytest.approx(RECORDED, rel=1e-4)
