@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import pi
 
 import torch
@@ -50,20 +51,12 @@ def affine(
             "need degrees >= 0, translate >= 0, 0 <= scale < 1 and 0 <= shear < 90. "
             f"Got {degrees}, {translate}, {scale} and {shear}."
         )
-    if not isinstance(inputs, Tensor) and IMAGE not in inputs:
-        raise ValueError(
-            "images can be turned and shifted, other inputs cannot. Expected an entry 'image'. Got "
-            f"{', '.join(map(repr, inputs))}; pass augmentation=None (augmentation=null)."
-        )
     if not isinstance(inputs, Tensor):
+        _check_has_image(inputs)
         numbers = degrees, translate, scale, shear
         image = affine(inputs[IMAGE], *numbers, generator=generator)
         return {**inputs, IMAGE: first_tensor(image)}
-    if inputs.ndim != 4:
-        raise ValueError(
-            f"inputs must be images (n, channels, Y, X). Got {tuple(inputs.shape)}; pass "
-            "augmentation=None (augmentation=null) for others."
-        )
+    _check_images(inputs)
     amounts = 2 * torch.rand(5, len(inputs), generator=generator) - 1
     angle, skew = amounts[0] * degrees * pi / 180, amounts[1] * shear * pi / 180
     zoom = 1 + scale * amounts[2]
@@ -73,6 +66,65 @@ def affine(
     theta = torch.cat([matrix, offset[:, :, None]], dim=2).to(inputs)
     grid = affine_grid(theta, list(inputs.shape), align_corners=False)
     return grid_sample(inputs, grid, mode="bilinear", align_corners=False)
+
+
+def occlude(inputs: Inputs, size: int, share: float = 1.0, *, generator: torch.Generator) -> Inputs:
+    """Set a square at a random place of some images to 0.
+
+    The square lies inside the image, all places alike probable.
+
+    Args:
+        inputs: Images ``[n, channels, Y, X]``, or a mapping with an entry ``"image"``, of which
+            the others stay as they are.
+        size: Side of the square, in pixels; 0 leaves images as they are.
+        share: Probability that an image is occluded.
+        generator: Source of all places; a CPU generator, so that every device draws the same.
+
+    Returns:
+        The same with other images.
+
+    Raises:
+        ValueError: A square larger than the image, a share outside of ``[0, 1]``, or inputs that
+            are not images.
+
+    Source: DeVries and Taylor, Improved regularization of convolutional neural networks with
+    Cutout, 2017, https://arxiv.org/abs/1708.04552, where squares may leave the image.
+    """
+    if not isinstance(inputs, Tensor):
+        _check_has_image(inputs)
+        image = occlude(inputs[IMAGE], size, share, generator=generator)
+        return {**inputs, IMAGE: first_tensor(image)}
+    _check_images(inputs)
+    height, width = inputs.shape[2:]
+    if not 0 <= size <= min(height, width) or not 0 <= share <= 1:
+        raise ValueError(
+            f"need 0 <= size <= {min(height, width)}, the smaller side of the image, and "
+            f"0 <= share <= 1. Got {size} and {share}."
+        )
+    count, rows, columns = len(inputs), torch.arange(height), torch.arange(width)
+    top = torch.randint(height - size + 1, (count, 1), generator=generator)
+    left = torch.randint(width - size + 1, (count, 1), generator=generator)
+    chosen = torch.rand(count, 1, generator=generator) < share
+    down = chosen & (top <= rows) & (rows < top + size)
+    right = (left <= columns) & (columns < left + size)
+    hidden = down[:, None, :, None] & right[:, None, None, :]
+    return inputs.masked_fill(hidden.to(inputs.device), 0.0)
+
+
+def _check_has_image(inputs: Mapping[str, Tensor]) -> None:
+    if IMAGE not in inputs:
+        raise ValueError(
+            "images can be changed at random, other inputs cannot. Expected an entry 'image'. Got "
+            f"{', '.join(map(repr, inputs))}; pass augmentation=None (augmentation=null)."
+        )
+
+
+def _check_images(inputs: Tensor) -> None:
+    if inputs.ndim != 4:
+        raise ValueError(
+            f"inputs must be images (n, channels, Y, X). Got {tuple(inputs.shape)}; pass "
+            "augmentation=None (augmentation=null) for others."
+        )
 
 
 def _matrix(angle: Tensor, skew: Tensor, zoom: Tensor, aspect: float) -> Tensor:

@@ -3,7 +3,7 @@ from math import pi
 import pytest
 import torch
 
-from graphcolumns.data.augment import _matrix, affine
+from graphcolumns.data.augment import _matrix, affine, occlude
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -83,3 +83,49 @@ def test_wrong_amounts(options, message):
 def test_wrong_shape():
     with pytest.raises(ValueError, match=r"\(n, channels, Y, X\). Got \(2, 6, 9\)"):
         affine(IMAGES[0], generator=generator())
+
+
+def test_a_square_as_large_as_the_image_leaves_nothing():
+    assert occlude(torch.ones(5, 1, 4, 4), 4, generator=generator()).sum() == 0
+    assert occlude(torch.ones(5, 1, 4, 4), 0, generator=generator()).sum() == 80
+
+
+def test_every_place_of_the_square_is_drawn_and_lies_inside():
+    """A square of side 2 on 3 x 4 pixels has 2 x 3 places."""
+    hidden = 1 - occlude(torch.ones(2000, 1, 3, 4), 2, generator=generator())[:, 0]
+    assert (hidden.sum((1, 2)) == 4).all()
+    corners = hidden.flatten(1).argmax(1)
+    counts = corners.bincount(minlength=12).view(3, 4)
+    assert (counts > 0).tolist() == [[True] * 3 + [False]] * 2 + [[False] * 4]
+    # 333 +- 17 are expected at each place.
+    assert ((counts[:2, :3] - 2000 / 6).abs() < 5 * 17).all()
+
+
+def test_only_a_share_of_the_images_is_occluded():
+    images = torch.ones(3, 2, 6, 6).repeat(1000, 1, 1, 1)
+    changed = occlude(images, 3, share=0.25, generator=generator()) == 0
+    assert changed[:, 0].equal(changed[:, 1])
+    assert abs(changed.flatten(1).any(1).float().mean() - 0.25) < 5 * 0.008
+    assert occlude(images, 3, share=0.0, generator=generator()).equal(images)
+
+
+def test_the_generator_decides_and_other_inputs_stay():
+    given = {"image": IMAGES, "instruction": torch.ones(4, 3)}
+    first, second = (occlude(given, 2, generator=generator(s)) for s in (0, 1))
+    assert first["instruction"] is given["instruction"]
+    assert not first["image"].equal(second["image"])
+    assert first["image"].equal(occlude(IMAGES, 2, generator=generator()))
+    assert (IMAGES > 0).all()
+
+
+@pytest.mark.parametrize(("size", "share"), [(7, 1.0), (-1, 1.0), (2, 1.5), (2, -0.1)])
+def test_wrong_squares(size, share):
+    with pytest.raises(ValueError, match=r"0 <= size <= 6, .* 0 <= share <= 1\. Got"):
+        occlude(IMAGES, size, share, generator=generator())
+
+
+def test_what_is_no_image_cannot_be_occluded():
+    with pytest.raises(ValueError, match=r"Got \(2, 6, 9\)"):
+        occlude(IMAGES[0], 2, generator=generator())
+    with pytest.raises(ValueError, match=r"Expected an entry 'image'\. Got 'tokens'"):
+        occlude({"tokens": IMAGES}, 2, generator=generator())
