@@ -71,7 +71,8 @@ def feedback_retrained(
 ) -> dict[str, float]:
     """Accuracy of the same model trained from scratch without its feedback edges.
 
-    A cut changes a softmax that was trained with all edges. This control never had them.
+    A cut changes a softmax that was trained with all edges. This control never had them. A run
+    whose edges were rewired has no such control: its edges were chosen while it was trained.
 
     Args:
         run: Run that classifies images in memory.
@@ -81,8 +82,11 @@ def feedback_retrained(
 
     Returns:
         ``without_feedback_SIZE_loss`` and ``without_feedback_SIZE_accuracy``, and the same of
-        ``without_matched``: as many edges of every length removed, drawn at random.
+        ``without_matched``: as many edges of every length removed, drawn at random. Nothing for a
+        run whose edges were rewired.
     """
+    if not run.graph.same_graph(run.initial_graph):
+        return {}
     order, graph = column_latency(run, run.model, threshold, samples), run.graph
     feedback = edge_directions(graph, order).feedback
     removed = {"feedback": feedback, "matched": _drawn(run, feedback, 0, by_length=True)}
