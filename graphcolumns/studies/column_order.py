@@ -34,8 +34,8 @@ def column_order(
         fields: Number of training samples of which receptive fields are the mean.
 
     Returns:
-        Of the trained model, and with the prefix ``untrained_`` of the same model before training
-        on its first graph: rank correlations of latency with the distance from the input
+        Numbers of the trained model, and with the prefix ``untrained_`` of the same model before
+        training on its first graph: rank correlations of latency with the distance from the input
         (``distance_rho``, ``distance_p``), of the area of receptive fields with latency after the
         last step (``field_rho``) and at the step of response (``first_field_rho``), ``delay``, the
         number of columns that never respond (``silent``), the latest step of response (``latest``)
