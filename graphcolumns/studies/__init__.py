@@ -5,8 +5,8 @@ them under ``analyse``. What is measured on any graph or model is in ``analysis`
 """
 
 from graphcolumns.studies.column_order import column_order
+from graphcolumns.studies.edge_asymmetry import edge_asymmetry
 from graphcolumns.studies.feedback_use import feedback_lesions, feedback_retrained
-from graphcolumns.studies.feedforward_order import feedforward_order
 from graphcolumns.studies.retrained import retrained_nulls
 from graphcolumns.studies.study_run import Retrained, StudyRun
 from graphcolumns.studies.wire_and_modules import wire_and_modules
@@ -15,9 +15,9 @@ __all__ = [
     "Retrained",
     "StudyRun",
     "column_order",
+    "edge_asymmetry",
     "feedback_lesions",
     "feedback_retrained",
-    "feedforward_order",
     "retrained_nulls",
     "wire_and_modules",
 ]

@@ -15,7 +15,7 @@ from graphcolumns.data import Dataset, augment
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.random.streams import generator
 from graphcolumns.studies.column_order import column_latency
-from graphcolumns.studies.feedforward_order import with_edges
+from graphcolumns.studies.edge_asymmetry import with_edges
 from graphcolumns.studies.study_run import StudyRun
 from graphcolumns.training.evaluate import evaluate
 

@@ -14,12 +14,12 @@ from graphcolumns.studies import (
     Retrained,
     StudyRun,
     column_order,
-    feedforward_order,
+    edge_asymmetry,
     feedback_lesions,
     feedback_retrained,
 )
 from graphcolumns.studies.column_order import column_latency, input_distance
-from graphcolumns.studies.feedforward_order import with_edges
+from graphcolumns.studies.edge_asymmetry import with_edges
 from graphcolumns.studies.feedback_use import _interactions, edges_like, occluded
 from graphcolumns.training import TrainOptions
 from tests.analysis.support.sheets import build, images
@@ -87,12 +87,12 @@ def test_columns_that_never_exceed_the_threshold_have_no_order():
 
 def test_edges_climb_the_order_that_the_latency_gives():
     run = a_run()
-    found = feedforward_order(run, threshold=0.0, samples=60, draws=20)
+    found = edge_asymmetry(run, threshold=0.0, samples=60, draws=20)
     different = int((run.graph.source != run.graph.target).sum())
     assert found["forward"] + found["feedback"] + found["lateral"] == different
     assert 0 <= found["forward_f0"] < found["flipped_f0"]
     assert found["attention_f0"] != found["untrained_attention_f0"]
-    silent = feedforward_order(run, threshold=1e9, samples=60, draws=20)
+    silent = edge_asymmetry(run, threshold=1e9, samples=60, draws=20)
     assert silent["forward"] == 0
     assert isnan(silent["forward_f0"])
 
@@ -172,7 +172,7 @@ def test_the_control_is_trained_without_as_many_edges_of_every_length():
         return Retrained(run.model, {})
 
     found = feedback_retrained(run._replace(retrain=retrain), [0, 2], threshold=0.0, samples=60)
-    counts = feedforward_order(run, threshold=0.0, samples=60, draws=2)
+    counts = edge_asymmetry(run, threshold=0.0, samples=60, draws=2)
     feedback, matched = graphs
     assert run.graph.num_edges - feedback.num_edges == counts["feedback"] > 0
     assert matched.distance.sort().values.allclose(feedback.distance.sort().values)

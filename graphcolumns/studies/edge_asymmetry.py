@@ -18,7 +18,7 @@ from graphcolumns.studies.column_order import column_latency
 from graphcolumns.studies.study_run import StudyRun
 
 
-def feedforward_order(
+def edge_asymmetry(
     run: StudyRun, threshold: float = 1.0, samples: int = 400, draws: int = 100
 ) -> dict[str, float]:
     """Whether edges climb the order of latency, and whether attention goes up or down.
