@@ -1,4 +1,5 @@
-"""Several processes that train one model together.
+"""Several processes that train one model together: who has which columns, and what they exchange.
 
-Without ``torch.distributed`` everything here does nothing, at no cost.
+``partition`` cuts a sheet and ``halo`` brings the rows that a rank needs of others; ``consensus``
+compares what all must agree on. Without ``torch.distributed`` nothing here is called.
 """

@@ -1,8 +1,10 @@
-"""Several processes that train one model together must rewire it alike."""
+"""What several processes must agree on, and the error that each gets if they do not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 
 from torch import distributed
 
@@ -30,3 +32,28 @@ def require_same_edges(graph: ColumnGraph) -> None:
             f"and parameters at an update. Got {len(set(found))} different graphs on {len(found)} "
             f"processes; that of rank {distributed.get_rank()} is on the ranks {alike}."
         )
+
+
+def require_alike(values: Mapping[str, Any], group: distributed.ProcessGroup | None = None) -> None:
+    """Compare named values over all processes of a group; every one of them has to call it.
+
+    Args:
+        values: Short text or numbers by name; the same names everywhere.
+        group: Process group (default: the whole world).
+
+    Raises:
+        ValueError: On every process alike, with the first name whose values differ, and the ranks
+            that have each.
+    """
+    found: list[Any] = [None] * distributed.get_world_size(group)
+    distributed.all_gather_object(found, dict(values), group=group)
+    for name in values:
+        ranks: dict[str, list[int]] = {}
+        for rank, other in enumerate(found):
+            ranks.setdefault(repr(other.get(name)), []).append(rank)
+        if len(ranks) > 1:
+            got = " and ".join(f"{value} on the ranks {some}" for value, some in ranks.items())
+            raise ValueError(
+                f"all processes must have the same {name}. Got {got}; start all of them with the "
+                "same configuration, data and version."
+            )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from graphcolumns.geometry import checks
+from graphcolumns.geometry.bisection import bisection_order
 from graphcolumns.geometry.geodesic import geodesic_distance, pair_distance
 from graphcolumns.geometry.hilbert import hilbert_key
 
@@ -138,17 +139,35 @@ class Geometry:
             delta = delta - box * torch.round(delta / box)
         return torch.linalg.vector_norm(delta, dim=-1)
 
-    def reorder(self) -> tuple[Geometry, Tensor]:
-        """The same columns along a Hilbert curve, so that neighbours have near ids.
+    def reorder(
+        self, order: Literal["hilbert", "bisection"] = "hilbert"
+    ) -> tuple[Geometry, Tensor]:
+        """The same columns in an order in which neighbours have near ids.
+
+        Args:
+            order: ``"hilbert"``, along a Hilbert curve; or ``"bisection"``, by recursive
+                coordinate bisection: ranges of ids are compact boxes, and fewer edges join two of
+                them where columns lie on a folded surface.
 
         Returns:
             ``(geometry, permutation)``: ``geometry.positions == self.positions[permutation]``, with
             ``permutation`` ``[N]`` int64. A result ``y`` in the new order is
             ``y[permutation.argsort()]`` in the old one.
 
-        Source: Skilling, Programming the Hilbert curve, AIP Conf. Proc. 707 (2004).
+        Raises:
+            ValueError: An unknown order.
+
+        Source: Skilling, Programming the Hilbert curve, AIP Conf. Proc. 707 (2004); Berger and
+        Bokhari, A partitioning strategy for nonuniform problems on multiprocessors, IEEE
+        Transactions on Computers 36 (1987).
         """
-        permutation = torch.argsort(hilbert_key(self.positions.detach()), stable=True)
+        positions = self.positions.detach()
+        if order == "hilbert":
+            permutation = torch.argsort(hilbert_key(positions), stable=True)
+        elif order == "bisection":
+            permutation = bisection_order(positions)
+        else:
+            raise ValueError(f'order must be "hilbert" or "bisection". Got {order!r}.')
         return self.permute(permutation), permutation
 
     def permute(self, permutation: Tensor) -> Geometry:

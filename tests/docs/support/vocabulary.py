@@ -57,7 +57,6 @@ FORMER_NAMES = {
     "ends_in": "synaptic_elements_in",
     "ends_out": "synaptic_elements_out",
     "lives": "edge_lifetimes",
-    "ranks": "consensus",
     "slots": "swap",
     "soft": "gumbel_scores",
     "spread": "stratified_targets",
