@@ -20,6 +20,8 @@ def digits(
     seed: int = 0,
     train_size: int | None = None,
     scale: Literal["unit", "standard"] = "unit",
+    margin: int = 0,
+    permuted_labels: bool = False,
 ) -> Dataset:
     """The 1797 digits of scikit-learn in ten classes: 898 to train on, 899 to test.
 
@@ -32,16 +34,20 @@ def digits(
         train_size: Keep only that many training samples, stratified by class (default: all).
         scale: ``"unit"``: pixels in [0, 1], background 0. ``"standard"``: that, minus the mean and
             over the standard deviation of all training pixels.
+        margin: Number of empty pixels on every side, so that a shift by as many cuts nothing off.
+        permuted_labels: Whether training labels are exchanged at random, drawn from ``seed``: the
+            control that nothing can be learned from but by heart. Labels to test on stay.
 
     Returns:
-        Inputs ``[n, 1, 8, 8]``.
+        Inputs ``[n, 1, Y, X]`` with sides of ``8 + 2 margin`` pixels.
 
     Raises:
-        ValueError: An unknown ``split`` or ``scale``, or a ``train_size`` out of range.
+        ValueError: An unknown ``split`` or ``scale``, a ``train_size`` out of range, or a margin
+            below 0.
 
     Source: Alpaydin & Kaynak, Optical recognition of handwritten digits, UCI (1998).
     """
-    _check(split, scale, train_size)
+    _check(split, scale, train_size, margin)
     images, labels = load_digits(return_X_y=True)
     images = (images / 16).astype(np.float32)
     if permuted:
@@ -56,18 +62,23 @@ def digits(
         train, _ = train_test_split(
             train, train_size=train_size, stratify=labels[train], random_state=seed
         )
+    images = np.pad(images.reshape(-1, 8, 8), ((0, 0), (margin, margin), (margin, margin)))
     if scale == "standard":
         images = (images - images[train].mean()) / images[train].std()
-    inputs = torch.from_numpy(images).reshape(-1, 1, 8, 8)
+    if permuted_labels:
+        labels[train] = np.random.default_rng(seed).permutation(labels[train])
+    inputs = torch.from_numpy(images)[:, None]
     targets = torch.from_numpy(labels.astype(np.int64))
     return Dataset(inputs[train], targets[train], inputs[test], targets[test], num_classes=10)
 
 
-def _check(split: str, scale: str, train_size: int | None) -> None:
+def _check(split: str, scale: str, train_size: int | None, margin: int) -> None:
     if split not in ("halves", "random"):
         raise ValueError(f"split must be 'halves' or 'random'. Got {split!r}.")
     if scale not in ("unit", "standard"):
         raise ValueError(f"scale must be 'unit' or 'standard'. Got {scale!r}.")
+    if margin < 0:
+        raise ValueError(f"margin must be 0 pixels or more. Got {margin}.")
     # The part left out of a stratified subset must hold every class too: scikit-learn's rule.
     largest = TRAIN_SAMPLES - 10
     if train_size not in (None, TRAIN_SAMPLES) and not 10 <= (train_size or 0) <= largest:
