@@ -4,8 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.activations import ACTIVATIONS, activated
 from graphcolumns.nn.attention import ColumnAttention
-from graphcolumns.nn.checks import check_counts, check_dropout
+from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.untied import UntiedLinear, Use
 from graphcolumns.nn.untied_layer_norm import UntiedLayerNorm
@@ -16,10 +17,10 @@ class Column(nn.Module):
 
     .. math::
         x &\leftarrow [x +]\; \mathrm{Attention}(\mathrm{LN}_1(x)) \\
-        x &\leftarrow x + U\, \mathrm{gelu}(V\, \mathrm{LN}_2(x) + c) + u
+        x &\leftarrow x + U\, \sigma(V\, \mathrm{LN}_2(x) + c) + u
 
-    Pre-norm with GELU, as in a vision transformer; the untied, recurrent form is the Columnformer
-    of Lane.
+    Pre-norm with GELU by default, as in a vision transformer; the untied, recurrent form is the
+    Columnformer of Lane.
 
     Args:
         num_columns: Number of columns ``N``.
@@ -33,6 +34,7 @@ class Column(nn.Module):
         out_bias: Whether the second map of the MLP has a bias.
         dropout: Dropout of activations, after attention and after the MLP.
         std: Standard deviation of the initial weights, see :class:`UntiedLinear`.
+        activation: Activation of the MLP, ``"gelu"`` or ``"relu"``, which has exact zeros.
 
     Shapes:
         - input: ``[N, B, C]``
@@ -59,14 +61,17 @@ class Column(nn.Module):
         out_bias: bool = True,
         dropout: float = 0.0,
         std: float | None = None,
+        activation: str = "gelu",
     ) -> None:
         super().__init__()
         _check_attention(attention, num_columns, mixture)
         check_counts(hidden=hidden)
         check_dropout(dropout=dropout)
+        check_choice("activation", activation, ACTIVATIONS)
         channels = attention.channels
         self.num_columns, self.channels, self.heads = num_columns, channels, attention.heads
         self.skip_attention, self.dropout = skip_attention, dropout
+        self.activation = activation
         self.mixture = mixture
         self.norm1 = UntiedLayerNorm(num_columns, channels, norm_weights, rank, mixture)
         self.attention = attention
@@ -104,7 +109,7 @@ class Column(nn.Module):
         received, expected = self.attention(self.norm1(x), graph, cost=cost, uses=inner)
         received = F.dropout(received, self.dropout, self.training)
         x = x + received if self.skip_attention else received
-        hidden = F.gelu(self.hidden(self.norm2(x), uses.get("hidden")))
+        hidden = activated(self.activation, self.hidden(self.norm2(x), uses.get("hidden")))
         mlp_out = F.dropout(self.out(hidden, uses.get("mlp")), self.dropout, self.training)
         return x + mlp_out, expected
 

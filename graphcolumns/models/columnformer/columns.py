@@ -57,6 +57,7 @@ def _make_column(
         attention.skip,
         dropout=weights.dropout,
         std=weights.std,
+        activation=weights.activation,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from graphcolumns.nn.activations import ACTIVATIONS
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.untied import WEIGHT_MODES
 
@@ -17,6 +18,7 @@ class WeightOptions:
         norm: Mode of the norms (default: as ``attention``).
         rank: Number of shared sets of the mode ``mixture``, or rank of ``lowrank``.
         hidden: Width of the MLP (default: ``2 C`` in a sheet, ``4 C`` in a staged columnformer).
+        activation: Activation of the MLP, ``"gelu"`` or ``"relu"``, which has exact zeros.
         dropout: Probability of dropping an activation, after attention and after the MLP.
         std: Standard deviation of the initial weights (default: uniform with fan-in).
         recurrent: Whether all steps have the weights of one layer; if not, each step has a layer
@@ -32,6 +34,7 @@ class WeightOptions:
     norm: str | None = None
     rank: int = 4
     hidden: int | None = None
+    activation: str = "gelu"
     dropout: float = 0.0
     std: float | None = None
     recurrent: bool = True
@@ -41,6 +44,7 @@ class WeightOptions:
         for name, mode in modes.items():
             if mode is not None:
                 check_choice(f"weights.{name}", mode, WEIGHT_MODES)
+        check_choice("weights.activation", self.activation, ACTIVATIONS)
         check_counts(rank=self.rank)
         check_dropout(dropout=self.dropout)
         if self.hidden is not None:

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.checks import check_counts, check_dropout
+from graphcolumns.nn.activations import ACTIVATIONS, activated
+from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.recording import AttentionRecord
 from graphcolumns.nn.untied import UntiedLinear
@@ -38,6 +39,7 @@ class CrossColumn(nn.Module):
         dropout: Dropout of activations.
         edge_dropout: Dropout of edges.
         std: Standard deviation of the initial weights, see :class:`UntiedLinear`.
+        activation: Activation of the MLP, ``"gelu"`` or ``"relu"``.
 
     Attributes:
         recorder: Called with an :class:`~graphcolumns.nn.recording.AttentionRecord` of every pass.
@@ -69,13 +71,16 @@ class CrossColumn(nn.Module):
         dropout: float = 0.0,
         edge_dropout: float = 0.0,
         std: float | None = None,
+        activation: str = "gelu",
     ) -> None:
         super().__init__()
         check_counts(heads=heads, hidden=hidden)
+        check_choice("activation", activation, ACTIVATIONS)
         check_dropout(dropout=dropout, edge_dropout=edge_dropout)
         if channels % heads:
             raise ValueError(f"heads must divide channels, got {heads} heads and {channels}")
         self.heads, self.dropout, self.edge_dropout = heads, dropout, edge_dropout
+        self.activation = activation
 
         def linear(count: int) -> UntiedLinear:
             return UntiedLinear(count, channels, channels, True, weights, rank, std=std)
@@ -98,7 +103,7 @@ class CrossColumn(nn.Module):
         """One step; with ``cost [E]`` also the expected cost per column."""
         received, expected = self._attend(self.norm1(x), self._norm_below(below), graph, cost)
         x = x + F.dropout(received, self.dropout, self.training)
-        hidden = F.gelu(self.hidden(self.norm2(x)))
+        hidden = activated(self.activation, self.hidden(self.norm2(x)))
         return x + F.dropout(self.mlp(hidden), self.dropout, self.training), expected
 
     def _norm_below(self, below: Tensor) -> Tensor:

@@ -73,6 +73,7 @@ def _make_column(count: int, channels: int, heads: int, options: Groups, mixture
         mixture,
         dropout=weights.dropout,
         std=weights.std,
+        activation=weights.activation,
     )
 
 
@@ -95,6 +96,7 @@ def _make_cross(
         weights.dropout,
         options.attention.edge_dropout,
         weights.std,
+        weights.activation,
     )
 
 
