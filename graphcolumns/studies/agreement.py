@@ -17,7 +17,7 @@ from graphcolumns.analysis.topography import (
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn import Column
 from graphcolumns.nn.activations import activated
-from graphcolumns.studies.shifts import test_images
+from graphcolumns.studies.shifts import images_of_test_half
 from graphcolumns.studies.study_run import StudyRun
 
 
@@ -39,7 +39,7 @@ def hidden_sparsity(run: StudyRun, samples: int = 256, threshold: float = 0.0) -
     Raises:
         ValueError: A model without columns.
     """
-    images = test_images(run)[0][:samples]
+    images = images_of_test_half(run)[0][:samples]
     trained, before = (
         _sparsity(hidden_units(model, images), threshold) for model in (run.model, run.untrained)
     )
@@ -110,15 +110,15 @@ def column_agreement(run: StudyRun, samples: int = 256, near: float = 1.5) -> di
     Raises:
         ValueError: No two columns that are near, or none that are far.
     """
-    images, labels = (part[:samples] for part in test_images(run))
-    distance, found = pair_distances(run.geometry), dict[str, float]()
+    images, labels = (part[:samples] for part in images_of_test_half(run))
+    distance, found = _distances(run.geometry), dict[str, float]()
     for prefix, model in (("", run.model), ("untrained_", run.untrained)):
         values = _agreement(model_states(model, images), labels, distance, near)
         found |= {f"{prefix}{name}": value for name, value in values.items()}
     return found
 
 
-def pair_distances(geometry: Geometry) -> Tensor:
+def _distances(geometry: Geometry) -> Tensor:
     """Distances of all columns, ``[N, N]``, in the unit of the geometry."""
     ids = torch.arange(geometry.num_columns)
     pairs = torch.cartesian_prod(ids, ids)

@@ -38,7 +38,7 @@ def placement_ratios(run: StudyRun, rounds: int = 200, seed: int = 0) -> dict[st
     """
     places: dict[str, Callable[[], Geometry]] = {
         "given": lambda: run.geometry,
-        "first": lambda: first_geometry(run),
+        "first": lambda: _first_geometry(run),
         "mds": lambda: mds_geometry(run.graph, seed),
         "spectral": lambda: spectral_geometry(run.graph),
         "swapped": lambda: _swapped(run, rounds, seed),
@@ -50,7 +50,7 @@ def placement_ratios(run: StudyRun, rounds: int = 200, seed: int = 0) -> dict[st
     return found
 
 
-def first_geometry(run: StudyRun) -> Geometry:
+def _first_geometry(run: StudyRun) -> Geometry:
     """Positions of the columns of a run before it began."""
     positions = getattr(run.untrained, "positions", None)
     return run.geometry if positions is None else _plain(positions.geometry().positions)
@@ -90,7 +90,7 @@ def spectral_geometry(graph: ColumnGraph) -> Geometry:
 
 
 def _swapped(run: StudyRun, rounds: int, seed: int) -> Geometry:
-    first = first_geometry(run)
+    first = _first_geometry(run)
     generator = torch.Generator().manual_seed(seed)
     shuffled = replace(first, anchors=None).permute(
         torch.randperm(len(first.positions), generator=generator)

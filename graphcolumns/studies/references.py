@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 
 from graphcolumns.data.spec import image_of
 from graphcolumns.models.columnformer.width import count_flops
-from graphcolumns.studies.shifts import test_images
+from graphcolumns.studies.shifts import images_of_test_half
 from graphcolumns.studies.study_run import StudyRun
 
 
@@ -36,7 +36,7 @@ def reference_accuracies(run: StudyRun, seed: int = 0) -> dict[str, float]:
     Raises:
         TypeError: A data set that is not in memory.
     """
-    test, answers = test_images(run)
+    test, answers = images_of_test_half(run)
     data: Any = run.data
     x, y = _flat(data.train_inputs), data.train_targets.numpy()
     classifiers = {
@@ -71,7 +71,7 @@ def depth_extrapolation(run: StudyRun, factor: int = 2) -> dict[str, float]:
     model: Any = run.model
     if not model.recurrent:
         return {}
-    images, targets = test_images(run)
+    images, targets = images_of_test_half(run)
     answers = model(images, depth=factor * model.depth).prediction.argmax(1)
     return {"longer_accuracy": float((answers == targets).double().mean())}
 

@@ -35,7 +35,7 @@ def shift_invariance(run: StudyRun, reach: int = 1, samples: int = 50) -> dict[s
         TypeError: A data set that is not in memory.
         ValueError: As ``analysis.invariance.shift_consistency``.
     """
-    images, targets = test_images(run)
+    images, targets = images_of_test_half(run)
     found = shift_consistency(run.model, images, reach, border="padded", targets=targets)
     accuracy: Any = found.accuracy
     others = accuracy.numel() - 1
@@ -69,7 +69,7 @@ def permutation_errors(run: StudyRun, batch: int = 4, seed: int = 0) -> dict[str
     return {"permutation_error": fixed, "permuted_parameters_error": moved}
 
 
-def test_images(run: StudyRun) -> tuple[torch.Tensor, torch.Tensor]:
+def images_of_test_half(run: StudyRun) -> tuple[torch.Tensor, torch.Tensor]:
     """Images and classes of the test half.
 
     Raises:

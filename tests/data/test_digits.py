@@ -59,8 +59,24 @@ def test_standard_scale_uses_the_training_half():
         ({"train_size": 5}, "between 10 .* and 888, or 898 for all. Got 5"),
         ({"train_size": 0}, "Got 0"),
         ({"train_size": 900}, "Got 900"),
+        ({"margin": -1}, "margin must be 0 pixels or more. Got -1"),
     ],
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         digits(**arguments)
+
+
+def test_a_margin_is_empty_and_takes_nothing_away():
+    plain, wide = digits(), digits(margin=2)
+    assert wide.test_inputs.shape == (899, 1, 12, 12)
+    assert torch.equal(wide.test_inputs[:, :, 2:10, 2:10], plain.test_inputs)
+    assert wide.test_inputs.sum() == plain.test_inputs.sum()
+
+
+def test_permuted_labels_are_those_to_train_on():
+    plain, permuted = digits(train_size=300), digits(train_size=300, permuted_labels=True)
+    assert torch.equal(plain.train_inputs, permuted.train_inputs)
+    assert torch.equal(plain.test_targets, permuted.test_targets)
+    assert plain.train_targets.bincount().equal(permuted.train_targets.bincount())
+    assert (plain.train_targets == permuted.train_targets).double().mean() < 0.2
