@@ -1,4 +1,4 @@
-"""How sparse hidden units are, and whether columns speak the same code."""
+"""How sparse hidden units are, and whether columns hold the same in the same code."""
 
 from __future__ import annotations
 

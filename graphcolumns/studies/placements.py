@@ -43,7 +43,7 @@ def placement_ratios(run: StudyRun, rounds: int = 200, seed: int = 0) -> dict[st
         "spectral": lambda: spectral_geometry(run.graph),
         "swapped": lambda: _swapped(run, rounds, seed),
     }
-    found = {}
+    found: dict[str, float] = {}
     for name, place in places.items():
         cost = wiring_cost(run.graph, place())
         found |= {f"{name}_ratio": cost.ratio, f"{name}_economy": cost.economy}
