@@ -5,7 +5,6 @@ python docs/measurements/feedback_figure.py docs/measurements
 
 import csv
 import sys
-from math import isnan
 from pathlib import Path
 
 import matplotlib
@@ -33,9 +32,9 @@ def numbers(rows: list[dict[str, str]], name: str) -> list[float]:
 
 
 def interval(axes: Axes, x: float, values: list[float], **style: object) -> None:
-    """Mean, 95 % interval over seeds and every seed."""
+    """Mean, 95 % interval over seeds (of three or more) and every seed."""
     found = mean_interval(values)
-    half = 0.0 if isnan(found.low) else found.high - found.mean
+    half = found.high - found.mean if found.size > 2 else None
     axes.errorbar(x, found.mean, half, capsize=3, marker="o", markersize=4, **style)
     axes.plot([x] * len(values), values, ".", color=style["color"], alpha=0.3, markersize=4)
 
