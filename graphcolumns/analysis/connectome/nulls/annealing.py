@@ -14,13 +14,15 @@ Floats = NDArray[np.float64]
 COOLING = 0.8
 # Lowest temperature, as a share of that at which the mean error is the tolerance.
 COLDEST = 0.02
+# Part of the rounds in which a fast annealing cools.
+FAST = 8
 
 
 class Annealing:
     """Metropolis steps by the energy ``sum_i (s_i - wanted_i)^2``.
 
     The weight of a slot stays with it, so a swap of targets changes the sums of two columns. Of
-    swaps that change the same sum the first is tried alone, so that each is a step by itself.
+    swaps that change the same sum at once the first is tried alone, so that each is a step.
 
     Args:
         state: Edges, changed in place.
@@ -35,38 +37,49 @@ class Annealing:
     ) -> None:
         self.state, self.values, self.wanted, self.generator = state, values, wanted, generator
         self.excess = self.sums() - wanted
+        self.scale = float(wanted @ wanted)
         self.temperature = np.inf
         self.rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
 
     def run(self, tolerance: float, rounds: int) -> None:
         """Rounds of swaps until the error is within the tolerance.
 
+        Most strengths are reached by a fast annealing; others anneal once more, slowly.
+
         Raises:
             ValueError: The error is larger after the last round.
         """
-        scale = float(self.wanted @ self.wanted)
-        # Each sum has the mean energy T / 2, as a degree of freedom at temperature T.
-        last = COLDEST * 2 * tolerance**2 * scale / len(self.wanted)
-        first = max(4 * float(self.values.var()), last)
         swaps = Swaps(self.state, self.generator, pairs=self.pairs, accept=self.accept)
-        for count in range(rounds + 1):
-            error = float(np.sqrt(self.excess @ self.excess / scale)) if scale else 0.0
-            if error <= tolerance:
-                return
-            if count < rounds:
-                progress = min(1.0, count / (COOLING * rounds))
-                self.temperature = first * (last / first) ** progress
-                swaps.round()
-                self.exchange(swaps)
-        raise ValueError(
-            f"strengths must be within tolerance={tolerance}. Got an error of {error:.2g} after "
-            f"{rounds} rounds; raise rounds or the tolerance."
-        )
+        if not any(self.anneal(swaps, tolerance, n) for n in (rounds // FAST, rounds)):
+            raise ValueError(
+                f"strengths must be within tolerance={tolerance}. Got an error of "
+                f"{self.error:.2g} after {rounds} rounds; raise rounds or the tolerance."
+            )
+
+    def anneal(self, swaps: Swaps, tolerance: float, rounds: int) -> bool:
+        """Cool once in a number of rounds, and say whether the tolerance was reached."""
+        # Each sum has the mean energy T / 2, as a degree of freedom at temperature T.
+        last = COLDEST * 2 * tolerance**2 * self.scale / len(self.wanted)
+        first = max(4 * float(self.values.var()), last)
+        for count in range(rounds):
+            if self.error <= tolerance:
+                return True
+            progress = min(1.0, count / (COOLING * rounds))
+            self.temperature = first * (last / first) ** progress
+            swaps.round()
+            self.exchange(swaps)
+        return self.error <= tolerance
+
+    @property
+    def error(self) -> float:
+        """Root of the energy, over that of the wanted sums."""
+        return float(np.sqrt(self.excess @ self.excess / self.scale)) if self.scale else 0.0
 
     def exchange(self, swaps: Swaps) -> None:
         """Exchange weights of edges with the same source, which is possible in any graph."""
         state = self.state
-        order = np.lexsort((self.noisy_rank(), state.source))
+        # One sort by source and, within, by rank, which is below the step of a source.
+        order = np.argsort(state.source * (2.0 * len(self.rank) + 1) + self.noisy_rank())
         start = int(self.generator.integers(2))
         pairs = in_pairs(order[start:], self.generator)
         first, second = pairs[:, state.source[pairs[0]] == state.source[pairs[1]]]
@@ -96,7 +109,17 @@ class Annealing:
         return first, second
 
     def accept(self, first: Ids, second: Ids) -> Bools:
-        """Which pairs of slots swap their targets."""
+        """Which pairs of slots swap their targets, some of the pairs after the others."""
+        taken = np.zeros(len(first), dtype=bool)
+        # Of many pairs at once most would share a column with an earlier one, and be left out.
+        some = max(1, self.state.columns // 4)
+        for start in range(0, len(first), some):
+            part = slice(start, start + some)
+            taken[part] = self.accept_at_once(first[part], second[part])
+        return taken
+
+    def accept_at_once(self, first: Ids, second: Ids) -> Bools:
+        """Which pairs of slots swap their targets, all by the present sums."""
         ours, theirs = self.state.target[first], self.state.target[second]
         tried = first_to_have(ours, theirs, self.state.columns)
         change = self.values[second] - self.values[first]

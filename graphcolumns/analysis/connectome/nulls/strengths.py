@@ -45,7 +45,8 @@ def anneal_strengths(
         geometry: Positions of the columns, which measure the edges.
         seed: Seed of the draw, 0 or above.
         tolerance: Largest error, relative to the strengths.
-        rounds: Largest number of rounds of swaps; one tries up to half of the columns.
+        rounds: Largest number of rounds of swaps, of which one tries up to half of the columns; an
+            eighth of them come first, and mostly suffice.
         swaps_per_edge: Mean number of swaps per edge of the rewiring.
         undirected: Whether every edge has its reverse, and keeps it. A column has one strength.
 

@@ -65,11 +65,14 @@ class Swaps:
     bins: Bins | None = None
     accept: Accept | None = None
     keys: Ids = field(init=False)
+    bin: Ids = field(init=False)
     pointers: Ids = field(init=False)
 
     def __post_init__(self) -> None:
         state = self.state
         self.keys = state.keys(state.source, state.target)
+        if self.bins is not None:
+            self.bin = self.bins(state.source, state.target)
         self.pointers = np.searchsorted(state.source, np.arange(state.columns + 1))
 
     def run(self, swaps_per_edge: float) -> None:
@@ -110,6 +113,7 @@ class Swaps:
         kept = state.target[first]
         state.target[first], state.target[second] = state.target[second], kept
         self.keys[first], self.keys[second] = key_first, key_second
+        self._measure(np.append(first, second))
         if not state.undirected and not self.self_edges and self.accept is None:
             self._reverse_cycle()
 
@@ -138,11 +142,21 @@ class Swaps:
         able = (a != c) & (b != d)
         if not self.self_edges:
             able &= (a != d) & (c != b)
-        if self.bins is None:
-            return able
-        old, new = (self.bins(a, b), self.bins(c, d)), (self.bins(a, d), self.bins(c, b))
-        straight = (old[0] == new[0]) & (old[1] == new[1])
-        return able & (straight | ((old[0] == new[1]) & (old[1] == new[0])))
+        return able if self.bins is None else self._within_bins(self.bins, first, second, able)
+
+    def _within_bins(self, bins: Bins, first: Ids, second: Ids, able: Bools) -> Bools:
+        """Of the pairs that are able, those whose new edges are in the bins of the old ones."""
+        source, target = self.state.source, self.state.target
+        place = np.flatnonzero(able)
+        ours, theirs = self.bin[first[place]], self.bin[second[place]]
+        new = bins(source[first[place]], target[second[place]])
+        # Most fail here, so that the other edge of few pairs is measured.
+        fits = np.flatnonzero((new == ours) | (new == theirs))
+        place, wanted = place[fits], (ours + theirs - new)[fits]
+        other = bins(source[second[place]], target[first[place]])
+        within = np.zeros_like(able)
+        within[place[other == wanted]] = True
+        return within
 
     def _reverse_cycle(self) -> None:
         """Turn a cycle a -> b -> c -> a round, if one is met and no reverse edge is there."""
@@ -163,6 +177,12 @@ class Swaps:
         changed = np.array([first, second, third[0]])
         target[changed] = [c, a, b]
         self.keys[changed] = self.state.keys(self.state.source[changed], target[changed])
+        self._measure(changed)
+
+    def _measure(self, changed: Ids) -> None:
+        """Keep the bins of slots whose targets have changed."""
+        if self.bins is not None:
+            self.bin[changed] = self.bins(self.state.source[changed], self.state.target[changed])
 
 
 def repeated(keys: Ids, cells: int) -> Bools:

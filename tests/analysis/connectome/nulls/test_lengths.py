@@ -11,7 +11,7 @@ from graphcolumns import Geometry, connect
 from graphcolumns.analysis.connectome import distance_rule, pair_lengths, wire_lengths
 from graphcolumns.analysis.connectome.nulls import draw_by_distance, rewire_within_lengths
 from graphcolumns.analysis.connectome.nulls.binned_lengths import length_bounds
-from graphcolumns.analysis.connectome.nulls.by_distance import fit_rule
+from graphcolumns.analysis.connectome.nulls.by_distance import fit_rule, numbered_pairs
 from tests.analysis.connectome.support.random_graphs import (
     edge_set,
     graph_of,
@@ -112,7 +112,7 @@ def check_rule(seed: int, undirected: bool) -> None:
     graph = random_graph(seed, undirected, columns=12)
     weights = random_weights(graph, undirected)
     drawn = draw_by_distance(graph, weights, plane(graph, seed), seed, undirected, rate=0.5)
-    assert drawn.graph.num_edges == graph.num_edges
+    assert len(edge_set(drawn.graph)) == drawn.graph.num_edges == graph.num_edges
     assert torch.equal(drawn.weights.sort().values, weights.sort().values)
     assert self_edge_set(drawn.graph) == self_edge_set(graph)
     assert not undirected or symmetric(drawn.graph)
@@ -122,6 +122,24 @@ def check_rule(seed: int, undirected: bool) -> None:
 def test_edges_and_weights_are_as_many(undirected):
     for seed in range(10):
         check_rule(seed, undirected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("undirected", [False, True])
+def test_edges_and_weights_of_1000_graphs_are_as_many(undirected):
+    for seed in range(1000):
+        check_rule(seed, undirected)
+
+
+def test_pairs_are_numbered_by_target_then_source():
+    source, target = numbered_pairs(np.arange(6), 3, undirected=False)
+    assert list(zip(target, source, strict=True)) == [
+        *((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
+    ]
+    source, target = numbered_pairs(np.arange(6), 4, undirected=True)
+    assert list(zip(target, source, strict=True)) == [
+        *((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+    ]
 
 
 def test_a_mean_that_no_rate_gives():

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from geometries import grid
+from graphcolumns import Geometry
 from graphcolumns.analysis.connectome.nulls import flip_directions, permute_positions
+from graphcolumns.connect.draws import numpy_generator
 from tests.analysis.connectome.support.random_graphs import (
     edge_set,
     graph_of,
@@ -88,6 +90,27 @@ def test_every_pair_keeps_its_place_among_the_distances():
     assert torch.equal(moved.distance.sort().values, complete.distance.sort().values)
     weights = random_weights(graph)
     assert permute_positions(graph, weights, geometry).weights is weights
+
+
+def check_positions(seed: int) -> None:
+    graph = random_graph(seed)
+    weights = random_weights(graph)
+    places = torch.rand(graph.num_columns, 2, generator=torch.Generator().manual_seed(seed))
+    drawn = permute_positions(graph, weights, Geometry(places), seed)
+    assert drawn.graph.same_topology(graph)
+    assert drawn.weights is weights
+    assert drawn.origin.tolist() == list(range(graph.num_edges))
+    # Lengths are those of the same positions in another order.
+    order = numpy_generator(seed).permutation(graph.num_columns)
+    ends = places[torch.from_numpy(order)][graph.edge_index]
+    lengths = torch.linalg.vector_norm(ends[0] - ends[1], dim=1)
+    assert torch.allclose(drawn.graph.distance.double(), lengths.double(), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [pytest.param(30), pytest.param(1000, marks=pytest.mark.slow)])
+def test_permuted_positions_keep_edges_and_weights(count):
+    for seed in range(count):
+        check_positions(seed)
 
 
 def test_positions_are_needed():

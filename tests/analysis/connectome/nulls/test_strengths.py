@@ -26,10 +26,10 @@ def strengths(graph, weights):
     )
 
 
-def check_strengths(seed: int, undirected: bool) -> None:
-    graph = random_graph(seed, undirected, columns=30)
+def check_strengths(seed: int, undirected: bool, columns: int = 30, **options) -> None:
+    graph = random_graph(seed, undirected, columns)
     weights = random_weights(graph, undirected)
-    drawn = anneal_strengths(graph, weights, seed=seed, undirected=undirected)
+    drawn = anneal_strengths(graph, weights, seed=seed, undirected=undirected, **options)
     assert torch.equal(drawn.graph.in_degree, graph.in_degree)
     assert torch.equal(drawn.graph.out_degree, graph.out_degree)
     assert torch.equal(drawn.weights.sort().values, weights.sort().values)
@@ -49,9 +49,16 @@ def test_strengths_are_kept(undirected):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("undirected", [False, True])
-def test_strengths_of_30_graphs_are_kept(undirected):
-    for seed in range(30):
-        check_strengths(seed, undirected)
+def test_strengths_of_1000_graphs_are_kept(undirected):
+    """Small graphs with few other graphs near: those whose strengths are not reached say so."""
+    missed = 0
+    for seed in range(1000):
+        try:
+            check_strengths(seed, undirected, columns=8, rounds=100, swaps_per_edge=1)
+        except ValueError as error:
+            assert "strengths must be within tolerance=0.05" in str(error)  # noqa: PT017
+            missed += 1
+    assert missed < 300
 
 
 def test_edges_are_others():

@@ -4,7 +4,6 @@ import networkx
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
 from geometries import grid
 from graphcolumns import connect
@@ -95,36 +94,6 @@ def test_short_edges_are_found_by_permuted_positions():
             graph.remeasure(geometry), mean_length, permute_positions, 50, 0, None, geometry, "less"
         )
         assert found.z < -10 if mean_length(graph) < 2 else abs(found.z) < 3
-
-
-def check_calibration(null, measure, draws: int, **options) -> None:
-    """z of graphs drawn from the null itself is standard normal, and p uniform."""
-    graph = random_graph(1, columns=20)
-    scores = []
-    for k in range(draws):
-        drawn = null(graph, seed=10_000 + k, **options).graph
-        scores.append(null_values(drawn, measure, null, 40, seed=k, options=options).z)
-    assert stats.kstest(scores, "norm").pvalue > 1e-3
-    assert np.std(scores) == pytest.approx(1, abs=0.35)
-
-
-def test_z_of_flipped_graphs_is_standard_normal():
-    check_calibration(flip_directions, forward, 60)
-
-
-# A number for every pair of columns: their sum over edges is a measure without steps. Counts of few
-# mutual edges have steps as large as their deviation, so that no z of them can be normal.
-PAIR_VALUES = np.random.default_rng(0).normal(size=(20, 20))
-
-
-def sum_over_edges(graph) -> float:
-    source, target = graph.edge_index.numpy()
-    return float(PAIR_VALUES[source, target].sum())
-
-
-@pytest.mark.slow
-def test_z_of_rewired_graphs_is_standard_normal():
-    check_calibration(rewire_degrees, sum_over_edges, 20)
 
 
 def test_null_graphs_do_not_depend_on_their_number():
