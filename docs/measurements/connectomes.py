@@ -57,13 +57,11 @@ def measured(name: str, found: Connectome) -> list[Row]:
     for row in table.rows:
         density = float("nan") if row.graph == "directed" else row.density
         on = [v for k, v in table.null_values.items() if k[1:] == (row.metric, row.null)
-              and (k[0] == density or k[0] != k[0] and density != density)]  # fmt: skip
+              and (k[0] == density or (k[0] != k[0] and density != density))]  # fmt: skip
         ends = (on[0].values.min(), on[0].values.max()) if on else ("", "")
         metric = row.metric if row.graph == "directed" else f"{row.metric} of pairs"
-        rows.append(
-            (name, metric, row.value, row.null, row.null_mean, row.null_sd, row.z, *ends)
-        )
-    kept = [row for row in table.rows if row.graph != "directed"][0].density
+        rows.append((name, metric, row.value, row.null, row.null_mean, row.null_sd, row.z, *ends))
+    kept = next(row for row in table.rows if row.graph != "directed").density
     rows.append((name, "density of pairs", kept, *[""] * 6))
     if found.directed:
         flips = null_values(found.graph, trophic_incoherence, flip_directions, FLIPS, tail="less")
@@ -120,14 +118,14 @@ def figure(rows: list[dict[str, str]], path: Path) -> None:
         "modularity of pairs": ("modularity Q", "degrees"),
         "F0 binary": ("F0, edges unweighted", "directions"),
     }
-    drawn, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
+    drawn, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True, layout="constrained")
     for axis, (metric, (title, null)) in zip(axes, panels.items(), strict=True):
         for place, name in enumerate(NAMES):
             for row in rows:
                 if (row["connectome"], row["metric"], row["null"]) == (name, metric, null):
                     axis.plot([float(row["least"]), float(row["most"])], [place] * 2, "0.6", lw=5)
                     axis.plot(float(row["value"]), place, "o", color="C0")
-        axis.set(xlabel=f"{title} (grey: {null} null, range)", xlim=(0, 1))
+        axis.set(title=title, xlabel=f"grey: {null} null, range", xlim=(0, 1))
         axis.set_yticks(range(len(NAMES)), NAMES)
     axes[0].invert_yaxis()
     drawn.savefig(path, dpi=120)

@@ -137,7 +137,8 @@ def measured_pairs(graph: ColumnGraph, geometry: Geometry, seed: int = 0) -> tup
         target, source = target[~both], source[~both]
     ends = torch.from_numpy(target.astype(np.int64)), torch.from_numpy(source.astype(np.int64))
     lengths = geometry.distance(*ends).double().cpu().numpy()
-    joined = np.asarray(matrix[target, source]).ravel() > 0
+    # A single column has no pair, which scipy would not index.
+    joined = np.asarray(matrix[target, source]).ravel() > 0 if n > 1 else np.empty(0, dtype=bool)
     there = np.isfinite(lengths)
     return lengths[there], joined[there]
 

@@ -64,9 +64,14 @@ def distance_rule(wires: Floats, pairs: Floats) -> float:
         ``r``, per unit of length: positive when short edges are preferred, 0 for random wiring,
         and ``inf`` or ``-inf`` when all edges are as short or as long as any pair.
 
+    Raises:
+        ValueError: No length of an edge or of a pair, or some that are not finite.
+
     Source: Ercsey-Ravasz et al., A predictive network model of cerebral cortical connectivity
     based on a distance rule, Neuron 80 (2013).
     """
+    for name, lengths in (("wires", wires), ("pairs", pairs)):
+        _check_lengths(name, lengths)
     mean, low, high = wires.mean(), pairs.min(), pairs.max()
     if not low < mean < high:
         return float(np.inf if mean <= low else -np.inf)
@@ -83,8 +88,25 @@ def distance_rule(wires: Floats, pairs: Floats) -> float:
     return float(brentq(excess, lowest, reach))
 
 
+def _check_lengths(name: str, lengths: Floats) -> None:
+    if not len(lengths) or not np.isfinite(lengths).all():
+        got = f"{int((~np.isfinite(lengths)).sum())} that are not" if len(lengths) else "none"
+        raise ValueError(f"{name} must be at least one length, all finite. Got {got}.")
+
+
 def rule_weights(pairs: Floats, rate: float) -> Floats:
-    """Share of each pair under the distance rule; they sum to one."""
+    """Share of each pair under the distance rule; they sum to one.
+
+    Args:
+        pairs: Lengths of pairs, ``[P]``, at least one.
+        rate: Rate per unit of length; ``inf`` and ``-inf`` choose the shortest and the longest.
+
+    Raises:
+        ValueError: No pair, or lengths or a rate that are no numbers.
+    """
+    _check_lengths("pairs", pairs)
+    if np.isnan(rate):
+        raise ValueError("rate must be a number. Got nan.")
     if np.isinf(rate):
         chosen = pairs == (pairs.min() if rate > 0 else pairs.max())
         return chosen / chosen.sum()

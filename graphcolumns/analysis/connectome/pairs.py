@@ -15,6 +15,9 @@ from graphcolumns.graph import ColumnGraph
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
+# Sizes of weights whose sums, squares and quotients are numbers of float64 too.
+LEAST, MOST = 1e-100, 1e100
+
 
 class JoinedPairs(NamedTuple):
     """JoinedPairs of different columns that are joined, each once.
@@ -101,10 +104,13 @@ def checked_weights(graph: ColumnGraph, weights: Tensor | None) -> Floats:
     """Weights ``[E]`` as float64, 1 where none are given.
 
     Raises:
-        ValueError: Another shape, or numbers that are negative or not finite.
+        TypeError: Complex numbers.
+        ValueError: Another shape, or numbers that are negative, not finite, or neither 0 nor of a
+            size in [1e-100, 1e100].
     """
     if weights is None:
         return np.ones(graph.num_edges)
+    check_real(weights)
     if weights.shape != (graph.num_edges,):
         raise ValueError(
             f"weights must hold one number per edge, shape ({graph.num_edges},). "
@@ -120,7 +126,25 @@ def checked_weights(graph: ColumnGraph, weights: Tensor | None) -> Floats:
             raise ValueError(
                 f"weights must be {rule}. Got {value[first]} at edge {first}; {remedy}"
             )
+    check_sizes(value)
     return value
+
+
+def check_real(weights: Tensor) -> None:
+    """Raise for complex numbers."""
+    if weights.is_complex():
+        raise TypeError(f"weights must be real numbers. Got {weights.dtype}; pass weights.abs().")
+
+
+def check_sizes(weights: Floats) -> None:
+    """Raise for numbers whose sums or squares would not be finite, or 0."""
+    size = np.abs(weights)
+    bad = np.flatnonzero((size > MOST) | ((size > 0) & (size < LEAST)))
+    if len(bad):
+        raise ValueError(
+            f"weights must be 0 or of a size in [{LEAST:g}, {MOST:g}], so that sums and squares "
+            f"are numbers. Got {weights[bad[0]]:.3g} at edge {bad[0]}; divide all by their mean."
+        )
 
 
 def directed_edges(graph: ColumnGraph, weights: Tensor | None = None) -> tuple[Ids, Ids, Floats]:

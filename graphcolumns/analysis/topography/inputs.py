@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from graphcolumns.analysis.connectome.pairs import check_sizes
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
@@ -76,6 +77,7 @@ def as_edge_weights(weights: Tensor | None, graph: ColumnGraph) -> Floats:
             f"weights must be 0 or above. Got {found.min():.3g}; pass their absolute values if "
             "their size is meant."
         )
+    check_sizes(found)
     return found
 
 

@@ -29,6 +29,7 @@ class Connectome:
         edge_attributes: Numbers of every edge by name, ``[E]`` each, such as ``"sign"``.
 
     Raises:
+        TypeError: Complex weights.
         ValueError: Sizes that do not fit, a name that comes twice, weights that are not finite.
     """
 
@@ -45,6 +46,8 @@ class Connectome:
         columns, edges = self.graph.num_columns, self.graph.num_edges
         if self.graph.num_sources != columns:
             raise ValueError(f"columns must receive from each other. Got {self.graph}.")
+        if self.weights.is_complex():
+            raise TypeError(f"weights must be real numbers. Got {self.weights.dtype}.")
         if self.weights.shape != (edges,) or not bool(self.weights.isfinite().all()):
             raise ValueError(
                 f"weights must be {edges} finite numbers, one per edge. Got "
@@ -147,9 +150,12 @@ def connectome_from_matrix(
         attributes: Texts or numbers of each row by name, ``[N]`` each.
 
     Raises:
+        TypeError: Complex numbers.
         ValueError: A matrix that is not square or has numbers that are not finite, lengths that are
             negative or not finite, or unknown ``rows``.
     """
+    if np.iscomplexobj(matrix):
+        raise TypeError("matrix must hold real numbers. Got complex ones; pass their absolute.")
     weights = np.asarray(matrix, dtype=np.float64)
     distance = None if lengths is None else np.asarray(lengths, dtype=np.float64)
     if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not len(weights):

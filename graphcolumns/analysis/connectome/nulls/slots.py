@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from graphcolumns.analysis.connectome.pairs import check_real, check_sizes
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 
@@ -165,6 +166,7 @@ def check_observed(graph: ColumnGraph, weights: Tensor | None) -> None:
         )
     if weights is None:
         return
+    check_real(weights)
     if weights.shape != (graph.num_edges,):
         raise ValueError(
             f"weights must hold one number per edge, shape ({graph.num_edges},). "
@@ -173,3 +175,4 @@ def check_observed(graph: ColumnGraph, weights: Tensor | None) -> None:
     if not bool(torch.isfinite(weights).all()):
         first = int((~torch.isfinite(weights)).nonzero()[0])
         raise ValueError(f"weights must be finite. Got {float(weights[first])} at edge {first}.")
+    check_sizes(weights.detach().double().cpu().numpy())

@@ -9,6 +9,7 @@ from graphcolumns.analysis.connectome.nulls.annealing import Annealing
 from graphcolumns.analysis.connectome.nulls.checks import check_positive
 from graphcolumns.analysis.connectome.nulls.slots import NullDraw, edge_slots
 from graphcolumns.analysis.connectome.nulls.swaps import Swaps
+from graphcolumns.analysis.connectome.pairs import check_real
 from graphcolumns.connect.draws import numpy_generator
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
@@ -76,6 +77,7 @@ def require_weights(weights: Tensor | None) -> Tensor:
     """The weights, or an error if there are none or some are below 0."""
     if weights is None:
         raise ValueError("anneal_strengths needs a weight per edge. Got None; pass weights=.")
+    check_real(weights)
     if bool((weights < 0).any()):
         raise ValueError(
             "weights must be 0 or above, as those of both signs would cancel. Got "

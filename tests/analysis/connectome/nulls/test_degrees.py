@@ -72,7 +72,7 @@ def check_degrees(seed: int, undirected: bool, self_edges: bool) -> None:
     graph = random_graph(seed, undirected)
     weights = random_weights(graph, undirected)
     drawn = rewire_degrees(
-        graph, weights, seed=seed, swaps_per_edge=2, undirected=undirected, self_edges=self_edges
+        graph, weights, seed=seed, swaps_per_edge=0.3, undirected=undirected, self_edges=self_edges
     )
     assert torch.equal(drawn.graph.in_degree, graph.in_degree)
     assert torch.equal(drawn.graph.out_degree, graph.out_degree)
@@ -101,10 +101,9 @@ def test_degrees_are_kept(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_degrees_of_1000_graphs_are_kept(kind):
+def test_degrees_of_1000_graphs_are_kept():
     for seed in range(1000):
-        check_degrees(seed, *kind)
+        check_degrees(seed, *KINDS[seed % 3])
 
 
 def test_a_seed_is_a_graph():

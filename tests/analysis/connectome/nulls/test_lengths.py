@@ -39,7 +39,7 @@ def check_lengths(seed: int, undirected: bool) -> None:
     geometry, weights = plane(graph, seed), random_weights(graph, undirected)
     graph = graph.remeasure(geometry)
     drawn = rewire_within_lengths(
-        graph, weights, geometry, seed, BOUNDS, swaps_per_edge=2, undirected=undirected
+        graph, weights, geometry, seed, BOUNDS, swaps_per_edge=0.3, undirected=undirected
     )
     assert torch.equal(drawn.graph.in_degree, graph.in_degree)
     assert torch.equal(drawn.graph.out_degree, graph.out_degree)
@@ -56,10 +56,9 @@ def test_degrees_and_bins_are_kept(undirected):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("undirected", [False, True])
-def test_degrees_and_bins_of_1000_graphs_are_kept(undirected):
+def test_degrees_and_bins_of_1000_graphs_are_kept():
     for seed in range(1000):
-        check_lengths(seed, undirected)
+        check_lengths(seed, undirected=seed % 2 == 1)
 
 
 def test_a_swap_within_bins_by_hand():
@@ -125,10 +124,9 @@ def test_edges_and_weights_are_as_many(undirected):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("undirected", [False, True])
-def test_edges_and_weights_of_1000_graphs_are_as_many(undirected):
+def test_edges_and_weights_of_1000_graphs_are_as_many():
     for seed in range(1000):
-        check_rule(seed, undirected)
+        check_rule(seed, undirected=seed % 2 == 1)
 
 
 def test_pairs_are_numbered_by_target_then_source():
