@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from graphcolumns.analysis.experiment.definition import Experiment
 from graphcolumns.analysis.experiment.plan import Key, Planned, Row, arm_fingerprint, key_of
@@ -21,7 +23,10 @@ TEXT = ("experiment", "kind", "arm", "variant", "tuned", "status", "error", "fin
 
 
 class Rows:
-    """The rows in one file, read when made and written with every addition.
+    """The rows in one file, read when made, and read again and written with every addition.
+
+    Several processes, on one machine or on many that share a file system, may add to one file: each
+    change is made under a lock, ``rows.csv.lock``, to what is in the file by then.
 
     Args:
         path: CSV file; it need not exist. A last line that was cut short is dropped.
@@ -59,20 +64,23 @@ class Rows:
             "fingerprint": run.fingerprint,
             **{name: value for name, value in result.items() if name != "seed"},
         }
-        self._write([*self._rows, row])
+        # Of two writers that ran the same, the first counts.
+        self._change(lambda rows: rows if run.key in map(key_of, rows) else [*rows, row])
 
     def drop_failed(self) -> int:
         """Forget the runs that failed, so that they are run again; returns how many."""
-        kept = [row for row in self._rows if row["status"] == "ok"]
-        dropped = len(self._rows) - len(kept)
-        if dropped:
-            self._write(kept)
-        return dropped
+        before = len(_read(self.path))
+        if any(row["status"] != "ok" for row in _read(self.path)):
+            self._change(lambda rows: [row for row in rows if row["status"] == "ok"])
+        return before - len(self._rows)
 
-    def _write(self, rows: list[Row]) -> None:
+    def _change(self, change: Callable[[list[Row]], list[Row]]) -> None:
+        """Write what a function makes of the rows that are in the file by now."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self.path, _csv(rows))
-        self._rows = rows
+        with FileLock(f"{self.path}.lock"):
+            self._rows = change(_read(self.path))
+            self._check()
+            write_text(self.path, _csv(self._rows))
 
     def _check(self) -> None:
         arms = self.experiment.arms
