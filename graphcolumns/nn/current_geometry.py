@@ -28,10 +28,10 @@ def current_geometry(model: nn.Module, geometry: Geometry | None = None) -> Geom
     kinds = LearnedPositions | ColumnPlaces
     owners = [part for part in model.modules() if isinstance(part, kinds)]
     if len(owners) > 1:
+        names = " and ".join(sorted({type(part).__name__ for part in owners}))
         raise ValueError(
-            f"one module must say where the columns are. Got {len(owners)} that do, "
-            f"{type(owners[0]).__name__} among them; pass the part of the model that holds the one "
-            "meant."
+            f"one module must say where the columns are. Got {len(owners)} {names}; pass the part "
+            "of the model that holds the one meant."
         )
     if owners:
         return owners[0].geometry()

@@ -103,3 +103,9 @@ def test_columns_without_swaps_stay():
 def test_every_must_be_a_number_of_steps():
     with pytest.raises(ValueError, match="every"):
         ColumnPlaces(ROWS, every=0)
+
+
+def test_two_modules_that_say_where_columns_are_are_refused():
+    both = torch.nn.ModuleList([ColumnPlaces(ROWS), make()])
+    with pytest.raises(ValueError, match="Got 2 ColumnPlaces; pass the part"):
+        current_geometry(both)
