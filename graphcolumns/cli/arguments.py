@@ -83,10 +83,12 @@ def connectome() -> argparse.ArgumentParser:
         "figures into a new folder.",
     )
     parser.add_argument(
-        "path",
-        type=Path,
-        metavar="PATH|RUN",
-        help="a matrix (.npy, .csv), a list of edges (.csv, .tsv) or GraphML; or a run folder",
+        "paths",
+        nargs="+",
+        metavar="PATH|RUN|NAME",
+        help="a matrix (.npy, .csv), a list of edges (.csv, .tsv) or GraphML; a run folder; "
+        "celegans, mushroom_body or human_tracts of an installed package. Several are also drawn "
+        "side by side; LABEL=PATH gives one a label",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the folder, which is new")
     parser.add_argument(

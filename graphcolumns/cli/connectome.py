@@ -5,20 +5,41 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
 from graphcolumns.analysis import Observation, Wiring, observe
-from graphcolumns.analysis.connectome import connectome_table, write_connectome
+from graphcolumns.analysis.connectome import (
+    SideBySide,
+    compare_connectomes,
+    connectome_table,
+    save_figure,
+    write_connectome,
+)
 from graphcolumns.analysis.connectome.write import require_new
 from graphcolumns.cli.arguments import connectome as parser
 from graphcolumns.cli.report import SAMPLES, in_memory
 from graphcolumns.cli.run_folder import parts_of
-from graphcolumns.data.connectomes import connectome_geometry, load_connectome
+from graphcolumns.data.connectomes import (
+    Connectome,
+    celegans,
+    connectome_geometry,
+    human_tracts,
+    load_connectome,
+    mushroom_body,
+)
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+
+# Connectomes of installed packages, see docs/connectome/readers.md.
+READERS: dict[str, Callable[[], Connectome]] = {
+    "celegans": celegans,
+    "mushroom_body": mushroom_body,
+    "human_tracts": human_tracts,
+}
 
 
 class _Measured(NamedTuple):
@@ -31,11 +52,22 @@ class _Measured(NamedTuple):
 
 
 def connectome(arguments: list[str]) -> None:
-    """Write the metrics of a connectome beside their nulls: ``PATH`` or ``RUN``."""
+    """Write the metrics of connectomes beside their nulls, of several side by side too."""
     args = parser().parse_args(arguments)
-    out = args.out or _default_folder(args.path)
+    named = _labelled(args.paths)
+    out = args.out or _default_folder(named)
     require_new(out)
-    found = _of_run(args) if args.path.is_dir() else _of_file(args)
+    if len(named) == 1:
+        _write_one(args, *next(iter(named.items())), out)
+    else:
+        every = {name: _write_one(args, name, path, out / name) for name, path in named.items()}
+        density = sorted(args.densities)[len(args.densities) // 2]
+        save_figure(compare_connectomes(every, density), out, "side_by_side")
+    print(f"{'connectome':<20}{os.path.relpath(out)}")
+
+
+def _write_one(args: argparse.Namespace, name: str, path: str, out: Path) -> SideBySide:
+    found = _measured(args, path)
     weights = found.weights.abs() if args.absolute and found.weights is not None else found.weights
     graph, geometry = found.graph, found.geometry
     table = connectome_table(
@@ -47,27 +79,57 @@ def connectome(arguments: list[str]) -> None:
         seed=args.seed,
         progress=sys.stderr.isatty(),
     )
-    print(f"{graph.num_columns} columns, {graph.num_edges} edges; {found.about}.\n")
+    heading = f"{name}: " if len(args.paths) > 1 else ""
+    print(f"{heading}{graph.num_columns} columns, {graph.num_edges} edges; {found.about}.\n")
     print(table.to_markdown())
-    folder = write_connectome(out, table, graph, weights, geometry, args.seed)
-    print(f"{'connectome':<20}{os.path.relpath(folder)}")
+    write_connectome(out, table, graph, weights, geometry, args.seed)
+    return SideBySide(graph, weights, geometry, table)
 
 
-def _default_folder(path: Path) -> Path:
-    """``RUN/connectome``, or beside the file: ``STEM-connectome``."""
+def _labelled(given: list[str]) -> dict[str, str]:
+    """Paths and names by their labels: ``LABEL=PATH``, or the name of the file or folder."""
+    found: dict[str, str] = {}
+    for each in given:
+        label, found_equals, path = each.partition("=")
+        if not found_equals or Path(each).exists():
+            label, path = Path(each).stem if Path(each).is_file() else Path(each).name, each
+        if label in found or not label or "/" in label:
+            raise ValueError(
+                f"connectomes must have different labels. Got {label!r} for {path}; "
+                "pass LABEL=PATH."
+            )
+        found[label] = path
+    return found
+
+
+def _measured(args: argparse.Namespace, path: str) -> _Measured:
+    """A run, a file, or a connectome of an installed package."""
+    if not Path(path).exists() and path in READERS:
+        found = READERS[path]()
+        return _Measured(
+            found.graph, found.weights, connectome_geometry(found), f"weights are {found.unit}"
+        )
+    return _of_run(args, Path(path)) if Path(path).is_dir() else _of_file(args, Path(path))
+
+
+def _default_folder(named: dict[str, str]) -> Path:
+    """``RUN/connectome``, or beside the file: ``STEM-connectome``; of several, ``connectomes``."""
+    if len(named) > 1:
+        return Path("connectomes")
+    path = Path(next(iter(named.values())))
     return path / "connectome" if path.is_dir() else path.with_name(f"{path.stem}-connectome")
 
 
-def _of_file(args: argparse.Namespace) -> _Measured:
+def _of_file(args: argparse.Namespace, path: Path) -> _Measured:
     found = load_connectome(
-        args.path, args.rows, args.undirected, args.weight, args.positions, args.unit
+        path, args.rows, args.undirected, args.weight, args.positions, args.unit
     )
     return _Measured(found.graph, found.weights, connectome_geometry(found), "weights of the file")
 
 
-def _of_run(args: argparse.Namespace) -> _Measured:
+def _of_run(args: argparse.Namespace, path: Path) -> _Measured:
     """A graph of a trained model, in the order of the user's columns."""
-    parts = parts_of(args.path)
+    parts = parts_of(path)
     device = parts.options.device
     data = in_memory(parts.data, SAMPLES).to(device)
     seen = observe(parts.model.to(device), data, parts.geometry, parts.permutation)

@@ -86,3 +86,20 @@ def test_wrong_options(capsys):
         with pytest.raises(SystemExit):
             main(["connectome", "m.npy", *given])
         assert message in capsys.readouterr().err
+
+
+def test_several_side_by_side(capsys):
+    generator = np.random.default_rng(0)
+    for name in ("one", "two"):
+        np.save(
+            f"{name}.npy", generator.lognormal(0, 1, (12, 12)) * (generator.random((12, 12)) < 0.5)
+        )
+    given = ["connectome", "one.npy", "other=two.npy", "--rows", "targets", *QUICK]
+    assert main([*given, "--out", "both"]) == 0
+    out = capsys.readouterr().out
+    assert "one: 12 columns" in out
+    assert "other: 12 columns" in out
+    assert Path("both/side_by_side.png").exists()
+    assert metrics("both/one") != metrics("both/other")
+    assert main(["connectome", "one.npy", "two.npy", "one=two.npy", *QUICK]) == 2
+    assert "must have different labels. Got 'one' for two.npy" in capsys.readouterr().err

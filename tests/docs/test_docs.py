@@ -127,6 +127,7 @@ def test_commands_exist(page):
 
 
 EXAMPLES = ["README.md", "docs/column.md", "docs/contract.md", "docs/training.md"]
+EXAMPLES += ["docs/pictures.md"]
 BRAIN = ("baselines", "features", "looking", "noise_ceiling")
 EXAMPLES += [f"docs/brain/{page}.md" for page in BRAIN]
 EXAMPLES += [page.relative_to(ROOT).as_posix() for page in sorted(DOCS.glob("top_down/*.md"))]

@@ -37,6 +37,7 @@ from graphcolumns.analysis.connectome.segregation import (
     modularity,
     path_length,
 )
+from graphcolumns.analysis.connectome.side_by_side import SideBySide, compare_connectomes
 from graphcolumns.analysis.connectome.small_world import SmallWorld, small_world
 from graphcolumns.analysis.connectome.strongest import strongest_pairs
 from graphcolumns.analysis.connectome.table import ConnectomeTable, MetricRow
@@ -52,6 +53,7 @@ __all__ = [
     "DistanceFits",
     "MetricRow",
     "RichClub",
+    "SideBySide",
     "SmallWorld",
     "WeightStatistics",
     "WiringCost",
@@ -60,6 +62,7 @@ __all__ = [
     "column_clustering",
     "column_degrees",
     "communicability_matrix",
+    "compare_connectomes",
     "component_share",
     "connectome_table",
     "degree_figure",

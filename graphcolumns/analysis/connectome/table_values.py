@@ -17,7 +17,7 @@ from graphcolumns.analysis.connectome.small_world import small_world
 from graphcolumns.analysis.connectome.table_parts import TablePart
 from graphcolumns.analysis.connectome.walks import mean_communicability
 from graphcolumns.analysis.connectome.wiring import lengths_of_pairs, wiring_cost
-from graphcolumns.analysis.hierarchy import trophic_incoherence
+from graphcolumns.analysis.hierarchy.trophic import trophic_incoherence
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.random.counter import derive
