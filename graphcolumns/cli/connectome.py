@@ -19,6 +19,7 @@ from graphcolumns.analysis.connectome import (
     save_figure,
     write_connectome,
 )
+from graphcolumns.analysis.connectome.side_by_side import COLOURS
 from graphcolumns.analysis.connectome.write import require_new
 from graphcolumns.cli.arguments import connectome as parser
 from graphcolumns.cli.report import SAMPLES, in_memory
@@ -88,12 +89,15 @@ def _write_one(args: argparse.Namespace, name: str, path: str, out: Path) -> Sid
 
 def _labelled(given: list[str]) -> dict[str, str]:
     """Paths and names by their labels: ``LABEL=PATH``, or the name of the file or folder."""
+    if len(given) > len(COLOURS):
+        raise ValueError(f"at most {len(COLOURS)} connectomes are compared. Got {len(given)}.")
     found: dict[str, str] = {}
     for each in given:
-        label, found_equals, path = each.partition("=")
-        if not found_equals or Path(each).exists():
-            label, path = Path(each).stem if Path(each).is_file() else Path(each).name, each
-        if label in found or not label or "/" in label:
+        label, equals, path = each.partition("=")
+        if not equals or "/" in label or Path(each).exists():
+            place = Path(each).resolve()
+            label, path = place.stem if place.is_file() else place.name, each
+        if label in found:
             raise ValueError(
                 f"connectomes must have different labels. Got {label!r} for {path}; "
                 "pass LABEL=PATH."
