@@ -9,6 +9,7 @@ from graphcolumns.nn.edge_bias import EdgeBias
 from graphcolumns.nn.edge_linear import EdgeLinear
 from graphcolumns.nn.embed import PatchEmbed
 from graphcolumns.nn.expert_map import ExpertMap
+from graphcolumns.nn.long_range import clamp_long_edges
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.pool import LearnedPool
 from graphcolumns.nn.positions import LearnedPositions
@@ -34,6 +35,7 @@ __all__ = [
     "SpatialReadout",
     "UntiedLayerNorm",
     "UntiedLinear",
+    "clamp_long_edges",
     "current_geometry",
     "keep_topology",
 ]

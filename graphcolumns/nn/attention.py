@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.edge_bias import EdgeBias
+from graphcolumns.nn.long_range import SplitSources
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.recording import AttentionRecord, LinearRecord, Record
 from graphcolumns.nn.untied import UntiedLinear, Use
@@ -53,6 +54,10 @@ class ColumnAttention(nn.Module):
             :class:`~graphcolumns.nn.recording.LinearRecord` of ``linear_mixing``, else an
             :class:`~graphcolumns.nn.recording.AttentionRecord`. Normally None; set only while
             edges are scored or observed.
+        excitatory_beyond: Length beyond which edges only excite: along them columns send
+            ``max(v, 0)``, see :class:`.SplitSources`; None, the default: edges of any length carry
+            both signs. Only in the modes ``attention``, ``selection`` and ``identity``; edges are
+            then not recorded.
 
     Shapes:
         - input: ``[N, B, C]`` and, if the sources are other columns, ``[M, B, C]``
@@ -67,6 +72,7 @@ class ColumnAttention(nn.Module):
     column_tensors = ("selector",)
 
     recorder: Callable[[Record], None] | None = None
+    _split_sources: SplitSources | None = None
 
     def __init__(
         self,
@@ -127,6 +133,21 @@ class ColumnAttention(nn.Module):
             self.selector = nn.Parameter(torch.empty(num_columns, 1, heads, channels // heads))
             nn.init.trunc_normal_(self.selector, std=0.02)
 
+    @property
+    def excitatory_beyond(self) -> float | None:
+        """Length beyond which edges only excite, in the unit of the graph, or None."""
+        return None if self._split_sources is None else self._split_sources.length
+
+    @excitatory_beyond.setter
+    def excitatory_beyond(self, length: float | None) -> None:
+        if length is not None and self.mode in ("mixing", "linear_mixing"):
+            raise ValueError(
+                "excitatory_beyond rectifies what columns send by attention. Expected one of the "
+                f"modes attention, selection, identity. Got {self.mode!r}; for weights on edges "
+                "take EdgeLinear(graph, excitatory_beyond=...)."
+            )
+        self._split_sources = None if length is None else SplitSources(length)
+
     def reset_parameters(self) -> None:
         """Draws new maps, queries and edge scores."""
         for linear in self.linears().values():
@@ -167,10 +188,12 @@ class ColumnAttention(nn.Module):
             q, k, scale = self._query_key(x, sources, uses)
             bias = self._edge_bias(graph)
             dropout = self.dropout if self.training else 0.0
-            y, expected, lse = column_attention(
+            attend = self._split_sources or column_attention
+            y, expected, lse = attend(
                 q, k, v, graph, bias=bias, cost=cost, scale=scale, dropout=dropout
             )
-            if self.recorder is not None:
+            # What a source sends depends on the edge here, and a record has one value per source.
+            if self.recorder is not None and self._split_sources is None:
                 self.recorder(AttentionRecord(graph, q, k, v, bias, scale, y, lse))
         y = y.flatten(2)
         return (y if self.out is None else self.out(y, uses.get("out"))), expected

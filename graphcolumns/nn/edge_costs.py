@@ -46,6 +46,13 @@ def check_communicable(graph: ColumnGraph, columns: nn.Module) -> None:
             "communicability is that of attention (modes attention, selection, identity), got "
             f"{mixing}: choose wiring='distance'"
         )
+    layers = (part for part in columns.modules() if isinstance(part, ColumnAttention))
+    if any(layer.excitatory_beyond is not None for layer in layers):
+        raise ValueError(
+            "communicability is that of recorded attention, and edges that only excite beyond a "
+            "length are not recorded. Expected excitatory_beyond=None. Got both; choose "
+            "wiring='distance'."
+        )
 
 
 def communicability_cost(records: Sequence[Record], lengths: Tensor) -> Tensor:

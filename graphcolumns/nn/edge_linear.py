@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.checks import check_counts
+from graphcolumns.nn.long_range import clamp_marked, is_long
 from graphcolumns.nn.recording.records import LinearRecord
 from graphcolumns.nn.topology_state import own_edges
 from graphcolumns.ops import edge_linear
@@ -28,6 +29,9 @@ class EdgeLinear(nn.Module):
     Args:
         graph: Edges that have weights.
         heads: Weights per edge; each holds for ``C / heads`` neighbouring channels.
+        excitatory_beyond: Length beyond which weights are 0 or above, in the unit of the graph.
+            They start at their absolute value and are projected after every optimizer step and
+            every rewiring (default: weights of any sign everywhere).
 
     Attributes:
         recorder: Called with a :class:`~graphcolumns.nn.recording.LinearRecord` of every pass.
@@ -38,7 +42,8 @@ class EdgeLinear(nn.Module):
         - output: ``[N, B, C]``
 
     Raises:
-        ValueError: Fewer than one head; when called, a graph with other edges than the weights.
+        ValueError: Fewer than one head; a negative length, or one without measured edges; when
+            called, a graph with other edges than the weights.
         TypeError: ``graph`` is not a :class:`ColumnGraph`.
 
     Example:
@@ -54,13 +59,15 @@ class EdgeLinear(nn.Module):
 
     recorder: Callable[[LinearRecord], None] | None = None
 
-    def __init__(self, graph: ColumnGraph, heads: int = 1) -> None:
+    def __init__(
+        self, graph: ColumnGraph, heads: int = 1, excitatory_beyond: float | None = None
+    ) -> None:
         super().__init__()
         check_graph(graph)
         check_counts(heads=heads)
-        self.heads = heads
+        self.heads, self.excitatory_beyond = heads, excitatory_beyond
         shape = (graph.num_edges,) if heads == 1 else (graph.num_edges, heads)
-        self.weight = nn.Parameter(torch.empty(shape, device=graph.device))
+        self.weight = nn.Parameter(torch.zeros(shape, device=graph.device))
         self.rewired(graph)
         self.reset_parameters()
 
@@ -69,12 +76,23 @@ class EdgeLinear(nn.Module):
         """Draws new weights."""
         spread = self._spread.to(self.weight)
         self.weight.normal_().mul_(spread if self.heads == 1 else spread[:, None])
+        if self._long is not None:
+            far = self._long.to(self.weight.device)
+            self.weight[far] = self.weight[far].abs()
 
     def rewired(self, graph: ColumnGraph) -> None:
         """Takes the in-degrees of a new topology, from which ``reset_parameters`` starts."""
         # Every edge has a target with at least one in-edge: its own.
         self._spread = graph.in_degree.index_select(0, graph.target).double() ** -0.5
+        far = self.excitatory_beyond
+        self._long = None if far is None else is_long(graph, far)
         own_edges(self, graph)
+        self.after_step()
+
+    def after_step(self) -> None:
+        """Sets negative weights of long edges to 0, if these are to excite."""
+        if self._long is not None:
+            clamp_marked(self.weight, self._long)
 
     def forward(self, x: Tensor, graph: ColumnGraph) -> Tensor:
         """Sums the in-edges of every column."""
@@ -86,4 +104,6 @@ class EdgeLinear(nn.Module):
 
     def extra_repr(self) -> str:
         """The sizes."""
-        return f"edges={len(self.weight)}, heads={self.heads}"
+        far = self.excitatory_beyond
+        beyond = "" if far is None else f", excitatory_beyond={far}"
+        return f"edges={len(self.weight)}, heads={self.heads}{beyond}"

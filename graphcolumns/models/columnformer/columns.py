@@ -70,7 +70,7 @@ def _make_attention(
     weights: WeightOptions,
     mixture: Mixture | None,
 ) -> ColumnAttention:
-    return ColumnAttention(
+    made = ColumnAttention(
         count,
         channels,
         heads,
@@ -84,6 +84,8 @@ def _make_attention(
         dropout=attention.edge_dropout,
         std=weights.std,
     )
+    made.excitatory_beyond = attention.excitatory_beyond
+    return made
 
 
 def _make_bias(graph: ColumnGraph, heads: int, attention: AttentionOptions) -> EdgeBias | None:

@@ -8,6 +8,7 @@ from graphcolumns.models.options.dynamics import DynamicsOptions
 from graphcolumns.models.options.read_group import read_group
 from graphcolumns.nn.attention import ATTENTION_MODES
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
+from graphcolumns.nn.long_range import check_length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,9 @@ class AttentionOptions:
         local_sigma: Width of a Gaussian-local start of the edge bias, in the unit of the geometry
             (default: zeros).
         edge_dropout: Probability of dropping an edge while training.
+        excitatory_beyond: Length beyond which edges only excite, in the unit of the geometry: along
+            them columns send their rectified values, see :class:`ColumnAttention` (default: edges
+            of any length carry both signs).
         inhibition: How columns inhibit each other after every step, a value or a mapping of its
             fields (default: not at all).
 
@@ -41,6 +45,7 @@ class AttentionOptions:
     edge_bias: str = "edge"
     local_sigma: float | None = None
     edge_dropout: float = 0.0
+    excitatory_beyond: float | None = None
     inhibition: DynamicsOptions | Mapping[str, Any] = DynamicsOptions()
 
     def __post_init__(self) -> None:
@@ -50,6 +55,7 @@ class AttentionOptions:
         check_choice("value", self.value, ("linear", "input"))
         check_choice("edge_bias", self.edge_bias, ("none", "edge", "head", "both"))
         check_dropout(edge_dropout=self.edge_dropout)
+        check_length("excitatory_beyond", self.excitatory_beyond)
         if self.qk_channels is not None:
             check_counts(qk_channels=self.qk_channels)
         if self.local_sigma is not None:

@@ -88,7 +88,8 @@ def never_recorded(model: nn.Module, graph: ColumnGraph) -> ValueError:
         "edges are scored where a layer records what it computes along them, and none was recorded "
         f"along {graph}. Layers record if they are called with the ColumnGraph that is model.graph "
         "(or with graph=); ColumnConv does not with a sparse matrix, column_id, parallel edges, "
-        "edge_features='keys_values', or another aggr or flow."
+        "edge_features='keys_values', or another aggr or flow, ColumnAttention not with "
+        "excitatory_beyond."
     )
 
 
