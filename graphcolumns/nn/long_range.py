@@ -9,7 +9,7 @@ from graphcolumns.graph import ColumnGraph
 from graphcolumns.ops.column_attention import Attention, column_attention
 
 
-def check_reach(name: str, length: float | None) -> None:
+def check_beyond(name: str, length: float | None) -> None:
     """Raise unless a length is 0 or above, or None."""
     if length is not None and not 0 <= length < float("inf"):
         raise ValueError(f"{name} must be 0 or above and finite, or None. Got {length}.")
@@ -28,7 +28,7 @@ def is_long(graph: ColumnGraph, length: float) -> Tensor:
     Raises:
         ValueError: Distances were never measured, or a negative length.
     """
-    check_reach("length", length)
+    check_beyond("length", length)
     if graph.distance is None:
         raise ValueError(
             "long edges need the length of every edge, and this graph was never measured. "
@@ -91,7 +91,7 @@ class SplitSources:
     """
 
     def __init__(self, length: float) -> None:
-        check_reach("length", length)
+        check_beyond("length", length)
         self.length = length
         self._split: tuple[ColumnGraph, ColumnGraph, Tensor] | None = None
 

@@ -62,15 +62,16 @@ def topography(
         ``attended_length``, the mean length of edges by attention, in the unit of the geometry.
         What is not defined, such as a length where the correlation never falls, is left out.
     """
-    batch = run.data.batch("test", torch.arange(run.data.size("test")))
+    images, labels = run.data.batch("test", torch.arange(run.data.size("test")))
+    assert torch.is_tensor(images)
     neighbours = rook_neighbours(rows, columns)
     found = dict[str, float]()
     for prefix, model in (("", run.model), ("untrained_", run.untrained)):
         with torch.no_grad():
-            states = model(batch.inputs).state
+            states = model(images).state
         shown = slice(None, None, max(1, states.shape[1] // samples))
         responses = _responses(states[:, shown])
-        maps = selectivity_maps(states, batch.targets)
+        maps = selectivity_maps(states, labels)
         measures = _measures(responses, maps, model, run.geometry, neighbours, pairs)
         for name, measure in measures.items():
             found[prefix + name] = measure.of(measure.values)
@@ -79,7 +80,7 @@ def topography(
                 found[f"{name}_z"] = null.z
         length = tuning_by_distance(responses, run.geometry).relative_length
         found[f"{prefix}tuning_length"] = length
-        found[f"{prefix}attended_length"] = attended_length(model, batch.inputs[shown], run.graph)
+        found[f"{prefix}attended_length"] = attended_length(model, images[shown], run.graph)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

@@ -8,7 +8,7 @@ from graphcolumns.models.options.dynamics import DynamicsOptions
 from graphcolumns.models.options.read_group import read_group
 from graphcolumns.nn.attention import ATTENTION_MODES
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
-from graphcolumns.nn.long_range import check_reach
+from graphcolumns.nn.long_range import check_beyond
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class AttentionOptions:
         check_choice("value", self.value, ("linear", "input"))
         check_choice("edge_bias", self.edge_bias, ("none", "edge", "head", "both"))
         check_dropout(edge_dropout=self.edge_dropout)
-        check_reach("excitatory_beyond", self.excitatory_beyond)
+        check_beyond("excitatory_beyond", self.excitatory_beyond)
         if self.qk_channels is not None:
             check_counts(qk_channels=self.qk_channels)
         if self.local_sigma is not None:
