@@ -1,6 +1,8 @@
 """Trophic levels and incoherence, by hand, as in numpy and as in networkx."""
 
 import math
+import subprocess
+import sys
 import time
 
 import networkx
@@ -140,3 +142,9 @@ def test_wrong_input():
     bipartite = ColumnGraph.from_edge_index(torch.tensor([[2], [0]]), 2, 3)
     with pytest.raises(ValueError, match=r"as many sources as columns"):
         trophic_levels(bipartite)
+
+
+def test_the_package_is_imported_alone():
+    """It shares code with the table of a connectome, which measures incoherence."""
+    code = "import graphcolumns.analysis.hierarchy"
+    subprocess.run([sys.executable, "-c", code], check=True)
