@@ -93,7 +93,7 @@ class MapSmoothness(NamedTuple):
 
     Args:
         smoothness: ``(max c - c[0]) / max c`` of the mean curve; NaN if no two preferences differ,
-            no pair lies in the first bin, or all pairs lie there.
+            or no pair lies in the first bin.
         curve: Mean absolute difference c per bin, ``[K]``, in the unit of the preferences; NaN
             where there is no pair.
         edges: Borders of the bins, ``[K + 1]``, in the unit of the geometry.
@@ -161,8 +161,7 @@ def tdann_smoothness(
     total = np.sum(counts, 0)
     curve = _mean_curve(np.array(sums), np.array(counts))
     top = np.nanmax(curve) if (total > 0).any() else 0.0
-    compared = top > 0 and (total > 0).sum() > 1
-    smoothness = float((top - curve[0]) / top) if compared else float("nan")
+    smoothness = float((top - curve[0]) / top) if top > 0 else float("nan")
     return MapSmoothness(smoothness, curve, edges, total)
 
 
