@@ -12,7 +12,7 @@ from geometries import cortex, grid, sphere
 from graphcolumns import connect
 from graphcolumns.analysis import draw
 from graphcolumns.analysis.edge_lifetimes import edge_lifetimes
-from graphcolumns.analysis.figures import growing
+from graphcolumns.analysis.figures import activity, growing
 from graphcolumns.analysis.figures.growing import drawn_edges, wiring_frames
 from graphcolumns.analysis.figures.moments import wiring
 from graphcolumns.analysis.film import gif, small_pngs
@@ -208,3 +208,12 @@ def test_frames_keep_white_and_the_colours_of_edges():
     back = np.array(Image.open(io.BytesIO(encoded)).convert("RGB"))
     assert (back[2:] == 255).all()
     assert (back[0] == [0, 0x72, 0xB2]).all()
+
+
+def test_activity_is_played_step_by_step():
+    values, geometry = np.arange(36.0).reshape(3, 12), grid.sheet(3, 4)
+    frames, labels = activity._film(values, geometry)
+    assert labels == ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
+    assert len(set(frames)) == 3
+    assert activity._film(values[:1], geometry) == ([], [])
+    assert len(activity._film(np.ones((40, 12)), geometry)[0]) == activity.FRAMES

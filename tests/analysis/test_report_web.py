@@ -12,6 +12,7 @@ from tests.analysis.support.browser import browser, look
 from tests.analysis.test_relaxation import Settling, images
 from tests.analysis.test_report import write
 from tests.analysis.test_report_of_regions import SURFACE, encoder, responses_of
+from tests.analysis.test_rewiring_figures import rewired
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.web
@@ -66,12 +67,31 @@ def test_a_film_plays(browser, tmp_path):
     page = report.write(tmp_path, model=model, data=images(), geometry=user)
     tab, errors, requests = look(browser, page)
     assert errors == requests == []
-    film = tab.locator(".film")
+    film = tab.locator("#relaxation .film")
     first = film.locator("img").get_attribute("src")
     film.locator("button").click()
     tab.wait_for_timeout(1500)
     assert film.locator("output").evaluate("e => e.value") == "iteration 6"
     assert film.locator("img").get_attribute("src") != first
+
+
+def test_a_wiring_that_grows_plays(browser, tmp_path):
+    rewired(tmp_path, grid.sheet(8, 8))
+    tab, errors, requests = look(browser, tmp_path / "report.html")
+    assert errors == requests == []
+    film = tab.locator("#wiring_over_time .film")
+    label = "e => e.value"
+    assert film.locator("output").evaluate(label).startswith("step 0: ")
+    seen = {film.locator("img").get_attribute("src")}
+    film.locator("input").press("ArrowRight")
+    assert film.locator("output").evaluate(label).endswith(" edges, 2 born, 0 pruned")
+    seen.add(film.locator("img").get_attribute("src"))
+    film.locator("button").click()
+    tab.wait_for_timeout(2500)
+    assert film.locator("output").evaluate(label).startswith("step 20: ")
+    seen.add(film.locator("img").get_attribute("src"))
+    assert len(seen) == 3
+    assert film.locator("button").inner_text() == "Play"
 
 
 def test_regions_are_on_a_surface_that_turns(browser, tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from graphcolumns.analysis import draw
+from graphcolumns.analysis.film import player
 from graphcolumns.analysis.interactive import spatial
 from graphcolumns.analysis.layout import Floats, panels
 from graphcolumns.analysis.observation import Observation
@@ -13,6 +14,7 @@ from graphcolumns.analysis.picture import Picture, png, table
 from graphcolumns.geometry import Geometry
 
 SHOWN = 6  # steps
+FRAMES, MILLISECONDS = 16, 500
 
 
 def activity(seen: Observation) -> Picture | None:
@@ -25,6 +27,9 @@ def activity(seen: Observation) -> Picture | None:
     columns = {"column": np.arange(count)}
     columns |= {f"step_{step + 1}": values[step] for step in range(len(values))}
     where = "Columns are where the geometry puts them." if geometry else "Columns are in order."
+    frames, labels = ([], []) if geometry is None else _film(values, geometry)
+    played = player(frames, labels, "Activity", MILLISECONDS) if frames else ""
+    turned = None if geometry is None else _turned(values, geometry)
     return Picture(
         "activity",
         "Activity on the sheet" if geometry else "Activity",
@@ -32,19 +37,39 @@ def activity(seen: Observation) -> Picture | None:
         f"after each step (no unit). {where}",
         png(_curves(values, steps) if geometry is None else _maps(values, steps, geometry)),
         table(columns),
-        None
-        if geometry is None
-        else spatial(
-            geometry,
-            {f"step {step + 1}": values[step] for step in range(len(values))},
-            "activity",
-        ),
+        played + (turned or "") or None,
+        tuple(frames),
+        MILLISECONDS,
     )
 
 
-def _steps(count: int) -> list[int]:
-    """At most ``SHOWN`` steps, the first and the last among them."""
-    places = np.linspace(0, count - 1, min(SHOWN, count)).round().astype(int)
+def _turned(values: Floats, geometry: Geometry) -> str | None:
+    """A view that can be turned, of every step."""
+    maps = {f"step {step + 1}": values[step] for step in range(len(values))}
+    return spatial(geometry, maps, "activity")
+
+
+def _film(values: Floats, geometry: Geometry) -> tuple[list[bytes], list[str]]:
+    """A frame per step, all on one scale, and its label; none for a single step."""
+    if len(values) < 2:
+        return [], []
+    sides, norm = panels(geometry), draw.scale(values)
+    frames, labels = [], []
+    for step in _steps(len(values), FRAMES):
+        figure, axes = draw.panel_rows(sides, 1, height=2.6)
+        for cell, side in zip(axes[0], sides, strict=True):
+            draw.paint(cell, side, values[step], norm)
+            cell.set_title(side.title, fontsize=9)
+        draw.bar(figure, axes, norm, "activity: mean |state|")
+        labels.append(f"step {step + 1} of {len(values)}")
+        figure.suptitle(labels[-1], x=0.02, ha="left", fontsize=11)
+        frames.append(png(figure))
+    return frames, labels
+
+
+def _steps(count: int, most: int = SHOWN) -> list[int]:
+    """At most ``most`` steps, the first and the last among them."""
+    places = np.linspace(0, count - 1, min(most, count)).round().astype(int)
     steps: list[int] = np.unique(places).tolist()
     return steps
 
