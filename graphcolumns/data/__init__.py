@@ -17,6 +17,7 @@ from graphcolumns.data.metrics import Metric
 from graphcolumns.data.mnist import mnist
 from graphcolumns.data.multi_mnist import multi_mnist
 from graphcolumns.data.natural_patches import natural_patches
+from graphcolumns.data.one_step_inference import one_step_inference
 from graphcolumns.data.planted import planted
 from graphcolumns.data.regression import Regression, masked
 from graphcolumns.data.responses import responses
@@ -56,6 +57,7 @@ __all__ = [
     "mnist",
     "multi_mnist",
     "natural_patches",
+    "one_step_inference",
     "planted",
     "responses",
     "shapes",

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from graphcolumns.graph import ColumnGraph
 from graphcolumns.nn.attention import ColumnAttention
+from graphcolumns.nn.checks import check_choice
 from graphcolumns.nn.communicability import check_limit, edge_communicability
 from graphcolumns.nn.recording import AttentionRecord, Record, attention_mass
 from graphcolumns.nn.wiring import distance_cost, gaussian_cost
@@ -15,6 +16,8 @@ from graphcolumns.ops import segment_sum
 # What attention to an edge costs; the last one depends on all attention of a forward pass.
 EXPECTED = ("distance", "gaussian")
 WIRINGS = (*EXPECTED, "communicability")
+# What a signed weight costs.
+WEIGHT_WIRINGS = ("size", "distance", "communicability")
 
 
 def edge_cost(
@@ -79,3 +82,44 @@ def communicability_cost(records: Sequence[Record], lengths: Tensor) -> Tensor:
     mass = torch.stack([attention_mass(record) for record in attention]).mean(0)
     paid = mass * lengths * edge_communicability(mass, graph)
     return segment_sum(paid, graph.target, graph.num_columns)[:, None, None]
+
+
+def weight_cost(
+    graph: ColumnGraph, weight: Tensor, wiring: str, power: float = 1.0, norm: float | None = None
+) -> Tensor:
+    r"""What the signed weights of the in-edges of each column cost.
+
+    .. math::
+        \mathrm{cost}_i = \sum_j |w_{ij}| \, f_{ij}, \qquad
+        f_{ij} = 1, \quad d_{ij}^p / D_0 \quad \text{or} \quad (d_{ij}^p / D_0) \, C_{ij}(|w|)
+
+    for ``"size"`` (the L1 norm), ``"distance"`` and ``"communicability"``. Communicability is that
+    of the weights themselves, and the gradient goes through it too. Self-edges have a size, but
+    neither length nor communicability.
+
+    Args:
+        graph: Edges among columns, with lengths unless the cost is the size.
+        weight: Weight of each edge, ``[E]``.
+        wiring: One of ``"size"``, ``"distance"`` and ``"communicability"``.
+        power: Exponent ``p`` of the distance.
+        norm: Normaliser :math:`D_0`, in the unit of the distance to the power ``p`` (default: that
+            of this graph).
+
+    Returns:
+        ``[N]``.
+
+    Raises:
+        ValueError: An unknown choice, lengths that were never measured, or more than 1024 columns
+            with communicability.
+
+    Source: Achterberg et al., Spatially embedded recurrent neural networks, Nature Machine
+    Intelligence 2023, https://doi.org/10.1038/s42256-023-00748-9, whose sums are not divided by
+    :math:`D_0`.
+    """
+    check_choice("wiring", wiring, WEIGHT_WIRINGS)
+    paid = size = weight.abs()
+    if wiring != "size":
+        paid = size * distance_cost(graph, power, norm)[0]
+    if wiring == "communicability":
+        paid = paid * edge_communicability(size, graph)
+    return segment_sum(paid, graph.target, graph.num_columns)

@@ -9,6 +9,7 @@ from graphcolumns.studies.edge_asymmetry import edge_asymmetry
 from graphcolumns.studies.feedback_use import feedback_lesions, feedback_retrained
 from graphcolumns.studies.retrained import retrained_nulls
 from graphcolumns.studies.study_run import Retrained, StudyRun
+from graphcolumns.studies.weighted_network import weighted_network
 from graphcolumns.studies.wire_and_modules import wire_and_modules
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "feedback_lesions",
     "feedback_retrained",
     "retrained_nulls",
+    "weighted_network",
     "wire_and_modules",
 ]

@@ -38,6 +38,23 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Choose:
+    """Which trial counts where arms are compared at matched accuracy.
+
+    Of the trials whose validation accuracy is at most ``within`` below the best one of the
+    baseline, that with the largest value of a key; if there is none, the most accurate.
+
+    Args:
+        largest: Key of the grids, such as the strength of a penalty. Arms without it, such as the
+            baseline, take their most accurate trial.
+        within: Largest loss of accuracy, as a share of the answers.
+    """
+
+    largest: str
+    within: float
+
+
+@dataclass(frozen=True)
 class Tuning:
     """How every arm is tuned.
 
@@ -45,11 +62,13 @@ class Tuning:
         trials: Number of combinations that every arm tries.
         seed: Seed of these runs; never one of the seeds that are reported.
         fold: Part of the training half that scores them, 0 to 4.
+        choose: Rule that chooses the trial; None: the most accurate one.
     """
 
     trials: int
     seed: int
     fold: int
+    choose: Choose | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +139,7 @@ def read_experiment(
     _check_keys(str(path), content, KEYS, OPTIONAL)
     tuning = content["tuning"] if tune else None
     if tuning is not None:
-        _check_keys("tuning", tuning, ("trials", "seed", "fold", "grid"), ("tuned_on",))
+        _check_keys("tuning", tuning, ("trials", "seed", "fold", "grid"), ("tuned_on", "choose"))
     measure = _mapping("measure", content.get("measure", {}))
     _check_keys("measure", measure, (), ("x", "y", "also"))
     experiment = Experiment(
@@ -134,7 +153,7 @@ def read_experiment(
         },
         baseline=str(content["baseline"]),
         seeds=tuple(content["seeds"]),
-        tuning=tuning and Tuning(tuning["trials"], tuning["seed"], tuning["fold"]),
+        tuning=tuning and _tuning(tuning),
         measure=Measure(**{**measure, "also": tuple(measure.get("also", ()))}),
         analyse=_functions(content.get("analyse", [])),
     )
@@ -154,6 +173,14 @@ def _arm(name: str, given: Any, variants: Any, tuning: Mapping[str, Any] | None)
         grid={key: tuple(values) for key, values in _mapping("grid", grid).items()},
         tuned=None if tuning is None else given.get("tuned_on", tuning.get("tuned_on")),
     )
+
+
+def _tuning(given: Mapping[str, Any]) -> Tuning:
+    choose = given.get("choose")
+    if choose is not None:
+        _check_keys("tuning.choose", choose, ("largest", "within"), ())
+        choose = Choose(str(choose["largest"]), choose["within"])
+    return Tuning(given["trials"], given["seed"], given["fold"], choose)
 
 
 def _check(experiment: Experiment) -> None:
@@ -180,6 +207,30 @@ def _check(experiment: Experiment) -> None:
             raise ValueError(
                 f"arm {name} is to be tuned on {arm.tuned!r} and has no such variant. Say "
                 f"`tuned_on: VARIANT` (or null) in the arm; variants: {', '.join(arm.variants)}."
+            )
+
+    if tuning.choose is not None:
+        _check_choose(experiment, tuning.choose)
+
+
+def _check_choose(experiment: Experiment, choose: Choose) -> None:
+    arms, within = experiment.arms, choose.within
+    if type(within) not in (int, float) or not 0 <= within < 1:
+        raise ValueError(f"tuning.choose.within must be a share from 0 to 1. Got {within!r}.")
+    chosen = {name: arm for name, arm in arms.items() if choose.largest in arm.grid}
+    if not chosen:
+        raise ValueError(f"tuning.choose.largest must be in a grid. Got {choose.largest!r}.")
+    for name, arm in chosen.items():
+        numbers = arm.grid[choose.largest]
+        if not all(type(value) in (int, float) for value in numbers):
+            raise ValueError(
+                f"tuning.choose.largest needs numbers to compare. Got {choose.largest} = "
+                f"{list(numbers)} in {name}."
+            )
+        if missing := sorted(set(arm.variants) - set(arms[experiment.baseline].variants)):
+            raise ValueError(
+                "tuning.choose compares with the baseline in the same variant. Got "
+                f"{', '.join(missing)} of {name}, which {experiment.baseline} lacks."
             )
 
 

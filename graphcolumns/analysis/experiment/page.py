@@ -7,7 +7,7 @@ from math import isnan
 
 from graphcolumns.analysis.experiment.definition import Experiment
 from graphcolumns.analysis.experiment.interval import CONFIDENCE, Interval
-from graphcolumns.analysis.experiment.plan import TUNE, Row, best_trial
+from graphcolumns.analysis.experiment.plan import TUNE, Row, best_row, best_trial
 from graphcolumns.analysis.experiment.points import VARIANT, Point, points
 
 SHOWN = ("edges", "wiring_length", "train_seconds")  # columns beside the measured ones
@@ -57,6 +57,11 @@ def _how(experiment: Experiment) -> str:
             f"{experiment.tuning.seed}, scored on fold {experiment.tuning.fold} of the training "
             "half."
         )
+        if choose := experiment.tuning.choose:
+            text += (
+                f" Of the trials at most {100 * choose.within:g} points less accurate than the "
+                f"best of {experiment.baseline}, the largest {choose.largest} was chosen."
+            )
     return text
 
 
@@ -88,9 +93,11 @@ def _choices(experiment: Experiment, rows: Sequence[Row]) -> str:
         own = [row for row in trials if (row["arm"], row["variant"]) == (arm, variant)]
         scores = [r["validation_accuracy"] for r in own if r.get("validation_accuracy") is not None]
         chosen = best_trial(experiment, rows, arm, variant) or ()
-        best, span = "-", "-"
+        row = best_row(experiment, rows, arm, variant) or {}
+        best, span = row.get("validation_accuracy"), "-"
+        best = "-" if best is None else f"{100 * best:.1f} %"
         if scores:
-            best, span = f"{100 * max(scores):.1f} %", f"from {100 * min(scores):.1f} %"
+            span = f"from {100 * min(scores):.1f} to {100 * max(scores):.1f} %"
         failed = sum(row["status"] != "ok" for row in own)
         lines.append([arm, variant, f"`{' '.join(chosen)}`", best, span, f"{failed}/{len(own)}"])
     return _lines(lines) if trials else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from graphcolumns.analysis.experiment.definition import Experiment, Overrides
+from graphcolumns.analysis.experiment.definition import Choose, Experiment, Overrides
 
 TUNE, FINAL = "tune", "final"
 Row = dict[str, Any]
@@ -87,8 +87,12 @@ def tuning_runs(experiment: Experiment, chosen: Filter | None = None) -> list[Pl
     """The trials that the chosen part of an experiment needs, arm by arm."""
     if experiment.tuning is None:
         return []
-    tuning = experiment.tuning
-    on = [(a, experiment.arms[a].tuned_on(v)) for a, v in places(experiment, chosen)]
+    tuning, arms = experiment.tuning, experiment.arms
+    on = [(a, arms[a].tuned_on(v)) for a, v in places(experiment, chosen)]
+    if tuning.choose is not None:
+        # What the others are matched to is needed, whatever else is run.
+        first = experiment.baseline
+        on += [(first, arms[first].tuned_on(v)) for _, v in places(experiment, chosen)]
     return [
         _planned(experiment, TUNE, arm, variant, tuning.seed, trial, tuned, f"fold={tuning.fold}")
         for arm, variant in dict.fromkeys(on)
@@ -114,31 +118,68 @@ def final_runs(
 def best_trial(
     experiment: Experiment, rows: Sequence[Row], arm: str, variant: str
 ) -> Overrides | None:
-    """The combination with the best validation accuracy; among equals, the lowest loss.
+    """The combination that the trials chose, see ``best_row``.
 
     Returns:
         Its overrides (none for an arm that is not tuned), or None: no trial has a result.
     """
     if experiment.tuning is None:
         return ()
+    row = best_row(experiment, rows, arm, variant)
+    return None if row is None else grid_overrides(experiment, arm)[row["trial"]]
+
+
+def best_row(experiment: Experiment, rows: Sequence[Row], arm: str, variant: str) -> Row | None:
+    """The trial with the best validation accuracy, among equals the lowest loss.
+
+    With ``tuning.choose``, the trial with the largest value of a key among those that are nearly as
+    accurate as the best of the baseline, if there are any.
+
+    Returns:
+        Its row, or None: no trial of the arm has a result, or none of the baseline that it is
+        compared with.
+    """
+    done, choose = _trials(experiment, rows, arm, variant), _choose(experiment, arm)
+    if choose is None:
+        return min(done, key=_rank, default=None)
+    others = _trials(experiment, rows, experiment.baseline, variant)
+    if not others:
+        return None
+    least = max(map(_accuracy, others)) - choose.within
+    matched = [row for row in done if _accuracy(row) >= least - 1e-9]
+    values = [dict(v)[choose.largest] for v in _combinations(experiment, arm)]
+    matched.sort(key=lambda row: (-values[row["trial"]], _rank(row)))
+    return matched[0] if matched else min(done, key=_rank, default=None)
+
+
+def _choose(experiment: Experiment, arm: str) -> Choose | None:
+    """The rule by which the trial of an arm is chosen; None: the most accurate one."""
+    choose = None if experiment.tuning is None else experiment.tuning.choose
+    return choose if choose and choose.largest in experiment.arms[arm].grid else None
+
+
+def _trials(experiment: Experiment, rows: Sequence[Row], arm: str, variant: str) -> list[Row]:
+    """The trials that choose for an arm and variant, those with a result."""
     on = experiment.arms[arm].tuned_on(variant)
-    done = [
+    return [
         row
         for row in rows
         if (row["kind"], row["arm"], row["variant"]) == (TUNE, arm, on) and row["status"] == "ok"
     ]
-    if not done:
-        return None
-    return grid_overrides(experiment, arm)[min(done, key=_rank)["trial"]]
 
 
 def grid_overrides(experiment: Experiment, arm: str) -> list[Overrides]:
     """Every combination of the grid of an arm, as overrides."""
-    grid = experiment.arms[arm].grid
     return [
-        tuple(f"{key}={_text(value)}" for key, value in zip(grid, values, strict=True))
-        for values in product(*grid.values())
+        tuple(f"{key}={_text(value)}" for key, value in pairs)
+        for pairs in _combinations(experiment, arm)
     ]
+
+
+def _combinations(experiment: Experiment, arm: str) -> list[list[tuple[str, Any]]]:
+    """Every combination of the grid of an arm, as pairs of key and value."""
+    grid = experiment.arms[arm].grid
+    return [list(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
 def arm_fingerprint(experiment: Experiment, arm: str, variant: str) -> str:
@@ -152,13 +193,22 @@ def arm_fingerprint(experiment: Experiment, arm: str, variant: str) -> str:
         on = own.variants[own.tuned_on(variant)]
         grid = grid_overrides(experiment, arm)
         parts += [on, (str(tuning.seed), str(tuning.fold)), *grid]
+        if choose := _choose(experiment, arm):
+            first = experiment.arms[experiment.baseline]
+            matched = first.variants[first.tuned_on(variant)]
+            parts += [(choose.largest, choose.within), first.overrides, matched]
+            parts += grid_overrides(experiment, experiment.baseline)
     parts += experiment.analyse
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def _rank(row: Row) -> tuple[float, float, int]:
-    accuracy, loss = row.get("validation_accuracy"), row.get("validation_loss")
-    return -(accuracy or 0.0), float("inf") if loss is None else loss, row["trial"]
+    loss = row.get("validation_loss")
+    return -_accuracy(row), float("inf") if loss is None else loss, row["trial"]
+
+
+def _accuracy(row: Row) -> float:
+    return row.get("validation_accuracy") or 0.0
 
 
 def _planned(

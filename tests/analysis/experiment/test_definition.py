@@ -3,6 +3,7 @@
 import pytest
 
 from graphcolumns.analysis.experiment import read_experiment
+from graphcolumns.analysis.experiment.definition import Choose
 from tests.analysis.experiment.support.definitions import TINY, written
 
 
@@ -37,6 +38,16 @@ def test_without_tuning_grids_do_not_matter(tmp_path):
         assert found.arms["rich"].grid == {}
 
 
+def _choosing(**choose):
+    return {"tuning": TINY["tuning"] | {"choose": choose}}
+
+
+def test_how_a_trial_is_chosen(tmp_path):
+    assert read_experiment(written(tmp_path)).tuning.choose is None
+    found = read_experiment(written(tmp_path, **_choosing(largest="c", within=0)))
+    assert found.tuning.choose == Choose("c", 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -56,6 +67,14 @@ def test_without_tuning_grids_do_not_matter(tmp_path):
         (
             {"tuning": TINY["tuning"] | {"tuned_on": "3%"}},
             "arm plain is to be tuned on '3%' and has no such variant",
+        ),
+        (_choosing(within=0.1), "tuning.choose lacks largest"),
+        (_choosing(largest="strength", within=0.1), "must be in a grid. Got 'strength'"),
+        (_choosing(largest="c", within=1), "within must be a share from 0 to 1. Got 1"),
+        (_choosing(largest="d", within=0), r"needs numbers to compare. Got d = \[True, None\]"),
+        (
+            _choosing(largest="lr", within=0.1),
+            "compares with the baseline in the same variant. Got all of whole, which plain lacks",
         ),
     ],
 )

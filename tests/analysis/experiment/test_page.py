@@ -55,7 +55,7 @@ def test_page(experiment):
     row = "| rich | 1% | 72.0 [44.7, 99.3] | **+12.0 [+9.5, +14.5]** | 10 | 2 | 1 | - | 3 |"
     assert row in lines
     assert any("| rich | 2% |" in line and "| +0.0 [-24.8, +24.8] |" in line for line in lines)
-    assert "| plain | 2% | `lr=0.4` | 30.0 % | from 0.0 % | 0/4 |" in lines
+    assert "| plain | 2% | `lr=0.4` | 30.0 % | from 0.0 to 30.0 % | 0/4 |" in lines
     assert "failed:" not in text
 
 

@@ -63,6 +63,62 @@ def test_ties_go_to_the_lower_loss_and_failures_do_not_count(experiment):
     assert best_trial(experiment, losses_only, "plain", "1%") == ("lr=0.1",)
 
 
+MATCHED = {
+    "arms": {
+        "plain": [],
+        "paid": {"overrides": ["b=2"], "grid": {"strength": [1, 10, 2, 5]}},
+    },
+    "tuning": TINY["tuning"] | {"choose": {"largest": "strength", "within": 0.1}},
+}
+
+
+@pytest.mark.parametrize(
+    ("paid", "strength"),
+    [
+        ([0.9, 0.7, 0.8, 0.7], 2),  # .8 is just within .1 of .9, the best of the baseline
+        ([0.9, 0.8, 0.8, 0.8], 10),
+        ([0.5, 0.4, 0.7, 0.6], 2),  # none is: the most accurate
+        ([1.0, 0.5, 0.9, 1.0], 5),  # strength counts, not accuracy
+    ],
+)
+def test_the_strongest_at_matched_accuracy(tmp_path, paid, strength):
+    matched = read_experiment(written(tmp_path, **MATCHED))
+    rows = trials(matched, plain=[0.3, 0.9, 0.8, 0.1], paid=paid)
+    assert best_trial(matched, rows, "paid", "1%") == (f"strength={strength}",)
+    # The baseline has no strength: its most accurate trial.
+    assert best_trial(matched, rows, "plain", "1%") == ("lr=0.2",)
+
+
+def test_matching_needs_the_trials_of_the_baseline(tmp_path):
+    matched = read_experiment(written(tmp_path, **MATCHED))
+    runs = tuning_runs(matched, Filter(["paid"], ["1%"]))
+    assert {(run.arm, run.variant) for run in runs} == {("paid", "2%"), ("plain", "2%")}
+    assert len(runs) == 8
+    rows = trials(matched)
+    assert len(final_runs(matched, rows, Filter(["paid"]))) == 6
+    for row in rows:
+        if row["arm"] == "plain":
+            row["status"] = "failed"
+    assert final_runs(matched, rows) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"arms": MATCHED["arms"] | {"third": ["b=7"]}}, True),
+        ({"arms": MATCHED["arms"] | {"plain": ["b=7"]}}, False),  # what is matched
+        ({"tuning": MATCHED["tuning"] | {"choose": {"largest": "strength", "within": 0.2}}}, False),
+        ({"tuning": TINY["tuning"]}, False),
+    ],
+)
+def test_a_fingerprint_changes_with_what_is_matched(tmp_path, changes, same):
+    both = (
+        read_experiment(written(tmp_path, **MATCHED)),
+        read_experiment(written(tmp_path, "other", **(MATCHED | changes))),
+    )
+    assert (len({arm_fingerprint(e, "paid", "1%") for e in both}) == 1) is same
+
+
 def test_an_arm_whose_trials_all_failed_is_not_reported(experiment):
     rows = trials(experiment)
     for row in rows:

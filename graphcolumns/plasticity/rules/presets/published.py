@@ -36,7 +36,8 @@ def sernn(steps: int) -> Rule:
 
     Source: Achterberg et al., Spatially embedded recurrent neural networks, Nature Machine
     Intelligence 2023, whose weights are regularised by distance and communicability; here it is
-    the attention (``model.cost.wiring=communicability``).
+    the attention (``model.cost.wiring=communicability``), or, in a recurrent network on edges, the
+    weights themselves.
     """
     return static(steps)
 
