@@ -33,8 +33,8 @@ def test_two_planted_communities_far_apart():
         same = (graph.target < 18) == (graph.source < 18)
         return random_sizes(graph) * torch.where(same, 1.0, 0.1)
 
-    found = weighted_network(studied(halves), nulls=4)
-    assert found["modularity_excess"] > 0.05
+    found = weighted_network(studied(halves), density=0.3, nulls=4)
+    assert found["modularity_excess"] > 0.1
     assert found["modularity_z"] > 5
     assert found["weighted_excess"] > 0.05
     assert found["wiring_ratio"] < 0.85

@@ -136,6 +136,18 @@ def test_a_penalty_shortens_its_weights(tmp_path):
     assert lengths[3.0] < 0.95 * lengths[0.0]
 
 
+def test_first_losses(tmp_path):
+    data = one_step_inference(2, 1, 2, train_count=128, test_count=64)
+    torch.manual_seed(0)
+    cost = {"wiring": "communicability"}
+    model = RecurrentNetwork(connect.complete(SHEET), data.spec, 4, cost=cost)
+    losses, options = {"wiring": (0.5, TERMS["wiring"])}, {"lr": 1e-2, "batch_size": 32}
+    train(model, data, run=tmp_path / "r", losses=losses, steps=3, progress=False, **options)
+    entries = (tmp_path / "r/metrics.jsonl").read_text().splitlines()
+    found = [json.loads(entry)["loss"] for entry in entries]
+    assert found == pytest.approx([1.6474586, 1.5327771, 1.5700440], rel=1e-4)
+
+
 def test_its_state_dict_keeps_the_normaliser():
     model = network(connect.nearest(SHEET, 4), cost={"wiring": "distance"})
     other = network(cost={"wiring": "distance"})
