@@ -1,4 +1,4 @@
-"""One-step inference: remember where the goal is, then choose between two directions."""
+"""One-step inference: a goal is shown first, then one chooses between two directions."""
 
 from __future__ import annotations
 
