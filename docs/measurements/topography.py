@@ -57,26 +57,24 @@ def preferred(folder):
 
 def run_folder(root, arm, variant, seed):
     """The folder in which the harness kept a run."""
-    name = f"{arm}-{variant}-seed{seed}".replace(" ", "_")
-    found = [p.parent for p in root.rglob("summary.json") if name in str(p).replace(" ", "_")]
-    return found[0] if found else None
+    names = [text.replace(" ", "_20_") for text in (arm, variant)]
+    return root.joinpath("runs", "final", *names, f"seed{seed}")
 
 
 def draw(values, root, path):
     """Maps of the first seed above, measures below: one column of panels per measure."""
     variants = list(values)
     arms = list(values[variants[0]]["moran"])
-    figure = plt.figure(figsize=(13, 10), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[5, 4])
+    figure = plt.figure(figsize=(13, 9.5), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1])
     axes = top.subplots(len(variants), len(arms), squeeze=False)
     for y, variant in enumerate(variants):
         for x, arm in enumerate(arms):
             axis = axes[y, x]
             axis.set_xticks([])
             axis.set_yticks([])
-            folder = run_folder(root, arm, variant, 0)
-            if folder is not None:
-                shown = axis.imshow(preferred(folder), cmap="tab10", vmin=-0.5, vmax=9.5)
+            classes = preferred(run_folder(root, arm, variant, 0))
+            shown = axis.imshow(classes, cmap="tab10", vmin=-0.5, vmax=9.5)
             axis.set_title(arm if y == 0 else "")
             axis.set_ylabel(f"input: {variant}" if x == 0 else "")
     top.colorbar(shown, ax=axes, ticks=range(10), label="digit of the largest d'", shrink=0.8)
@@ -96,7 +94,7 @@ def draw(values, root, path):
         axis.set_title(MEASURES[name])
         axis.set_xticks(range(len(arms)), arms, rotation=60, ha="right")
         axis.axhline({"spatial_loss": 0.5, "kernel_loss": 1.0}.get(name, 0), color="0.7", lw=0.8)
-    panels[0].legend(fontsize=8)
+    bottom.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     figure.savefig(path, dpi=110)
 
 
