@@ -158,3 +158,8 @@ def test_ratios_of_a_sheet_and_its_neighbours():
     assert found["swapped_ratio"] < 0.85
     assert found["mds_ratio"] < 0.7
     assert found["spectral_ratio"] < 0.7
+
+
+def test_activations_are_named():
+    with pytest.raises(ValueError, match="weights.activation must be .*relu"):
+        small_sheet(activation="tanh")
