@@ -161,5 +161,5 @@ def test_ratios_of_a_sheet_and_its_neighbours():
 
 
 def test_activations_are_named():
-    with pytest.raises(ValueError, match="weights.activation must be .*relu"):
+    with pytest.raises(ValueError, match=r"weights\.activation must be .*relu"):
         small_sheet(activation="tanh")
