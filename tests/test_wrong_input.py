@@ -689,8 +689,8 @@ COMMANDS = [
         "amp, compile, grad_accumulation, "
         "checkpoint_every, progress, report, tensorboard, geometry."),
     bad("unknown choice", ["train", "graph=neerest"],
-        "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: complete, "
-        f"connectome, {CHOICES}."),
+        "unknown choice 'neerest' for graph. Did you mean 'nearest'? Choices: "
+        f"between_areas, complete, connectome, {CHOICES}."),
     bad("unknown budget", ["train", "budget=params"],
         "unknown choice 'params' for budget. Did you mean 'parameters'? Choices: flops, "
         "parameters, null."),

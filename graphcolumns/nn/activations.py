@@ -1,16 +1,9 @@
-"""Activations of the MLP of a column."""
+"""Activations of the MLP of a column, by name."""
+
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 from torch.nn import functional as F
 
-ACTIVATIONS = ("gelu", "relu")
-
-
-def activated(name: str, x: Tensor) -> Tensor:
-    """Hidden units after their activation.
-
-    Args:
-        name: ``"gelu"``, or ``"relu"``, after which units may be exactly 0.
-        x: Hidden units before it, of any shape.
-    """
-    return F.relu(x) if name == "relu" else F.gelu(x)
+# After "relu" hidden units may be exactly 0.
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu}

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.activations import ACTIVATIONS, activated
+from graphcolumns.nn.activations import ACTIVATIONS
 from graphcolumns.nn.attention import ColumnAttention
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.mixture import Mixture
@@ -67,7 +67,7 @@ class Column(nn.Module):
         _check_attention(attention, num_columns, mixture)
         check_counts(hidden=hidden)
         check_dropout(dropout=dropout)
-        check_choice("activation", activation, ACTIVATIONS)
+        check_choice("activation", activation, tuple(ACTIVATIONS))
         channels = attention.channels
         self.num_columns, self.channels, self.heads = num_columns, channels, attention.heads
         self.skip_attention, self.dropout = skip_attention, dropout
@@ -109,7 +109,7 @@ class Column(nn.Module):
         received, expected = self.attention(self.norm1(x), graph, cost=cost, uses=inner)
         received = F.dropout(received, self.dropout, self.training)
         x = x + received if self.skip_attention else received
-        hidden = activated(self.activation, self.hidden(self.norm2(x), uses.get("hidden")))
+        hidden = ACTIVATIONS[self.activation](self.hidden(self.norm2(x), uses.get("hidden")))
         mlp_out = F.dropout(self.out(hidden, uses.get("mlp")), self.dropout, self.training)
         return x + mlp_out, expected
 

@@ -16,7 +16,7 @@ from graphcolumns.analysis.topography import (
 )
 from graphcolumns.geometry import Geometry
 from graphcolumns.nn import Column
-from graphcolumns.nn.activations import activated
+from graphcolumns.nn.activations import ACTIVATIONS
 from graphcolumns.studies.shifts import images_of_test_half
 from graphcolumns.studies.study_run import StudyRun
 
@@ -68,7 +68,7 @@ def hidden_units(model: nn.Module, images: Tensor) -> Tensor:
         )
 
     def keep(column: Column, output: Tensor) -> None:
-        found.append(activated(column.activation, output).transpose(0, 1).flatten(1))
+        found.append(ACTIVATIONS[column.activation](output).transpose(0, 1).flatten(1))
 
     hooks = [
         column.hidden.register_forward_hook(lambda *call, column=column: keep(column, call[2]))

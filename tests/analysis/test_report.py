@@ -133,7 +133,10 @@ def test_columns_in_space_can_be_turned(tmp_path, user):
 def test_without_plotly(tmp_path, monkeypatch):
     monkeypatch.setattr(interactive, "installed", lambda: False)
     text = write(tmp_path, grid.stack([8, 8])).read_text()
-    assert "<script>" not in text
+    # What plays the films of a report is no view that turns.
+    assert "plotly.js v" not in text
+    assert '"type":"mesh3d"' not in text
+    assert '"type":"scatter3d"' not in text
     assert "pip install &#39;graphcolumns[viz]&#39;" in text or "graphcolumns[viz]" in text
 
 

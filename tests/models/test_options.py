@@ -128,8 +128,8 @@ REFUSED = {
     "old string": (
         {"weights": "shared"},
         "weights must be WeightOptions(...) or a mapping of its fields: attention, mlp, norm, "
-        "rank, hidden, dropout, std, recurrent. Got 'shared'. weights is now weights.attention: "
-        'write weights={"attention": ...}.',
+        "rank, hidden, activation, dropout, std, recurrent. Got 'shared'. weights is now "
+        'weights.attention: write weights={"attention": ...}.',
     ),
     "another value": ({"cost": WeightOptions()}, "cost must be CostOptions(...) or a mapping"),
     "nothing": ({"cost": None}, "cost must be CostOptions(...) or a mapping"),
@@ -160,7 +160,7 @@ def test_old_keywords_are_all_fields():
         for field in fields(group)
     }
     # These came after the groups.
-    later = {"attention.inhibition", "attention.excitatory_beyond"}
+    later = {"attention.inhibition", "attention.excitatory_beyond", "weights.activation"}
     assert sorted(FORMER.values()) == sorted(now - later)
 
 

@@ -44,7 +44,7 @@ class WeightOptions:
         for name, mode in modes.items():
             if mode is not None:
                 check_choice(f"weights.{name}", mode, WEIGHT_MODES)
-        check_choice("weights.activation", self.activation, ACTIVATIONS)
+        check_choice("weights.activation", self.activation, tuple(ACTIVATIONS))
         check_counts(rank=self.rank)
         check_dropout(dropout=self.dropout)
         if self.hidden is not None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphcolumns.graph import ColumnGraph
-from graphcolumns.nn.activations import ACTIVATIONS, activated
+from graphcolumns.nn.activations import ACTIVATIONS
 from graphcolumns.nn.checks import check_choice, check_counts, check_dropout
 from graphcolumns.nn.mixture import Mixture
 from graphcolumns.nn.recording import AttentionRecord
@@ -75,7 +75,7 @@ class CrossColumn(nn.Module):
     ) -> None:
         super().__init__()
         check_counts(heads=heads, hidden=hidden)
-        check_choice("activation", activation, ACTIVATIONS)
+        check_choice("activation", activation, tuple(ACTIVATIONS))
         check_dropout(dropout=dropout, edge_dropout=edge_dropout)
         if channels % heads:
             raise ValueError(f"heads must divide channels, got {heads} heads and {channels}")
@@ -103,7 +103,7 @@ class CrossColumn(nn.Module):
         """One step; with ``cost [E]`` also the expected cost per column."""
         received, expected = self._attend(self.norm1(x), self._norm_below(below), graph, cost)
         x = x + F.dropout(received, self.dropout, self.training)
-        hidden = activated(self.activation, self.hidden(self.norm2(x)))
+        hidden = ACTIVATIONS[self.activation](self.hidden(self.norm2(x)))
         return x + F.dropout(self.mlp(hidden), self.dropout, self.training), expected
 
     def _norm_below(self, below: Tensor) -> Tensor:
