@@ -42,7 +42,7 @@ def formula_paths(
     r"""Follow all paths from inputs to outputs of a feed-forward network.
 
     With :math:`M_{ij} = |w_{ij}|` the paths between any two columns weigh
-    :math:`P = \sum_k M^k = (1 - M)^{-1}`, as no path returns.
+    :math:`P = \sum_k M^k`. The sum ends, as no path returns, and is exactly 0 where none leads.
 
     Args:
         graph: Edges without a cycle.
@@ -52,13 +52,13 @@ def formula_paths(
         formula_inputs: For each output the positions among ``inputs`` that its formula depends on.
 
     Raises:
-        ValueError: An output that no path leads to.
+        ValueError: An output that no path leads to, or a path that returns.
     """
     target, source = graph.target.long().numpy(), graph.source.long().numpy()
     n, size = graph.num_columns, np.abs(weight).astype(np.float64)
     matrix = np.zeros((n, n))
     matrix[target, source] = size
-    paths = np.linalg.inv(np.eye(n) - matrix)
+    paths = _path_sums(matrix)
     found = paths[np.ix_(outputs, inputs)]
     total = found.sum(1, keepdims=True)
     if not (total > 0).all():
@@ -74,3 +74,17 @@ def formula_paths(
     through_edge = onward[target][:, :, None] * (size[:, None] * since[source])[:, None, :]
     crossed = 1 - float(np.einsum("ki,ki->", to_output, own)) / len(outputs)
     return FormulaPaths(to_output, through_edge, through_column, max(crossed, 0.0))
+
+
+def _path_sums(matrix: Floats) -> Floats:
+    """Sum of the powers of a matrix of sizes, ``[N, N]``, without a cycle.
+
+    An inverse would leave rounding, of either sign, where no path leads.
+    """
+    found, power = np.eye(len(matrix)), np.eye(len(matrix))
+    for _ in range(len(matrix)):
+        power = power @ matrix
+        if not power.any():
+            return found
+        found += power
+    raise ValueError("edges must be without a cycle. Got a path that returns; use layers.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,9 +67,17 @@ def formula_split(run: StudyRun, tolerance: float = 0.01, nulls: int = 20) -> di
         ``weights`` and ``hidden_columns`` left, their ``weight_sum``, ``wire`` (the sum of
         :math:`|w| d`), ``mean_wire`` (that per weight), and ``swapped_mean_wire``, the same after
         swaps that save wire.
+
+    Raises:
+        TypeError: A model that is no ``LayeredColumns``.
+        ValueError: A trained network with an output that no input reaches.
     """
     model = run.model
-    assert isinstance(model, LayeredColumns)
+    if not isinstance(model, LayeredColumns):
+        raise TypeError(
+            f"the model must be a LayeredColumns. Got {type(model).__name__}; take "
+            "model=layered_columns."
+        )
     found = prune_network(model, run.data, tolerance)
     whole = network_paths(model, model.graph, model.edges.weight)
     wire = _wire(found, run.geometry)
@@ -148,8 +157,6 @@ def with_weights(model: LayeredColumns, weight: Tensor) -> LayeredColumns:
         model: Model; not changed.
         weight: Weight of every edge, ``[E]``.
     """
-    from copy import deepcopy
-
     copied = deepcopy(model)
     with torch.no_grad():
         copied.edges.weight.copy_(weight)

@@ -11,7 +11,6 @@ from graphcolumns.analysis.connectome.nulls import (
     rewire_degrees,
     rewire_within_lengths,
 )
-from graphcolumns.graph import ColumnGraph
 from graphcolumns.random.counter import derive
 from graphcolumns.studies.study_run import StudyRun
 
@@ -43,7 +42,7 @@ def retrained_nulls(run: StudyRun, max_density: float = 1.0, seed: int = 0) -> d
     Source: the controls of Dhiman, Topological sensitivity in connectome-constrained neural
     networks, 2026, https://arxiv.org/abs/2604.04033.
     """
-    if edge_density(run.graph) > max_density or not _changed(run):
+    if edge_density(run.graph) > max_density or run.graph.same_topology(run.initial_graph):
         return {}
     graphs = {"retrained": run.graph}
     for name, null in NULLS.items():
@@ -53,10 +52,3 @@ def retrained_nulls(run: StudyRun, max_density: float = 1.0, seed: int = 0) -> d
         f"{name}_accuracy": float(run.retrain(graph).summary["test_accuracy"])
         for name, graph in graphs.items()
     }
-
-
-def _changed(run: StudyRun) -> bool:
-    def edges(graph: ColumnGraph) -> set[tuple[int, ...]]:
-        return set(map(tuple, graph.edge_index.T.tolist()))
-
-    return edges(run.graph) != edges(run.initial_graph)

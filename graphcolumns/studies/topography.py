@@ -25,6 +25,7 @@ from graphcolumns.analysis.topography.inputs import Floats
 from graphcolumns.analysis.watch import watch
 from graphcolumns.geometry import Geometry
 from graphcolumns.graph import ColumnGraph
+from graphcolumns.nn.protocols import graph_of
 from graphcolumns.studies.study_run import StudyRun
 from graphcolumns.training.column_kernels import column_kernels
 
@@ -50,7 +51,8 @@ def topography(
         run: Run of a sheet of ``rows * columns`` columns that classifies images.
         rows: Number of rows of the sheet.
         columns: Number of columns in a row.
-        samples: Number of test images that responses are correlated over.
+        samples: Least number of test images that responses are correlated over: every
+            ``size // samples``-th of all, so that there are fewer than twice as many.
         pairs: Number of pairs of columns whose tuning is compared.
         count: Number of permutations.
 
@@ -80,7 +82,7 @@ def topography(
                 found[f"{name}_z"] = null.z
         length = tuning_by_distance(responses, run.geometry).relative_length
         found[f"{prefix}tuning_length"] = length
-        found[f"{prefix}attended_length"] = attended_length(model, images[shown], run.graph)
+        found[f"{prefix}attended_length"] = attended_length(model, images[shown])
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
@@ -104,16 +106,26 @@ def selectivity_maps(states: Tensor, labels: Tensor) -> Floats:
     return np.nan_to_num(np.stack(maps))
 
 
-def attended_length(model: nn.Module, images: Tensor, graph: ColumnGraph) -> float:
+def attended_length(model: nn.Module, images: Tensor) -> float:
     """Mean length of edges, weighted by attention, over steps, heads, samples and columns.
 
     Args:
-        model: A sheet that attends along the graph.
+        model: A sheet that attends along its own measured edges.
         images: Images to attend to.
-        graph: Measured edges of the sheet.
+
+    Returns:
+        Length in the unit of the geometry.
+
+    Raises:
+        ValueError: Edges that were never measured.
     """
-    weights = watch(model, images, batch_size=len(images)).attention["graph"].mean(0)
-    assert graph.distance is not None
+    graph = graph_of(model)
+    if graph.distance is None:
+        raise ValueError(
+            "edges must be measured. Got a graph without lengths; call graph.remeasure(geometry)."
+        )
+    (attention,) = watch(model, images, batch_size=len(images)).attention.values()
+    weights = attention.mean(0)
     return float((weights * graph.distance.double()).sum() / weights.sum())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
 from graphcolumns.analysis.connectome import (
@@ -114,7 +116,8 @@ def unmatched_sigma(world: SmallWorld, columns: int, seed: int = 0) -> float:
 def _sparse(run: StudyRun, size: Tensor, density: float, nulls: int, seed: int) -> dict[str, float]:
     graph, _ = strongest_pairs(run.graph, size, density)
     found = null_values(
-        graph, modularity, rewire_degrees, nulls, seed, options={"undirected": True}
+        *(graph, partial(modularity, seed=seed), rewire_degrees, nulls, seed),
+        options={"undirected": True},
     )
     ratio = wiring_cost(graph, run.geometry).ratio
     return {"sparse_excess": found.observed - found.mean, "sparse_ratio": ratio}

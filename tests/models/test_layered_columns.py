@@ -106,6 +106,10 @@ def test_pruned_edges():
         ({"length_price": -1.0}, "prices must be 0 or above"),
         ({"graph": connect.between_areas(ROWS).permute(torch.arange(13, -1, -1))}, "later areas"),
         ({"graph": ColumnGraph.from_edge_index(torch.tensor([[0], [3]]), 14)}, "without lengths"),
+        (
+            {"graph": ColumnGraph.from_edge_index(torch.tensor([[0], [3]]), 14, 15)},
+            "join columns with columns",
+        ),
     ],
 )
 def test_what_is_refused(change, message):

@@ -42,6 +42,29 @@ def test_a_split_network_has_no_cross_talk():
     assert paths([1.0, 3.0, 0.0, 2.0, 0.5]).cross_talk == 0
 
 
+def test_no_rounding_where_no_path_leads():
+    """Of large weights, the inverse of 1 - M has entries of 1e-15 where no path leads."""
+    draws = torch.Generator().manual_seed(0)
+    ends = torch.cartesian_prod(torch.arange(14), torch.arange(14)).T
+    layer = torch.tensor([0] * 2 + [1] * 5 + [2] * 5 + [3] * 2)
+    edges = ends[:, layer[ends[0]] + 1 == layer[ends[1]]]
+    # No edge ends in columns 2 and 7, and none but these begins in column 3.
+    edges = edges[:, (edges[1] != 2) & (edges[1] != 7) & (edges[0] != 3)]
+    graph = ColumnGraph.from_edge_index(edges, 14)
+    weight = 3 * torch.randn(graph.num_edges, generator=draws).double().numpy()
+    found = formula_paths(graph, weight, np.arange(2), np.array([12, 13]), ((0,), (1,)))
+    through = found.through_column.sum((1, 2))
+    assert (through[[2, 3, 7]] == 0).all()
+    assert (np.delete(through, [2, 3, 7]) > 0).all()
+    assert (found.through_edge >= 0).all()
+
+
+def test_a_path_that_returns_is_refused():
+    graph = ColumnGraph.from_edge_index(torch.tensor([[0, 1], [1, 0]]), 2)
+    with pytest.raises(ValueError, match="Got a path that returns"):
+        formula_paths(graph, np.ones(2), np.array([0]), np.array([1]), ((0,),))
+
+
 def test_an_output_without_paths_is_refused():
     with pytest.raises(ValueError, match="Got none for output 1"):
         paths([1.0, 3.0, 1.0, 2.0, 0.0])

@@ -51,7 +51,7 @@ def test_length_of_uniform_attention():
         attention={"mode": "mixing"}, interface={"patch": 4, "stride": 2, "padding": 1},
     )  # fmt: skip
     # Every column has six in-edges, and its scores are all 0 at first.
-    assert attended_length(model, DIGITS.test_inputs[:2], GRAPH) == pytest.approx(
+    assert attended_length(model, DIGITS.test_inputs[:2]) == pytest.approx(
         GRAPH.distance.mean().item(), rel=1e-5
     )
 
@@ -84,3 +84,17 @@ def test_the_loss_of_kernels_falls_if_neighbours_have_the_same_weights():
     found = topography(studied(alike, plain), 8, 8, samples=16, count=2)
     assert found["kernel_loss"] == pytest.approx(0, abs=1e-6)
     assert found["untrained_kernel_loss"] > 0.3
+
+
+def test_attention_before_training_is_along_the_first_edges():
+    other = connect.distance_decay(GEOMETRY, degree=5, length=1.0, seed=1)
+    first = make()
+    torch.manual_seed(0)
+    last = sheet(
+        GEOMETRY, other, image_size=8, in_channels=1, num_classes=10, channels=4, depth=2,
+        interface={"patch": 4, "stride": 2, "padding": 1},
+    ).eval()  # fmt: skip
+    found = topography(studied(last, first), 8, 8, samples=16, count=2)
+    same = topography(studied(first, first), 8, 8, samples=16, count=2)
+    assert found["untrained_attended_length"] == pytest.approx(same["attended_length"])
+    assert found["attended_length"] < found["untrained_attended_length"]

@@ -138,6 +138,9 @@ def best_row(experiment: Experiment, rows: Sequence[Row], arm: str, variant: str
     Returns:
         Its row, or None: no trial of the arm has a result, or none of the baseline that it is
         compared with.
+
+    Raises:
+        ValueError: A rule that compares accuracies, of trials without any.
     """
     done, choose = _trials(experiment, rows, arm, variant), _choose(experiment, arm)
     if choose is None:
@@ -145,6 +148,7 @@ def best_row(experiment: Experiment, rows: Sequence[Row], arm: str, variant: str
     others = _trials(experiment, rows, experiment.baseline, variant)
     if not others:
         return None
+    _check_accuracies([*others, *done])
     least = max(map(_accuracy, others)) - choose.within
     matched = [row for row in done if _accuracy(row) >= least - 1e-9]
     values = [dict(v)[choose.largest] for v in _combinations(experiment, arm)]
@@ -205,6 +209,16 @@ def arm_fingerprint(experiment: Experiment, arm: str, variant: str) -> str:
 def _rank(row: Row) -> tuple[float, float, int]:
     loss = row.get("validation_loss")
     return -_accuracy(row), float("inf") if loss is None else loss, row["trial"]
+
+
+def _check_accuracies(rows: Sequence[Row]) -> None:
+    for row in rows:
+        if row.get("validation_accuracy") is None:
+            raise ValueError(
+                "tuning.choose compares validation accuracies, and every trial must have one. Got "
+                f"none in trial {row['trial']} of {row['arm']!r}; take a task of classification, "
+                "or leave out choose."
+            )
 
 
 def _accuracy(row: Row) -> float:

@@ -69,10 +69,15 @@ class Rows:
 
     def drop_failed(self) -> int:
         """Forget the runs that failed, so that they are run again; returns how many."""
-        before = len(_read(self.path))
+        dropped = list[Row]()
+
+        def keep(rows: list[Row]) -> list[Row]:
+            dropped.extend(row for row in rows if row["status"] != "ok")
+            return [row for row in rows if row["status"] == "ok"]
+
         if any(row["status"] != "ok" for row in _read(self.path)):
-            self._change(lambda rows: [row for row in rows if row["status"] == "ok"])
-        return before - len(self._rows)
+            self._change(keep)
+        return len(dropped)
 
     def _change(self, change: Callable[[list[Row]], list[Row]]) -> None:
         """Write what a function makes of the rows that are in the file by now."""

@@ -48,9 +48,9 @@ class LayeredColumns(nn.Module):
         - prediction: ``[B, num_outputs]``; state: ``[N, B, 1]``; cost: ``[1]``
 
     Raises:
-        ValueError: No areas, another number of columns or outputs, an edge that does not lead to a
-            later area, a graph without lengths, a negative price; when called, another number of
-            inputs.
+        ValueError: No areas, another number of columns, sources or outputs, an edge that does not
+            lead to a later area, a graph without lengths, a negative price; when called, another
+            number of inputs.
 
     Source: Liu, Gan & Tegmark, Seeing is believing: Brain-inspired modular training for mechanistic
     interpretability, Entropy 26 (2024), https://doi.org/10.3390/e26010041.
@@ -143,6 +143,8 @@ class LayeredColumns(nn.Module):
 def _checked_areas(geometry: Geometry, graph: ColumnGraph, num_outputs: int) -> Tensor:
     """The layer of every column."""
     geometry.require_columns(graph.num_columns)
+    if graph.num_columns != graph.num_sources:
+        raise ValueError(f"edges must join columns with columns. Got {graph}.")
     areas = geometry.areas
     if areas is None or int(areas.max()) < 1:
         raise ValueError(

@@ -134,8 +134,10 @@ class RecurrentNetwork(nn.Module):
     def forward(self, inputs: Tensor, return_states: bool = False) -> ModelOutput:
         """Runs on sequences ``[B, T, I]``."""
         size = self.input_weight.shape[1]
-        if inputs.ndim != 3 or inputs.shape[2] != size:
-            raise ValueError(f"inputs must be [B, T, {size}]. Got {list(inputs.shape)}.")
+        if inputs.ndim != 3 or inputs.shape[2] != size or not inputs.shape[1]:
+            raise ValueError(
+                f"inputs must be [B, T, {size}] with a step or more. Got {list(inputs.shape)}."
+            )
         drive = torch.einsum("bti,ni->tnb", inputs, self.input_weight) + self.bias[:, None]
         receive, states = self._receive(), []
         x = torch.zeros_like(drive[0])

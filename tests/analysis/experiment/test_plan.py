@@ -89,6 +89,13 @@ def test_the_strongest_at_matched_accuracy(tmp_path, paid, strength):
     assert best_trial(matched, rows, "plain", "1%") == ("lr=0.2",)
 
 
+def test_accuracies_that_are_missing_are_not_equal(tmp_path):
+    matched = read_experiment(written(tmp_path, **MATCHED))
+    rows = [row | {"validation_accuracy": None} for row in trials(matched)]
+    with pytest.raises(ValueError, match="Got none in trial 0 of 'plain'"):
+        final_runs(matched, rows)
+
+
 def test_matching_needs_the_trials_of_the_baseline(tmp_path):
     matched = read_experiment(written(tmp_path, **MATCHED))
     runs = tuning_runs(matched, Filter(["paid"], ["1%"]))

@@ -75,4 +75,12 @@ def test_what_another_has_added_since_is_kept(tmp_path):
     one.add(runs[2], GOOD)
     assert one.keys() == {run.key for run in runs[:3]}
     assert other.drop_failed() == 1
+    assert other.drop_failed() == 0
+    one.add(runs[1], GOOD)
+    assert other.drop_failed() == 0  # that another added one is no failure dropped
+    assert one.keys() == {run.key for run in runs[:3]}
+    one, other = (Rows(tmp_path / "rest.csv", experiment) for _ in range(2))
+    one.add(runs[0], GOOD)
+    assert other.drop_failed() == 0
+    other.add(runs[2], GOOD)
     assert other.keys() == {runs[0].key, runs[2].key}

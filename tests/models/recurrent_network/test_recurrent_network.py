@@ -178,7 +178,8 @@ def test_the_published_rule_from_the_command_line(tmp_path, monkeypatch, capsys)
         (lambda: network(initial="zeros"), "initial must be"),
         (lambda: network(cost={"wiring": "gaussian"}), "wiring must be"),
         (lambda: WeightCostOptions(power=0), "power must be above 0. Got 0"),
-        (lambda: network()(torch.zeros(2, 9)), r"inputs must be \[B, T, 2\]. Got \[2, 9\]"),
+        (lambda: network()(torch.zeros(2, 9)), r"inputs must be \[B, T, 2\] .* Got \[2, 9\]"),
+        (lambda: network()(torch.zeros(2, 0, 2)), r"with a step or more. Got \[2, 0, 2\]"),
         (
             lambda: network(
                 ColumnGraph.from_edge_index(torch.tensor([[0], [1]]), 2),
