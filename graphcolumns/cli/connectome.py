@@ -58,17 +58,17 @@ def connectome(arguments: list[str]) -> None:
     named = _labelled(args.paths)
     out = args.out or _default_folder(named)
     require_new(out)
-    if len(named) == 1:
-        _write_one(args, *next(iter(named.items())), out)
+    found = {name: _measured(args, path) for name, path in named.items()}
+    if len(found) == 1:
+        _write_one(args, *next(iter(found.items())), out)
     else:
-        every = {name: _write_one(args, name, path, out / name) for name, path in named.items()}
+        every = {name: _write_one(args, name, each, out / name) for name, each in found.items()}
         density = sorted(args.densities)[len(args.densities) // 2]
         save_figure(compare_connectomes(every, density), out, "side_by_side")
     print(f"{'connectome':<20}{os.path.relpath(out)}")
 
 
-def _write_one(args: argparse.Namespace, name: str, path: str, out: Path) -> SideBySide:
-    found = _measured(args, path)
+def _write_one(args: argparse.Namespace, name: str, found: _Measured, out: Path) -> SideBySide:
     weights = found.weights.abs() if args.absolute and found.weights is not None else found.weights
     graph, geometry = found.graph, found.geometry
     table = connectome_table(

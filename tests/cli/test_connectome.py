@@ -71,6 +71,14 @@ def test_signs(capsys):
     assert metrics("signed-connectome")["directed", "density"] == 1
 
 
+def test_several_are_read_before_any_is_written(capsys):
+    Path("good.csv").write_text("0,1,1\n1,0,1\n1,1,0\n")
+    Path("bad.csv").write_text("0,1,nan\n1,0,1\n1,1,0\n")
+    assert main(["connectome", "good.csv", "bad.csv", "--nulls", "0", "--out", "both"]) == 2
+    assert "of bad.csv must hold finite numbers. Got 'nan'" in capsys.readouterr().err
+    assert not Path("both").exists()
+
+
 def test_a_matrix_that_is_not_symmetric(capsys):
     np.save("m.npy", [[0, 1], [2, 0]])
     assert main(["connectome", "m.npy"]) == 2

@@ -19,6 +19,9 @@ from graphcolumns.random.counter import derive
 
 Tail = Literal["greater", "less", "two-sided"]
 
+# Values whose range is a smaller share of the largest are one value.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class NullValues:
@@ -41,14 +44,14 @@ class NullValues:
 
     @property
     def sd(self) -> float:
-        """Standard deviation of the null, by ``n - 1``; exactly 0 where all values are equal."""
-        if (self.values == self.values[0]).all():
+        """Standard deviation of the null, by ``n - 1``; 0 where values differ by rounding alone."""
+        if np.ptp(self.values) <= ROUNDING * np.abs(self.values).max():
             return 0.0
         return float(self.values.std(ddof=1))
 
     @property
     def z(self) -> float:
-        """``(observed - mean) / sd``; NaN where all values of the null are equal."""
+        """``(observed - mean) / sd``; NaN where the standard deviation is 0."""
         return (self.observed - self.mean) / self.sd if self.sd else math.nan
 
     @property

@@ -28,6 +28,9 @@ def test_z_and_p_by_hand():
     alike = NullValues(3.0, np.full(3, 0.1))
     assert (alike.sd, alike.p) == (0, 0.25)
     assert np.isnan(alike.z)
+    rounded = NullValues(0.3, np.array([0.1, np.nextafter(0.1, 1), 0.1]))
+    assert (rounded.sd, rounded.p) == (0, 0.25)
+    assert np.isnan(rounded.z)
 
 
 def modularity(graph) -> float:
