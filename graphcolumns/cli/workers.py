@@ -19,6 +19,7 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock
 
 from graphcolumns.analysis.entries import metric_entries, spikes
 from graphcolumns.cli.analyse import analyse
@@ -116,12 +117,20 @@ class Workers:
 def fit(job: Job) -> Result:
     """Train as ``graphcolumns train`` does; an error is a result too.
 
+    Of several commands that train the same run, in the same folder, one waits for the other.
+
     Returns:
         ``status``, ``error``, all of ``summary.json``, and of ``metrics.jsonl`` the last value of
         what the summary lacks (``last_KEY``), the mean of what only some steps have (``mean_KEY``),
         and how much the training loss rose at an update (``mean_spike``); and what the functions of
         ``analyse`` return.
     """
+    job.run.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{job.run}.lock"):
+        return _fit(job)
+
+
+def _fit(job: Job) -> Result:
     shutil.rmtree(job.run, ignore_errors=True)  # what a run that was stopped left
     try:
         config = compose([*QUIET, *job.overrides, f"run={json.dumps(str(job.run))}"])

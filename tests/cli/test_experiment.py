@@ -66,7 +66,8 @@ def test_arms_by_variants_by_seeds(capsys):
     assert Path("o/table.md").read_text() in out
     assert Path("o/figure.png").read_bytes().startswith(b"\x89PNG")
     names = {path.name for path in Path("o").rglob("*") if path.is_file()}
-    assert names == {"rows.csv", "rows.csv.lock", "table.md", "figure.png", "definition.yaml"}
+    locks = {"rows.csv.lock", "seed0.lock", "seed1.lock"}
+    assert names == locks | {"rows.csv", "table.md", "figure.png", "definition.yaml"}
 
 
 def test_a_row_that_is_there_is_never_run_again(capsys):
