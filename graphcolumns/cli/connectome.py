@@ -58,7 +58,7 @@ def connectome(arguments: list[str]) -> None:
     named = _labelled(args.paths)
     out = args.out or _default_folder(named)
     require_new(out)
-    found = {name: _measured(args, path) for name, path in named.items()}
+    found = {name: _signed(args, name, _measured(args, path)) for name, path in named.items()}
     if len(found) == 1:
         _write_one(args, *next(iter(found.items())), out)
     else:
@@ -68,9 +68,22 @@ def connectome(arguments: list[str]) -> None:
     print(f"{'connectome':<20}{os.path.relpath(out)}")
 
 
+def _signed(args: argparse.Namespace, name: str, found: _Measured) -> _Measured:
+    """The same with weights that are not negative, absolute ones where that was asked for."""
+    weights = found.weights
+    if weights is None or not (weights < 0).any():
+        return found
+    if not args.absolute:
+        first = int((weights < 0).nonzero()[0])
+        raise ValueError(
+            f"weights of {name} must be 0 or above. Got {weights[first].item()} at edge {first}; "
+            "pass --absolute, or the edges of one sign."
+        )
+    return found._replace(weights=weights.abs())
+
+
 def _write_one(args: argparse.Namespace, name: str, found: _Measured, out: Path) -> SideBySide:
-    weights = found.weights.abs() if args.absolute and found.weights is not None else found.weights
-    graph, geometry = found.graph, found.geometry
+    graph, weights, geometry = found.graph, found.weights, found.geometry
     table = connectome_table(
         graph,
         weights,

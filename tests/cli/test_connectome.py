@@ -65,7 +65,8 @@ def test_a_run(capsys):
 def test_signs(capsys):
     np.save("signed.npy", [[0, -1, 2], [-1, 0, 1], [2, 1, 0]])
     assert main(["connectome", "signed.npy", "--nulls", "0"]) == 2
-    assert "weights must be 0 or above. Got -1.0 at edge 0" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "weights of signed must be 0 or above. Got -1.0 at edge 0; pass --absolute" in err
     assert not Path("signed-connectome").exists()
     assert main(["connectome", "signed.npy", "--nulls", "0", "--absolute"]) == 0
     assert metrics("signed-connectome")["directed", "density"] == 1
