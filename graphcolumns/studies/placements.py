@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 import torch
 from scipy.sparse.csgraph import shortest_path
-from sklearn.manifold import MDS
+from sklearn.manifold import smacof
 
 from graphcolumns.analysis.connectome.wiring import wiring_cost
 from graphcolumns.geometry import Geometry
@@ -72,8 +72,9 @@ def mds_geometry(graph: ColumnGraph, seed: int = 0) -> Geometry:
     steps = shortest_path(_adjacency(graph), unweighted=True)
     finite = np.isfinite(steps)
     steps[~finite] = steps[finite].max() + 1
-    scaling = MDS(2, metric="precomputed", n_init=4, init="random", random_state=seed)
-    return _plain(torch.from_numpy(scaling.fit_transform(steps)).float())
+    # The arguments of the class MDS differ from version to version.
+    positions, _ = smacof(steps, n_components=2, n_init=4, random_state=seed)
+    return _plain(torch.from_numpy(positions).float())
 
 
 def spectral_geometry(graph: ColumnGraph) -> Geometry:
