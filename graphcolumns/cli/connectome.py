@@ -69,7 +69,7 @@ def connectome(arguments: list[str]) -> None:
 
 
 def _signed(args: argparse.Namespace, name: str, found: _Measured) -> _Measured:
-    """The same with weights that are not negative, absolute ones where that was asked for."""
+    """The same with weights that are not negative, absolute ones where that was requested."""
     weights = found.weights
     if weights is None or not (weights < 0).any():
         return found
