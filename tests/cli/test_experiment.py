@@ -2,10 +2,12 @@
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -203,7 +205,9 @@ SCRIPTS = [name for name in choices(SUITE) if script(name) is not None]
 @pytest.mark.parametrize("name", [name for name in choices(SUITE) if name not in SCRIPTS])
 def test_every_shipped_experiment_composes(name):
     definition = read(name)
-    assert definition.tuning is not None
+    if definition.tuning is None:  # the definition says why
+        text = (files("graphcolumns.configs") / SUITE / f"{name}.yaml").read_text()
+        assert re.search(r"^tuning: null # \w+", text, re.MULTILINE)
     assert len(definition.seeds) == 5
     _check(definition, None)
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from graphcolumns.cli import main
+from graphcolumns.cli.compose import compose
 
 TINY = [
     *("geometry=sheet", "geometry.height=4", "geometry.width=4", "graph=nearest", "degree=3"),
@@ -221,7 +222,7 @@ def test_a_process_that_dies_is_told(capfd):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     Path("deadly.py").write_text("import os\n\ndef data(code):\n    os._exit(code)\n")
     words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "data._target_=deadly.data"]
-    keys = ["~data.permuted", "~data.split", "~data.scale", "~data.train_size", "~data.seed"]
+    keys = [f"~data.{key}" for key in compose([])["data"] if key != "_target_"]
     assert sweep(*words, *keys, "+data.code=3", "seed=0,1") == 1
     error = capfd.readouterr().err
     assert "its process ended without a word; out of memory?" in error
